@@ -26,6 +26,7 @@
 #define ADDRESS_MAX UINT64_C(0xffffffffff)
 #define PIN_TEXT 26 /* base32 digits: 130 bits */
 
+_Static_assert(SECRET_TEXT + 2 <= SECRET_TEXT_MAX, "line, newline and NUL");
 _Static_assert(sizeof(WORK_SALT) - 1 == crypto_pwhash_argon2id_SALTBYTES, "salt length");
 
 static void hash_parts(uint8_t *out, size_t out_len, const char *label, const void *x, size_t n, const void *y, size_t m)
@@ -285,7 +286,7 @@ size_t secret_format(const struct secret *s, char *buf, size_t room)
 {
 	char address[ADDRESS_TEXT], key[KEY_TEXT + 1], word[9];
 	uint8_t both[64];
-	if (room < SECRET_TEXT + 2)
+	if (room < SECRET_TEXT_MAX)
 		return 0;
 	memcpy(both, s->x, 32);
 	memcpy(both + 32, s->ed, 32); /* libsodium's secret begins with the seed */
@@ -369,11 +370,10 @@ void ula_derive(uint64_t nwid, uint64_t address, uint8_t ret_ip[16])
 {
 	uint8_t h[32];
 	network_hash("fln1 ula", nwid, h);
-	struct writer w = writer_over(ret_ip, 16);
-	put_u8(&w, 0xfd);
-	put_bytes(&w, h, 5);
-	put_be16(&w, 0);
-	put_u8(&w, 0x02);
-	put_be(&w, address, 5);
-	put_be16(&w, 0);
+	memset(ret_ip, 0, 16);
+	ret_ip[0] = 0xfd;
+	memcpy(ret_ip + 1, h, 5);
+	ret_ip[8] = 0x02;
+	for (unsigned i = 0; i < 5; i++)
+		ret_ip[9 + i] = (uint8_t)(address >> (8 * (4 - i)));
 }

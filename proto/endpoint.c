@@ -1,0 +1,64 @@
+/* endpoint.c: UDP addresses as people write them.
+ *
+ * One address has one spelling in struct endpoint (unused bytes zero, mapped IPv4 is IPv4), so equality is equality of
+ * bytes. The port must be written without sign, blank or leading zero; scope ids are refused, for a link-local
+ * address means nothing on another machine.
+ */
+#include "proto/endpoint.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool port_parse(const char *text, uint16_t *ret)
+{
+	unsigned port = 0;
+	if (*text == '0')
+		return false; /* port 0, or a leading zero */
+	for (; *text >= '0' && *text <= '9' && port <= UINT16_MAX; text++)
+		port = 10 * port + (unsigned)(*text - '0');
+	if (*text || !port || port > UINT16_MAX)
+		return false;
+	*ret = (uint16_t)port;
+	return true;
+}
+
+bool endpoint_parse(const char *text, struct endpoint *ret)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct endpoint e = {0};
+	char host[INET6_ADDRSTRLEN];
+	bool six = *text == '[';
+	const char *start = six ? text + 1 : text;
+	const char *end = strchr(start, six ? ']' : ':');
+	if (!end || (size_t)(end - start) >= sizeof(host) || (six && end[1] != ':'))
+		return false;
+	memcpy(host, start, (size_t)(end - start));
+	host[end - start] = 0;
+	if (!port_parse(end + (six ? 2 : 1), &e.port) || inet_pton(six ? AF_INET6 : AF_INET, host, e.ip) != 1)
+		return false;
+	e.family = six ? 6 : 4;
+	if (six && !memcmp(e.ip, mapped, sizeof(mapped))) {
+		e.family = 4;
+		memcpy(e.ip, e.ip + 12, 4);
+		memset(e.ip + 4, 0, 12);
+	}
+	*ret = e;
+	return true;
+}
+
+void endpoint_format(const struct endpoint *e, char *buf, size_t room)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+	if (e->family != 4 && e->family != 6) {
+		snprintf(buf, room, "none");
+		return;
+	}
+	inet_ntop(e->family == 6 ? AF_INET6 : AF_INET, e->ip, host, sizeof(host));
+	snprintf(buf, room, e->family == 6 ? "[%s]:%u" : "%s:%u", host, e->port);
+}
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->family == b->family && a->port == b->port && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}

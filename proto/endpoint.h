@@ -1,0 +1,21 @@
+/* endpoint.h: the text form of a UDP address. The struct lives in proto/base/batch.h, the wire form in proto/wire.h.
+ *
+ * Pure; any thread. Numeric only: names are never looked up here.
+ */
+#ifndef FARLAN_PROTO_ENDPOINT_H
+#define FARLAN_PROTO_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/base/batch.h"
+
+#define ENDPOINT_TEXT_MAX 56 /* "[" 39 "]:65535" and NUL, rounded up */
+
+/* "192.0.2.1:9993" or "[2001:db8::1]:9993", the whole text, port 1..65535. An IPv4-mapped IPv6 address becomes IPv4. */
+bool endpoint_parse(const char *text, struct endpoint *ret);
+/* room >= ENDPOINT_TEXT_MAX; "none" for family 0. */
+void endpoint_format(const struct endpoint *, char *buf, size_t room);
+bool endpoint_equal(const struct endpoint *, const struct endpoint *);
+
+#endif
