@@ -1,0 +1,52 @@
+/* config.h: farland.conf and farlan-controller.conf, and the options of the command line that mean the same.
+ *
+ * "key = value" lines of up to 4 KiB; '#' or ';' begin a comment line; "[section]" is reserved. One table of keys serves the
+ * file, the command line and the messages. A file is data from a person: what it does not understand it refuses, with
+ * place, reason and mend. Pure but for @FILE and config_load().
+ */
+#ifndef FARLAN_UI_CONFIG_H
+#define FARLAN_UI_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/log.h"
+#include "proto/root_line.h"
+#include "ui/home.h"
+
+#define CONFIG_LISTEN_MAX 8
+#define CONFIG_ROOTS_MAX 16
+#define CONFIG_WORKERS_MAX 16
+#define CONFIG_LINE_MAX 4096
+#define CONFIG_FILE_MAX (256 * 1024)
+#define CONFIG_WHY 1536
+
+struct config {
+	struct endpoint listen[CONFIG_LISTEN_MAX]; /* none: the program's default ports */
+	unsigned n_listen;
+	struct root_line roots[CONFIG_ROOTS_MAX];
+	unsigned n_roots;
+	bool root;             /* be a root */
+	uint8_t root_gate[32]; /* zero: public */
+	unsigned workers;      /* 0: as many as cores, up to CONFIG_WORKERS_MAX */
+	uint8_t suite;         /* 0: by hardware, else SUITE_* */
+	enum log_level log;    /* LOG_NOTICE */
+	struct endpoint http;  /* the controller's page, 127.0.0.1:8080; family 0: no page ("http = none") */
+};
+
+void config_init(struct config *);
+void config_fini(struct config *); /* wipes the gates */
+
+/* Applies the lines of a file; name is what messages call it. folder: where @FILE looks for relative names, NULL refuses @FILE.
+ * false with why[] ("name:line:col: error: ...", the line and a caret below), then the config is untouched. */
+bool config_parse(struct config *, enum home_kind, const char *name, const void *bytes, size_t len, const char *folder,
+                  char why[CONFIG_WHY]);
+/* The home's file; none is fine. 0, -EINVAL or another -errno with why. */
+int config_load(struct config *, const struct home *, char why[CONFIG_WHY]);
+/* One value, as from "--key value": adds to a list, replaces a scalar. */
+bool config_set(struct config *, enum home_kind, const char *key, const char *value, char why[CONFIG_WHY]);
+/* Before options are applied scalars may come anew; lists only grow. Keys by index for help and tests; NULL past the end. */
+const char *config_key(enum home_kind, unsigned i);
+
+#endif
