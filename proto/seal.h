@@ -1,0 +1,44 @@
+/* seal.h: AEAD of DATA packets over a batch, counter masking included (PROTOCOL.md, DATA packet).
+ *
+ * One struct seal is one direction of one session; it is written once by seal_init and then only read, so any number
+ * of threads may use it at once. Keys are wiped by seal_fini. The backend is chosen inside; the bytes are the same.
+ */
+#ifndef FARLAN_PROTO_SEAL_H
+#define FARLAN_PROTO_SEAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/base/batch.h"
+#include "proto/wire.h"
+
+struct seal {
+	_Alignas(16) uint8_t schedule[512]; /* backend's expanded key (AES-GCM) or the 32-byte key */
+	uint8_t iv[12];
+	uint8_t hp[16];
+	uint8_t suite;
+};
+
+/* Must run once before anything of proto/ (sodium_init). 0 or -1. */
+int seal_setup(void);
+bool seal_has_aes(void);           /* AES-256-GCM in hardware in a backend */
+const char *seal_backend(uint8_t suite); /* "libsodium" ... */
+
+/* key = 32 bytes of Noise Split for this direction; suite SUITE_*. false if the suite is unknown or has no backend. */
+bool seal_init(struct seal *, uint8_t suite, const uint8_t key[32]);
+void seal_fini(struct seal *);
+
+/* Seals run packets of one session and lane with consecutive numbers from pn. Each: data = start of the datagram,
+ * bytes 12 .. len-1 plaintext (inner header and body), room >= len + 16. idx = receiver's index | lane. After it len
+ * includes the tag. Cannot fail. */
+void seal_batch(const struct seal *, uint32_t idx, uint64_t pn, struct packet *run, unsigned n);
+
+/* Unmasks pn of one packet (data = datagram, len >= DATA_OVERHEAD). */
+uint64_t seal_unmask(const struct seal *, const uint8_t *datagram, uint32_t len);
+
+/* Opens in place run packets of one session whose idx and pn are set (seal_unmask); lane = idx & 15 of each packet.
+ * Good: data += 12, len = plaintext bytes (>= 4). Bad: verdict DROP_AEAD and the ciphertext wiped. Packets whose verdict is
+ * set already are skipped. */
+void open_batch(const struct seal *, struct packet *run, unsigned n);
+
+#endif

@@ -1,0 +1,142 @@
+/* wire.h: the one door for datagrams, and the layouts of what stands outside the encryption (PROTOCOL.md, Demultiplexing).
+ *
+ * Structs have alignment 1 and are laid over received bytes; multi-byte fields are byte arrays read with the cursor's
+ * helpers or le32_at(). No state, any thread.
+ */
+#ifndef FARLAN_PROTO_WIRE_H
+#define FARLAN_PROTO_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DATA_HEADER 12
+#define DATA_TAG 16
+#define INNER_HEADER 4
+#define DATA_OVERHEAD (DATA_HEADER + INNER_HEADER + DATA_TAG) /* 32 */
+#define LEG_HEADER 16
+#define INIT_MIN 216
+#define INIT_MAX 1232      /* accepted */
+#define INIT_SEND_MAX 1024 /* as sent: fits INCOMING and a leg */
+#define RESP_MIN 120
+#define RETRY_BYTES 68
+#define DATAGRAM_BASE 1232 /* UDP payload every path is assumed to carry */
+#define DATAGRAM_MAX 9000
+#define LANE_MASK 15u
+#define LANES_MAX 16
+#define IDX_MASK 0xfffffff0u /* idx with lane 0 */
+
+#define SUITE_AES256_GCM 1
+#define SUITE_CHACHA20_POLY1305 2
+
+#define CAP_GCM (1u << 0)
+#define CAP_CHACHA (1u << 1)
+#define CAP_LANES_SHIFT 2 /* 4 bits: receive lanes - 1 */
+#define CAP_SEG (1u << 6)
+#define CAP_BUNDLE (1u << 7)
+#define CAP_RELAY (1u << 8)
+#define CAP_CTRL_CLASS (1u << 9)
+
+/* Inner types (first byte of the decrypted body). */
+enum inner_type {
+	INNER_PAD = 0x00,
+	INNER_FRAME = 0x01,
+	INNER_EFRAME = 0x02,
+	INNER_FRAG = 0x03,
+	INNER_BUNDLE = 0x04,
+	INNER_CTRL = 0x10,
+	INNER_PROBE = 0x11,
+	INNER_PROBE_ACK = 0x12,
+	INNER_CLOSE = 0x7f,
+};
+
+#define FRAME_CSUM 1u
+#define FRAME_SEG 2u
+
+struct data_header {
+	uint8_t idx[4];
+	uint8_t pn_masked[8];
+};
+_Static_assert(sizeof(struct data_header) == DATA_HEADER, "DATA header");
+
+struct inner_header {
+	uint8_t type, flags;
+	uint8_t chan[2]; /* LE */
+};
+_Static_assert(sizeof(struct inner_header) == INNER_HEADER, "inner header");
+
+struct leg_header {
+	uint8_t idx[4];
+	uint8_t wire_seq[4];
+	uint8_t tag[8];
+};
+_Static_assert(sizeof(struct leg_header) == LEG_HEADER, "leg header");
+
+struct frag_header { /* after the inner header */
+	uint8_t frame_id[4]; /* lane << 28 | counter */
+	uint8_t i, n;
+	uint8_t total[2];
+};
+_Static_assert(sizeof(struct frag_header) == 8, "frag header");
+#define FRAG_PIECES_MAX 16
+#define FRAG_FRAME_MAX 9216 /* inner header and body of one reassembled FRAME or EFRAME */
+
+/* PROBE: token u64, t_us u32, flags u16, path_id u16, padding; datagram >= 96 bytes.
+ * PROBE_ACK: token u64, t_us echo u32, hold_us u32, received size u16, reserved u16, observed endpoint 20. */
+#define PROBE_BODY 16
+#define PROBE_ACK_BODY 40
+#define PROBE_DATAGRAM_MIN 96
+
+/* What an index names at the receiver. Sessions, pending handshakes and circuits share one index space. */
+enum index_kind { INDEX_NONE, INDEX_SESSION, INDEX_PENDING, INDEX_CIRCUIT };
+
+enum wire_kind { WIRE_DROP_SHORT, WIRE_DROP_INDEX, WIRE_DROP_LENGTH, WIRE_DATA, WIRE_LEG, WIRE_RESP, WIRE_RETRY, WIRE_INIT };
+
+/* What a datagram of len bytes is, given what the 28 bits of its first word name here. Total: every input has exactly
+ * one answer. WIRE_INIT means only "length of an INIT": hint and mac1 are checked by gate_check(). */
+enum wire_kind wire_classify(enum index_kind named, size_t len);
+
+static inline uint32_t le32_at(const void *at)
+{
+	const uint8_t *p = at;
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline void le32_to(void *at, uint32_t v)
+{
+	uint8_t *p = at;
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static inline uint64_t le64_at(const void *at)
+{
+	const uint8_t *p = at;
+	return (uint64_t)le32_at(p) | (uint64_t)le32_at(p + 4) << 32;
+}
+
+static inline void le64_to(void *at, uint64_t v)
+{
+	le32_to(at, (uint32_t)v);
+	le32_to((uint8_t *)at + 4, (uint32_t)(v >> 32));
+}
+
+static inline uint16_t le16_at(const void *at)
+{
+	const uint8_t *p = at;
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline void le16_to(void *at, uint16_t v)
+{
+	((uint8_t *)at)[0] = (uint8_t)v;
+	((uint8_t *)at)[1] = (uint8_t)(v >> 8);
+}
+
+#include "proto/base/cursor.h"
+struct endpoint;
+/* The 20-byte observed address: u8 family, u8 0, u16 LE port, 16 bytes ip. get sets r->bad for another family than 0, 4, 6. */
+void put_endpoint(struct writer *, const struct endpoint *);
+void get_endpoint(struct reader *, struct endpoint *ret);
+
+#endif
