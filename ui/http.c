@@ -1,0 +1,435 @@
+/* http.c: one libmicrohttpd daemon for each listening socket, without a thread of its own.
+ *
+ * MHD keeps its sockets in an epoll set; that set's descriptor is itself pollable, so one uv_poll per daemon tells when
+ * MHD_run() has work, and one uv_timer stands for MHD_get_timeout(). MHD_run() is called from those two callbacks only.
+ *
+ * MHD's own connection timeout counts idle time and so lets a client live for ever that sends one byte in a while. Here each
+ * connection has one deadline: a whole request must have come HTTP_DEADLINE_MS after the connection opened or after
+ * the last reply left, and a reply must have been read HTTP_DEADLINE_MS after it was queued. A sweep once a second shuts
+ * sockets that are late; MHD then sees the end of the stream and cleans up, so ownership never leaves it. Header bytes are
+ * bounded by MHD's memory limit per connection, bodies by REQUEST_BODY_MAX.
+ */
+#include "ui/http.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "proto/base/log.h"
+
+#define HEADER_BYTES_MAX (16 * 1024) /* MHD's memory of one connection: request line, headers, write buffer */
+#define SWEEP_MS 1000
+
+/* What surrounds one listening socket. Handles point back through data. */
+struct listener {
+	struct http *http;
+	struct MHD_Daemon *daemon;
+	bool local;
+	uv_poll_t poll;
+	uv_timer_t timer;
+};
+
+struct client { /* one open connection */
+	struct client *next, **link;
+	struct http *http;
+	int fd;
+	uint64_t deadline;
+};
+
+struct http {
+	struct http_config config;
+	char *unix_path;
+	struct endpoint tcp;
+	uv_loop_t *loop;
+	struct listener listener[2];
+	unsigned n_listeners, handles; /* handles not closed yet */
+	struct client *clients;
+	uv_timer_t sweep;
+};
+
+struct exchange { /* one request while its body comes */
+	size_t len, room; /* of body; room follows from the headers */
+	char body[];
+};
+
+/* ---- connections and their deadlines ---- */
+
+static uint64_t deadline_after(const struct http *http)
+{
+	return uv_now(http->loop) + (http->config.deadline_ms ? http->config.deadline_ms : HTTP_DEADLINE_MS);
+}
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+static void connection_notify(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct listener *listener = self;
+	struct http *http = listener->http;
+	struct client *client = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && client) {
+		*client->link = client->next;
+		if (client->next)
+			client->next->link = client->link;
+		free(client);
+		*context = NULL;
+	}
+	if (code != MHD_CONNECTION_NOTIFY_STARTED)
+		return;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	client = calloc(1, sizeof(*client));
+	if (!client || !info) { /* it could not be watched, so it must not stay */
+		if (info)
+			shutdown(info->connect_fd, SHUT_RDWR);
+		free(client);
+		return;
+	}
+	*client = (struct client){.next = http->clients, .link = &http->clients, .http = http, .fd = info->connect_fd,
+	                          .deadline = deadline_after(http)};
+	if (client->next)
+		client->next->link = &client->next;
+	http->clients = client;
+	*context = client;
+}
+
+static void sweep_fired(uv_timer_t *timer)
+{
+	const struct http *http = timer->data;
+	uint64_t now = uv_now(http->loop);
+	for (const struct client *client = http->clients; client; client = client->next)
+		if (now >= client->deadline)
+			shutdown(client->fd, SHUT_RDWR);
+}
+
+/* ---- one exchange ---- */
+
+static enum method method_of(const char *name)
+{
+	static const struct { const char *name; enum method method; } methods[] = {
+		{"GET", METHOD_GET}, {"HEAD", METHOD_GET}, {"POST", METHOD_POST}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+	};
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strcmp(name, methods[i].name) == 0)
+			return methods[i].method;
+	return METHOD_NONE;
+}
+
+static void header_add(struct MHD_Response *response, const char *name, const char *value)
+{
+	if (MHD_add_response_header(response, name, value) != MHD_YES)
+		log_warning("http: header %s was refused", name);
+}
+
+static enum MHD_Result reply_send(struct MHD_Connection *connection, struct reply *reply)
+{
+	struct MHD_Response *response;
+	struct client *client = client_of(connection);
+	if (!reply->status) {
+		struct problem problem;
+		problem_set(&problem, 500, "no answer", "this request was not answered; that is a bug");
+		reply_problem(reply, &problem);
+	}
+	response = MHD_create_response_from_buffer(reply->body_len, reply->body, reply->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	if (!response) {
+		reply_fini(reply);
+		return MHD_NO;
+	}
+	header_add(response, "Content-Security-Policy",
+	           "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+	           "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
+	header_add(response, "X-Content-Type-Options", "nosniff");
+	header_add(response, "Referrer-Policy", "no-referrer");
+	header_add(response, "Cross-Origin-Resource-Policy", "same-origin");
+	header_add(response, "Cross-Origin-Opener-Policy", "same-origin");
+	header_add(response, "Cache-Control", reply->cacheable ? "no-cache" : "no-store");
+	if (reply->type)
+		header_add(response, "Content-Type", reply->type);
+	if (reply->encoding) {
+		header_add(response, "Content-Encoding", reply->encoding);
+		header_add(response, "Vary", "Accept-Encoding");
+	}
+	if (reply->etag)
+		header_add(response, "ETag", reply->etag);
+	if (reply->cookie[0])
+		header_add(response, "Set-Cookie", reply->cookie);
+	if (reply->allow[0])
+		header_add(response, "Allow", reply->allow);
+	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
+	MHD_destroy_response(response); /* the queue holds its own reference, and with it the owned body */
+	if (client)
+		client->deadline = deadline_after(client->http);
+	return result;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *title, const char *detail)
+{
+	struct reply reply = {0};
+	struct problem problem;
+	problem_set(&problem, status, title, "%s", detail);
+	reply_problem(&reply, &problem);
+	return reply_send(connection, &reply);
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The first call, with the headers: is there a body, and is it small enough to be worth reading? */
+static enum MHD_Result exchange_begin(struct MHD_Connection *connection, void **context)
+{
+	const char *length = header(connection, "Content-Length");
+	bool chunked = header(connection, "Transfer-Encoding");
+	unsigned long long room = chunked ? REQUEST_BODY_MAX : length ? strtoull(length, NULL, 10) : 0;
+	if (room > REQUEST_BODY_MAX)
+		return refuse(connection, 413, "body too large", "a request body may have 65536 bytes");
+	struct exchange *exchange = calloc(1, sizeof(*exchange) + (size_t)room);
+	if (!exchange)
+		return MHD_NO;
+	exchange->room = (size_t)room;
+	*context = exchange;
+	return MHD_YES;
+}
+
+static enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, const char *url, const char *method,
+                                     const char *version, const char *upload, size_t *upload_len, void **context)
+{
+	const struct listener *listener = self;
+	struct exchange *exchange = *context;
+	(void)version;
+
+	if (!exchange)
+		return exchange_begin(connection, context);
+	if (*upload_len) {
+		if (*upload_len > exchange->room - exchange->len)
+			return MHD_NO; /* in the middle of a body nothing can be answered: closes */
+		memcpy(exchange->body + exchange->len, upload, *upload_len);
+		exchange->len += *upload_len;
+		*upload_len = 0;
+		return MHD_YES;
+	}
+	struct request request = {
+		.method = method_of(method), .local = listener->local, .path = url, .body = exchange->body, .body_len = exchange->len,
+		.host = header(connection, "Host"), .origin = header(connection, "Origin"), .fetch_site = header(connection, "Sec-Fetch-Site"),
+		.cookie = header(connection, "Cookie"), .accept_encoding = header(connection, "Accept-Encoding"),
+		.content_type = header(connection, "Content-Type"), .if_none_match = header(connection, "If-None-Match"),
+	};
+	struct reply reply = {0};
+	listener->http->config.serve(listener->http->config.self, &request, &reply);
+	return reply_send(connection, &reply);
+}
+
+static void exchange_end(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why)
+{
+	struct client *client = client_of(connection);
+	(void)self;
+	(void)why;
+	free(*context);
+	*context = NULL;
+	if (client)
+		client->deadline = deadline_after(client->http);
+}
+
+/* ---- turning ---- */
+
+static void listener_turn(struct listener *listener);
+
+static void timer_fired(uv_timer_t *timer) { listener_turn(timer->data); }
+
+static void poll_fired(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	listener_turn(poll->data);
+}
+
+static void listener_turn(struct listener *listener)
+{
+	MHD_UNSIGNED_LONG_LONG wait;
+	MHD_run(listener->daemon);
+	if (MHD_get_timeout(listener->daemon, &wait) == MHD_YES)
+		uv_timer_start(&listener->timer, timer_fired, wait, 0);
+	else
+		uv_timer_stop(&listener->timer);
+}
+
+/* ---- listening ---- */
+
+static int unix_listen(const char *path, const char **why)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct stat found;
+	int fd, error;
+
+	if (strlen(path) >= sizeof(at.sun_path)) {
+		*why = "the socket's path is longer than 107 bytes; use a --home with a shorter path";
+		return -ENAMETOOLONG;
+	}
+	strcpy(at.sun_path, path);
+	if (lstat(path, &found) == 0 && !S_ISSOCK(found.st_mode)) {
+		*why = "a file that is no socket stands where the socket should be; move it away";
+		return -EEXIST;
+	}
+	unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Between bind and chmod the umask decides, which the mains set to 077: closed first, then opened to the group. */
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || chmod(path, 0660) < 0 || listen(fd, 64) < 0) {
+		error = -errno;
+		*why = "the unix socket cannot be made; is the home folder writable?";
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	return fd;
+}
+
+static int tcp_listen(const struct endpoint *at, struct endpoint *ret_at, const char **why)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(at->port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
+	bool is6 = at->family == 6;
+	struct sockaddr *address = is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+	socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
+	int on = 1, error, fd;
+
+	memcpy(&v4.sin_addr, at->ip, 4);
+	memcpy(&v6.sin6_addr, at->ip, 16);
+	fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (is6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) || bind(fd, address, len) < 0 || listen(fd, 64) < 0 ||
+	    getsockname(fd, address, &len) < 0) {
+		error = -errno;
+		*why = error == -EADDRINUSE ? "another program listens on the page's address; choose another with --http IP:PORT"
+		                            : "the page's address cannot be listened on; choose another with --http IP:PORT";
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	*ret_at = *at;
+	ret_at->port = ntohs(is6 ? v6.sin6_port : v4.sin_port);
+	return fd;
+}
+
+static void mhd_log(void *self, const char *format, va_list args)
+{
+	char line[256], safe[320];
+	(void)self;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("http: %s", log_text(safe, sizeof(safe), line, strlen(line)));
+}
+
+/* Takes fd. */
+static int listener_start(struct http *http, int fd, bool local)
+{
+	struct listener *listener = &http->listener[http->n_listeners];
+	const union MHD_DaemonInfo *info;
+
+	listener->http = http;
+	listener->local = local;
+	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, access_handle, listener,
+		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, local ? 0u : (unsigned)HTTP_CONNECTIONS_PER_IP_MAX,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000),
+		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener,
+		MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL,
+		MHD_OPTION_END);
+	if (!listener->daemon) {
+		close(fd);
+		return -ENOMEM;
+	}
+	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	assert(info && info->epoll_fd >= 0);
+	listener->poll.data = listener->timer.data = listener;
+	uv_timer_init(http->loop, &listener->timer);
+	int error = uv_poll_init(http->loop, &listener->poll, info->epoll_fd);
+	assert(error == 0);
+	uv_poll_start(&listener->poll, UV_READABLE, poll_fired);
+	http->handles += 2;
+	http->n_listeners++;
+	return 0;
+}
+
+int http_new(struct http **ret, struct uv_loop_s *loop, const struct http_config *config, const char **ret_why)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	int fd, error = -ENOMEM;
+
+	*ret_why = "out of memory";
+	if (!http)
+		return -ENOMEM;
+	http->config = *config;
+	http->loop = loop;
+	uv_timer_init(loop, &http->sweep);
+	http->sweep.data = http;
+	http->handles = 1;
+	uv_timer_start(&http->sweep, sweep_fired, SWEEP_MS, SWEEP_MS);
+	if (config->unix_path) {
+		error = fd = unix_listen(config->unix_path, ret_why);
+		if (fd < 0)
+			goto bad;
+		http->unix_path = strdup(config->unix_path);
+		error = listener_start(http, fd, true);
+		if (error || !http->unix_path)
+			goto bad;
+	}
+	if (config->tcp) {
+		error = fd = tcp_listen(config->tcp, &http->tcp, ret_why);
+		if (fd < 0)
+			goto bad;
+		error = listener_start(http, fd, false);
+		if (error)
+			goto bad;
+	}
+	*ret = http;
+	return 0;
+bad:
+	http_free(http);
+	return error < 0 ? error : -ENOMEM;
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+	struct http *http = handle->data;
+	if (--http->handles)
+		return;
+	free(http->unix_path);
+	free(http);
+}
+
+void http_free(struct http *http)
+{
+	if (!http)
+		return;
+	if (http->unix_path)
+		unlink(http->unix_path);
+	for (unsigned i = 0; i < http->n_listeners; i++) {
+		struct listener *listener = &http->listener[i];
+		uv_poll_stop(&listener->poll); /* before MHD closes the descriptor it watches */
+		listener->poll.data = listener->timer.data = http;
+		uv_close((uv_handle_t *)&listener->poll, handle_closed);
+		uv_close((uv_handle_t *)&listener->timer, handle_closed);
+		MHD_stop_daemon(listener->daemon);
+	}
+	uv_close((uv_handle_t *)&http->sweep, handle_closed);
+}
+
+struct endpoint http_tcp(const struct http *http) { return http->tcp; }

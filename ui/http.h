@@ -1,0 +1,35 @@
+/* http.h: HTTP/1.1 for both daemons: libmicrohttpd turned by libuv, on a unix socket and perhaps a TCP address.
+ *
+ * Control thread only; never blocks, makes no thread. It bounds what a client can cost: connections, header and body bytes,
+ * and the time for one whole request and for reading one whole reply. serve() is called once for each complete request
+ * and fills the reply at once.
+ */
+#ifndef FARLAN_UI_HTTP_H
+#define FARLAN_UI_HTTP_H
+
+#include "proto/base/batch.h"
+#include "ui/api.h"
+
+#define HTTP_CONNECTIONS_MAX 64          /* per listening socket */
+#define HTTP_CONNECTIONS_PER_IP_MAX 32   /* TCP: one neighbour must not take all */
+#define HTTP_DEADLINE_MS 30000           /* for a whole request, and again for its whole reply */
+
+struct uv_loop_s;
+struct http;
+
+struct http_config {
+	const char *unix_path;        /* made with mode 0660; a socket file that stands there is replaced. NULL = none */
+	const struct endpoint *tcp;   /* NULL = none */
+	uint32_t deadline_ms;         /* 0 = HTTP_DEADLINE_MS; tests take less */
+	void (*serve)(void *self, const struct request *, struct reply *);
+	void *self;
+};
+
+/* The caller holds the home's lock, so a socket file found there is stale. 0 or -errno with *ret_why, a sentence with the mend. */
+int http_new(struct http **ret, struct uv_loop_s *, const struct http_config *, const char **ret_why);
+/* Closes listeners and connections and removes the socket file. The memory goes when the loop has run its close callbacks once. */
+void http_free(struct http *);
+/* Where TCP listens in truth (port 0 asked for any); family 0 = nowhere. */
+struct endpoint http_tcp(const struct http *);
+
+#endif

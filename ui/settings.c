@@ -1,0 +1,246 @@
+/* settings.c: each field is read, judged and copied; the struct is handed over only when all were good.
+ *
+ * What "set" means differs by verb: creating needs a name, changing touches only what the body names. Addresses are
+ * inet_pton's forms and nothing else: "010.1.1.1" or "10.1" would mean different things to different readers. A pool with
+ * host bits set is refused rather than rounded, since either reading may have been meant.
+ */
+#include "ui/settings.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ui/json.h"
+
+bool prefix_parse(const char *text, bool bits_needed, struct prefix *ret)
+{
+	char ip[INET6_ADDRSTRLEN];
+	struct prefix prefix = {0};
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+
+	if (len >= sizeof(ip) || (!slash && bits_needed))
+		return false;
+	memcpy(ip, text, len);
+	ip[len] = '\0';
+	if (inet_pton(AF_INET, ip, prefix.ip) == 1)
+		prefix.family = 4;
+	else if (inet_pton(AF_INET6, ip, prefix.ip) == 1)
+		prefix.family = 6;
+	else
+		return false;
+	if (slash) {
+		unsigned bits = 0;
+		const char *p = slash + 1;
+		if (!*p || strlen(p) > 3 || (*p == '0' && p[1]))
+			return false;
+		for (; *p; p++) {
+			if (*p < '0' || *p > '9')
+				return false;
+			bits = bits * 10 + (unsigned)(*p - '0');
+		}
+		if (bits > (prefix.family == 4 ? 32u : 128u))
+			return false;
+		prefix.bits = (uint8_t)bits;
+	}
+	*ret = prefix;
+	return true;
+}
+
+void prefix_format(const struct prefix *prefix, char buf[PREFIX_TEXT])
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+	inet_ntop(prefix->family == 6 ? AF_INET6 : AF_INET, prefix->ip, ip, sizeof(ip));
+	snprintf(buf, PREFIX_TEXT, "%s/%u", ip, prefix->bits);
+}
+
+static bool host_bits_zero(const struct prefix *prefix)
+{
+	for (unsigned i = prefix->bits; i < 32; i++)
+		if (prefix->ip[i / 8] & (0x80 >> (i % 8)))
+			return false;
+	return true;
+}
+
+/* The admin's own names: printable, no edges of white space that nobody would see. UTF-8 was checked by jansson. */
+static bool take_name(const json_t *object, char *ret, bool *ret_set, struct problem *problem)
+{
+	if (!json_take_text(object, "name", 1, ret, NAME_MAX_BYTES + 1, ret_set, problem))
+		return false;
+	if (!*ret_set)
+		return true;
+	size_t len = strlen(ret);
+	bool bad = ret[0] == ' ' || ret[len - 1] == ' ';
+	for (size_t i = 0; i < len; i++)
+		bad = bad || (unsigned char)ret[i] < 0x20 || ret[i] == 0x7f;
+	if (bad)
+		problem_set(problem, 400, "unusable name", "\"name\" must not begin or end with a space or hold control characters");
+	return !bad;
+}
+
+static bool take_pool(const json_t *object, struct prefix *ret, bool *ret_set, struct problem *problem)
+{
+	char text[PREFIX_TEXT];
+	if (json_is_null(json_object_get(object, "ipv4"))) {
+		memset(ret, 0, sizeof(*ret));
+		*ret_set = true;
+		return true;
+	}
+	if (!json_take_text(object, "ipv4", 1, text, sizeof(text), ret_set, problem))
+		return false;
+	if (!*ret_set)
+		return true;
+	if (!prefix_parse(text, true, ret) || ret->family != 4) {
+		problem_set(problem, 400, "not an IPv4 pool", "\"ipv4\" must look like 10.144.0.0/16");
+		return false;
+	}
+	if (!host_bits_zero(ret)) {
+		problem_set(problem, 400, "not an IPv4 pool", "\"ipv4\" has address bits set behind its /%u", ret->bits);
+		snprintf(problem->hint, sizeof(problem->hint), "a pool names a network: 10.1.2.0/24, not 10.1.2.3/24");
+		return false;
+	}
+	return true;
+}
+
+bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *problem)
+{
+	static const char *const names[] = {"name", "ipv4", "mtu", "public", NULL};
+	struct network_settings settings = {0};
+	unsigned set = 0;
+	uint64_t mtu = 0;
+	bool is, on = false, good = false;
+
+	json_t *object = json_body(body, len, names, problem);
+	if (!object)
+		return false;
+	if (!take_name(object, settings.name, &is, problem))
+		goto out;
+	set |= is ? SET_NET_NAME : 0;
+	if (create && !is) {
+		problem_set(problem, 400, "name missing", "a network needs a \"name\"");
+		goto out;
+	}
+	if (!take_pool(object, &settings.pool, &is, problem))
+		goto out;
+	set |= is ? SET_NET_POOL : 0;
+	if (!json_take_count(object, "mtu", 1280, 9000, &mtu, &is, problem)) /* bounds of cred.h, section_base */
+		goto out;
+	set |= is ? SET_NET_MTU : 0;
+	settings.mtu = (uint16_t)mtu;
+	if (!json_take_bool(object, "public", &on, &is, problem))
+		goto out;
+	set |= is ? SET_NET_FLAGS : 0;
+	settings.flags = on ? NETWORK_PUBLIC : 0;
+	settings.set = set;
+	*ret = settings;
+	good = true;
+out:
+	json_decref(object);
+	return good;
+}
+
+static bool take_flags(const json_t *object, struct member_settings *settings, struct problem *problem)
+{
+	static const struct { const char *name; uint32_t flag; } flags[] = {
+		{"bridge", MEMBER_BRIDGE}, {"dhcp-server", MEMBER_DHCP_SERVER}, {"router", MEMBER_ROUTER}, {"relay", MEMBER_RELAY},
+	};
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		bool on = false, is;
+		if (!json_take_bool(object, flags[i].name, &on, &is, problem))
+			return false;
+		if (!is)
+			continue;
+		settings->set |= SET_MEMBER_FLAGS;
+		if (on)
+			settings->flags_on |= flags[i].flag;
+		else
+			settings->flags_off |= flags[i].flag;
+	}
+	return true;
+}
+
+bool settings_member(const char *body, size_t len, bool approve, struct member_settings *ret, struct problem *problem)
+{
+	static const char *const approve_names[] = {"name", "ip", NULL};
+	static const char *const set_names[] = {"name", "ip", "bridge", "dhcp-server", "router", "relay", NULL};
+	struct member_settings settings = {0};
+	char text[PREFIX_TEXT];
+	bool is, good = false;
+
+	json_t *object = json_body(body, len, approve ? approve_names : set_names, problem);
+	if (!object)
+		return false;
+	if (!take_name(object, settings.name, &is, problem))
+		goto out;
+	settings.set |= is ? SET_MEMBER_NAME : 0;
+	if (!json_take_text(object, "ip", 1, text, sizeof(text), &is, problem))
+		goto out;
+	if (is && (!prefix_parse(text, false, &settings.ip) || settings.ip.family != 4)) {
+		problem_set(problem, 400, "not an IPv4 address", "\"ip\" must look like 10.144.0.7 or 10.144.0.7/16");
+		goto out;
+	}
+	settings.set |= is ? SET_MEMBER_IP : 0;
+	if (!take_flags(object, &settings, problem))
+		goto out;
+	*ret = settings;
+	good = true;
+out:
+	json_decref(object);
+	return good;
+}
+
+static bool dev_usable(const char *dev)
+{
+	if (strcmp(dev, ".") == 0 || strcmp(dev, "..") == 0)
+		return false;
+	for (; *dev; dev++)
+		if ((unsigned char)*dev <= ' ' || *dev == '/' || *dev == ':' || *dev == '%' || (unsigned char)*dev >= 0x7f)
+			return false;
+	return true;
+}
+
+bool settings_join(const char *nwid_text, const char *body, size_t len, uint64_t *ret_nwid, char ret_dev[16], bool *ret_pin_set,
+                   uint8_t ret_pin[17], struct problem *problem)
+{
+	static const char *const names[] = {"dev", "pin", NULL};
+	char dev[16] = "", pin[27], text[NWID_TEXT + 27];
+	uint8_t bits[17] = {0};
+	uint64_t nwid;
+	bool is, pinned = false, good = false;
+
+	json_t *object = json_body(body, len, names, problem);
+	if (!object)
+		return false;
+	if (!json_take_text(object, "dev", 1, dev, sizeof(dev), &is, problem))
+		goto out;
+	if (is && !dev_usable(dev)) { /* the kernel's dev_valid_name, and no % which would make it a template */
+		problem_set(problem, 400, "unusable device name", "\"dev\" must be 1 to 15 characters without spaces, '/', ':' and '%%'");
+		goto out;
+	}
+	if (!json_take_text(object, "pin", 26, pin, sizeof(pin), &is, problem))
+		goto out;
+	snprintf(text, sizeof(text), "%.*s%s%s", is ? 16 : (int)sizeof(text) - 1, nwid_text, is ? "-" : "", is ? pin : "");
+	if ((is && strlen(nwid_text) != 16) || strlen(nwid_text) >= sizeof(text) || !nwid_parse(text, &nwid, &pinned, bits)) {
+		problem_set(problem, 400, "not a network id", "a network id is 16 hex digits, or those and '-' and 26 characters");
+		snprintf(problem->hint, sizeof(problem->hint), "copy it from the controller: farlan network list");
+		goto out;
+	}
+	*ret_nwid = nwid;
+	memcpy(ret_dev, dev, sizeof(dev));
+	*ret_pin_set = pinned;
+	memcpy(ret_pin, bits, sizeof(bits));
+	good = true;
+out:
+	json_decref(object);
+	return good;
+}
+
+bool settings_none(const char *body, size_t len, struct problem *problem)
+{
+	static const char *const names[] = {NULL};
+	json_t *object = json_body(body, len, names, problem);
+	if (!object)
+		return false;
+	json_decref(object);
+	return true;
+}

@@ -1,0 +1,10 @@
+/* web.h: the page's files, embedded compressed at build time by embed.sh. Controller only; any thread, nothing to free. */
+#ifndef FARLAN_UI_WEB_H
+#define FARLAN_UI_WEB_H
+
+#include "ui/api.h"
+
+/* Answers a GET of an embedded file ("/" is index.html). false: no such file, reply untouched. */
+bool web_serve(const struct request *, struct reply *);
+
+#endif
