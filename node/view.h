@@ -1,0 +1,127 @@
+/* view.h: what workers may use, and how long a borrowed pointer lives.
+ *
+ * Control is the only writer; workers only read, one turn at a time. The view points to long-lived objects whose changing
+ * parts are atomic; whatever control takes out of sight it hands to guestbook_retire(), which frees it once every worker has
+ * ended the turn it was in (or sleeps). seq_cst everywhere, no bare fences: TSan must be able to follow.
+ */
+#ifndef FARLAN_NODE_VIEW_H
+#define FARLAN_NODE_VIEW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "node/node.h"
+#include "proto/gate.h"
+#include "proto/wire.h"
+
+/* ---- the index table: 28 random bits -> session, pending handshake or circuit ---------------------------------- */
+
+/* First member of whatever an index names. */
+struct named {
+	uint32_t idx; /* lane bits 0 */
+	enum index_kind kind;
+};
+
+/* Open addressing over atomic pointers; grown by replacing the whole table through the view. */
+struct index {
+	uint32_t mask, used; /* used counts tombstones; control only */
+	_Atomic(struct named *) slot[];
+};
+
+struct index *index_new(uint32_t slots); /* power of two */
+struct named *index_find(const struct index *, uint32_t idx); /* lane bits ignored; NULL = names nothing. Any thread */
+bool index_put(struct index *, struct named *); /* control; false: half full, make a larger one */
+void index_take(struct index *, const struct named *); /* control; then retire the object */
+struct index *index_larger(const struct index *); /* a copy of twice the size without tombstones, or NULL */
+
+/* ---- what stands behind the pointers --------------------------------------------------------------------------- */
+
+/* A way to a peer, immutable; replaced whole (never edited) so that no reader sees half of it. */
+struct way {
+	struct endpoint to;      /* direct: the peer. relayed: unused */
+	uint8_t socket;
+	struct circuit *circuit; /* relayed: the leg to send on; NULL = direct */
+	uint16_t datagram;       /* largest datagram (without leg header) that it carries */
+};
+
+/* The workers' side of a peer; lives as long as the peer. */
+struct remote {
+	uint8_t key_hash[KEY_HASH_BYTES];
+	uint64_t address;
+	_Atomic(struct session *) session; /* data class, to send frames on; NULL = none yet */
+	_Atomic(const struct way *) way;   /* NULL = none usable */
+	_Atomic(struct member *) member[NETWORKS_MAX]; /* by our chan - 1; NULL = not a member there */
+};
+
+/* One member of one network as workers see it; lives as long as it is listed or its channel is open. */
+struct member {
+	struct remote *remote;
+	uint64_t address;
+	uint8_t mac[6];             /* derived */
+	uint32_t slot;              /* position in its port's roster of this generation */
+	_Atomic uint32_t flags;     /* MEMBER_* of its credential; 0 until the channel opened */
+	_Atomic uint16_t tx_chan;   /* its handle of this network; 0 = may not send to it (yet) */
+	_Atomic bool rx_open;       /* its valid credential is held: frames may be accepted from it */
+	uint8_t macs[CRED_MACS_MAX][6]; /* further MACs it may use; set before rx_open, then fixed */
+	unsigned n_macs;
+};
+
+/* The members of a network, immutable; sorted by address. */
+struct roster {
+	uint32_t generation;
+	uint32_t n;
+	struct member *member[];
+};
+struct member *roster_find(const struct roster *, uint64_t address); /* binary search */
+
+/* A network as workers see it. */
+struct port {
+	uint64_t nwid;
+	unsigned chan;         /* our handle, 1..NETWORKS_MAX */
+	struct tap *tap;
+	uint8_t mac[6];        /* own, derived */
+	uint64_t address;      /* own */
+	_Atomic uint16_t mtu;
+	_Atomic uint32_t own_flags; /* MEMBER_* of our own credential */
+	_Atomic bool open;     /* credential held and valid; closed = nothing passes */
+	_Atomic(const struct roster *) roster;
+	struct fdb *fdb;       /* learned MACs */
+	struct { _Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes; } count[WORKERS_MAX + 1]; /* last: control */
+};
+
+/* A gate this node opens to; direct = also for INITs that come straight over UDP (else only through a circuit). */
+struct view_gate {
+	struct gate gate;
+	bool direct;
+};
+
+struct view {
+	struct index *index;
+	uint32_t ports_generation; /* changes when ports[] does: workers poll other devices then */
+	struct port *ports[NETWORKS_MAX]; /* by chan - 1 */
+	unsigned n_gates;
+	struct view_gate gates[]; /* network gates first, gate_0 last */
+};
+
+/* ---- the guest book -------------------------------------------------------------------------------------------- */
+
+struct guestbook {
+	_Atomic(const struct view *) view;
+	_Atomic uint64_t epoch; /* starts at 1 */
+	struct { _Alignas(64) _Atomic uint64_t at; } guest[WORKERS_MAX]; /* 0 = asleep */
+	unsigned n;
+	struct retired *first; /* control only, oldest first */
+	struct retired **last;
+};
+
+void guestbook_init(struct guestbook *, unsigned workers);
+void guestbook_fini(struct guestbook *); /* frees the view and all retired; no worker runs */
+const struct view *guestbook_enter(struct guestbook *, unsigned worker); /* turn begins */
+void guestbook_leave(struct guestbook *, unsigned worker);               /* before sleep */
+/* Control: shows another view (NULL: none; the old one is retired, from malloc), takes ownership of p until free_it(p) is safe. */
+void guestbook_publish(struct guestbook *, const struct view *);
+void guestbook_retire(struct guestbook *, void *p, void (*free_it)(void *));
+void guestbook_reap(struct guestbook *); /* once per turn */
+
+#endif
