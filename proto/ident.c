@@ -166,12 +166,20 @@ static bool hex_read(const char *text, unsigned n, uint64_t *ret)
 	return true;
 }
 
-/* 64 bytes from exactly 86 characters at text. libsodium works without secret-dependent branches and refuses spare bits. */
+bool base64_parse(const char *text, size_t len, uint8_t *ret, size_t n)
+{
+	size_t got = 0;
+	unsigned all = 0;
+	for (size_t i = 0; i < len; i++)
+		all |= (uint8_t)text[i];
+	/* libsodium 1.0.18 also takes byte 0xdf for '_': one key would have two spellings. */
+	return !(all & 0x80) &&
+	       sodium_base642bin(ret, n, text, len, NULL, &got, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 && got == n;
+}
+
 static bool key_read(const char *text, size_t len, uint8_t out[64])
 {
-	size_t n = 0;
-	return len == KEY_TEXT &&
-	       sodium_base642bin(out, 64, text, len, NULL, &n, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 && n == 64;
+	return len == KEY_TEXT && base64_parse(text, len, out, 64);
 }
 
 void address_format(uint64_t address, char buf[ADDRESS_TEXT])

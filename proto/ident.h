@@ -53,6 +53,9 @@ void nwid_format(uint64_t nwid, char buf[NWID_TEXT]);
  * 130 bits of the controller's key_hash, which stand in ret_bits (17 bytes, the last 6 bits zero). */
 bool nwid_parse(const char *text, uint64_t *ret_nwid, bool *ret_pin, uint8_t ret_bits[17]);
 void nwid_format_long(uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], char buf[NWID_TEXT + 27]);
+/* Exactly n bytes from len characters of base64url without padding, spare bits zero; no branch depends on the text, so
+ * that secrets may pass. What stands in ret after false means nothing. */
+bool base64_parse(const char *text, size_t len, uint8_t *ret, size_t n);
 /* Four words of a fixed list of 256 from key_hash, "lamp-otter-brick-nine": for people to compare. */
 void fingerprint_words(const uint8_t key_hash[KEY_HASH_BYTES], char buf[WORDS_TEXT]);
 /* identity.secret: one line, "fln1-secret:<10 hex>:<base64url x seed>:<8 hex check>\n". format returns its length, 0 when room

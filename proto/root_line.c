@@ -21,10 +21,7 @@ static bool refuse(size_t at, const char *why, size_t *ret_at, const char **ret_
 
 static bool gate_parse(const char *text, uint8_t gate[32])
 {
-	size_t n = 0;
-	return strlen(text) == GATE_TEXT &&
-	       sodium_base642bin(gate, 32, text, GATE_TEXT, NULL, &n, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
-	       n == 32 && !sodium_is_zero(gate, 32);
+	return strlen(text) == GATE_TEXT && base64_parse(text, GATE_TEXT, gate, 32) && !sodium_is_zero(gate, 32);
 }
 
 bool root_line_parse(const char *text, struct root_line *ret, size_t *ret_at, const char **ret_why)

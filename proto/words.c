@@ -16,7 +16,7 @@ static const char words[256][8] = {
 	"clay", "cliff", "clock", "cloud", "clover", "coast", "cobalt", "coffee", "comet", "copper", "coral", "cotton", "cradle", "crane", "crayon", "cricket",
 	"crystal", "cup", "daisy", "dancer", "dawn", "desert", "desk", "diamond", "dinner", "doctor", "dolphin", "donkey", "door", "dragon", "drum", "eagle",
 	"echo", "elbow", "elm", "ember", "engine", "fabric", "falcon", "farmer", "feather", "fern", "ferry", "fiddle", "field", "finch", "flag", "flute",
-	"fog", "forest", "fossil", "fresco", "fox", "frost", "galaxy", "garden", "garlic", "geyser", "ginger", "giraffe", "glacier", "globe", "glove", "goat",
+	"fog", "forest", "fossil", "fowl", "fox", "frost", "galaxy", "garden", "garlic", "geyser", "ginger", "giraffe", "glacier", "globe", "glove", "goat",
 	"gold", "granite", "grape", "guitar", "hammer", "harbor", "harp", "hazel", "helmet", "heron", "hill", "honey", "hotel", "igloo", "iron", "island",
 	"ivory", "jacket", "jaguar", "jasmine", "jelly", "jewel", "jungle", "kayak", "kettle", "key", "kitchen", "kite", "koala", "ladder", "lagoon", "lake",
 	"lamp", "lantern", "lark", "laundry", "leaf", "lemon", "letter", "lily", "linen", "lion", "lobster", "lotus", "lunch", "magnet", "mango", "maple",
