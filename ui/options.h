@@ -14,7 +14,7 @@
 
 struct option {
 	const char *name; /* without "--" */
-	char letter;      /* 0 = none; a lone letter as name is written "-x" only */
+	char letter;      /* "-o"; 0 = none */
 	const char *arg;  /* "FILE", "on|off"; NULL = a flag */
 	const char *help;
 };

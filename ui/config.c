@@ -1,0 +1,494 @@
+/* config.c: a line reader that answers with place, reason and mend.
+ *
+ * The bytes of a file are walked line by line, each line into "key", "value" and their columns; a table of keys says who takes
+ * a value and how. A file is applied to a copy, which replaces the caller's config only when every line was good: a daemon
+ * never runs on half a file. A scalar may stand once per file, since of two lines one is a mistake; the command line, which
+ * comes after, overrides it. Lists add up; a root that is there already is left alone.
+ */
+#include "ui/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/wire.h"
+#include "ui/options.h"
+
+#define DEFAULT_HTTP "127.0.0.1:8080"
+#define EXCERPT_MAX  160 /* of the line, below a message */
+
+/* Where a value stands, for the message; at is added to by who knows better. */
+struct reading {
+	struct config *config;
+	const char *folder; /* for @FILE; NULL = refused */
+	size_t at;          /* offset in the value of what is wrong */
+	bool whole;         /* why is a finished message of another file */
+	char why[CONFIG_WHY];
+};
+
+enum { NODE = 1, CONTROLLER = 2, BOTH = 3 };
+
+struct key {
+	const char *name;
+	unsigned programs;
+	bool list;
+	bool (*take)(struct reading *, const char *value);
+};
+
+static bool refuse(struct reading *r, size_t at, const char *sentence)
+{
+	r->at = at;
+	snprintf(r->why, sizeof(r->why), "%s", sentence);
+	return false;
+}
+
+static bool take_listen(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	struct endpoint e;
+	if (!endpoint_parse(value, &e))
+		return refuse(r, 0, "an address to listen on looks like 0.0.0.0:9993 or [::]:9993");
+	for (unsigned i = 0; i < c->n_listen; i++)
+		if (endpoint_equal(&c->listen[i], &e))
+			return true;
+	if (c->n_listen == CONFIG_LISTEN_MAX)
+		return refuse(r, 0, "at most 8 addresses to listen on");
+	c->listen[c->n_listen++] = e;
+	return true;
+}
+
+static bool same_root(const struct root_line *a, const struct root_line *b)
+{
+	if (memcmp(&a->identity, &b->identity, sizeof(a->identity)) || memcmp(a->gate, b->gate, sizeof(a->gate)) ||
+	    a->n_endpoints != b->n_endpoints)
+		return false;
+	for (unsigned i = 0; i < a->n_endpoints; i++)
+		if (!endpoint_equal(&a->endpoints[i], &b->endpoints[i]))
+			return false;
+	return true;
+}
+
+static bool take_root_line(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	struct root_line line;
+	const char *why;
+	size_t at;
+	bool ok = true;
+	if (!root_line_parse(value, &line, &at, &why))
+		return refuse(r, at, why);
+	for (unsigned i = 0; i < c->n_roots; i++)
+		if (same_root(&c->roots[i], &line))
+			goto out;
+	if (c->n_roots == CONFIG_ROOTS_MAX)
+		ok = refuse(r, 0, "at most 16 roots");
+	else
+		c->roots[c->n_roots++] = line;
+out:
+	explicit_bzero(line.gate, sizeof(line.gate));
+	return ok;
+}
+
+static bool root_file(struct reading *r, const char *name);
+
+static bool take_root(struct reading *r, const char *value)
+{
+	return *value == '@' ? root_file(r, value + 1) : take_root_line(r, value);
+}
+
+static bool take_is_root(struct reading *r, const char *value)
+{
+	if (strcmp(value, "yes") && strcmp(value, "no"))
+		return refuse(r, 0, "yes or no, please");
+	r->config->root = !strcmp(value, "yes");
+	return true;
+}
+
+static int digit64(char c)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const char *p = c ? strchr(digits, c) : NULL;
+	return p ? (int)(p - digits) : -1;
+}
+
+/* 32 bytes of base64url without padding are 43 characters, the last of which carries 4 bits. */
+static bool take_gate(struct reading *r, const char *value)
+{
+	uint8_t gate[32] = {0}, any = 0;
+	uint32_t bits = 0;
+	unsigned held = 0, n = 0;
+	bool ok = strlen(value) == 43;
+	for (const char *p = value; ok && *p; p++) {
+		int digit = digit64(*p);
+		ok = digit >= 0;
+		bits = bits << 6 | ((uint32_t)digit & 63);
+		held += 6;
+		if (held >= 8 && n < sizeof(gate)) {
+			held -= 8;
+			gate[n++] = (uint8_t)(bits >> held);
+			any |= gate[n - 1];
+			bits &= (1u << held) - 1;
+		}
+	}
+	if (ok && !bits && any)
+		memcpy(r->config->root_gate, gate, sizeof(gate));
+	else
+		ok = refuse(r, 0, "a gate is 43 characters of base64url (32 random bytes)");
+	explicit_bzero(gate, sizeof(gate));
+	return ok;
+}
+
+static bool take_workers(struct reading *r, const char *value)
+{
+	unsigned n = 0;
+	size_t len = strspn(value, "0123456789");
+	for (size_t i = 0; i < len && n <= CONFIG_WORKERS_MAX; i++)
+		n = 10 * n + (unsigned)(value[i] - '0');
+	if (!len || value[len] || !n || n > CONFIG_WORKERS_MAX)
+		return refuse(r, len && value[len] ? len : 0, "a number of workers from 1 to 16");
+	r->config->workers = n;
+	return true;
+}
+
+static bool take_suite(struct reading *r, const char *value)
+{
+	static const struct { const char *name; uint8_t suite; } suites[] = {
+		{"auto", 0}, {"aes", SUITE_AES256_GCM}, {"chacha", SUITE_CHACHA20_POLY1305}};
+	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		if (!strcmp(value, suites[i].name)) {
+			r->config->suite = suites[i].suite;
+			return true;
+		}
+	}
+	return refuse(r, 0, "auto, aes or chacha");
+}
+
+static bool take_log(struct reading *r, const char *value)
+{
+	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			r->config->log = (enum log_level)(LOG_ERROR + i);
+			return true;
+		}
+	}
+	return refuse(r, 0, "error, warning, notice, info or debug");
+}
+
+static bool take_http(struct reading *r, const char *value)
+{
+	struct endpoint e = {0};
+	if (strcmp(value, "none") && !endpoint_parse(value, &e))
+		return refuse(r, 0, "the page's address looks like 127.0.0.1:8080 or [::1]:8080; none = no page");
+	r->config->http = e;
+	return true;
+}
+
+static const struct key keys[] = {
+	{"listen", BOTH, true, take_listen},	{"add-root", BOTH, true, take_root},
+	{"root", NODE, false, take_is_root},	{"root-gate", NODE, false, take_gate},
+	{"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
+	{"http", CONTROLLER, false, take_http}, {"log", BOTH, false, take_log},
+};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static unsigned bit(enum home_kind kind)
+{
+	return kind == HOME_NODE ? NODE : CONTROLLER;
+}
+
+static const struct key *key_find(enum home_kind kind, const char *name)
+{
+	for (size_t i = 0; i < KEYS; i++)
+		if ((keys[i].programs & bit(kind)) && !strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+const char *config_key(enum home_kind kind, unsigned i)
+{
+	for (size_t k = 0; k < KEYS; k++)
+		if ((keys[k].programs & bit(kind)) && i-- == 0)
+			return keys[k].name;
+	return NULL;
+}
+
+static bool key_unknown(struct reading *r, enum home_kind kind, const char *name)
+{
+	const char *names[KEYS + 1] = {NULL};
+	char shown[80];
+	for (unsigned i = 0; i < KEYS; i++)
+		names[i] = config_key(kind, i);
+	const char *near = options_near(name, names);
+	log_text(shown, sizeof(shown), name, strlen(name));
+	r->at = 0;
+	if (key_find(kind == HOME_NODE ? HOME_CONTROLLER : HOME_NODE, name))
+		snprintf(r->why, sizeof(r->why), "\"%s\" is a key of %s.conf, not of this file", shown,
+			 home_program(kind == HOME_NODE ? HOME_CONTROLLER : HOME_NODE));
+	else if (near)
+		snprintf(r->why, sizeof(r->why), "unknown key \"%s\"; did you mean \"%s\"?", shown, near);
+	else
+		snprintf(r->why, sizeof(r->why), "unknown key \"%s\"", shown);
+	return false;
+}
+
+/* ---- lines ---- */
+
+/* One line of a file, NUL-terminated copy; bytes are as they came. */
+struct line {
+	char text[CONFIG_LINE_MAX + 1];
+	size_t len;
+	unsigned number;
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* "name:line:col: error: sentence", the line and a caret. Columns count bytes from 1, as compilers do. A gate is a secret: it
+ * is not shown. */
+static void complain(char why[CONFIG_WHY], const char *name, const struct line *line, size_t col, const char *sentence)
+{
+	char shown[EXCERPT_MAX], before[EXCERPT_MAX], file[256];
+	log_text(file, sizeof(file), name, strlen(name));
+	int n = snprintf(why, CONFIG_WHY, "%s:%u:%zu: error: %s", file, line->number, col + 1, sentence);
+	if (n < 0 || (size_t)n >= CONFIG_WHY || strstr(line->text, "gate"))
+		return;
+	char flat[EXCERPT_MAX];
+	size_t len = line->len < sizeof(flat) ? line->len : sizeof(flat) - 1;
+	if (col >= len && line->len > len)
+		return; /* the place is beyond what is shown */
+	memcpy(flat, line->text, len);
+	for (size_t i = 0; i < len; i++)
+		if (flat[i] == '\t')
+			flat[i] = ' ';
+	log_text(shown, sizeof(shown), flat, len);
+	log_text(before, sizeof(before), flat, col < len ? col : len);
+	snprintf(why + n, CONFIG_WHY - (size_t)n, "\n%5u | %s\n      | %*s^", line->number, shown, (int)strlen(before), "");
+}
+
+/* The next line of the bytes into *line; false at the end. *ret_long when it does not fit. */
+static bool line_next(struct line *line, const uint8_t **at, const uint8_t *end, bool *ret_long)
+{
+	if (*at == end)
+		return false;
+	const uint8_t *stop = memchr(*at, '\n', (size_t)(end - *at));
+	size_t len = (size_t)((stop ? stop : end) - *at);
+	*ret_long = len > CONFIG_LINE_MAX;
+	line->len = *ret_long ? CONFIG_LINE_MAX : len;
+	memcpy(line->text, *at, line->len);
+	if (!*ret_long && line->len && line->text[line->len - 1] == '\r')
+		line->len--;
+	while (line->len && is_blank(line->text[line->len - 1]))
+		line->len--;
+	line->text[line->len] = 0;
+	line->number++;
+	*at = stop ? stop + 1 : end;
+	return true;
+}
+
+/* Calls each for every line that is neither blank nor a comment, with the offset of its first character. */
+static bool lines(const char *name, const uint8_t *bytes, size_t len, char why[CONFIG_WHY],
+		  bool (*each)(void *self, struct line *, size_t start), void *self)
+{
+	struct line line = {.number = 0};
+	const uint8_t *at = bytes, *end = bytes + len;
+	bool is_long = false, ok = true;
+	if (len >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3))
+		at += 3; /* an editor's byte order mark */
+	while (ok && line_next(&line, &at, end, &is_long)) {
+		size_t start = strspn(line.text, " \t");
+		if (is_long) {
+			complain(why, name, &line, CONFIG_LINE_MAX, "a line has at most 4096 bytes");
+			ok = false;
+		} else if (strlen(line.text) != line.len) {
+			complain(why, name, &line, strlen(line.text), "a zero byte: this is no text file");
+			ok = false;
+		} else if (line.text[start] && line.text[start] != '#' && line.text[start] != ';') {
+			ok = each(self, &line, start);
+		}
+	}
+	explicit_bzero(line.text, sizeof(line.text)); /* a gate may have stood there */
+	return ok;
+}
+
+struct file {
+	struct reading reading;
+	enum home_kind kind;
+	const char *name;
+	unsigned seen[KEYS]; /* line a scalar stood in */
+	char *why;
+};
+
+static bool file_refuse(struct file *f, const struct line *line, size_t base)
+{
+	if (f->reading.whole)
+		memcpy(f->why, f->reading.why, CONFIG_WHY);
+	else
+		complain(f->why, f->name, line, base + f->reading.at, f->reading.why);
+	return false;
+}
+
+static bool file_line(void *self, struct line *line, size_t start)
+{
+	struct file *f = self;
+	struct reading *r = &f->reading;
+	char *name = line->text + start;
+	if (*name == '[') {
+		refuse(r, 0, "sections are reserved; write the keys without one");
+		return file_refuse(f, line, start);
+	}
+	char *equals = strchr(name, '=');
+	if (!equals) {
+		refuse(r, 0, "a line is \"key = value\"; a comment begins with #");
+		return file_refuse(f, line, start);
+	}
+	char *name_end = equals;
+	while (name_end > name && is_blank(name_end[-1]))
+		name_end--;
+	char key_name[64];
+	snprintf(key_name, sizeof(key_name), "%.*s", (int)(name_end - name < 63 ? name_end - name : 63), name);
+	const struct key *key = key_find(f->kind, key_name);
+	if (!key) {
+		key_unknown(r, f->kind, key_name);
+		return file_refuse(f, line, start);
+	}
+	unsigned *seen = &f->seen[key - keys];
+	if (!key->list && *seen) {
+		r->at = 0;
+		snprintf(r->why, sizeof(r->why), "\"%s\" stands in line %u already; keep one of the two", key->name, *seen);
+		return file_refuse(f, line, start);
+	}
+	*seen = line->number;
+	const char *value = equals + 1 + strspn(equals + 1, " \t");
+	if (!*value) {
+		refuse(r, 0, "the value is missing; take the line out for the default");
+		return file_refuse(f, line, (size_t)(value - line->text));
+	}
+	return key->take(r, value) || file_refuse(f, line, (size_t)(value - line->text));
+}
+
+void config_init(struct config *ret)
+{
+	*ret = (struct config){.log = LOG_NOTICE};
+	endpoint_parse(DEFAULT_HTTP, &ret->http);
+}
+
+void config_fini(struct config *config)
+{
+	explicit_bzero(config, sizeof(*config));
+}
+
+bool config_parse(struct config *config, enum home_kind kind, const char *name, const void *bytes, size_t len, const char *folder,
+		  char why[CONFIG_WHY])
+{
+	struct config copy = *config;
+	struct file f = {.reading = {.config = &copy, .folder = folder}, .kind = kind, .name = name, .why = why};
+	bool ok = lines(name, bytes, len, why, file_line, &f);
+	if (ok)
+		*config = copy;
+	explicit_bzero(&copy, sizeof(copy));
+	return ok;
+}
+
+bool config_set(struct config *config, enum home_kind kind, const char *key_name, const char *value, char why[CONFIG_WHY])
+{
+	struct config copy = *config;
+	struct reading r = {.config = &copy, .folder = "."};
+	const struct key *key = key_find(kind, key_name);
+	bool ok = key ? key->take(&r, value) : key_unknown(&r, kind, key_name);
+	if (ok)
+		*config = copy;
+	else if (r.whole || !key)
+		memcpy(why, r.why, CONFIG_WHY);
+	else
+		snprintf(why, CONFIG_WHY, "--%s: %.1200s%s", key_name, r.why, *value ? "" : " (the value is empty)");
+	explicit_bzero(&copy, sizeof(copy));
+	return ok;
+}
+
+/* ---- files ---- */
+
+/* The whole file, or -errno. room bounds it. */
+static long file_read(const char *path, uint8_t *buf, size_t room)
+{
+	struct stat st;
+	size_t len = 0;
+	long rc = 0;
+	/* O_NONBLOCK: a FIFO without a writer must not hold the start */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		rc = -errno;
+	else if (S_ISDIR(st.st_mode))
+		rc = -EISDIR;
+	while (rc == 0 && len < room) {
+		ssize_t n = read(fd, buf + len, room - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			rc = -errno;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	close(fd);
+	return rc < 0 ? rc : len == room ? -EFBIG : (long)len;
+}
+
+static bool root_file_line(void *self, struct line *line, size_t start)
+{
+	struct file *f = self;
+	if (line->text[start] == '@') {
+		refuse(&f->reading, 0, "a file of roots holds lines, not names of files");
+		return file_refuse(f, line, start);
+	}
+	return take_root_line(&f->reading, line->text + start) || file_refuse(f, line, start);
+}
+
+/* @FILE: one root line per line. A failure inside is told with that file's place. */
+static bool root_file(struct reading *r, const char *name)
+{
+	static uint8_t bytes[ROOT_LINE_MAX * 64]; /* one file at a time, at start only */
+	char path[HOME_PATH_MAX], sentence[HOME_PATH_MAX + 64], shown[256];
+	if (!r->folder)
+		return refuse(r, 0, "@FILE means nothing here; write the line itself");
+	int n = *name == '/' ? snprintf(path, sizeof(path), "%s", name) : snprintf(path, sizeof(path), "%s/%s", r->folder, name);
+	if (!*name || n < 0 || (size_t)n >= sizeof(path))
+		return refuse(r, 0, "@ and the name of a file of root lines, like @/etc/farlan/roots");
+	long len = file_read(path, bytes, sizeof(bytes));
+	if (len < 0) {
+		log_text(shown, sizeof(shown), path, strlen(path));
+		snprintf(sentence, sizeof(sentence), "cannot read %s: %s", shown, strerror((int)-len));
+		return refuse(r, 1, sentence);
+	}
+	struct file f = {.reading = {.config = r->config}, .name = path, .why = r->why};
+	bool ok = lines(path, bytes, (size_t)len, r->why, root_file_line, &f);
+	r->whole = !ok;
+	explicit_bzero(bytes, sizeof(bytes));
+	return ok;
+}
+
+int config_load(struct config *config, const struct home *home, char why[CONFIG_WHY])
+{
+	static uint8_t bytes[CONFIG_FILE_MAX];
+	char folder[HOME_PATH_MAX], shown[HOME_PATH_MAX];
+	long len = file_read(home->config, bytes, sizeof(bytes));
+	if (len == -ENOENT || len == -ENOTDIR)
+		return 0;
+	if (len < 0) {
+		log_text(shown, sizeof(shown), home->config, strlen(home->config));
+		snprintf(why, CONFIG_WHY, "cannot read %s: %s", shown, strerror((int)-len));
+		return (int)len;
+	}
+	snprintf(folder, sizeof(folder), "%s", home->config);
+	*strrchr(folder, '/') = 0;
+	bool ok = config_parse(config, home->kind, home->config, bytes, (size_t)len, folder, why);
+	explicit_bzero(bytes, sizeof(bytes));
+	return ok ? 0 : -EINVAL;
+}
