@@ -1,0 +1,344 @@
+/* The UDP seam over real sockets on the loopback, in a network namespace of its own where that can be made. */
+#include "node/udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct endpoint loopback4 = {.family = 4, .ip = {127, 0, 0, 1}}, loopback6 = {.family = 6, .ip = {[15] = 1}};
+
+static uint8_t sent_bytes[BATCH_MAX][2048], got_bytes[BATCH_MAX][2048];
+
+static int private_net(void **state)
+{
+	(void)state;
+	/* Without root the host's own loopback does as well. */
+	if (unshare(CLONE_NEWNET) == 0) {
+		struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		int err = ioctl(fd, SIOCSIFFLAGS, &r);
+		close(fd);
+		return err;
+	}
+	return 0;
+}
+
+/* Both loopbacks, or one if the host has no IPv6; the sockets' addresses in ret_bound. */
+static struct udp *opened(unsigned workers, struct endpoint ret_bound[2])
+{
+	const struct endpoint listen[2] = {loopback4, loopback6};
+	struct udp *u = NULL;
+	memset(ret_bound, 0, 2 * sizeof(*ret_bound));
+	assert_int_equal(udp_open(&u, listen, 2, workers, ret_bound), 0);
+	assert_int_equal(udp_sockets(u), 2);
+	return u;
+}
+
+static void rooms(struct packet *p, unsigned n)
+{
+	memset(p, 0, n * sizeof(*p));
+	for (unsigned i = 0; i < n; i++) {
+		p[i].data = got_bytes[i];
+		p[i].room = sizeof(got_bytes[i]);
+		p[i].verdict = DROP_SEND;
+	}
+}
+
+/* n packets of different lengths and contents to one destination. */
+static void fill(struct packet *p, unsigned n, const struct endpoint *to)
+{
+	memset(p, 0, n * sizeof(*p));
+	for (unsigned i = 0; i < n; i++) {
+		p[i].data = sent_bytes[i];
+		p[i].len = 1 + i * 19;
+		p[i].from = *to;
+		for (unsigned k = 0; k < p[i].len; k++)
+			sent_bytes[i][k] = (uint8_t)(i * 31 + k);
+	}
+}
+
+/* As udp_recv, but waits up to a second until n have come. */
+static unsigned recv_all(struct udp *u, unsigned worker, struct packet *p, unsigned n)
+{
+	unsigned got = 0;
+	for (int tries = 0; tries < 1000 && got < n; tries++) {
+		got += udp_recv(u, worker, p + got, n - got);
+		if (got < n)
+			usleep(1000);
+	}
+	return got;
+}
+
+static void test_round_trip(void **state)
+{
+	(void)state;
+	struct endpoint a[2], b[2];
+	struct udp *from = opened(1, a), *to = opened(1, b);
+	struct packet out[BATCH_MAX], in[BATCH_MAX];
+	assert_int_equal(a[0].port, a[1].port);
+	assert_int_not_equal(a[0].port, 0);
+	assert_int_equal(a[0].family, 4);
+	assert_int_equal(a[1].family, 6);
+	for (unsigned s = 0; s < 2; s++) {
+		fill(out, BATCH_MAX, &b[s]); /* socket 0 for all: of the wrong family for IPv6, which must be mended */
+		udp_send(from, 0, out, BATCH_MAX);
+		rooms(in, BATCH_MAX);
+		assert_int_equal(recv_all(to, 0, in, BATCH_MAX), BATCH_MAX);
+		for (unsigned i = 0; i < BATCH_MAX; i++) {
+			assert_int_equal(out[i].verdict, DROP_NONE);
+			assert_int_equal(in[i].verdict, DROP_NONE);
+			assert_int_equal(in[i].len, out[i].len);
+			assert_memory_equal(in[i].data, out[i].data, out[i].len);
+			assert_int_equal(in[i].socket, s);
+			assert_memory_equal(&in[i].from, &a[s], sizeof(a[s]));
+		}
+		/* Back by what came in: from and socket are all it takes. */
+		udp_send(to, 0, in, BATCH_MAX);
+		rooms(out, BATCH_MAX);
+		assert_int_equal(recv_all(from, 0, out, BATCH_MAX), BATCH_MAX);
+		assert_memory_equal(&out[5].from, &b[s], sizeof(b[s]));
+	}
+	rooms(in, 1);
+	assert_int_equal(udp_recv(to, 0, in, 1), 0);
+	udp_close(from);
+	udp_close(to);
+	udp_close(NULL);
+}
+
+static void test_port_is_ours_alone(void **state)
+{
+	(void)state;
+	struct udp *u, *second;
+	for (unsigned workers = 1; workers <= 4; workers += 3) {
+		struct endpoint bound[2], want;
+		u = opened(workers, bound);
+		for (unsigned s = 0; s < 2; s++)
+			for (unsigned others = 1; others <= 4; others += 3) {
+				struct endpoint kept = {.port = 77};
+				second = (struct udp *)state;
+				want = bound[s];
+				assert_int_equal(udp_open(&second, &want, 1, others, &kept), -EADDRINUSE);
+				assert_ptr_equal(second, state);
+				assert_int_equal(kept.port, 77);
+				/* Another address of the same host that covers it. */
+				memset(want.ip, 0, sizeof(want.ip));
+				assert_int_equal(udp_open(&second, &want, 1, others, NULL), -EADDRINUSE);
+			}
+		/* The second address taken: nothing of the first may stay bound. */
+		struct endpoint two[2] = {loopback4, bound[1]}, one = loopback4;
+		two[0].port = one.port = (uint16_t)(bound[0].port == 40001 ? 40002 : 40001);
+		assert_int_equal(udp_open(&second, two, 2, 2, NULL), -EADDRINUSE);
+		assert_int_equal(udp_open(&second, &one, 1, 1, NULL), 0);
+		udp_close(second);
+		udp_close(u);
+		assert_int_equal(udp_open(&second, bound, 2, 2, NULL), 0);
+		udp_close(second);
+	}
+}
+
+static void test_bad_arguments(void **state)
+{
+	(void)state;
+	struct udp *u = NULL;
+	struct endpoint e[5] = {loopback4, loopback4, loopback4, loopback4, loopback4}, odd = {.family = 5};
+	assert_int_equal(udp_open(&u, e, 0, 1, NULL), -EINVAL);
+	assert_int_equal(udp_open(&u, e, 5, 1, NULL), -EINVAL);
+	assert_int_equal(udp_open(&u, e, 1, 0, NULL), -EINVAL);
+	assert_int_equal(udp_open(&u, e, 1, UDP_WORKERS_MAX + 1, NULL), -EINVAL);
+	assert_int_equal(udp_open(&u, &odd, 1, 1, NULL), -EAFNOSUPPORT);
+	e[0].ip[0] = 192; /* 192.0.0.1: not ours */
+	e[0].ip[3] = 1;
+	assert_int_equal(udp_open(&u, e, 1, 1, NULL), -EADDRNOTAVAIL);
+	assert_null(u);
+	assert_int_equal(udp_open(&u, &loopback4, 1, 2, e), 0);
+	assert_int_equal(udp_fd(u, 1, 0), -1);
+	assert_int_equal(udp_fd(u, 0, 2), -1);
+	assert_true(udp_fd(u, 0, 1) >= 0 && udp_fd(u, 0, 0) != udp_fd(u, 0, 1));
+	assert_true(fcntl(udp_fd(u, 0, 1), F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(udp_fd(u, 0, 1), F_GETFD) & FD_CLOEXEC);
+	udp_close(u);
+}
+
+static void test_lanes_steer(void **state)
+{
+	(void)state;
+	enum { WORKERS = 3 };
+	struct endpoint to[2], a[2];
+	struct udp *u = opened(WORKERS, to), *from = opened(1, a);
+	struct packet out[BATCH_MAX], in[BATCH_MAX];
+	for (unsigned s = 0; s < 2; s++) {
+		fill(out, BATCH_MAX, &to[s]);
+		for (unsigned i = 0; i < BATCH_MAX; i++) {
+			out[i].len = 40;
+			sent_bytes[i][0] = (uint8_t)(i << 4 | i % 16); /* lane in the low bits, something else above */
+			sent_bytes[i][1] = (uint8_t)i;
+		}
+		udp_send(from, 0, out, BATCH_MAX);
+		for (unsigned w = 0; w < WORKERS; w++) {
+			unsigned mine = 0;
+			for (unsigned i = 0; i < BATCH_MAX; i++)
+				mine += i % 16 % WORKERS == w;
+			rooms(in, BATCH_MAX);
+			assert_int_equal(recv_all(u, w, in, mine), mine);
+			for (unsigned i = 0; i < mine; i++)
+				assert_int_equal((in[i].data[0] & 15) % WORKERS, w);
+			assert_int_equal(udp_recv(u, w, in, 1), 0);
+		}
+	}
+	udp_close(u);
+	udp_close(from);
+}
+
+static void test_refused_packets_stand_alone(void **state)
+{
+	(void)state;
+	static uint8_t huge[65507];
+	struct endpoint b[2], bound;
+	struct udp *u = NULL, *to = opened(1, b);
+	struct packet p[6], in[6];
+	assert_int_equal(udp_open(&u, &loopback4, 1, 1, &bound), 0);
+	fill(p, 6, &b[0]);
+	p[1].data = huge;
+	p[1].len = 65508; /* one more than IPv4 can hold: never read */
+	p[2].from = b[1]; /* no IPv6 socket here */
+	p[3].verdict = DROP_AEAD;
+	p[4].from.family = 0;
+	udp_send(u, 0, p, 6);
+	assert_int_equal(p[0].verdict, DROP_NONE);
+	assert_int_equal(p[1].verdict, DROP_SEND);
+	assert_int_equal(p[2].verdict, DROP_SEND);
+	assert_int_equal(p[3].verdict, DROP_AEAD);
+	assert_int_equal(p[4].verdict, DROP_SEND);
+	assert_int_equal(p[5].verdict, DROP_NONE);
+	rooms(in, 6);
+	assert_int_equal(recv_all(to, 0, in, 2), 2);
+	assert_memory_equal(in[0].data, sent_bytes[0], p[0].len);
+	assert_int_equal(in[1].len, p[5].len);
+	assert_memory_equal(in[1].data, sent_bytes[5], p[5].len);
+	assert_int_equal(udp_recv(to, 0, in, 6), 0);
+	udp_send(u, 0, p, 0);
+	udp_close(u);
+	udp_close(to);
+}
+
+/* A socket that is never empty must not keep the other from being read. */
+static void test_sockets_take_turns(void **state)
+{
+	(void)state;
+	struct endpoint a[2], b[2];
+	struct udp *from = opened(1, a), *to = opened(1, b);
+	struct packet out[8], in[8];
+	bool both[2] = {false, false};
+	for (unsigned s = 0; s < 2; s++) {
+		fill(out, 8, &b[s]);
+		udp_send(from, 0, out, 8);
+	}
+	usleep(10000);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		rooms(in, 8);
+		assert_int_equal(recv_all(to, 0, in, 8), 8);
+		both[in[0].socket] = true;
+	}
+	assert_true(both[0] && both[1]);
+	/* Too little room: cut to it, nothing beyond is written. */
+	fill(out, 8, &b[0]);
+	udp_send(from, 0, out + 7, 1);
+	rooms(in, 1);
+	in[0].room = 10;
+	memset(got_bytes[0], 0xee, 32);
+	assert_int_equal(recv_all(to, 0, in, 1), 1);
+	assert_int_equal(in[0].len, 10);
+	assert_memory_equal(got_bytes[0], sent_bytes[7], 10);
+	assert_int_equal(got_bytes[0][10], 0xee);
+	udp_close(from);
+	udp_close(to);
+}
+
+struct sender {
+	struct udp *u;
+	struct endpoint to;
+	uint8_t mark;
+	unsigned refused;
+};
+
+static void *sender_run(void *self)
+{
+	struct sender *s = self;
+	uint8_t bytes[8][64];
+	struct packet p[8];
+	for (unsigned round = 0; round < 50; round++) {
+		memset(p, 0, sizeof(p));
+		for (unsigned i = 0; i < 8; i++) {
+			memset(bytes[i], s->mark, sizeof(bytes[i]));
+			p[i] = (struct packet){.data = bytes[i], .len = sizeof(bytes[i]), .from = s->to};
+		}
+		udp_send(s->u, 0, p, 8);
+		for (unsigned i = 0; i < 8; i++)
+			s->refused += p[i].verdict != DROP_NONE;
+	}
+	return NULL;
+}
+
+/* Control sends by worker 0's sockets while worker 0 does. */
+static void test_two_threads_send(void **state)
+{
+	(void)state;
+	struct endpoint a[2], b[2];
+	struct udp *from = opened(2, a), *to = opened(1, b);
+	struct sender s[2] = {{from, b[0], 0x11, 0}, {from, b[1], 0x22, 0}};
+	pthread_t thread[2];
+	struct packet in[BATCH_MAX];
+	unsigned count[2] = {0, 0};
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, sender_run, &s[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	for (;;) {
+		rooms(in, BATCH_MAX);
+		unsigned n = udp_recv(to, 0, in, BATCH_MAX);
+		if (!n)
+			break;
+		for (unsigned i = 0; i < n; i++) {
+			assert_int_equal(in[i].len, 64);
+			for (unsigned k = 1; k < 64; k++)
+				assert_int_equal(in[i].data[k], in[i].data[0]);
+			assert_true(in[i].data[0] == 0x11 || in[i].data[0] == 0x22);
+			count[in[i].data[0] == 0x22]++;
+		}
+	}
+	assert_int_equal(s[0].refused + s[1].refused, 0);
+	assert_int_equal(count[0], 400);
+	assert_int_equal(count[1], 400);
+	udp_close(from);
+	udp_close(to);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_port_is_ours_alone),
+		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_lanes_steer),
+		cmocka_unit_test(test_refused_packets_stand_alone),
+		cmocka_unit_test(test_sockets_take_turns),
+		cmocka_unit_test(test_two_threads_send),
+	};
+	alarm(60);
+	return cmocka_run_group_tests_name("udp", tests, private_net, NULL);
+}
