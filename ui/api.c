@@ -133,8 +133,7 @@ static int problem_code(const struct problem *problem)
 
 void reply_problem(struct reply *reply, const struct problem *problem)
 {
-	json_t *o = json_object();
-	json_object_set_new(o, "schema", json_string("farlan.problem/1"));
+	json_t *o = json_schema("farlan.problem/1");
 	json_object_set_new(o, "type", json_string("about:blank"));
 	json_object_set_new(o, "title", json_text(problem->title));
 	json_object_set_new(o, "status", json_integer((json_int_t)problem->status));

@@ -20,8 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -48,7 +46,6 @@ struct client { /* one open connection */
 
 struct http {
 	struct http_config config;
-	char *unix_path;
 	struct endpoint tcp;
 	uv_loop_t *loop;
 	struct listener listener[2];
@@ -73,6 +70,17 @@ static struct client *client_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	return info ? info->socket_context : NULL;
+}
+
+static void sweep_fired(uv_timer_t *timer)
+{
+	const struct http *http = timer->data;
+	uint64_t now = uv_now(http->loop);
+	if (!http->clients)
+		uv_timer_stop(timer);
+	for (const struct client *client = http->clients; client; client = client->next)
+		if (now >= client->deadline)
+			shutdown(client->fd, SHUT_RDWR);
 }
 
 static void connection_notify(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
@@ -102,17 +110,10 @@ static void connection_notify(void *self, struct MHD_Connection *connection, voi
 	                          .deadline = deadline_after(http)};
 	if (client->next)
 		client->next->link = &client->next;
+	else
+		uv_timer_start(&http->sweep, sweep_fired, SWEEP_MS, SWEEP_MS);
 	http->clients = client;
 	*context = client;
-}
-
-static void sweep_fired(uv_timer_t *timer)
-{
-	const struct http *http = timer->data;
-	uint64_t now = uv_now(http->loop);
-	for (const struct client *client = http->clients; client; client = client->next)
-		if (now >= client->deadline)
-			shutdown(client->fd, SHUT_RDWR);
 }
 
 /* ---- one exchange ---- */
@@ -269,34 +270,6 @@ static void listener_turn(struct listener *listener)
 
 /* ---- listening ---- */
 
-static int unix_listen(const char *path, const char **why)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	struct stat found;
-	int fd, error;
-
-	if (strlen(path) >= sizeof(at.sun_path)) {
-		*why = "the socket's path is longer than 107 bytes; use a --home with a shorter path";
-		return -ENAMETOOLONG;
-	}
-	strcpy(at.sun_path, path);
-	if (lstat(path, &found) == 0 && !S_ISSOCK(found.st_mode)) {
-		*why = "a file that is no socket stands where the socket should be; move it away";
-		return -EEXIST;
-	}
-	unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Between bind and chmod the umask decides, which the mains set to 077: closed first, then opened to the group. */
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || chmod(path, 0660) < 0 || listen(fd, 64) < 0) {
-		error = -errno;
-		*why = "the unix socket cannot be made; is the home folder writable?";
-		if (fd >= 0)
-			close(fd);
-		return error;
-	}
-	return fd;
-}
-
 static int tcp_listen(const struct endpoint *at, struct endpoint *ret_at, const char **why)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(at->port)};
@@ -371,24 +344,22 @@ static int listener_start(struct http *http, int fd, bool local)
 int http_new(struct http **ret, struct uv_loop_s *loop, const struct http_config *config, const char **ret_why)
 {
 	struct http *http = calloc(1, sizeof(*http));
-	int fd, error = -ENOMEM;
+	int fd, error;
 
 	*ret_why = "out of memory";
-	if (!http)
+	if (!http) {
+		if (config->unix_fd >= 0)
+			close(config->unix_fd);
 		return -ENOMEM;
+	}
 	http->config = *config;
 	http->loop = loop;
 	uv_timer_init(loop, &http->sweep);
 	http->sweep.data = http;
 	http->handles = 1;
-	uv_timer_start(&http->sweep, sweep_fired, SWEEP_MS, SWEEP_MS);
-	if (config->unix_path) {
-		error = fd = unix_listen(config->unix_path, ret_why);
-		if (fd < 0)
-			goto bad;
-		http->unix_path = strdup(config->unix_path);
-		error = listener_start(http, fd, true);
-		if (error || !http->unix_path)
+	if (config->unix_fd >= 0) {
+		error = listener_start(http, config->unix_fd, true);
+		if (error)
 			goto bad;
 	}
 	if (config->tcp) {
@@ -403,7 +374,7 @@ int http_new(struct http **ret, struct uv_loop_s *loop, const struct http_config
 	return 0;
 bad:
 	http_free(http);
-	return error < 0 ? error : -ENOMEM;
+	return error;
 }
 
 static void handle_closed(uv_handle_t *handle)
@@ -411,7 +382,6 @@ static void handle_closed(uv_handle_t *handle)
 	struct http *http = handle->data;
 	if (--http->handles)
 		return;
-	free(http->unix_path);
 	free(http);
 }
 
@@ -419,8 +389,6 @@ void http_free(struct http *http)
 {
 	if (!http)
 		return;
-	if (http->unix_path)
-		unlink(http->unix_path);
 	for (unsigned i = 0; i < http->n_listeners; i++) {
 		struct listener *listener = &http->listener[i];
 		uv_poll_stop(&listener->poll); /* before MHD closes the descriptor it watches */

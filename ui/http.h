@@ -18,16 +18,16 @@ struct uv_loop_s;
 struct http;
 
 struct http_config {
-	const char *unix_path;        /* made with mode 0660; a socket file that stands there is replaced. NULL = none */
+	int unix_fd;                  /* a listening unix socket (home_listen), taken even on failure; -1 = none */
 	const struct endpoint *tcp;   /* NULL = none */
 	uint32_t deadline_ms;         /* 0 = HTTP_DEADLINE_MS; tests take less */
 	void (*serve)(void *self, const struct request *, struct reply *);
 	void *self;
 };
 
-/* The caller holds the home's lock, so a socket file found there is stale. 0 or -errno with *ret_why, a sentence with the mend. */
+/* 0 or -errno with *ret_why, a sentence with the mend. */
 int http_new(struct http **ret, struct uv_loop_s *, const struct http_config *, const char **ret_why);
-/* Closes listeners and connections and removes the socket file. The memory goes when the loop has run its close callbacks once. */
+/* Closes listeners and connections. The memory goes when the loop has run its close callbacks once. */
 void http_free(struct http *);
 /* Where TCP listens in truth (port 0 asked for any); family 0 = nowhere. */
 struct endpoint http_tcp(const struct http *);

@@ -35,6 +35,13 @@ json_t *json_hex(const uint8_t *bytes, size_t n)
 json_t *json_count(uint64_t n) { return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n); }
 json_t *json_count_or_null(uint64_t n) { return n ? json_count(n) : json_null(); }
 
+json_t *json_schema(const char *schema)
+{
+	json_t *o = json_object();
+	json_object_set_new(o, "schema", json_string(schema));
+	return o;
+}
+
 void reply_json(struct reply *reply, unsigned status, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;

@@ -1,0 +1,40 @@
+/* farland.c: the node daemon, and the root with `root = yes`: the node's core with its API on the unix socket.
+ *
+ * All the work is in node/; here it is given its config and its users. A root joins nothing by itself and so needs no
+ * capability; joining asks for CAP_NET_ADMIN when a device is first opened.
+ */
+#include "ui/daemon.h"
+#include "ui/node_api.h"
+
+struct farland {
+	struct daemon daemon;
+	struct node_api api;
+};
+
+static void serve(void *self, const struct request *request, struct reply *reply)
+{
+	struct farland *farland = self;
+	farland->api.now = loop_now();
+	node_api_serve(&farland->api, request, reply);
+	if (request->method != METHOD_GET)
+		loop_kick(farland->daemon.loop);
+}
+
+int main(int argc, char **argv)
+{
+	static struct farland farland;
+	struct loop_config config = {.default_port = true, .node = {.joins = true}};
+
+	int code = daemon_begin(&farland.daemon, HOME_NODE, argc, argv);
+	if (code >= 0)
+		return code;
+	code = daemon_serve(&farland.daemon, &config, NULL, serve, &farland);
+	if (code < 0) {
+		farland.api.node = loop_node(farland.daemon.loop);
+		farland.api.root = farland.daemon.start.config.root;
+		daemon_run(&farland.daemon);
+		code = 0;
+	}
+	daemon_end(&farland.daemon, NULL, NULL);
+	return code;
+}

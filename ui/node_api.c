@@ -1,0 +1,299 @@
+/* node_api.c: from a route to one call of the node, and from its views to JSON.
+ *
+ * Joining answers at once with the state as it stands (as a rule "asking"): waiting is the client's business, which asks
+ * again until it sees what it wants. All views are copies made by the node for this call.
+ */
+#include "ui/node_api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/wire.h"
+#include "ui/json.h"
+#include "ui/settings.h"
+
+static json_t *endpoint_json(const struct endpoint *endpoint)
+{
+	char text[64];
+	if (!endpoint->family)
+		return json_null();
+	endpoint_format(endpoint, text, sizeof(text));
+	return json_string(text);
+}
+
+static json_t *address_json(uint64_t address)
+{
+	char text[ADDRESS_TEXT];
+	address_format(address, text);
+	return json_string(text);
+}
+
+static json_t *net_json(const struct net_view *view, const char *schema)
+{
+	char text[PREFIX_TEXT], mac[18];
+	static const uint8_t unpinned[KEY_HASH_BYTES];
+	json_t *o = schema ? json_schema(schema) : json_object(), *addresses = json_array();
+
+	char id[NWID_TEXT];
+	nwid_format(view->nwid, id);
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", view->mac[0], view->mac[1], view->mac[2], view->mac[3], view->mac[4],
+	         view->mac[5]);
+	for (unsigned i = 0; i < view->n_addresses; i++) {
+		prefix_format(&view->addresses[i], text);
+		json_array_append_new(addresses, json_string(text));
+	}
+	json_object_set_new(o, "id", json_string(id));
+	json_object_set_new(o, "name", json_text(view->name));
+	json_object_set_new(o, "state", json_string(net_state_name(view->state)));
+	json_object_set_new(o, "reason", json_text(view->reason));
+	json_object_set_new(o, "dev", json_text(view->dev));
+	json_object_set_new(o, "mac", json_string(mac));
+	json_object_set_new(o, "addresses", addresses);
+	json_object_set_new(o, "mtu", json_integer(view->mtu));
+	json_object_set_new(o, "members", json_integer(view->members));
+	json_object_set_new(o, "peers_up", json_integer(view->peers_up));
+	json_object_set_new(o, "rx_frames", json_count(view->rx_frames));
+	json_object_set_new(o, "tx_frames", json_count(view->tx_frames));
+	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
+	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));
+	json_object_set_new(o, "version", json_count(view->head_version));
+	json_object_set_new(o, "controller", address_json(view->nwid >> 24));
+	if (memcmp(view->controller_key_hash, unpinned, sizeof(unpinned)) != 0)
+		json_object_set_new(o, "controller_key_hash", json_hex(view->controller_key_hash, KEY_HASH_BYTES));
+	return o;
+}
+
+static void net_append(void *array, const struct net_view *view) { json_array_append_new(array, net_json(view, NULL)); }
+
+struct roots {
+	json_t *array;
+	bool online;
+};
+
+static void root_append(void *self, const struct root_view *view)
+{
+	struct roots *roots = self;
+	json_t *o = json_object();
+	json_object_set_new(o, "address", address_json(view->identity.address));
+	json_object_set_new(o, "endpoint", endpoint_json(&view->endpoint));
+	json_object_set_new(o, "online", json_boolean(view->online));
+	json_object_set_new(o, "rtt_us", view->rtt_us ? json_integer(view->rtt_us) : json_null());
+	json_object_set_new(o, "observed", endpoint_json(&view->observed));
+	json_array_append_new(roots->array, o);
+	roots->online = roots->online || view->online;
+}
+
+void node_api_roots(struct node *node, json_t *status)
+{
+	struct roots roots = {.array = json_array()};
+	node_roots(node, root_append, &roots);
+	json_object_set_new(status, "online", json_boolean(roots.online || !json_array_size(roots.array)));
+	json_object_set_new(status, "roots", roots.array);
+}
+
+struct peer_count {
+	json_int_t direct, relay;
+};
+
+static void peer_counted(void *self, const struct peer_view *view)
+{
+	struct peer_count *count = self;
+	if (view->up && view->direct)
+		count->direct++;
+	else if (view->up)
+		count->relay++;
+}
+
+static void status_get(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	const struct identity *me = node_identity(api->node);
+	char identity[IDENTITY_TEXT_MAX], words[WORDS_TEXT];
+	struct peer_count count = {0};
+	json_t *o = json_schema("farlan.status/1"), *networks = json_array(), *peers = json_object();
+
+	(void)request;
+	identity_format(me, identity);
+	fingerprint_words(me->key_hash, words);
+	json_object_set_new(o, "program", json_string("farland"));
+	json_object_set_new(o, "address", address_json(me->address));
+	json_object_set_new(o, "identity", json_string(identity));
+	json_object_set_new(o, "version", json_string(FARLAN_VERSION));
+	json_object_set_new(o, "fingerprint", json_string(words));
+	json_object_set_new(o, "root", json_boolean(api->root));
+	node_api_roots(api->node, o);
+	node_networks(api->node, net_append, networks);
+	json_object_set_new(o, "networks", networks);
+	node_peers(api->node, api->now, peer_counted, &count);
+	json_object_set_new(peers, "direct", json_integer(count.direct));
+	json_object_set_new(peers, "relay", json_integer(count.relay));
+	json_object_set_new(o, "peers", peers);
+	reply_json(reply, 200, o);
+}
+
+static void networks_get(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	json_t *o = json_schema("farlan.networks/1"), *networks = json_array();
+	(void)request;
+	node_networks(api->node, net_append, networks);
+	json_object_set_new(o, "networks", networks);
+	reply_json(reply, 200, o);
+}
+
+static void join_failed(struct reply *reply, int error)
+{
+	struct problem problem;
+	if (error == -ENOSPC)
+		problem_set(&problem, 409, "too many networks", "this node is in %d networks, which is the most", NETWORKS_MAX);
+	else if (error == -EINVAL)
+		problem_set(&problem, 400, "cannot join", "this network cannot be joined with these settings");
+	else
+		problem_set(&problem, 503, "cannot join", "%s", strerror(-error));
+	if (error == -ENOSPC)
+		snprintf(problem.hint, sizeof(problem.hint), "leave one: farlan leave NWID");
+	reply_problem(reply, &problem);
+}
+
+static void not_joined(struct reply *reply, const char *id)
+{
+	struct problem problem;
+	problem_set(&problem, 404, "not joined", "this node is not in network %.44s", id);
+	snprintf(problem.command, sizeof(problem.command), "farlan networks");
+	reply_problem(reply, &problem);
+}
+
+static void network_answer(struct node_api *api, uint64_t nwid, const char *id, struct reply *reply)
+{
+	struct net_view view;
+	if (node_network(api->node, nwid, &view))
+		reply_json(reply, 200, net_json(&view, "farlan.network/1"));
+	else
+		not_joined(reply, id);
+}
+
+static void network_post(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	struct problem problem;
+	uint64_t nwid;
+	char dev[16];
+	bool pinned;
+	uint8_t pin[17];
+
+	if (!settings_join(request->arg[0], request->body, request->body_len, &nwid, dev, &pinned, pin, &problem)) {
+		reply_problem(reply, &problem);
+		return;
+	}
+	int error = node_join(api->node, nwid, pinned ? pin : NULL, *dev ? dev : NULL, api->now);
+	if (error)
+		join_failed(reply, error);
+	else
+		network_answer(api, nwid, request->arg[0], reply);
+}
+
+static bool network_of(const struct request *request, struct reply *reply, uint64_t *ret)
+{
+	struct problem problem;
+	char dev[16];
+	bool pinned;
+	uint8_t pin[17];
+	if (settings_join(request->arg[0], NULL, 0, ret, dev, &pinned, pin, &problem))
+		return true;
+	reply_problem(reply, &problem);
+	return false;
+}
+
+static void network_get(void *self, const struct request *request, struct reply *reply)
+{
+	uint64_t nwid;
+	if (network_of(request, reply, &nwid))
+		network_answer(self, nwid, request->arg[0], reply);
+}
+
+static void network_delete(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	char id[NWID_TEXT];
+	uint64_t nwid;
+
+	if (!network_of(request, reply, &nwid))
+		return;
+	if (node_leave(api->node, nwid, api->now) < 0) {
+		not_joined(reply, request->arg[0]);
+		return;
+	}
+	json_t *o = json_schema("farlan.network/1");
+	nwid_format(nwid, id);
+	json_object_set_new(o, "id", json_string(id));
+	json_object_set_new(o, "state", json_string("left"));
+	reply_json(reply, 200, o);
+}
+
+static const char *suite_name(uint8_t suite)
+{
+	return suite == SUITE_AES256_GCM ? "aes256-gcm" : suite == SUITE_CHACHA20_POLY1305 ? "chacha20-poly1305" : "none";
+}
+
+static void peer_append(void *array, const struct peer_view *view)
+{
+	json_t *o = json_object(), *roles = json_array();
+	if (view->role_root)
+		json_array_append_new(roles, json_string("root"));
+	if (view->role_controller)
+		json_array_append_new(roles, json_string("controller"));
+	json_object_set_new(o, "address", address_json(view->identity.address));
+	json_object_set_new(o, "path", json_string(!view->up ? "none" : view->direct ? "direct" : "relay"));
+	json_object_set_new(o, "endpoint", endpoint_json(&view->endpoint));
+	json_object_set_new(o, "relay", view->relay_address ? address_json(view->relay_address) : json_null());
+	json_object_set_new(o, "rtt_us", view->rtt_us ? json_integer(view->rtt_us) : json_null());
+	json_object_set_new(o, "suite", json_string(suite_name(view->suite)));
+	json_object_set_new(o, "datagram", json_integer(view->datagram));
+	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
+	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));
+	json_object_set_new(o, "last_heard_ms", json_count(view->last_heard_ms));
+	json_object_set_new(o, "roles", roles);
+	json_array_append_new(array, o);
+}
+
+static void peers_get(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	json_t *o = json_schema("farlan.peers/1"), *peers = json_array();
+	(void)request;
+	node_peers(api->node, api->now, peer_append, peers);
+	json_object_set_new(o, "peers", peers);
+	reply_json(reply, 200, o);
+}
+
+static void drops_get(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	uint64_t counts[DROP_COUNT];
+	json_t *o = json_schema("farlan.drops/1"), *drops = json_object(), *text = json_object();
+	(void)request;
+	node_drops(api->node, counts);
+	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++) {
+		json_object_set_new(drops, drop_name((enum drop)i), json_count(counts[i]));
+		json_object_set_new(text, drop_name((enum drop)i), json_text(drop_text((enum drop)i)));
+	}
+	json_object_set_new(o, "drops", drops);
+	json_object_set_new(o, "text", text);
+	reply_json(reply, 200, o);
+}
+
+static const struct api_route routes[] = {
+	{METHOD_GET, "/v1/status", status_get},
+	{METHOD_GET, "/v1/networks", networks_get},
+	{METHOD_GET, "/v1/networks/*", network_get},
+	{METHOD_POST, "/v1/networks/*", network_post},
+	{METHOD_DELETE, "/v1/networks/*", network_delete},
+	{METHOD_GET, "/v1/peers", peers_get},
+	{METHOD_GET, "/v1/drops", drops_get},
+};
+
+void node_api_serve(struct node_api *api, const struct request *request, struct reply *reply)
+{
+	api_dispatch(routes, sizeof(routes) / sizeof(routes[0]), api, request, reply);
+}

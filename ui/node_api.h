@@ -1,0 +1,23 @@
+/* node_api.h: farland's routes: its networks, peers and drops.
+ *
+ * Control thread only. Knows no sockets: requests come by node_api_serve(), already admitted.
+ */
+#ifndef FARLAN_UI_NODE_API_H
+#define FARLAN_UI_NODE_API_H
+
+#include <jansson.h>
+
+#include "node/node.h"
+#include "ui/api.h"
+
+struct node_api {
+	struct node *node;
+	bool root;
+	uint64_t now; /* ms of this turn, set by the caller before each request */
+};
+
+void node_api_serve(struct node_api *, const struct request *, struct reply *);
+/* Adds "online" and "roots" to a status; the controller's node is asked the same way. */
+void node_api_roots(struct node *, json_t *status);
+
+#endif
