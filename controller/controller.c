@@ -1,0 +1,235 @@
+/* Theory of operation: opening, the clock without a clock, and the end of a turn.
+ *
+ * Requests (request.c) and edits (network.c, member.c) change rows and queue letters. controller_settle() then goes through
+ * one fixed order: reserve (HEAD versions, the ceiling of network time), commit, sign (publication.c), send. A failed commit
+ * undoes the turn's rows, makes its conditional letters TRY_LATER and leaves everything signed before in force.
+ *
+ * Network time counts running seconds from the persisted ceiling. It never passes the ceiling: when that cannot be moved
+ * (a full disk) time stands, and when it can again time goes on from there, so that nothing expires for the failure.
+ */
+#include "controller/controller.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/state.h"
+#include "proto/base/log.h"
+
+uint64_t network_time(const struct controller *c)
+{
+	uint64_t t = c->time_base + (c->now_ms - c->time_start_ms) / 1000;
+	return t < c->ceiling ? t : c->ceiling;
+}
+
+void clock_advance(struct controller *c, uint64_t now_ms, uint64_t wall_s)
+{
+	if (now_ms > c->now_ms)
+		c->now_ms = now_ms;
+	c->wall_s = wall_s;
+	if (c->time_base + (c->now_ms - c->time_start_ms) / 1000 > c->ceiling) {
+		c->time_base = c->ceiling;
+		c->time_start_ms = c->now_ms;
+	}
+}
+
+static const char *failure_text(int r)
+{
+	switch (r) {
+	case -ENOSPC: return "the disk of the database is full; make room";
+	case -EROFS: return "the database cannot be written; check its permissions and whether the disk is mounted read-only";
+	case -EBADMSG: return "the database is damaged; stop the controller and put the last backup in its place";
+	case -EBUSY: return "another program holds the database locked; end it";
+	default: return "the database cannot be written; see the log of the system for errors of the disk";
+	}
+}
+
+static void failed(struct controller *c, int r)
+{
+	if (!c->retry_at)
+		log_error("controller: %s (%s)", failure_text(r), strerror(-r));
+	if (c->trusted)
+		snprintf(c->health, sizeof(c->health), "%s", failure_text(r));
+	c->retry_at = c->now_ms + RETRY_MS;
+}
+
+static void recovered(struct controller *c)
+{
+	if (c->retry_at)
+		log_notice("controller: the database can be written again");
+	if (c->trusted)
+		snprintf(c->health, sizeof(c->health), "ok");
+	c->retry_at = 0;
+}
+
+void turn_abort(struct controller *c, int r)
+{
+	store_rollback(c->store);
+	letters_settle(c, false);
+	publications_reload(c);
+	failed(c, r);
+}
+
+int turn_commit(struct controller *c)
+{
+	if (!store_changed(c->store))
+		return 0;
+	int r = store_commit(c->store);
+	if (r) {
+		turn_abort(c, r);
+		return r;
+	}
+	letters_settle(c, true);
+	recovered(c);
+	return 0;
+}
+
+/* The ceiling asked for in this turn, or 0. */
+static uint64_t ceiling_reserve(struct controller *c)
+{
+	uint64_t now = network_time(c);
+	if (now + CEILING_EARLY_S < c->ceiling || c->now_ms < c->retry_at)
+		return 0;
+	store_ceiling_set(c->store, now + CEILING_S); /* a failure breaks the turn and shows at the commit */
+	return now + CEILING_S;
+}
+
+static uint64_t deadline(const struct controller *c)
+{
+	if (!c->trusted)
+		return NEVER;
+	uint64_t next = publications_next(c);
+	uint64_t left = c->ceiling - network_time(c);
+	uint64_t at = c->now_ms + (left > CEILING_EARLY_S ? (left - CEILING_EARLY_S) * 1000 : 0);
+	if (at < c->retry_at)
+		at = c->retry_at;
+	return at < next ? at : next;
+}
+
+uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_s)
+{
+	uint64_t ceiling = 0;
+	clock_advance(c, now_ms, wall_s);
+	if (c->trusted) {
+		publications_prepare(c);
+		ceiling = ceiling_reserve(c);
+	}
+	if (!turn_commit(c) && ceiling)
+		c->ceiling = ceiling;
+	if (c->trusted)
+		publications_issue(c);
+	letters_send(c);
+	publications_push(c);
+	return deadline(c);
+}
+
+/* ---- opening -------------------------------------------------------------------------------------------------- */
+
+static void load(void *self, const struct network_record *n)
+{
+	publication_add(self, n);
+}
+
+int controller_open(struct controller **ret, const char *dir, const struct secret *self, const struct controller_port *port,
+                    uint64_t now_ms, uint64_t wall_s, const char **ret_why)
+{
+	char path[4096] = ":memory:";
+	const char *why = "out of memory";
+	uint64_t revision;
+	int r = -ENOMEM;
+	struct controller *c = calloc(1, sizeof(*c));
+	if (!c)
+		goto out;
+	c->self = *self;
+	c->port = *port;
+	c->now_ms = c->time_start_ms = now_ms;
+	c->wall_s = wall_s;
+	c->trusted = true;
+	snprintf(c->health, sizeof(c->health), "ok");
+	if (strcmp(dir, ":memory:")) {
+		if (!(c->dir = strdup(dir)))
+			goto out;
+		if (snprintf(path, sizeof(path), "%s/controller.db", dir) >= (int)sizeof(path)) {
+			why = "the path of the home folder is too long";
+			r = -ENAMETOOLONG;
+			goto out;
+		}
+	}
+	r = store_open(&c->store, path, self->self.key_hash, &why);
+	if (!r) {
+		why = "the database cannot be read; check the disk";
+		r = store_ceiling(c->store, &c->ceiling, &revision);
+		c->time_base = c->ceiling;
+	}
+	if (!r)
+		r = store_network_each(c->store, load, c);
+	if (!r)
+		r = watermark_check(c, &why);
+	if (!r && !c->trusted) {
+		snprintf(c->health, sizeof(c->health), "%s", why);
+		log_error("controller: %s", why);
+	}
+out:
+	if (r) {
+		if (ret_why)
+			*ret_why = why;
+		if (c)
+			c->trusted = false; /* what did not open does not sign */
+		controller_close(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void controller_close(struct controller *c)
+{
+	if (!c)
+		return;
+	if (c->store)
+		controller_settle(c, c->now_ms, c->wall_s);
+	for (unsigned i = 0; i < c->n_publications; i++)
+		publication_free(c->publications[i]);
+	presences_free(c);
+	store_close(c->store);
+	free(c->letters);
+	free(c->dir);
+	secret_fini(&c->self);
+	free(c);
+}
+
+/* ---- who is there --------------------------------------------------------------------------------------------- */
+
+bool controller_knows(const struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES])
+{
+	uint64_t nwid;
+	unsigned n = 0;
+	return !store_member_networks(c->store, key_hash, &nwid, 1, &n) && n == 1;
+}
+
+void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES], bool online, uint64_t now_ms, uint64_t wall_s)
+{
+	uint64_t nwids[KEY_NETWORKS_MAX];
+	struct member_record m;
+	unsigned n = 0;
+	clock_advance(c, now_ms, wall_s);
+	struct presence *who = online ? presence_note(c, key_hash) : presence_find(c, key_hash);
+	if (!who || who->online == online)
+		return;
+	who->online = online;
+	if (store_member_networks(c->store, key_hash, nwids, KEY_NETWORKS_MAX, &n))
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		struct publication *p = publication_find(c, nwids[i]);
+		if (!p || store_member_get(c->store, nwids[i], key_hash, &m))
+			continue;
+		if (online && m.state == MEMBER_APPROVED)
+			publication_push_one(c, p, key_hash);
+		if (c->trusted && c->wall_s >= m.last_seen_wall_s + SEEN_EVERY_S)
+			store_member_seen(c->store, m.id, c->wall_s);
+	}
+}
+
+const char *controller_health(const struct controller *c) { return c->health; }

@@ -1,0 +1,122 @@
+/* controller.h: the network controller: requests of members in, signed documents out, and the admin's operations.
+ *
+ * One thread (the control thread). It knows neither sockets nor the node: requests come by controller_request(), answers
+ * leave by the port it was opened with, and only from controller_settle(), which runs once per turn: commit, then sign,
+ * then send. now is monotonic milliseconds; network time is derived from it, no wall clock enters a signed document
+ * (wall_s is for display columns only).
+ */
+#ifndef FARLAN_CONTROLLER_CONTROLLER_H
+#define FARLAN_CONTROLLER_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/body.h"
+#include "proto/cred.h"
+#include "proto/ident.h"
+
+struct controller;
+
+struct controller_port {
+	void *self;
+	/* Queues one control message to that identity's session (req 0 with OP_REPLY clear = a request of ours that wants no
+	 * answer handling; otherwise a reply). body is copied. false: no session with it. */
+	bool (*send)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *);
+};
+
+/* dir holds controller.db, head.bak. *ret_why: a sentence with the mend on failure (damaged, newer, foreign database, ...).
+ * 0 or -errno. ":memory:" style databases are for tests only. */
+int controller_open(struct controller **ret, const char *dir, const struct secret *self, const struct controller_port *, uint64_t now_ms,
+                    uint64_t wall_s, const char **ret_why);
+void controller_close(struct controller *); /* settles first */
+
+/* An authenticated control message of a member or a stranger with proven work: JOIN_REQ, GET_BLOB, ACK, LEAVE (and HEAD
+ * requests). Anything else gets STATUS_UNKNOWN_OP. physical = where its packets come from (for the page). */
+void controller_request(struct controller *, const struct identity *from, const struct endpoint *physical, const struct message *,
+                        uint64_t now_ms, uint64_t wall_s);
+/* The session with an identity came up or went down. */
+void controller_online(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], bool online, uint64_t now_ms, uint64_t wall_s);
+/* End of a control turn. Returns the next deadline in ms of now (NEVER = none): hourly HEAD, time ceiling, coalesced pushes. */
+uint64_t controller_settle(struct controller *, uint64_t now_ms, uint64_t wall_s);
+/* The INIT gate of a network's members is no concern of the node; but the node asks whom to talk to at all: */
+bool controller_knows(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* has a member row in any network */
+
+/* ---- the admin's side: command line, API, page -------------------------------------------------------------- */
+
+enum admin_status {
+	ADMIN_OK = 0,
+	ADMIN_NOT_FOUND,   /* network or member unknown: exit 5 */
+	ADMIN_CONFLICT,    /* address in use, name taken, pool exhausted: exit 8 */
+	ADMIN_INVALID,     /* value out of range: exit 2 */
+	ADMIN_UNAVAILABLE, /* disk full or read-only, database not trusted: TRY_LATER */
+};
+struct admin_error { /* filled when the status is not ADMIN_OK */
+	char title[96];
+	char detail[256];
+	char hint[256];
+};
+
+enum member_state { MEMBER_PENDING, MEMBER_APPROVED, MEMBER_DENIED, MEMBER_REVOKED };
+const char *member_state_name(enum member_state); /* "pending" ... */
+
+struct network_row {
+	uint64_t nwid;
+	char name[NAME_MAX_BYTES + 1];
+	uint16_t mtu;
+	struct prefix pool; /* IPv4 pool; family 0 = none */
+	uint32_t flags;     /* NETWORK_PUBLIC */
+	uint64_t version, revision;
+	uint32_t members, pending, online;
+	uint64_t created_wall_s;
+};
+
+struct member_row {
+	uint64_t nwid, address;
+	uint8_t key_hash[KEY_HASH_BYTES];
+	char name[NAME_MAX_BYTES + 1];     /* the admin's, or the hostname it asked with */
+	char hostname[NAME_MAX_BYTES + 1], os[NAME_MAX_BYTES + 1], version[NAME_MAX_BYTES + 1];
+	enum member_state state;
+	bool online;
+	struct prefix ips[CRED_IPS_MAX];
+	unsigned n_ips;
+	uint32_t flags; /* MEMBER_* effective */
+	struct endpoint physical;
+	uint64_t revision, first_seen_wall_s, last_seen_wall_s, serial;
+};
+
+struct network_settings { /* a bit in set says which fields count */
+	enum { SET_NET_NAME = 1, SET_NET_MTU = 2, SET_NET_POOL = 4, SET_NET_FLAGS = 8 } set;
+	char name[NAME_MAX_BYTES + 1];
+	uint16_t mtu;
+	struct prefix pool;
+	uint32_t flags;
+};
+
+struct member_settings {
+	unsigned set; /* enum member_setting */
+	char name[NAME_MAX_BYTES + 1];
+	struct prefix ip; /* replaces the IPv4 addresses; bits 0 = the pool's prefix */
+	uint32_t flags_on, flags_off; /* MEMBER_BRIDGE, _DHCP_SERVER, _ROUTER, _RELAY; bridge implies dhcp-server and router unless set off */
+};
+enum member_setting { SET_MEMBER_NAME = 1, SET_MEMBER_IP = 2, SET_MEMBER_FLAGS = 4 };
+
+enum admin_status controller_network_create(struct controller *, const struct network_settings *, uint64_t *ret_nwid, struct admin_error *);
+enum admin_status controller_network_set(struct controller *, uint64_t nwid, const struct network_settings *, struct admin_error *);
+enum admin_status controller_network_delete(struct controller *, uint64_t nwid, struct admin_error *);
+enum admin_status controller_network_get(struct controller *, uint64_t nwid, struct network_row *ret, struct admin_error *);
+enum admin_status controller_network_each(struct controller *, void (*each)(void *, const struct network_row *), void *, struct admin_error *);
+
+/* member: an address; several rows with one address (a collision) make it ADMIN_CONFLICT with the key_hashes in detail. */
+enum admin_status controller_member_approve(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *, struct admin_error *);
+enum admin_status controller_member_deny(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
+enum admin_status controller_member_revoke(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
+enum admin_status controller_member_delete(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
+enum admin_status controller_member_set(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *, struct admin_error *);
+enum admin_status controller_member_get(struct controller *, uint64_t nwid, uint64_t member, struct member_row *ret, struct admin_error *);
+enum admin_status controller_member_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct member_row *), void *, struct admin_error *);
+
+/* For status: ok, or why it does not sign. */
+const char *controller_health(const struct controller *);
+
+#endif

@@ -1,0 +1,359 @@
+/* Theory of operation: the admin's edits of networks. An edit checks everything first, then writes, then commits at once, so
+ * that its answer is true; signing and sending wait for the end of the turn. Changing the pool renumbers: members whose
+ * address fits the new pool keep it, the others get a new one, each with a new serial and a raised min_serial. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "controller/state.h"
+
+/* ---- what all edits share ------------------------------------------------------------------------------------- */
+
+void admin_error_set(struct admin_error *e, const char *title, const char *hint, const char *detail, ...)
+{
+	va_list args;
+	if (!e)
+		return;
+	snprintf(e->title, sizeof(e->title), "%s", title);
+	snprintf(e->hint, sizeof(e->hint), "%s", hint);
+	va_start(args, detail);
+	vsnprintf(e->detail, sizeof(e->detail), detail, args);
+	va_end(args);
+}
+
+enum admin_status admin_begin(struct controller *c, struct admin_error *error)
+{
+	if (c->trusted)
+		return ADMIN_OK;
+	admin_error_set(error, "The controller does not sign", "See `farlan status`; nothing can be changed until this is mended.", "%s",
+	                c->health);
+	return ADMIN_UNAVAILABLE;
+}
+
+static enum admin_status unavailable(struct controller *c, struct admin_error *error, int r)
+{
+	admin_error_set(error, "The change was not saved", "Nothing was changed. Mend the cause and try again.", "%s (%s)",
+	                strcmp(c->health, "ok") ? c->health : "the database failed", strerror(-r));
+	return ADMIN_UNAVAILABLE;
+}
+
+enum admin_status admin_commit(struct controller *c, int r, struct admin_error *error)
+{
+	if (r)
+		turn_abort(c, r);
+	else
+		r = turn_commit(c);
+	return r ? unavailable(c, error, r) : ADMIN_OK;
+}
+
+enum admin_status admin_network(struct controller *c, uint64_t nwid, struct network_record *ret, struct publication **ret_publication,
+                                struct admin_error *error)
+{
+	struct publication *p = publication_find(c, nwid);
+	int r = p ? store_network_get(c->store, nwid, ret) : -ENOENT;
+	if (r == -ENOENT) {
+		admin_error_set(error, "No such network", "`farlan network list` shows the networks of this controller.",
+		                "This controller has no network %016" PRIx64 ".", nwid);
+		return ADMIN_NOT_FOUND;
+	}
+	if (r)
+		return unavailable(c, error, r);
+	if (ret_publication)
+		*ret_publication = p;
+	return ADMIN_OK;
+}
+
+void prefix_format(const struct prefix *p, char *buf, size_t room)
+{
+	snprintf(buf, room, "%u.%u.%u.%u/%u", p->ip[0], p->ip[1], p->ip[2], p->ip[3], p->bits);
+}
+
+/* ---- settings ------------------------------------------------------------------------------------------------- */
+
+static enum admin_status settings_take(struct controller *c, const struct network_settings *s, struct network_record *n,
+                                       struct admin_error *error)
+{
+	uint64_t holder;
+	const char *why;
+	if (s->set & SET_NET_NAME) {
+		if (!policy_name(s->name)) {
+			admin_error_set(error, "Not a name", "Give 1 to 63 bytes of text.", "The name is empty, too long or has control characters.");
+			return ADMIN_INVALID;
+		}
+		if (!store_network_named(c->store, s->name, &holder) && holder != n->nwid) {
+			admin_error_set(error, "The name is taken", "Choose another name.", "Network %016" PRIx64 " has this name.", holder);
+			return ADMIN_CONFLICT;
+		}
+		memcpy(n->name, s->name, sizeof(n->name));
+	}
+	if (s->set & SET_NET_MTU) {
+		if (s->mtu < MTU_MIN || s->mtu > MTU_MAX) {
+			admin_error_set(error, "MTU out of range", "Give 1280 to 9000; 1400 fits into one datagram almost everywhere.",
+			                "An MTU of %u is not possible.", s->mtu);
+			return ADMIN_INVALID;
+		}
+		n->mtu = s->mtu;
+	}
+	if (s->set & SET_NET_POOL) {
+		why = s->pool.family ? policy_pool_check(&s->pool) : NULL;
+		if (why) {
+			admin_error_set(error, "Not a usable pool", "Give an IPv4 network such as 10.20.0.0/16.", "%s.", why);
+			return ADMIN_INVALID;
+		}
+		n->pool = s->pool;
+	}
+	if (s->set & SET_NET_FLAGS) {
+		if (s->flags & ~NETWORK_PUBLIC) {
+			admin_error_set(error, "Unknown flag", "The only flag is public.", "Flags %#x are not known.", s->flags);
+			return ADMIN_INVALID;
+		}
+		n->flags = s->flags;
+	}
+	return ADMIN_OK;
+}
+
+/* ---- renumbering ---------------------------------------------------------------------------------------------- */
+
+struct roll { /* members that hold an address or need one */
+	struct member_record *was, *will;
+	size_t n, room;
+	bool failed;
+};
+
+static void roll_take(void *self, const struct member_record *m)
+{
+	struct roll *l = self;
+	if (m->state != MEMBER_APPROVED && !m->n_ips)
+		return;
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		struct member_record *more = realloc(l->was, room * sizeof(*more));
+		if (!more) {
+			l->failed = true;
+			return;
+		}
+		l->was = more;
+		l->room = room;
+	}
+	l->was[l->n++] = *m;
+}
+
+static void lease_insert(struct lease *leases, size_t *n, const struct lease *l)
+{
+	size_t at = 0;
+	while (at < *n && memcmp(leases[at].ip, l->ip, 4) < 0)
+		at++;
+	if (at == *n || memcmp(leases[at].ip, l->ip, 4)) {
+		memmove(&leases[at + 1], &leases[at], (*n - at) * sizeof(*leases));
+		++*n;
+	}
+	leases[at] = *l;
+}
+
+/* Decides the new addresses without writing. leases has room for one more per member. */
+static bool roll_number(struct controller *c, const struct prefix *pool, struct roll *l, struct lease *leases, size_t n_leases)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct member_record *m = &l->will[i];
+		if (m->n_ips && pool->family && policy_pool_host(pool, m->ips[0].ip))
+			m->ips[0].bits = pool->bits;
+		else
+			m->n_ips = 0;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		struct member_record *m = &l->will[i];
+		if (m->n_ips || m->state != MEMBER_APPROVED || !pool->family)
+			continue;
+		struct lease mine = {.bits = pool->bits, .member = m->id};
+		if (!policy_address(pool, leases, n_leases, network_time(c), mine.ip))
+			return false;
+		lease_insert(leases, &n_leases, &mine);
+		m->ips[0] = (struct prefix){.family = 4, .bits = pool->bits};
+		memcpy(m->ips[0].ip, mine.ip, 4);
+		m->n_ips = 1;
+	}
+	return true;
+}
+
+/* 0, -EADDRNOTAVAIL before anything was written, or -errno. */
+static int renumber(struct controller *c, struct publication *p, const struct prefix *pool)
+{
+	struct roll l = {0};
+	struct lease *leases = NULL, *more;
+	size_t n = 0;
+	int r = store_member_each(c->store, p->nwid, roll_take, &l);
+	if (!r && l.failed)
+		r = -ENOMEM;
+	if (!r)
+		r = store_leases(c->store, p->nwid, &leases, &n);
+	if (r)
+		goto out;
+	r = -ENOMEM;
+	more = realloc(leases, (n + l.n + 1) * sizeof(*leases));
+	if (!more)
+		goto out;
+	leases = more;
+	l.will = malloc((l.n + 1) * sizeof(*l.will));
+	if (!l.will)
+		goto out;
+	if (l.n)
+		memcpy(l.will, l.was, l.n * sizeof(*l.will));
+	r = roll_number(c, pool, &l, leases, n) ? 0 : -EADDRNOTAVAIL;
+	for (size_t i = 0; !r && i < l.n; i++) {
+		r = member_write(c, p, &l.was[i], &l.will[i]);
+		struct presence *who = presence_find(c, l.will[i].identity.key_hash);
+		if (l.will[i].state == MEMBER_APPROVED && who && who->online)
+			letter_join(c, l.will[i].identity.key_hash, 0, p->nwid, JOIN_OK, false);
+	}
+out:
+	free(leases);
+	free(l.was);
+	free(l.will);
+	return r;
+}
+
+/* ---- the edits ------------------------------------------------------------------------------------------------ */
+
+/* 24 random bits that are not 0 and not in use. 0 = no luck, which with NETWORKS_MAX networks takes a broken getrandom. */
+static uint64_t nwid_choose(const struct controller *c)
+{
+	for (unsigned tries = 0; tries < 64; tries++) {
+		uint32_t low;
+		if (getrandom(&low, sizeof(low), 0) != sizeof(low))
+			continue;
+		uint64_t nwid = c->self.self.address << 24 | (low & 0xffffff);
+		if ((low & 0xffffff) && !publication_find(c, nwid))
+			return nwid;
+	}
+	return 0;
+}
+
+enum admin_status controller_network_create(struct controller *c, const struct network_settings *settings, uint64_t *ret_nwid,
+                                            struct admin_error *error)
+{
+	struct network_record n = {.mtu = MTU_DEFAULT, .version = 0, .rev_epoch = 1, .serials = 1, .created_wall_s = c->wall_s};
+	enum admin_status status = admin_begin(c, error);
+	if (status)
+		return status;
+	if (!(settings->set & SET_NET_NAME)) {
+		admin_error_set(error, "A network needs a name", "farlan network create NAME", "No name was given.");
+		return ADMIN_INVALID;
+	}
+	status = settings_take(c, settings, &n, error);
+	if (status)
+		return status;
+	if (c->n_publications >= NETWORKS_MAX) {
+		admin_error_set(error, "Too many networks", "Delete a network, or run another controller.", "A controller has at most %d networks.",
+		                NETWORKS_MAX);
+		return ADMIN_CONFLICT;
+	}
+	n.nwid = nwid_choose(c);
+	if (!n.nwid || getrandom(n.gate, sizeof(n.gate), 0) != sizeof(n.gate))
+		return unavailable(c, error, -EIO);
+	status = admin_commit(c, store_network_insert(c->store, &n), error);
+	if (status)
+		return status;
+	if (!publication_add(c, &n)) /* on disk; the next start has it */
+		return unavailable(c, error, -ENOMEM);
+	*ret_nwid = n.nwid;
+	return ADMIN_OK;
+}
+
+enum admin_status controller_network_set(struct controller *c, uint64_t nwid, const struct network_settings *settings,
+                                         struct admin_error *error)
+{
+	struct network_record was = {0}, n;
+	struct publication *p;
+	enum admin_status status = admin_begin(c, error);
+	if (!status)
+		status = admin_network(c, nwid, &was, &p, error);
+	n = was;
+	if (!status)
+		status = settings_take(c, settings, &n, error);
+	if (status)
+		return status;
+	bool moved = was.pool.family != n.pool.family || was.pool.bits != n.pool.bits || memcmp(was.pool.ip, n.pool.ip, 4);
+	int r = moved ? renumber(c, p, &n.pool) : 0;
+	if (r == -EADDRNOTAVAIL) {
+		char text[24];
+		prefix_format(&n.pool, text, sizeof(text));
+		admin_error_set(error, "The pool is too small", "Choose a larger pool.", "%s has not enough addresses for the members.", text);
+		return ADMIN_CONFLICT;
+	}
+	if (!r)
+		r = store_network_update(c->store, &n);
+	if (!r)
+		r = publication_touch(c, p, false);
+	return admin_commit(c, r, error);
+}
+
+enum admin_status controller_network_delete(struct controller *c, uint64_t nwid, struct admin_error *error)
+{
+	struct network_record n;
+	struct publication *p;
+	enum admin_status status = admin_begin(c, error);
+	if (!status)
+		status = admin_network(c, nwid, &n, &p, error);
+	if (!status)
+		status = admin_commit(c, store_network_delete(c->store, nwid), error);
+	if (status)
+		return status;
+	for (unsigned i = 0; i < p->n_listed; i++) {
+		struct presence *who = presence_find(c, p->listed[i]);
+		if (who && who->online)
+			letter_join(c, p->listed[i], 0, nwid, JOIN_DENIED, false);
+	}
+	publication_remove(c, nwid);
+	return ADMIN_OK;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------- */
+
+static void network_show(const struct controller *c, const struct network_record *n, struct network_row *ret)
+{
+	const struct publication *p = publication_find(c, n->nwid);
+	*ret = (struct network_row){.nwid = n->nwid, .mtu = n->mtu, .pool = n->pool, .flags = n->flags, .version = n->version,
+	                            .revision = n->revision, .created_wall_s = n->created_wall_s};
+	memcpy(ret->name, n->name, sizeof(ret->name));
+	store_network_count(c->store, n->nwid, MEMBER_APPROVED, &ret->members);
+	store_network_count(c->store, n->nwid, MEMBER_PENDING, &ret->pending);
+	for (unsigned i = 0; p && i < p->n_listed; i++) {
+		const struct presence *who = presence_find(c, p->listed[i]);
+		ret->online += who && who->online;
+	}
+}
+
+enum admin_status controller_network_get(struct controller *c, uint64_t nwid, struct network_row *ret, struct admin_error *error)
+{
+	struct network_record n;
+	enum admin_status status = admin_network(c, nwid, &n, NULL, error);
+	if (!status)
+		network_show(c, &n, ret);
+	return status;
+}
+
+struct showing {
+	const struct controller *c;
+	void (*each)(void *, const struct network_row *);
+	void *self;
+};
+
+static void show_network(void *self, const struct network_record *n)
+{
+	struct showing *s = self;
+	struct network_row row;
+	network_show(s->c, n, &row);
+	s->each(s->self, &row);
+}
+
+enum admin_status controller_network_each(struct controller *c, void (*each)(void *, const struct network_row *), void *self,
+                                          struct admin_error *error)
+{
+	struct showing s = {.c = c, .each = each, .self = self};
+	int r = store_network_each(c->store, show_network, &s);
+	return r ? unavailable(c, error, r) : ADMIN_OK;
+}

@@ -1,0 +1,160 @@
+/* Theory of operation: a join is answered from six facts. What a stranger may learn decides the order: an unknown network, a
+ * denied key and a revoked key get the same DENIED, and the limit for strangers strikes all three alike, so the answers tell
+ * nobody which networks exist. Who has a row that is pending or approved is not limited: it costs no row and little work.
+ * Addresses are picked by walking the sorted leases once: the first gap is the answer. */
+#include "controller/policy.h"
+
+#include <string.h>
+
+static bool spend(uint64_t *allowance, uint64_t now_ms)
+{
+	uint64_t at = *allowance > now_ms ? *allowance : now_ms;
+	if (at - now_ms > (JOIN_BURST - 1) * (uint64_t)JOIN_INTERVAL_MS)
+		return false;
+	*allowance = at + JOIN_INTERVAL_MS;
+	return true;
+}
+
+const char *policy_full(uint32_t approved, uint32_t revocations)
+{
+	if (approved >= MEMBERS_MAX)
+		return "the network has 1000 approved members, which is the most it can have; revoke or delete one first";
+	/* whoever is approved must remain revocable, so its entry is counted beforehand */
+	if (approved + revocations >= REVOCATIONS_MAX)
+		return "too many revocations of the last days are still in force; try again when the oldest have run out";
+	return NULL;
+}
+
+struct policy_decision policy_decide(const struct policy_rows *rows, const struct policy_request *request, uint64_t now_ms)
+{
+	struct policy_decision d = {.answer = JOIN_DENIED, .action = POLICY_NOTHING, .allowance = rows->allowance};
+	bool known = rows->network && rows->member && !rows->collision &&
+	             (rows->state == MEMBER_APPROVED || rows->state == MEMBER_PENDING);
+	if (!request->honest)
+		return d;
+	if (!known && !spend(&d.allowance, now_ms)) {
+		d.answer = JOIN_TRY_LATER;
+		return d;
+	}
+	if (!rows->network)
+		return d;
+	if (rows->collision) {
+		d.answer = JOIN_COLLISION;
+		return d;
+	}
+	bool open = (rows->network_flags & NETWORK_PUBLIC) && !policy_full(rows->approved, rows->revocations);
+	if (rows->member) {
+		switch (rows->state) {
+		case MEMBER_APPROVED: d.answer = rows->trusted ? JOIN_OK : JOIN_TRY_LATER; return d;
+		case MEMBER_PENDING: break;
+		case MEMBER_DENIED:
+		case MEMBER_REVOKED: return d;
+		}
+	}
+	if (!rows->trusted) {
+		d.answer = JOIN_TRY_LATER;
+	} else if (open) {
+		d.answer = JOIN_OK;
+		d.action = POLICY_ADMIT;
+	} else {
+		d.answer = JOIN_PENDING;
+		if (!rows->member)
+			d.action = rows->pending >= PENDING_MAX ? POLICY_EVICT_PEND : POLICY_PEND;
+	}
+	return d;
+}
+
+/* ---- rights --------------------------------------------------------------------------------------------------- */
+
+uint32_t policy_flags(uint32_t on, uint32_t off)
+{
+	if (on & MEMBER_BRIDGE)
+		on |= MEMBER_DHCP_SERVER | MEMBER_ROUTER;
+	return on & ~off;
+}
+
+void policy_flags_set(uint32_t *on, uint32_t *off, uint32_t set_on, uint32_t set_off)
+{
+	*on = (*on & ~set_off) | set_on;
+	*off = (*off & ~set_on) | set_off;
+}
+
+bool policy_takes(const struct prefix *had, unsigned n_had, uint32_t had_flags, const struct prefix *has, unsigned n_has,
+                  uint32_t has_flags)
+{
+	for (unsigned i = 0; i < n_had; i++) {
+		bool kept = false;
+		for (unsigned j = 0; j < n_has && !kept; j++)
+			kept = had[i].family == has[j].family && had[i].bits == has[j].bits && !memcmp(had[i].ip, has[j].ip, 16);
+		if (!kept)
+			return true;
+	}
+	return (had_flags & ~has_flags) != 0;
+}
+
+bool policy_name(const char *name)
+{
+	size_t n = strnlen(name, NAME_MAX_BYTES + 1);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	return n >= 1 && n <= NAME_MAX_BYTES;
+}
+
+/* ---- addresses ------------------------------------------------------------------------------------------------ */
+
+static uint32_t ip_number(const uint8_t ip[4])
+{
+	return (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
+}
+
+static uint32_t host_mask(const struct prefix *pool) { return UINT32_MAX >> pool->bits; }
+
+const char *policy_pool_check(const struct prefix *pool)
+{
+	if (pool->family != 4)
+		return "the pool must be an IPv4 network such as 10.20.0.0/16";
+	if (pool->bits < POOL_BITS_MIN || pool->bits > POOL_BITS_MAX)
+		return "the pool's prefix must be between /8 and /30";
+	if (ip_number(pool->ip) & host_mask(pool))
+		return "the pool's address has host bits set; write the network address, such as 10.20.0.0/16";
+	if (pool->ip[0] == 0 || pool->ip[0] == 127 || pool->ip[0] >= 224)
+		return "the pool must be of ordinary unicast addresses, such as 10.20.0.0/16";
+	return NULL;
+}
+
+bool policy_pool_host(const struct prefix *pool, const uint8_t ip[4])
+{
+	uint32_t mask = host_mask(pool), host = ip_number(ip) & mask;
+	return pool->family == 4 && (ip_number(ip) & ~mask) == ip_number(pool->ip) && host != 0 && host != mask;
+}
+
+bool policy_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4])
+{
+	if (pool->family != 4)
+		return false;
+	uint32_t next = ip_number(pool->ip) + 1, last = ip_number(pool->ip) + host_mask(pool) - 1;
+	const struct lease *rested = NULL;
+	for (size_t i = 0; i < n && next <= last; i++) {
+		const struct lease *l = &leases[i];
+		if (!policy_pool_host(pool, l->ip))
+			continue;
+		if (ip_number(l->ip) > next)
+			break; /* a gap */
+		if (!l->member && l->freed + ADDRESS_REST_S <= now)
+			break; /* rested long enough: as good as never used */
+		next = ip_number(l->ip) + 1;
+	}
+	if (next <= last) {
+		for (unsigned i = 0; i < 4; i++)
+			ret[i] = (uint8_t)(next >> (24 - 8 * i));
+		return true;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!leases[i].member && policy_pool_host(pool, leases[i].ip) && (!rested || leases[i].freed < rested->freed))
+			rested = &leases[i];
+	if (!rested)
+		return false;
+	memcpy(ret, rested->ip, 4);
+	return true;
+}

@@ -1,0 +1,81 @@
+/* policy.h: what the controller decides, without knowing how it is stored or sent.
+ *
+ * Pure: no I/O, no clock, no store; every fact comes in by argument. Network time in seconds, allowances in monotonic
+ * milliseconds. Any thread.
+ */
+#ifndef FARLAN_CONTROLLER_POLICY_H
+#define FARLAN_CONTROLLER_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "controller/controller.h"
+
+#define PENDING_MAX 1000                  /* rows per network; then the one longest unseen goes */
+#define JOIN_INTERVAL_MS 10000            /* a stranger's joins, per identity */
+#define JOIN_BURST 5                      /* and how many may come at once: people retype commands */
+#define ADDRESS_REST_S (24 * 3600)        /* a freed address is not handed out again before */
+#define REVOCATIONS_MAX 4000              /* entries of a REVLIST, those of everybody approved now included: < 256 KiB */
+#define POOL_BITS_MIN 8
+#define POOL_BITS_MAX 30                  /* a pool needs hosts between network and broadcast address */
+#define MTU_MIN 1280
+#define MTU_MAX 9000
+#define MTU_DEFAULT 1400
+
+struct lease {
+	uint8_t ip[4];
+	uint8_t bits;
+	uint64_t member; /* row id; 0 = freed */
+	uint64_t freed;  /* network time */
+};
+
+/* ---- joining */
+
+struct policy_rows {
+	bool trusted;            /* the database may be signed from */
+	bool network;            /* exists */
+	uint32_t network_flags;  /* NETWORK_* */
+	uint32_t approved, pending;
+	uint32_t revocations;    /* REVLIST entries */
+	bool collision;          /* the address belongs to another key in this network */
+	bool member;             /* has a row */
+	enum member_state state; /* of that row */
+	uint64_t allowance;      /* this identity's: ms up to which its joins are spoken for; 0 = none yet */
+};
+
+struct policy_request {
+	bool honest; /* the identity in the request is that of the session */
+};
+
+enum policy_action { POLICY_NOTHING, POLICY_PEND, POLICY_EVICT_PEND, POLICY_ADMIT };
+
+struct policy_decision {
+	enum join_status answer;
+	enum policy_action action;
+	uint64_t allowance; /* to be kept for the identity */
+};
+
+struct policy_decision policy_decide(const struct policy_rows *, const struct policy_request *, uint64_t now_ms);
+/* May one more be approved? NULL, or a sentence why not. */
+const char *policy_full(uint32_t approved, uint32_t revocations);
+
+/* ---- rights and addresses */
+
+/* Effective flags: bridge brings dhcp-server and router along unless those are set off. */
+uint32_t policy_flags(uint32_t on, uint32_t off);
+void policy_flags_set(uint32_t *on, uint32_t *off, uint32_t set_on, uint32_t set_off);
+/* Does the second credential lack anything the first one granted? */
+bool policy_takes(const struct prefix *had, unsigned n_had, uint32_t had_flags, const struct prefix *has, unsigned n_has,
+                  uint32_t has_flags);
+/* NULL, or a sentence. */
+const char *policy_pool_check(const struct prefix *pool);
+/* A host of the pool: inside, and neither its network nor its broadcast address. */
+bool policy_pool_host(const struct prefix *pool, const uint8_t ip[4]);
+/* Lowest host nobody holds and nobody held within ADDRESS_REST_S; else the one freed longest ago; else false.
+ * leases ascending by ip. */
+bool policy_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4]);
+/* Text of 1 to NAME_MAX_BYTES bytes without control characters. */
+bool policy_name(const char *name);
+
+#endif

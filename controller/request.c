@@ -1,0 +1,218 @@
+/* Theory of operation: one handler per request of a member. A handler reads rows, lets policy_decide() judge where there is
+ * something to judge, writes rows into the turn's transaction and queues a letter; it never signs and never sends. Whatever
+ * a stranger asks about a network gets the answer it would get if the network did not exist. */
+#include <string.h>
+
+#include "controller/state.h"
+
+struct asking {
+	struct controller *c;
+	const struct identity *from;
+	const struct message *m;
+	struct presence *who; /* NULL = table full */
+};
+
+static void reply(const struct asking *a, enum status status, const uint8_t *body, size_t len)
+{
+	letter_plain(a->c, a->from->key_hash, a->m->req, (uint8_t)(a->m->op | OP_REPLY), (uint8_t)status, body, len);
+}
+
+static bool approved(struct controller *c, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES])
+{
+	struct member_record m;
+	return !store_member_get(c->store, nwid, key_hash, &m) && m.state == MEMBER_APPROVED;
+}
+
+/* ---- JOIN_REQ ------------------------------------------------------------------------------------------------- */
+
+struct join {
+	struct body_join_req req;
+	struct network_record network;
+	struct member_record member; /* valid if rows.member */
+	struct publication *publication;
+	struct policy_rows rows;
+};
+
+static int join_rows(const struct asking *a, struct join *j)
+{
+	struct controller *c = a->c;
+	struct member_record other;
+	unsigned n;
+	j->rows = (struct policy_rows){.trusted = c->trusted, .allowance = a->who ? a->who->allowance : 0};
+	j->publication = publication_find(c, j->req.nwid);
+	if (!j->publication)
+		return 0;
+	int r = store_network_get(c->store, j->req.nwid, &j->network);
+	if (r)
+		return r;
+	j->rows.network = true;
+	j->rows.network_flags = j->network.flags;
+	j->rows.member = !store_member_get(c->store, j->req.nwid, a->from->key_hash, &j->member);
+	if (j->rows.member) {
+		j->rows.state = j->member.state;
+		if (j->member.state == MEMBER_APPROVED)
+			return 0; /* a renewal: nothing else matters */
+	}
+	if (!store_member_address(c->store, j->req.nwid, a->from->address, &other, &n))
+		j->rows.collision = n > 1 || memcmp(other.identity.key_hash, a->from->key_hash, KEY_HASH_BYTES);
+	r = store_network_count(c->store, j->req.nwid, MEMBER_PENDING, &j->rows.pending);
+	if (!r)
+		r = store_network_count(c->store, j->req.nwid, MEMBER_APPROVED, &j->rows.approved);
+	if (!r)
+		r = store_revocation_count(c->store, j->req.nwid, &j->rows.revocations);
+	return r;
+}
+
+static void describe(const struct join *j, uint64_t wall_s, struct member_record *m)
+{
+	memcpy(m->hostname, j->req.hostname, sizeof(m->hostname));
+	memcpy(m->os, j->req.os, sizeof(m->os));
+	memcpy(m->version, j->req.version, sizeof(m->version));
+	m->last_seen_wall_s = wall_s;
+}
+
+/* A public network: the row is approved as it is made. */
+static int join_admit(const struct asking *a, struct join *j)
+{
+	struct member_record was = j->member;
+	int r = 0;
+	if (!j->rows.member) {
+		r = store_member_insert(a->c->store, &j->member);
+		was = j->member;
+	}
+	j->member.state = MEMBER_APPROVED;
+	return r ? r : member_admit(a->c, j->publication, &j->network, &was, &j->member);
+}
+
+static int join_act(const struct asking *a, struct join *j, enum policy_action action)
+{
+	struct controller *c = a->c;
+	bool known = j->rows.member;
+	if (!known) {
+		j->member = (struct member_record){.nwid = j->req.nwid, .address = a->from->address, .identity = *a->from,
+		                                   .state = MEMBER_PENDING, .first_seen_wall_s = c->wall_s};
+	}
+	bool news = !known || strcmp(j->member.hostname, j->req.hostname) || strcmp(j->member.os, j->req.os) ||
+	            strcmp(j->member.version, j->req.version) || c->wall_s >= j->member.last_seen_wall_s + SEEN_EVERY_S;
+	describe(j, c->wall_s, &j->member);
+	switch (action) {
+	case POLICY_EVICT_PEND:
+		store_member_evict(c->store, j->req.nwid); /* its failure is the insert's */
+		return store_member_insert(c->store, &j->member);
+	case POLICY_PEND: return store_member_insert(c->store, &j->member);
+	case POLICY_ADMIT: return join_admit(a, j);
+	case POLICY_NOTHING: break;
+	}
+	/* what it says of itself, but not at the pace it says it: a row costs a transaction */
+	if (!news || !a->who || (a->who->wrote && c->now_ms < a->who->wrote + JOIN_INTERVAL_MS))
+		return 0;
+	a->who->wrote = c->now_ms;
+	store_member_update(c->store, &j->member);
+	return 0;
+}
+
+static void join_request(const struct asking *a)
+{
+	struct controller *c = a->c;
+	struct join j = {0};
+	if (!body_join_req_parse(a->m->body, a->m->len, &j.req)) {
+		reply(a, STATUS_MALFORMED, NULL, 0);
+		return;
+	}
+	struct policy_request request = {
+		.honest = !memcmp(j.req.identity.x, a->from->x, 32) && !memcmp(j.req.identity.ed, a->from->ed, 32) &&
+		          j.req.identity.address == a->from->address,
+	};
+	if (!a->who || join_rows(a, &j)) {
+		letter_join(c, a->from->key_hash, a->m->req, j.req.nwid, JOIN_TRY_LATER, false);
+		return;
+	}
+	struct policy_decision d = policy_decide(&j.rows, &request, c->now_ms);
+	a->who->allowance = d.allowance;
+	enum join_status answer = d.answer;
+	bool lives = answer == JOIN_OK || answer == JOIN_PENDING;
+	if (c->trusted && lives && join_act(a, &j, d.action))
+		answer = JOIN_TRY_LATER;
+	letter_join(c, a->from->key_hash, a->m->req, j.req.nwid, answer, d.action != POLICY_NOTHING);
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------- */
+
+static void get_blob(const struct asking *a)
+{
+	struct body_get_blob want;
+	uint8_t body[BODY_MAX];
+	if (!body_get_blob_parse(a->m->body, a->m->len, &want)) {
+		reply(a, STATUS_MALFORMED, NULL, 0);
+		return;
+	}
+	struct publication *p = publication_find(a->c, want.nwid);
+	const struct blob *b = p && approved(a->c, want.nwid, a->from->key_hash) ? publication_blob(p, want.hash) : NULL;
+	if (!b || want.off >= b->len) {
+		reply(a, STATUS_NOT_FOUND, NULL, 0);
+		return;
+	}
+	size_t left = b->len - want.off;
+	struct body_blob piece = {.off = want.off, .total = (uint32_t)b->len, .piece = b->bytes + want.off,
+	                          .piece_len = left < BLOB_PIECE_MAX ? left : BLOB_PIECE_MAX};
+	memcpy(piece.hash, want.hash, 32);
+	reply(a, STATUS_OK, body, body_blob_encode(&piece, body, sizeof(body)));
+}
+
+static void head_request(const struct asking *a)
+{
+	struct body_head held;
+	uint8_t body[BODY_MAX];
+	if (!body_head_parse(a->m->body, a->m->len, &held)) {
+		reply(a, STATUS_MALFORMED, NULL, 0);
+		return;
+	}
+	struct publication *p = publication_find(a->c, held.nwid);
+	if (!p || !p->head_len || !approved(a->c, held.nwid, a->from->key_hash)) {
+		reply(a, STATUS_NOT_FOUND, NULL, 0);
+		return;
+	}
+	struct body_head head = {.nwid = p->nwid, .head = p->head, .head_len = p->head_len};
+	reply(a, STATUS_OK, body, body_head_encode(&head, body, sizeof(body)));
+}
+
+static void leave(const struct asking *a)
+{
+	struct body_leave l;
+	struct member_record m;
+	if (!body_leave_parse(a->m->body, a->m->len, &l)) {
+		reply(a, STATUS_MALFORMED, NULL, 0);
+		return;
+	}
+	/* It stays a member: who left may come back, who must not is the admin's to say. */
+	if (a->c->trusted && !store_member_get(a->c->store, l.nwid, a->from->key_hash, &m) &&
+	    a->c->wall_s >= m.last_seen_wall_s + SEEN_EVERY_S)
+		store_member_seen(a->c->store, m.id, a->c->wall_s);
+	reply(a, STATUS_OK, NULL, 0);
+}
+
+static void acknowledge(const struct asking *a)
+{
+	struct body_ack ack;
+	bool good = body_ack_parse(a->m->body, a->m->len, &ack);
+	reply(a, good ? STATUS_OK : STATUS_MALFORMED, NULL, 0);
+}
+
+void controller_request(struct controller *c, const struct identity *from, const struct endpoint *physical, const struct message *m,
+                        uint64_t now_ms, uint64_t wall_s)
+{
+	clock_advance(c, now_ms, wall_s);
+	if (m->op & OP_REPLY)
+		return; /* nothing of ours waits for an answer */
+	struct asking a = {.c = c, .from = from, .m = m, .who = presence_note(c, from->key_hash)};
+	if (a.who && physical)
+		a.who->physical = *physical;
+	switch (m->op) {
+	case OP_JOIN_REQ: join_request(&a); break;
+	case OP_GET_BLOB: get_blob(&a); break;
+	case OP_HEAD: head_request(&a); break;
+	case OP_ACK: acknowledge(&a); break;
+	case OP_LEAVE: leave(&a); break;
+	default: reply(&a, STATUS_UNKNOWN_OP, NULL, 0);
+	}
+}

@@ -1,0 +1,211 @@
+/* Theory of operation: rows of networks, and the revocations that belong to them. Counters (version, rev_epoch, serials) only
+ * rise: the statement takes the maximum, so no caller can lower them by a stale copy. */
+#include "controller/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/query.h"
+
+#define NETWORK_COLUMNS "nwid, name, mtu, pool, pool_bits, flags, gate, version, rev_epoch, serials, created_wall, revision"
+
+static void network_read(struct query *q, struct network_record *n)
+{
+	*n = (struct network_record){.nwid = column_u64(q, 0), .mtu = (uint16_t)column_u64(q, 2)};
+	column_text(q, 1, n->name, sizeof(n->name));
+	if (!column_null(q, 3)) {
+		n->pool = (struct prefix){.family = 4, .bits = (uint8_t)column_u64(q, 4)};
+		column_blob(q, 3, n->pool.ip, 4);
+	}
+	n->flags = (uint32_t)column_u64(q, 5);
+	column_blob(q, 6, n->gate, sizeof(n->gate));
+	n->version = column_u64(q, 7);
+	n->rev_epoch = column_u64(q, 8);
+	n->serials = column_u64(q, 9);
+	n->created_wall_s = column_u64(q, 10);
+	n->revision = column_u64(q, 11);
+}
+
+static void network_bind(struct query *q, const struct network_record *n, uint64_t revision)
+{
+	query_u64(q, 1, n->nwid);
+	query_text(q, 2, n->name);
+	query_u64(q, 3, n->mtu);
+	if (n->pool.family == 4)
+		query_blob(q, 4, n->pool.ip, 4);
+	else
+		query_null(q, 4);
+	query_u64(q, 5, n->pool.family == 4 ? n->pool.bits : 0);
+	query_u64(q, 6, n->flags);
+	query_u64(q, 7, revision);
+}
+
+int store_network_insert(struct store *s, const struct network_record *n)
+{
+	uint64_t revision = store_revision_next(s);
+	struct query *q = query_write(s, "INSERT INTO network (nwid, name, mtu, pool, pool_bits, flags, revision, gate, version, "
+	                                 "rev_epoch, serials, created_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+	network_bind(q, n, revision);
+	query_blob(q, 8, n->gate, sizeof(n->gate));
+	query_u64(q, 9, n->version);
+	query_u64(q, 10, n->rev_epoch);
+	query_u64(q, 11, n->serials);
+	query_u64(q, 12, n->created_wall_s);
+	return query_run(q);
+}
+
+int store_network_update(struct store *s, const struct network_record *n)
+{
+	uint64_t revision = store_revision_next(s);
+	struct query *q = query_write(s, "UPDATE network SET name = ?2, mtu = ?3, pool = ?4, pool_bits = ?5, flags = ?6, revision = ?7 "
+	                                 "WHERE nwid = ?1");
+	network_bind(q, n, revision);
+	return query_run(q);
+}
+
+int store_network_counters(struct store *s, uint64_t nwid, uint64_t version, uint64_t rev_epoch, uint64_t serials)
+{
+	uint64_t revision = store_revision_next(s);
+	struct query *q = query_write(s, "UPDATE network SET version = max(version, ?2), rev_epoch = max(rev_epoch, ?3), "
+	                                 "serials = max(serials, ?4), revision = ?5 WHERE nwid = ?1");
+	query_u64(q, 1, nwid);
+	query_u64(q, 2, version);
+	query_u64(q, 3, rev_epoch);
+	query_u64(q, 4, serials);
+	query_u64(q, 5, revision);
+	return query_run(q);
+}
+
+int store_network_delete(struct store *s, uint64_t nwid)
+{
+	/* leases first: their reference to the member has no cascade, so that no member vanishes with an address in use */
+	struct query *q = query_write(s, "DELETE FROM lease WHERE nwid = ?1");
+	query_u64(q, 1, nwid);
+	int r = query_run(q);
+	if (r)
+		return r;
+	if (!store_revision_next(s)) /* a deletion is a change too: head.bak tells it from an older database by this */
+		return store_failure(s);
+	q = query_write(s, "DELETE FROM network WHERE nwid = ?1");
+	query_u64(q, 1, nwid);
+	return query_run(q);
+}
+
+int store_network_get(struct store *s, uint64_t nwid, struct network_record *ret)
+{
+	struct query *q = query_read(s, "SELECT " NETWORK_COLUMNS " FROM network WHERE nwid = ?1");
+	query_u64(q, 1, nwid);
+	bool found = query_row(q);
+	if (found)
+		network_read(q, ret);
+	int r = query_end(q);
+	return r ? r : found ? 0 : -ENOENT;
+}
+
+int store_network_named(struct store *s, const char *name, uint64_t *ret_nwid)
+{
+	struct query *q = query_read(s, "SELECT nwid FROM network WHERE name = ?1");
+	query_text(q, 1, name);
+	bool found = query_row(q);
+	if (found)
+		*ret_nwid = column_u64(q, 0);
+	int r = query_end(q);
+	return r ? r : found ? 0 : -ENOENT;
+}
+
+int store_network_each(struct store *s, void (*each)(void *, const struct network_record *), void *self)
+{
+	struct network_record n;
+	struct query *q = query_read(s, "SELECT " NETWORK_COLUMNS " FROM network ORDER BY name");
+	while (query_row(q)) {
+		network_read(q, &n);
+		each(self, &n);
+	}
+	return query_end(q);
+}
+
+int store_network_count(struct store *s, uint64_t nwid, enum member_state state, uint32_t *ret)
+{
+	struct query *q = query_read(s, "SELECT count(*) FROM member WHERE nwid = ?1 AND state = ?2");
+	query_u64(q, 1, nwid);
+	query_u64(q, 2, (uint64_t)state);
+	if (query_row(q))
+		*ret = (uint32_t)column_u64(q, 0);
+	return query_end(q);
+}
+
+/* ---- revocations ---------------------------------------------------------------------------------------------- */
+
+int store_revoke(struct store *s, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t min_serial, uint64_t drop_after)
+{
+	uint64_t revision = store_revision_next(s);
+	struct query *q = query_write(s, "INSERT INTO revocation VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
+	                                 "min_serial = max(min_serial, excluded.min_serial), "
+	                                 "drop_after = max(drop_after, excluded.drop_after), revision = excluded.revision");
+	query_u64(q, 1, nwid);
+	query_blob(q, 2, key_hash, KEY_HASH_BYTES);
+	query_u64(q, 3, min_serial);
+	query_u64(q, 4, drop_after);
+	query_u64(q, 5, revision);
+	return query_run(q);
+}
+
+int store_revocations_purge(struct store *s, uint64_t nwid, uint64_t now, unsigned *ret_dropped)
+{
+	/* ask first: a purge that finds nothing must not cost a transaction */
+	struct query *q = query_read(s, "SELECT count(*) FROM revocation WHERE nwid = ?1 AND drop_after < ?2");
+	query_u64(q, 1, nwid);
+	query_u64(q, 2, now);
+	unsigned due = query_row(q) ? (unsigned)column_u64(q, 0) : 0;
+	int r = query_end(q);
+	if (!r && due) {
+		q = query_write(s, "DELETE FROM revocation WHERE nwid = ?1 AND drop_after < ?2");
+		query_u64(q, 1, nwid);
+		query_u64(q, 2, now);
+		r = query_run(q);
+	}
+	if (!r)
+		*ret_dropped = due;
+	return r;
+}
+
+int store_revocation_count(struct store *s, uint64_t nwid, uint32_t *ret)
+{
+	struct query *q = query_read(s, "SELECT count(*) FROM revocation WHERE nwid = ?1");
+	query_u64(q, 1, nwid);
+	if (query_row(q))
+		*ret = (uint32_t)column_u64(q, 0);
+	return query_end(q);
+}
+
+int store_revocations(struct store *s, uint64_t nwid, struct revocation **ret, size_t *ret_n)
+{
+	struct revocation *all = NULL;
+	size_t n = 0, room = 0;
+	int r = 0;
+	struct query *q = query_read(s, "SELECT key_hash, min_serial FROM revocation WHERE nwid = ?1 ORDER BY key_hash");
+	query_u64(q, 1, nwid);
+	while (!r && query_row(q)) {
+		if (n == room) {
+			room = room ? room * 2 : 16;
+			struct revocation *more = realloc(all, room * sizeof(*all));
+			if (!more) {
+				r = -ENOMEM;
+				break;
+			}
+			all = more;
+		}
+		column_blob(q, 0, all[n].key_hash, KEY_HASH_BYTES);
+		all[n++].min_serial = column_u64(q, 1);
+	}
+	int ended = query_end(q);
+	r = r ? r : ended;
+	if (r) {
+		free(all);
+		return r;
+	}
+	*ret = all;
+	*ret_n = n;
+	return 0;
+}
