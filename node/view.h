@@ -87,6 +87,7 @@ struct port {
 	_Atomic bool open;     /* credential held and valid; closed = nothing passes */
 	_Atomic(const struct roster *) roster;
 	struct fdb *fdb;       /* learned MACs */
+	_Atomic uint64_t unknown_ms; /* workers: when the flood of unknown unicast has its next turn; 0 at the start */
 	struct { _Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes; } count[WORKERS_MAX + 1]; /* last: control */
 };
 

@@ -1,0 +1,494 @@
+/* inbound.c: from the wire to the TAP queue, steps in file order.
+ *
+ * 1 udp_recv  up to 64 datagrams
+ * 2 sort      what each one is follows from what its first word names; a leg is checked and taken off (at a relay: turned round and
+ *             sent on), an INIT has to pass a gate, everything for control becomes a letter
+ * 3 open      per run of one session: AEAD in place, then the replay window under the lane's lock, one lock per run. The commit
+ *             decides, so of several workers that open the same packet one goes on.
+ * 4 deliver   by inner type; frames are unwrapped in place and pass the hard checks
+ * 5 tap_write per port, on this worker's queue
+ *
+ * A packet that has been dealt with has session and port NULL and verdict NONE; one that died has its verdict. Nothing is counted
+ * before the end.
+ */
+#include <string.h>
+
+#include "node/encap.h"
+#include "node/fdb.h"
+#include "node/udp.h"
+#include "node/worker_parts.h"
+#include "proto/leg.h"
+#include "proto/replay.h"
+#include "tap/tap.h"
+
+#define ROAM_EVERY_MS 100
+#define BUCKET_SPAN_MS 500  /* a relayed node may burst half a second of its rate */
+#define MAC_TELL_MS 1000
+/* What strangers may cost in all: a quarter of one core, spent by a model of the work instead of a clock so that it is the same
+ * everywhere: base (receive, look up), per gate (hint), per match (mac1 and the letter). */
+#define BUDGET_SHARE 4
+#define BUDGET_BURST_NS 25000000u
+#define STRANGER_NS 100u
+#define GATE_NS 25u
+#define MATCH_NS 2000u
+
+/* ---- letters ---------------------------------------------------------------------------------------------------- */
+
+static enum drop post(struct worker *w, const struct packet *p, struct letter *l, uint32_t idx, const uint8_t *data, size_t len)
+{
+	if (!l)
+		return DROP_MAIL_FULL;
+	const struct circuit *c = p->circuit;
+	l->idx = idx;
+	l->socket = p->socket;
+	l->from = p->from;
+	l->circuit = c ? c->named.idx : 0;
+	l->size = w->arrival[p - w->in].size;
+	l->len = (uint32_t)len;
+	if (len)
+		memcpy(l->data, data, len);
+	worker_post(w, l);
+	return DROP_NONE;
+}
+
+/* The packet becomes the letter. */
+static void mail(struct worker *w, struct packet *p, enum letter_kind kind, uint32_t idx, const uint8_t *data, size_t len)
+{
+	p->verdict = post(w, p, worker_letter(w, kind), idx, data, len);
+	p->session = NULL;
+}
+
+/* ---- 2 sort ----------------------------------------------------------------------------------------------------- */
+
+static bool budget_take(struct worker *w, uint64_t ns)
+{
+	/* The workers' shares make up the whole. */
+	uint64_t share = (uint64_t)BUDGET_SHARE * w->book->n, most = BUDGET_BURST_NS / w->book->n;
+	uint64_t gone_us = w->now_us - w->budget_us;
+	w->budget_us = w->now_us;
+	w->budget_ns += (gone_us < 1000000 ? gone_us : 1000000) * 1000 / share;
+	if (w->budget_ns > most)
+		w->budget_ns = most;
+	if (w->budget_ns < ns)
+		return false;
+	w->budget_ns -= ns;
+	return true;
+}
+
+/* Cheap proof only: the rest is control's. Through a circuit a root answers for the rate. */
+static void sort_stranger(struct worker *w, struct packet *p)
+{
+	const struct view *v = w->view;
+	if (!p->circuit && !budget_take(w, STRANGER_NS)) {
+		p->verdict = DROP_BUDGET;
+		return;
+	}
+	for (unsigned i = 0; i < v->n_gates; i++) {
+		const struct view_gate *g = &v->gates[i];
+		if (!p->circuit && !g->direct)
+			continue;
+		if (!p->circuit && !budget_take(w, GATE_NS)) {
+			p->verdict = DROP_BUDGET;
+			return;
+		}
+		if (!gate_check(&g->gate, p->data, p->len))
+			continue;
+		if (!p->circuit)
+			(void)budget_take(w, w->budget_ns < MATCH_NS ? w->budget_ns : MATCH_NS);
+		struct letter *l = p->circuit ? mail_begin_relayed_init(&w->mail) : worker_letter(w, LETTER_INIT);
+		if (l) {
+			l->time_us = w->now_us;
+			memcpy(l->gate_secret, g->gate.secret, sizeof(l->gate_secret));
+		}
+		p->verdict = post(w, p, l, 0, p->data, p->len);
+		return;
+	}
+	p->verdict = DROP_STRANGER;
+}
+
+static void sort_data(struct worker *w, struct packet *p, struct session *s)
+{
+	p->idx = le32_at(p->data);
+	unsigned lane = p->idx & LANE_MASK;
+	if (w->now_ms >= s->reject_ms) {
+		p->verdict = DROP_EXPIRED;
+		return;
+	}
+	if (lane >= s->rx_lanes) {
+		p->verdict = DROP_LANE;
+		return;
+	}
+	p->pn = seal_unmask(&s->rx, p->data, p->len);
+	if (!window_maybe(s->lane[lane].window, p->pn)) {
+		p->verdict = DROP_REPLAY;
+		return;
+	}
+	p->session = s;
+}
+
+/* Under the circuit's lock. Tokens are bytes, refilled by the millisecond. */
+static bool bucket_take(struct circuit *c, uint64_t now_ms, uint32_t bytes)
+{
+	if (!c->bucket_rate)
+		return true;
+	uint64_t most = c->bucket_rate * BUCKET_SPAN_MS / 1000, span = now_ms > c->bucket_ms ? now_ms - c->bucket_ms : 0;
+	if (most < DATAGRAM_MAX)
+		most = DATAGRAM_MAX;
+	uint64_t more = c->bucket_rate * (span < 10000 ? span : 10000) / 1000;
+	if (more) { /* else a slow rate would lose its fractions */
+		c->bucket_bytes = c->bucket_bytes + more < most ? c->bucket_bytes + more : most;
+		c->bucket_ms = now_ms;
+	}
+	if (c->bucket_bytes < bytes)
+		return false;
+	c->bucket_bytes -= bytes;
+	return true;
+}
+
+/* At the relay: the same bytes under another header. What is inside stays unread, so legs in legs cannot be told here. */
+static enum drop forward(struct worker *w, struct packet *p, struct circuit *c, bool in_rate)
+{
+	struct circuit *twin = atomic_load(&c->twin);
+	if (!twin || !twin->tx_idx || !twin->far)
+		return DROP_LEG_DEAD;
+	if (!in_rate)
+		return DROP_LEG_RATE;
+	const struct way *way = atomic_load(&twin->far->way);
+	if (!way || way->circuit)
+		return DROP_NO_PATH;
+	uint32_t seq = atomic_fetch_add_explicit(&twin->tx_seq, 1, memory_order_relaxed);
+	leg_seal(&twin->tx, twin->tx_idx, seq, p->data, p->len - LEG_HEADER);
+	p->from = way->to;
+	p->socket = way->socket;
+	relaxed_stamp(&c->used_ms, w->now_ms);
+	relaxed_stamp(&twin->used_ms, w->now_ms);
+	relaxed_add(&c->bytes, p->len);
+	w->arrival[p - w->in].forward = true;
+	return DROP_NONE;
+}
+
+/* true: taken off, what is inside is to be sorted. */
+static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
+{
+	uint32_t seq;
+	if (p->circuit) {
+		p->verdict = DROP_LEG_NEST;
+		return false;
+	}
+	if (!leg_open(&c->rx, p->data, p->len, &seq)) {
+		p->verdict = DROP_LEG_TAG;
+		return false;
+	}
+	/* A leg that leads nowhere must not use up its rate. */
+	bool dead = c->at_relay && !atomic_load(&c->twin), in_rate = true;
+	pthread_mutex_lock(&c->lock);
+	bool fresh = window_commit(c->window, seq);
+	if (fresh && c->at_relay && !dead)
+		in_rate = bucket_take(c, w->now_ms, p->len);
+	pthread_mutex_unlock(&c->lock);
+	if (!fresh) {
+		p->verdict = DROP_LEG_REPLAY;
+		return false;
+	}
+	if (c->at_relay) {
+		p->verdict = forward(w, p, c, in_rate);
+		return false;
+	}
+	relaxed_stamp(&c->used_ms, w->now_ms);
+	p->circuit = c;
+	p->data += LEG_HEADER;
+	p->len -= LEG_HEADER;
+	p->room -= LEG_HEADER;
+	w->arrival[p - w->in].size = p->len;
+	return true;
+}
+
+/* One look; true = look again at what was inside. */
+static bool sort_once(struct worker *w, struct packet *p)
+{
+	struct named *named = p->len >= DATA_OVERHEAD ? index_find(w->view->index, le32_at(p->data)) : NULL;
+	switch (wire_classify(named ? named->kind : INDEX_NONE, p->len)) {
+	case WIRE_DATA:
+		sort_data(w, p, (struct session *)named);
+		break;
+	case WIRE_LEG:
+		return sort_leg(w, p, (struct circuit *)named);
+	case WIRE_RESP:
+		mail(w, p, LETTER_RESP, named->idx, p->data, p->len);
+		break;
+	case WIRE_RETRY:
+		mail(w, p, LETTER_RETRY, named->idx, p->data, p->len);
+		break;
+	case WIRE_INIT:
+		sort_stranger(w, p);
+		break;
+	case WIRE_DROP_SHORT:
+		p->verdict = DROP_SHORT;
+		break;
+	case WIRE_DROP_LENGTH:
+		p->verdict = named->kind == INDEX_PENDING ? DROP_PENDING_LEN : DROP_SHORT;
+		break;
+	case WIRE_DROP_INDEX:
+		p->verdict = DROP_INDEX;
+		break;
+	}
+	return false;
+}
+
+static void sort(struct worker *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *p = &w->in[i];
+		p->session = p->port = p->circuit = NULL;
+		w->arrival[i] = (struct arrival){.size = p->len};
+		if (p->verdict == DROP_NONE && sort_once(w, p))
+			(void)sort_once(w, p); /* a leg inside is refused there: it ends here */
+	}
+}
+
+/* Those that only pass through, in one batch; equal sizes stay equal. */
+static void send_forwarded(struct worker *w, unsigned n)
+{
+	unsigned k = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (w->arrival[i].forward)
+			w->side[k++] = w->in[i];
+	if (!k)
+		return;
+	udp_send(w->udp, w->number, w->side, k);
+	k = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (w->arrival[i].forward)
+			w->in[i].verdict = w->side[k++].verdict;
+}
+
+/* ---- 3 open ----------------------------------------------------------------------------------------------------- */
+
+static void commit(struct worker *w, struct session *s, struct packet *run, unsigned n)
+{
+	uint64_t bytes = 0, failed = 0;
+	struct session_lane *held = NULL;
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *p = &run[i];
+		struct arrival *a = &w->arrival[p - w->in];
+		if (p->verdict != DROP_NONE) {
+			failed++;
+			continue;
+		}
+		struct session_lane *lane = &s->lane[p->idx & LANE_MASK];
+		if (lane != held) {
+			if (held)
+				pthread_mutex_unlock(&held->lock);
+			pthread_mutex_lock(&lane->lock);
+			held = lane;
+		}
+		if (!window_commit(lane->window, p->pn)) {
+			p->verdict = DROP_REPLAY;
+			continue;
+		}
+		a->newest = window_top(lane->window) == p->pn + 1;
+		bytes += a->size;
+	}
+	if (held)
+		pthread_mutex_unlock(&held->lock);
+	if (failed)
+		relaxed_add(&s->opens_failed, failed);
+	if (bytes) {
+		relaxed_add(&s->foot[w->number].rx_bytes, bytes);
+		relaxed_stamp(&s->foot[w->number].rx_ms, w->now_ms);
+	}
+}
+
+static void open_runs(struct worker *w, unsigned n)
+{
+	for (unsigned i = 0, j; i < n; i = j) {
+		struct session *s = w->in[i].session;
+		for (j = i + 1; j < n && w->in[j].session == s; j++)
+			;
+		if (!s)
+			continue;
+		open_batch(&s->rx, &w->in[i], j - i);
+		commit(w, s, &w->in[i], j - i);
+	}
+}
+
+/* ---- 4 deliver -------------------------------------------------------------------------------------------------- */
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->family == b->family && a->port == b->port && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+/* Only authentic packets that came straight and are the newest of their lane speak of where a peer is. */
+static void roam_check(struct worker *w, const struct packet *p, struct session *s)
+{
+	const struct way *way = s->remote ? atomic_load(&s->remote->way) : NULL;
+	if (p->circuit || !w->arrival[p - w->in].newest || (way && !way->circuit && same_endpoint(&way->to, &p->from)))
+		return;
+	uint64_t told = atomic_load(&s->roam_told_ms);
+	if ((told && w->now_ms < told + ROAM_EVERY_MS) || !atomic_compare_exchange_strong(&s->roam_told_ms, &told, w->now_ms))
+		return;
+	(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
+}
+
+/* A bridge speaks for MACs behind it: control is told of those the table does not have there, each at most once a second. */
+static void mac_check(struct worker *w, const struct port *port, const struct member *m, const struct packet *p)
+{
+	const uint8_t *mac = p->data + 6;
+	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
+		return;
+	uint16_t vlan = frame_vlan(p->data, p->len);
+	uint64_t behind, address, key = (uint64_t)vlan << 48 | (uint64_t)port->chan << 60;
+	for (int i = 0; i < 6; i++)
+		key ^= (uint64_t)mac[i] << (8 * i);
+	if (fdb_lookup(port->fdb, vlan, mac, w->now_ms, false, &behind) && behind == m->address) {
+		(void)fdb_lookup(port->fdb, vlan, mac, w->now_ms, true, &behind);
+		return;
+	}
+	const struct roster *roster = atomic_load(&port->roster);
+	if (roster && mac_address(port->nwid, mac, &address) && roster_find(roster, address))
+		return;
+	unsigned at = (unsigned)((key * 0x9e3779b97f4a7c15ull) >> 58) & (MAC_MEMOS - 1);
+	if (w->mac_memo[at].key == key && w->mac_memo[at].address == m->address && w->now_ms < w->mac_memo[at].told_ms + MAC_TELL_MS)
+		return;
+	struct letter *l = worker_letter(w, LETTER_MAC);
+	if (!l)
+		return;
+	w->mac_memo[at].key = key;
+	w->mac_memo[at].address = m->address;
+	w->mac_memo[at].told_ms = w->now_ms;
+	l->chan = (uint16_t)port->chan;
+	l->vlan = vlan;
+	l->address = m->address;
+	memcpy(l->mac, mac, 6);
+	worker_post(w, l);
+}
+
+/* Plain FRAME or EFRAME at p->data -> Ethernet frame for p->port, a letter, or a verdict. */
+static void deliver_frame(struct worker *w, struct packet *p, struct session *s)
+{
+	unsigned chan = le16_at(p->data + 2);
+	if (p->data[1] & (FRAME_CSUM | FRAME_SEG)) {
+		p->verdict = DROP_TYPE;
+		return;
+	}
+	if (chan < 1 || chan > NETWORKS_MAX || !s->remote) {
+		p->verdict = DROP_CHAN;
+		return;
+	}
+	struct port *port = w->view->ports[chan - 1];
+	struct member *m = atomic_load(&s->remote->member[chan - 1]);
+	if (!port || !m || !atomic_load(&s->confirmed) || !atomic_load(&m->rx_open) || !atomic_load(&port->open)) {
+		mail(w, p, LETTER_FRAME_IN, s->named.idx, p->data, p->len);
+		return;
+	}
+	size_t len;
+	/* Where its own bytes need not move: a FRAME lacks the 12 bytes of the MACs, its inner header gives 4 of them. */
+	uint8_t *frame = p->data[0] == INNER_FRAME ? p->data + INNER_HEADER - 12 : p->data + INNER_HEADER;
+	p->verdict = decap_frame(p->data, p->len, m->mac, port->mac, frame, &len);
+	if (p->verdict != DROP_NONE)
+		return;
+	p->verdict = admit_frame(port, m, frame, len);
+	if (p->verdict != DROP_NONE)
+		return;
+	p->data = frame;
+	p->len = (uint32_t)len;
+	p->port = port;
+	mac_check(w, port, m, p);
+}
+
+/* The frame that a piece completes takes the piece's place in the slab. */
+static void deliver_piece(struct worker *w, struct packet *p, struct session *s)
+{
+	uint8_t *base = w->in_slab + (size_t)(p - w->in) * IN_SLOT + IN_HEAD;
+	size_t len;
+	bool displaced;
+	p->verdict = reassembly_add(w->reassembly, s->named.idx, p->data, p->len, w->now_ms, base, &len, &displaced);
+	worker_count(w, DROP_FRAG_LIMIT, displaced);
+	if (p->verdict != DROP_NONE || !len)
+		return;
+	p->data = base;
+	p->len = (uint32_t)len;
+	p->room = IN_ROOM;
+	deliver_frame(w, p, s);
+}
+
+/* Control learns from any authentic packet that the peer has the keys. */
+static void confirm(struct worker *w, const struct packet *p, const struct session *s)
+{
+	if (!atomic_load(&s->confirmed))
+		(void)post(w, p, worker_letter(w, LETTER_CONFIRM), s->named.idx, NULL, 0);
+}
+
+static void deliver(struct worker *w, struct packet *p, struct session *s)
+{
+	static const struct { uint8_t type, kind; } mailed[] = {
+		{INNER_CTRL, LETTER_CTRL}, {INNER_PROBE, LETTER_PROBE}, {INNER_PROBE_ACK, LETTER_PROBE_ACK}, {INNER_CLOSE, LETTER_CLOSE},
+	};
+	uint8_t type = p->data[0];
+	bool framed = type == INNER_FRAME || type == INNER_EFRAME || type == INNER_FRAG;
+	p->session = NULL;
+	if (atomic_load(&s->confirmed))
+		roam_check(w, p, s);
+	for (unsigned i = 0; i < sizeof(mailed) / sizeof(mailed[0]); i++)
+		if (type == mailed[i].type) {
+			mail(w, p, mailed[i].kind, s->named.idx, p->data + INNER_HEADER, p->len - INNER_HEADER);
+			return;
+		}
+	if (framed && s->class != CLASS_DATA) {
+		confirm(w, p, s);
+		p->verdict = DROP_CLASS;
+	} else if (type == INNER_FRAME || type == INNER_EFRAME) {
+		deliver_frame(w, p, s);
+	} else {
+		confirm(w, p, s);
+		if (type == INNER_FRAG)
+			deliver_piece(w, p, s);
+		else if (type != INNER_PAD)
+			p->verdict = DROP_TYPE;
+	}
+}
+
+/* ---- 5 tap_write ------------------------------------------------------------------------------------------------ */
+
+static void write_port(struct worker *w, struct port *port, unsigned from, unsigned n)
+{
+	unsigned which[BATCH_MAX], k = 0;
+	uint64_t frames = 0, bytes = 0;
+	for (unsigned i = from; i < n; i++)
+		if (w->in[i].port == port && w->in[i].verdict == DROP_NONE) {
+			which[k] = i;
+			w->side[k++] = w->in[i];
+			w->in[i].port = NULL;
+		}
+	tap_write(port->tap, w->number, w->side, k);
+	for (unsigned i = 0; i < k; i++) {
+		w->in[which[i]].verdict = w->side[i].verdict;
+		if (w->side[i].verdict == DROP_NONE) {
+			frames++;
+			bytes += w->side[i].len;
+		}
+	}
+	relaxed_add(&port->count[w->number].rx_frames, frames);
+	relaxed_add(&port->count[w->number].rx_bytes, bytes);
+}
+
+unsigned inbound_turn(struct worker *w)
+{
+	for (unsigned i = 0; i < BATCH_MAX; i++)
+		w->in[i] = (struct packet){.data = w->in_slab + (size_t)i * IN_SLOT + IN_HEAD, .room = IN_ROOM};
+	unsigned n = udp_recv(w->udp, w->number, w->in, BATCH_MAX);
+	if (!n)
+		return 0;
+	sort(w, n);
+	send_forwarded(w, n);
+	open_runs(w, n);
+	for (unsigned i = 0; i < n; i++)
+		if (w->in[i].session && w->in[i].verdict == DROP_NONE)
+			deliver(w, &w->in[i], w->in[i].session);
+	for (unsigned i = 0; i < n; i++)
+		if (w->in[i].port && w->in[i].verdict == DROP_NONE)
+			write_port(w, w->in[i].port, i, n);
+	worker_count_batch(w, w->in, n);
+	return n;
+}

@@ -1,0 +1,207 @@
+/* worker.c: one worker's life: what it owns, its turn, its sleep.
+ *
+ * A turn reads a batch from each source and is done with it before it ends: inbound, then outbound, then the dead are counted
+ * and control is woken at most once. The view is entered at each beginning and left only when a turn found nothing, so a busy worker
+ * pays one store per turn for its share in the guest book.
+ * Sleep is a level-triggered epoll over sockets, queues and the worker's own eventfd; what comes between the last look and
+ * the wait is still there when the wait begins. When the set of devices changes the epoll set is built anew: descriptors of
+ * closed devices leave a set by themselves and their numbers come back as other devices, so patching would be guessing.
+ */
+#include "node/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/udp.h"
+#include "node/worker_parts.h"
+#include "tap/tap.h"
+
+#define EVENTS_MAX 16
+
+struct worker *worker_new(unsigned number, struct guestbook *book, struct udp *udp, int control_wake_fd)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->number = number;
+	w->book = book;
+	w->udp = udp;
+	w->control_wake_fd = control_wake_fd;
+	w->epoll = -1;
+	w->poll_stale = true;
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->in_slab = malloc((size_t)BATCH_MAX * IN_SLOT);
+	w->frame_slab = malloc((size_t)BATCH_MAX * FRAME_SLOT);
+	w->out_slab = malloc((size_t)BATCH_MAX * OUT_SLOT);
+	w->reassembly = reassembly_new();
+	if (w->wake_fd < 0 || !w->in_slab || !w->frame_slab || !w->out_slab || !w->reassembly || mail_init(&w->mail)) {
+		worker_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	mail_fini(&w->mail);
+	reassembly_free(w->reassembly);
+	free(w->out_slab);
+	free(w->frame_slab);
+	free(w->in_slab);
+	if (w->epoll >= 0)
+		close(w->epoll);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	free(w);
+}
+
+/* ---- what the parts share --------------------------------------------------------------------------------------- */
+
+void worker_count(struct worker *w, enum drop why, unsigned n)
+{
+	if (n)
+		relaxed_add(&w->drop[why], n);
+}
+
+void worker_count_batch(struct worker *w, const struct packet *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].verdict != DROP_NONE)
+			worker_count(w, p[i].verdict, 1);
+}
+
+struct letter *worker_letter(struct worker *w, enum letter_kind kind)
+{
+	struct letter *l = mail_begin(&w->mail, kind);
+	if (l)
+		l->time_us = w->now_us;
+	return l;
+}
+
+void worker_post(struct worker *w, struct letter *l)
+{
+	mail_post(&w->mail, l);
+	w->mailed = true;
+}
+
+uint64_t worker_drop(const struct worker *w, enum drop why)
+{
+	return (unsigned)why < DROP_COUNT ? atomic_load_explicit(&w->drop[why], memory_order_relaxed) : 0;
+}
+
+struct mail *worker_mail(struct worker *w)
+{
+	return &w->mail;
+}
+
+/* ---- turn ------------------------------------------------------------------------------------------------------- */
+
+/* An eventfd's counter cannot overflow in a life; a full one wakes as well. */
+static void wake(int fd)
+{
+	uint64_t one = 1;
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		assert(errno == EINTR);
+}
+
+unsigned worker_turn(struct worker *w, uint64_t now_us)
+{
+	w->now_us = now_us;
+	w->now_ms = now_us / 1000;
+	w->view = guestbook_enter(w->book, w->number);
+	unsigned moved = 0;
+	if (w->view) {
+		if (w->view->ports_generation != w->polled_generation) {
+			w->polled_generation = w->view->ports_generation;
+			w->gone = 0;
+			w->poll_stale = true;
+		}
+		moved += inbound_turn(w);
+		moved += outbound_turn(w);
+	}
+	worker_count(w, DROP_FRAG_TIMEOUT, reassembly_expire(w->reassembly, w->now_ms));
+	if (w->mailed)
+		wake(w->control_wake_fd);
+	w->mailed = false;
+	w->view = NULL;
+	if (!moved)
+		guestbook_leave(w->book, w->number);
+	return moved;
+}
+
+/* ---- thread ----------------------------------------------------------------------------------------------------- */
+
+void worker_stop(struct worker *w)
+{
+	atomic_store(&w->stopped, true);
+	worker_wake(w);
+}
+
+void worker_wake(struct worker *w)
+{
+	wake(w->wake_fd);
+}
+
+static void poll_add(struct worker *w, int fd)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+	if (fd >= 0)
+		epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* Called while the guest book is entered, so the devices of the view are open. */
+static void poll_build(struct worker *w, const struct view *view)
+{
+	if (w->epoll >= 0)
+		close(w->epoll);
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	poll_add(w, w->wake_fd);
+	for (unsigned i = 0; i < udp_sockets(w->udp); i++)
+		poll_add(w, udp_fd(w->udp, i, w->number));
+	for (unsigned i = 0; view && i < NETWORKS_MAX; i++)
+		if (view->ports[i] && !(w->gone >> i & 1))
+			poll_add(w, tap_fd(view->ports[i]->tap, w->number));
+}
+
+/* A device came, went, or failed. */
+static void poll_sync(struct worker *w)
+{
+	if (!w->poll_stale)
+		return;
+	w->poll_stale = false;
+	poll_build(w, guestbook_enter(w->book, w->number));
+	guestbook_leave(w->book, w->number);
+}
+
+static uint64_t clock_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+void worker_run(struct worker *w)
+{
+	struct epoll_event event[EVENTS_MAX];
+	while (!atomic_load(&w->stopped)) {
+		if (worker_turn(w, clock_us()))
+			continue;
+		poll_sync(w);
+		/* Without a set (no descriptors left) a nap is better than a spin. */
+		int n = w->epoll >= 0 ? epoll_wait(w->epoll, event, EVENTS_MAX, -1) : (usleep(10000), 0);
+		for (int i = 0; i < n; i++) {
+			uint64_t ignored;
+			if (event[i].data.fd == w->wake_fd && read(w->wake_fd, &ignored, sizeof(ignored)) < 0)
+				assert(errno == EAGAIN || errno == EINTR);
+		}
+	}
+	guestbook_leave(w->book, w->number);
+}
