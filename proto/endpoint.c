@@ -1,8 +1,8 @@
 /* endpoint.c: UDP addresses as people write them.
  *
- * One address has one spelling in struct endpoint (unused bytes zero, mapped IPv4 is IPv4), so equality is equality of
- * bytes. The port must be written without sign, blank or leading zero; scope ids are refused, for a link-local
- * address means nothing on another machine.
+ * One address has one spelling in struct endpoint (unused bytes zero, mapped IPv4 is IPv4), so
+ * equality is equality of bytes. The port must be written without sign, blank or leading zero;
+ * scope ids are refused, for a link-local address means nothing on another machine.
  */
 #include "proto/endpoint.h"
 
@@ -35,7 +35,8 @@ bool endpoint_parse(const char *text, struct endpoint *ret)
 		return false;
 	memcpy(host, start, (size_t)(end - start));
 	host[end - start] = 0;
-	if (!port_parse(end + (six ? 2 : 1), &e.port) || inet_pton(six ? AF_INET6 : AF_INET, host, e.ip) != 1)
+	if (!port_parse(end + (six ? 2 : 1), &e.port) ||
+	    inet_pton(six ? AF_INET6 : AF_INET, host, e.ip) != 1)
 		return false;
 	e.family = six ? 6 : 4;
 	if (six && !memcmp(e.ip, mapped, sizeof(mapped))) {

@@ -1,9 +1,11 @@
-/* ident.c: an identity is two public keys, and everything else follows from their bytes (PROTOCOL.md, Identity).
+/* ident.c: an identity is two public keys, and everything else follows from their bytes
+ * (PROTOCOL.md, Identity).
  *
- * key_hash names it (256 bits, every decision); the 40-bit address comes out of an Argon2id whose first byte must be
- * zero, so that an address costs about 256 evaluations; MAC and IPv6 address are the address mixed with a hash of the
- * network, reversible without a table. Text forms: formatting always terminates, parsing accepts a whole text or nothing
- * and leaves its outputs alone when it refuses. Hex is written in lower case and read in both.
+ * key_hash names it (256 bits, every decision); the 40-bit address comes out of an Argon2id whose
+ * first byte must be zero, so that an address costs about 256 evaluations; MAC and IPv6 address are
+ * the address mixed with a hash of the network, reversible without a table. Text forms: formatting
+ * always terminates, parsing accepts a whole text or nothing and leaves its outputs alone when it
+ * refuses. Hex is written in lower case and read in both.
  */
 #include "proto/ident.h"
 
@@ -15,21 +17,23 @@
 
 #include "proto/base/cursor.h"
 
-#define WORK_SALT "fln1-identity-01" /* exactly crypto_pwhash_argon2id_SALTBYTES, without the NUL */
+#define WORK_SALT "fln1-identity-01" /* exactly crypto_pwhash_argon2id_SALTBYTES, without the NUL  \
+				      */
 #define WORK_MEMORY (8u << 20)
 #define WORK_PASSES 1
 /* 256 evaluations are expected; this many fail with probability e^-64, then something is broken. */
 #define GENERATE_TRIES_MAX (64 * 256)
-#define KEY_TEXT 86 /* base64url of 64 bytes without padding */
-#define SECRET_TAG "fln1-secret:"
-#define SECRET_TEXT (sizeof(SECRET_TAG) - 1 + 10 + 1 + KEY_TEXT + 1 + 8)
-#define ADDRESS_MAX UINT64_C(0xffffffffff)
-#define PIN_TEXT 26 /* base32 digits: 130 bits */
+#define KEY_TEXT           86 /* base64url of 64 bytes without padding */
+#define SECRET_TAG         "fln1-secret:"
+#define SECRET_TEXT        (sizeof(SECRET_TAG) - 1 + 10 + 1 + KEY_TEXT + 1 + 8)
+#define ADDRESS_MAX        UINT64_C(0xffffffffff)
+#define PIN_TEXT           26 /* base32 digits: 130 bits */
 
 _Static_assert(SECRET_TEXT + 2 <= SECRET_TEXT_MAX, "line, newline and NUL");
 _Static_assert(sizeof(WORK_SALT) - 1 == crypto_pwhash_argon2id_SALTBYTES, "salt length");
 
-static void hash_parts(uint8_t *out, size_t out_len, const char *label, const void *x, size_t n, const void *y, size_t m)
+static void hash_parts(uint8_t *out, size_t out_len, const char *label, const void *x, size_t n,
+		       const void *y, size_t m)
 {
 	crypto_generichash_state state;
 	uint8_t len = (uint8_t)strlen(label);
@@ -49,7 +53,8 @@ void hash256(uint8_t out[32], const char *label, const void *x, size_t n)
 	hash_parts(out, 32, label, x, n, NULL, 0);
 }
 
-void hash256_parts(uint8_t out[32], const char *label, const void *x, size_t n, const void *y, size_t m)
+void hash256_parts(uint8_t out[32], const char *label, const void *x, size_t n, const void *y,
+		   size_t m)
 {
 	hash_parts(out, 32, label, x, n, y, m);
 }
@@ -77,8 +82,8 @@ static int work(const uint8_t x[32], const uint8_t ed[32], uint64_t *ret_address
 {
 	uint8_t pre[64], d[32];
 	hash_parts(pre, sizeof(pre), "fln1 id", x, 32, ed, 32);
-	if (crypto_pwhash(d, sizeof(d), (const char *)pre, sizeof(pre), (const uint8_t *)WORK_SALT, WORK_PASSES, WORK_MEMORY,
-	                  crypto_pwhash_ALG_ARGON2ID13))
+	if (crypto_pwhash(d, sizeof(d), (const char *)pre, sizeof(pre), (const uint8_t *)WORK_SALT,
+			  WORK_PASSES, WORK_MEMORY, crypto_pwhash_ALG_ARGON2ID13))
 		return -ENOMEM; /* its only failure with these constants */
 	struct reader r = reader_over(d + 27, 5);
 	uint64_t address = get_be(&r, 5);
@@ -127,7 +132,8 @@ int secret_generate(struct secret *ret)
 bool secret_derive(struct secret *ret, const uint8_t x[32], const uint8_t ed_seed[32])
 {
 	struct secret s = {0};
-	bool ok = secret_publish(&s, x, ed_seed) && ident_work(s.self.x, s.self.ed, &s.self.address);
+	bool ok =
+	    secret_publish(&s, x, ed_seed) && ident_work(s.self.x, s.self.ed, &s.self.address);
 	if (ok)
 		*ret = s;
 	secret_fini(&s);
@@ -174,7 +180,9 @@ bool base64_parse(const char *text, size_t len, uint8_t *ret, size_t n)
 		all |= (uint8_t)text[i];
 	/* libsodium 1.0.18 also takes byte 0xdf for '_': one key would have two spellings. */
 	return !(all & 0x80) &&
-	       sodium_base642bin(ret, n, text, len, NULL, &got, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 && got == n;
+	       sodium_base642bin(ret, n, text, len, NULL, &got, NULL,
+				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+	       got == n;
 }
 
 static bool key_read(const char *text, size_t len, uint8_t out[64])
@@ -203,7 +211,8 @@ void identity_format(const struct identity *id, char buf[IDENTITY_TEXT_MAX])
 	memcpy(both, id->x, 32);
 	memcpy(both + 32, id->ed, 32);
 	address_format(id->address, address);
-	sodium_bin2base64(key, sizeof(key), both, sizeof(both), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(key, sizeof(key), both, sizeof(both),
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	snprintf(buf, IDENTITY_TEXT_MAX, "fln1:%s:%s", address, key);
 }
 
@@ -211,7 +220,8 @@ bool identity_parse(const char *text, struct identity *ret)
 {
 	struct identity id = {0};
 	uint8_t both[IDENTITY_BYTES];
-	if (strncmp(text, "fln1:", 5) || !hex_read(text + 5, 10, &id.address) || !address_valid(id.address) || text[15] != ':')
+	if (strncmp(text, "fln1:", 5) || !hex_read(text + 5, 10, &id.address) ||
+	    !address_valid(id.address) || text[15] != ':')
 		return false;
 	/* Longer texts stay longer: nothing past KEY_TEXT + 1 matters. */
 	if (!key_read(text + 16, strnlen(text + 16, KEY_TEXT + 1), both))
@@ -230,7 +240,8 @@ void nwid_format(uint64_t nwid, char buf[NWID_TEXT])
 
 static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
 
-void nwid_format_long(uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], char buf[NWID_TEXT + 27])
+void nwid_format_long(uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES],
+		      char buf[NWID_TEXT + 27])
 {
 	nwid_format(nwid, buf);
 	char *out = buf + NWID_TEXT - 1;
@@ -280,8 +291,8 @@ bool nwid_parse(const char *text, uint64_t *ret_nwid, bool *ret_pin, uint8_t ret
 
 /* ---- secret file ---- */
 
-/* The check word tells damage from a foreign file before the work is computed, and catches the five bits of x that
- * X25519 ignores. It is of no use to anyone who does not hold the secret. */
+/* The check word tells damage from a foreign file before the work is computed, and catches the five
+ * bits of x that X25519 ignores. It is of no use to anyone who does not hold the secret. */
 static void secret_check(const uint8_t both[64], char word[9])
 {
 	uint8_t h[32];
@@ -299,7 +310,8 @@ size_t secret_format(const struct secret *s, char *buf, size_t room)
 	memcpy(both, s->x, 32);
 	memcpy(both + 32, s->ed, 32); /* libsodium's secret begins with the seed */
 	address_format(s->self.address, address);
-	sodium_bin2base64(key, sizeof(key), both, sizeof(both), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(key, sizeof(key), both, sizeof(both),
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	secret_check(both, word);
 	int n = snprintf(buf, room, SECRET_TAG "%s:%s:%s\n", address, key, word);
 	sodium_memzero(both, sizeof(both));
@@ -317,13 +329,15 @@ bool secret_parse(const char *text, size_t len, struct secret *ret)
 	bool ok = false;
 	if (len == SECRET_TEXT + 1 && text[len - 1] == '\n')
 		len--;
-	if (len != SECRET_TEXT || memcmp(text, SECRET_TAG, tag) || !hex_read(text + tag, 10, &address) || text[tag + 10] != ':' ||
+	if (len != SECRET_TEXT || memcmp(text, SECRET_TAG, tag) ||
+	    !hex_read(text + tag, 10, &address) || text[tag + 10] != ':' ||
 	    text[tag + 11 + KEY_TEXT] != ':')
 		return false;
 	if (!key_read(text + tag + 11, KEY_TEXT, both))
 		goto out;
 	secret_check(both, word);
-	if (memcmp(word, text + tag + 12 + KEY_TEXT, 8) || !secret_derive(&s, both, both + 32) || s.self.address != address)
+	if (memcmp(word, text + tag + 12 + KEY_TEXT, 8) || !secret_derive(&s, both, both + 32) ||
+	    s.self.address != address)
 		goto out;
 	*ret = s;
 	ok = true;
@@ -343,7 +357,8 @@ static void network_hash(const char *label, uint64_t nwid, uint8_t h[32])
 	hash256(h, label, be, sizeof(be));
 }
 
-/* Locally administered, unicast, and neither 52:... (libvirt and Xen guests) nor 02:... (containers). */
+/* Locally administered, unicast, and neither 52:... (libvirt and Xen guests) nor 02:...
+ * (containers). */
 static uint8_t mac_first(uint8_t h)
 {
 	uint8_t first = (uint8_t)((h & 0xfc) | 0x02);

@@ -1,10 +1,10 @@
 /* replay.c: the anti-replay window of RFC 6479.
  *
- * The map is a ring of 64-bit words; number s lives in word (s / 64) modulo the ring. When a number beyond the top
- * comes, whole words between the old and the new top are cleared, never single bits; that is cheap, and it costs up to
- * one word of width, so only W = bits - 64 numbers below the top may be used.
- * top is atomic only so that the hint may read it without the lane's lock; the commit under the lock decides, so a stale
- * hint costs a decryption and nothing else.
+ * The map is a ring of 64-bit words; number s lives in word (s / 64) modulo the ring. When a number
+ * beyond the top comes, whole words between the old and the new top are cleared, never single bits;
+ * that is cheap, and it costs up to one word of width, so only W = bits - 64 numbers below the top
+ * may be used. top is atomic only so that the hint may read it without the lane's lock; the commit
+ * under the lock decides, so a stale hint costs a decryption and nothing else.
  */
 #include "proto/replay.h"
 
@@ -24,7 +24,8 @@ void window_init(struct window *w, uint32_t bits)
 	memset(w->map, 0, bits / 8);
 }
 
-/* Behind the usable width, or the one number whose successor does not exist (no sender gets near it). */
+/* Behind the usable width, or the one number whose successor does not exist (no sender gets near
+ * it). */
 static bool out_of_window(uint64_t top, uint32_t bits, uint64_t seq)
 {
 	uint64_t width = bits - 64;
@@ -43,7 +44,8 @@ bool window_commit(struct window *w, uint64_t seq)
 		return false;
 	uint64_t words = w->bits / 64;
 	if (seq >= top) {
-		/* The word of the highest accepted number is in use; at the start none is, and all are clear. */
+		/* The word of the highest accepted number is in use; at the start none is, and all
+		 * are clear. */
 		uint64_t used = top ? (top - 1) / 64 : 0;
 		uint64_t stale = seq / 64 - used;
 		if (stale > words)

@@ -1,10 +1,11 @@
 /* seal.c: DATA packets, sealed and opened by runs (PROTOCOL.md, DATA packet).
  *
- * One direction's 32-byte key gives three: AEAD key, IV and counter mask key. The nonce is the IV xor (lane, number);
- * the AAD is the clear header, index and number. Only after the tag is known can the number be masked, with a SipHash of
- * the tag, and the opener goes the other way round.
- * The choice of suite is made once per run, so the loops below contain no branch but the one on the tag. Everything is
- * in place; the AES key schedule is expanded once, at seal_init. Backend: libsodium, the only includer of its AEADs.
+ * One direction's 32-byte key gives three: AEAD key, IV and counter mask key. The nonce is the IV
+ * xor (lane, number); the AAD is the clear header, index and number. Only after the tag is known
+ * can the number be masked, with a SipHash of the tag, and the opener goes the other way round. The
+ * choice of suite is made once per run, so the loops below contain no branch but the one on the
+ * tag. Everything is in place; the AES key schedule is expanded once, at seal_init. Backend:
+ * libsodium, the only includer of its AEADs.
  */
 #include "proto/seal.h"
 
@@ -12,7 +13,8 @@
 #include <sodium.h>
 #include <string.h>
 
-_Static_assert(sizeof(crypto_aead_aes256gcm_state) <= sizeof(((struct seal *)0)->schedule), "room for the key schedule");
+_Static_assert(sizeof(crypto_aead_aes256gcm_state) <= sizeof(((struct seal *)0)->schedule),
+	       "room for the key schedule");
 _Static_assert(crypto_aead_aes256gcm_ABYTES == DATA_TAG, "one tag length");
 _Static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == DATA_TAG, "one tag length");
 
@@ -29,9 +31,12 @@ bool seal_has_aes(void)
 const char *seal_backend(uint8_t suite)
 {
 	switch (suite) {
-	case SUITE_AES256_GCM: return seal_has_aes() ? "libsodium" : "none";
-	case SUITE_CHACHA20_POLY1305: return "libsodium";
-	default: return "none";
+	case SUITE_AES256_GCM:
+		return seal_has_aes() ? "libsodium" : "none";
+	case SUITE_CHACHA20_POLY1305:
+		return "libsodium";
+	default:
+		return "none";
 	}
 }
 
@@ -52,7 +57,8 @@ bool seal_init(struct seal *s, uint8_t suite, const uint8_t key[32])
 	s->suite = suite;
 	memset(s->schedule, 0, sizeof(s->schedule));
 	if (suite == SUITE_AES256_GCM)
-		crypto_aead_aes256gcm_beforenm((crypto_aead_aes256gcm_state *)(void *)s->schedule, aead);
+		crypto_aead_aes256gcm_beforenm((crypto_aead_aes256gcm_state *)(void *)s->schedule,
+					       aead);
 	else
 		memcpy(s->schedule, aead, sizeof(aead));
 	sodium_memzero(aead, sizeof(aead));
@@ -88,13 +94,15 @@ static inline uint64_t mask_of(const struct seal *s, const uint8_t tag[DATA_TAG]
 	return le64_at(mask);
 }
 
-/* h = clear header = AAD, then text, then tag. aes is a constant in each of the two copies the compiler makes. */
-static inline __attribute__((always_inline)) void seal_run(const struct seal *s, bool aes, uint32_t idx, uint64_t pn,
-                                                           struct packet *run, unsigned n)
+/* h = clear header = AAD, then text, then tag. aes is a constant in each of the two copies the
+ * compiler makes. */
+static inline __attribute__((always_inline)) void
+seal_run(const struct seal *s, bool aes, uint32_t idx, uint64_t pn, struct packet *run, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++, pn++) {
 		struct packet *p = &run[i];
-		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len && p->room - p->len >= DATA_TAG);
+		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len &&
+		       p->room - p->len >= DATA_TAG);
 		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[12];
 		size_t len = p->len - DATA_HEADER;
 		uint8_t *tag = text + len;
@@ -102,10 +110,11 @@ static inline __attribute__((always_inline)) void seal_run(const struct seal *s,
 		le64_to(h + 4, pn);
 		nonce_of(s, idx & LANE_MASK, pn, nonce);
 		if (aes)
-			crypto_aead_aes256gcm_encrypt_detached_afternm(text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, aes_of(s));
+			crypto_aead_aes256gcm_encrypt_detached_afternm(
+			    text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, aes_of(s));
 		else
-			crypto_aead_chacha20poly1305_ietf_encrypt_detached(text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce,
-			                                                   s->schedule);
+			crypto_aead_chacha20poly1305_ietf_encrypt_detached(
+			    text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, s->schedule);
 		le64_to(h + 4, pn ^ mask_of(s, tag));
 		p->len += DATA_TAG;
 	}
@@ -132,7 +141,8 @@ static void refuse(struct packet *p)
 	p->verdict = DROP_AEAD;
 }
 
-static inline __attribute__((always_inline)) void open_run(const struct seal *s, bool aes, struct packet *run, unsigned n)
+static inline __attribute__((always_inline)) void open_run(const struct seal *s, bool aes,
+							   struct packet *run, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
@@ -148,9 +158,11 @@ static inline __attribute__((always_inline)) void open_run(const struct seal *s,
 		le32_to(aad, p->idx);
 		le64_to(aad + 4, p->pn);
 		nonce_of(s, p->idx & LANE_MASK, p->pn, nonce);
-		int bad = aes ? crypto_aead_aes256gcm_decrypt_detached_afternm(text, NULL, text, len, tag, aad, sizeof(aad), nonce, aes_of(s))
-		              : crypto_aead_chacha20poly1305_ietf_decrypt_detached(text, NULL, text, len, tag, aad, sizeof(aad), nonce,
-		                                                                   s->schedule);
+		int bad =
+		    aes ? crypto_aead_aes256gcm_decrypt_detached_afternm(
+			      text, NULL, text, len, tag, aad, sizeof(aad), nonce, aes_of(s))
+			: crypto_aead_chacha20poly1305_ietf_decrypt_detached(
+			      text, NULL, text, len, tag, aad, sizeof(aad), nonce, s->schedule);
 		if (bad) {
 			refuse(p);
 			continue;

@@ -1,8 +1,10 @@
-/* wire.c: the one question every datagram is asked, and the 20-byte address that several messages carry.
+/* wire.c: the one question every datagram is asked, and the 20-byte address that several messages
+ * carry.
  *
- * There is no type byte and no magic: what a datagram is follows from what its first word names at this receiver and
- * from its length alone (PROTOCOL.md, Demultiplexing). The receiver looks the word up first, so wire_classify is a
- * total function of two small values and can be tested exhaustively.
+ * There is no type byte and no magic: what a datagram is follows from what its first word names at
+ * this receiver and from its length alone (PROTOCOL.md, Demultiplexing). The receiver looks the
+ * word up first, so wire_classify is a total function of two small values and can be tested
+ * exhaustively.
  */
 #include "proto/wire.h"
 
@@ -17,7 +19,8 @@ enum wire_kind wire_classify(enum index_kind named, size_t len)
 	case INDEX_SESSION:
 		return WIRE_DATA;
 	case INDEX_CIRCUIT:
-		/* The inner datagram obeys the same minimum, and the tag covers its first 32 bytes. */
+		/* The inner datagram obeys the same minimum, and the tag covers its first 32 bytes.
+		 */
 		return len >= LEG_HEADER + DATA_OVERHEAD ? WIRE_LEG : WIRE_DROP_LENGTH;
 	case INDEX_PENDING:
 		if (len == RETRY_BYTES)
@@ -37,8 +40,8 @@ void put_endpoint(struct writer *w, const struct endpoint *e)
 	put_bytes(w, e->ip, sizeof(e->ip));
 }
 
-/* Addresses are compared by their bytes, so two spellings of one address must come out equal: what IPv4 leaves unused
- * is zeroed, and an IPv4 address dressed as IPv6 becomes IPv4. */
+/* Addresses are compared by their bytes, so two spellings of one address must come out equal: what
+ * IPv4 leaves unused is zeroed, and an IPv4 address dressed as IPv6 becomes IPv4. */
 void get_endpoint(struct reader *r, struct endpoint *ret)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -1,7 +1,8 @@
 /* heap.c: a binary min-heap of pointers, each timer knowing its own place.
  *
- * Children of i are 2i + 1 and 2i + 2. A timer's slot is its position + 1, so that a timer of zeros is "in no heap";
- * thanks to it a move or a removal needs no search. Equal deadlines fire in no promised order.
+ * Children of i are 2i + 1 and 2i + 2. A timer's slot is its position + 1, so that a timer of zeros
+ * is "in no heap"; thanks to it a move or a removal needs no search. Equal deadlines fire in no
+ * promised order.
  */
 #include "proto/base/heap.h"
 
@@ -116,7 +117,8 @@ uint64_t heap_next(const struct heap *h)
 	return h->n ? h->at[0]->at : NEVER;
 }
 
-/* Only below a due timer can there be due ones: the walk costs the due ones, not the heap. Depth log2(n). */
+/* Only below a due timer can there be due ones: the walk costs the due ones, not the heap. Depth
+ * log2(n). */
 static size_t count_due(const struct heap *h, size_t i, uint64_t now)
 {
 	if (i >= h->n || h->at[i]->at > now)

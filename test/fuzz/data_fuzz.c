@@ -1,7 +1,8 @@
 /* data_fuzz.c: DATA packets under a fixed key: unmask, open in place, window.
  *
- * First byte: bit 0 the suite, bit 1 whether the bytes are the ciphertext (nothing of the kind may open) or a text that is
- * sealed first and must come back, bits 2 to 4 the packets the bytes are cut into, bits 5 to 7 where one bit is spoiled.
+ * First byte: bit 0 the suite, bit 1 whether the bytes are the ciphertext (nothing of the kind may
+ * open) or a text that is sealed first and must come back, bits 2 to 4 the packets the bytes are
+ * cut into, bits 5 to 7 where one bit is spoiled.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,7 +38,8 @@ static void open_strange(const struct seal *s, struct packet *run, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (run[i].len < DATA_OVERHEAD)
-			continue; /* the door has refused it; open_batch must stand it all the same */
+			continue; /* the door has refused it; open_batch must stand it all the same
+				   */
 		run[i].idx = le32_at(run[i].data);
 		run[i].pn = seal_unmask(s, run[i].data, run[i].len);
 		(void)window_maybe(window, run[i].pn);
@@ -48,7 +50,8 @@ static void open_strange(const struct seal *s, struct packet *run, unsigned n)
 		require(run[i].verdict == (run[i].len < DATA_OVERHEAD ? DROP_SHORT : DROP_AEAD));
 }
 
-static void open_own(const struct seal *s, struct packet *run, unsigned n, const uint8_t *text, size_t piece, unsigned spoil)
+static void open_own(const struct seal *s, struct packet *run, unsigned n, const uint8_t *text,
+		     size_t piece, unsigned spoil)
 {
 	uint64_t pn = window_top(window);
 	seal_batch(s, 0x1230u | 3, pn, run, n);

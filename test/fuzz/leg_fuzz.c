@@ -1,7 +1,8 @@
 /* leg_fuzz.c: leg packets at a relay's door, under a fixed key.
  *
- * First byte odd: the bytes are an inner datagram, sealed first; it must open, and must not open once a covered bit is
- * spoiled. Even: the bytes are the leg packet. A 64-bit tag met by chance (2^-64) would stop the run.
+ * First byte odd: the bytes are an inner datagram, sealed first; it must open, and must not open
+ * once a covered bit is spoiled. Even: the bytes are the leg packet. A 64-bit tag met by chance
+ * (2^-64) would stop the run.
  */
 #include <stdint.h>
 #include <stdlib.h>

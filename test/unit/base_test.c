@@ -1,4 +1,5 @@
-/* base_test.c: the cellar: counters' words, heap against a sorted oracle, cursor, ring, log lines. */
+/* base_test.c: the cellar: counters' words, heap against a sorted oracle, cursor, ring, log lines.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +33,8 @@ static void drop_words(void **state)
 	for (unsigned i = 0; i < DROP_COUNT; i++) {
 		const char *name = drop_name((enum drop)i);
 		assert_true(strlen(name) >= 3 && strlen(name) <= 16);
-		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz-0123456789"), strlen(name));
+		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz-0123456789"),
+				 strlen(name));
 		assert_true(strlen(drop_text((enum drop)i)) > 5);
 		for (unsigned j = 0; j < i; j++)
 			assert_string_not_equal(name, drop_name((enum drop)j));
@@ -80,7 +82,8 @@ static void heap_against_oracle(void **state)
 	assert_true(heap_next(&h) == NEVER);
 	assert_int_equal(heap_fire(&h, 1000), 0);
 	for (int i = 0; i < TIMERS; i++)
-		stamps[i] = (struct stamp){.timer = {.at = NEVER, .fire = fire_stamp}, .want = NEVER};
+		stamps[i] =
+		    (struct stamp){.timer = {.at = NEVER, .fire = fire_stamp}, .want = NEVER};
 	uint64_t now = 0;
 	for (int round = 0; round < 20000; round++) {
 		struct stamp *s = &stamps[dice(TIMERS)];
@@ -236,11 +239,13 @@ static void log_escapes(void **state)
 	text_is("\\x41", 4, 64, "\\x5cx41");
 	text_is("Gr\xc3\xbc\xc3\x9f", 6, 64, "Gr\xc3\xbc\xc3\x9f");
 	text_is("\xc3", 1, 64, "\\xc3");
-	text_is("\xc0\xaf", 2, 64, "\\xc0\\xaf");                 /* overlong */
-	text_is("\xed\xa0\x80", 3, 64, "\\xed\\xa0\\x80");        /* surrogate */
+	text_is("\xc0\xaf", 2, 64, "\\xc0\\xaf");                   /* overlong */
+	text_is("\xed\xa0\x80", 3, 64, "\\xed\\xa0\\x80");          /* surrogate */
 	text_is("\xf4\x90\x80\x80", 4, 64, "\\xf4\\x90\\x80\\x80"); /* above U+10FFFF */
-	text_is("\xe2\x80\xae" "x", 4, 64, "\\xe2\\x80\\xaex");     /* right-to-left override */
-	text_is("\xc2\x85", 2, 64, "\\xc2\\x85");                 /* C1 */
+	text_is("\xe2\x80\xae"
+		"x",
+		4, 64, "\\xe2\\x80\\xaex");       /* right-to-left override */
+	text_is("\xc2\x85", 2, 64, "\\xc2\\x85"); /* C1 */
 	text_is("\xf0\x9f\xa6\xa6", 4, 64, "\xf0\x9f\xa6\xa6");
 	text_is("abcdef", 6, 4, "abc");
 	text_is("ab\xc3\xbc", 4, 4, "ab"); /* no half character */
@@ -295,9 +300,13 @@ static void log_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(drop_words),    cmocka_unit_test(heap_against_oracle), cmocka_unit_test(heap_fire_is_bounded),
-		cmocka_unit_test(cursor_sticks), cmocka_unit_test(ring_wraps),          cmocka_unit_test(log_escapes),
-		cmocka_unit_test(log_lines),
+	    cmocka_unit_test(drop_words),
+	    cmocka_unit_test(heap_against_oracle),
+	    cmocka_unit_test(heap_fire_is_bounded),
+	    cmocka_unit_test(cursor_sticks),
+	    cmocka_unit_test(ring_wraps),
+	    cmocka_unit_test(log_escapes),
+	    cmocka_unit_test(log_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* ident_test.c: identity, derivations and text forms against PROTOCOL.md's vectors, and everything a person, a disk or
- * a clipboard can do to them. */
+/* ident_test.c: identity, derivations and text forms against PROTOCOL.md's vectors, and everything
+ * a person, a disk or a clipboard can do to them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,14 +16,16 @@
 #include "test/unit/hex.h"
 
 #define X_SECRET "b9dab2f91e55257b1dcb073c53afbac11e8704987dd2431f818c866fc395fe91"
-#define ED_SEED "20666ef189d264b82d40ae213746371d0d3c0dd7f3cb11c195ceeffc0a4e945a"
-#define IDENTITY                                                             \
-	"a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d"   \
+#define ED_SEED  "20666ef189d264b82d40ae213746371d0d3c0dd7f3cb11c195ceeffc0a4e945a"
+#define IDENTITY                                                                                   \
+	"a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d"                         \
 	"76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49"
 #define KEY_HASH "f497c59001a420db367cbce5ef08318fe81b922e8c262cb13092344ef5eda78a"
-#define ADDRESS UINT64_C(0xc5057629d8)
-#define NWID UINT64_C(0xc5057629d8000001)
-#define IDENTITY_TEXT "fln1:c5057629d8:qIACh1qZ92Hd6FdaYtCQPLnykTja55RJdheTjgn-l012qNUXGvhIxGVOM3muAakxxssNGA-M6lQCQJ1ZAS58SQ"
+#define ADDRESS  UINT64_C(0xc5057629d8)
+#define NWID     UINT64_C(0xc5057629d8000001)
+#define IDENTITY_TEXT                                                                              \
+	"fln1:c5057629d8:qIACh1qZ92Hd6FdaYtCQPLnykTja55RJdheTjgn-l012qNUXGvhIxGVOM3muAakxxssNGA-"  \
+	"M6lQCQJ1ZAS58SQ"
 
 static struct secret self; /* the vector's, derived once: an evaluation costs milliseconds */
 
@@ -40,18 +42,27 @@ static void vector_identity(void **state)
 {
 	(void)state;
 	assert_hex(self.self.x, "a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d");
-	assert_hex(self.self.ed, "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
+	assert_hex(self.self.ed,
+		   "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
 	assert_hex(self.self.key_hash, KEY_HASH);
 	assert_true(self.self.address == ADDRESS);
-	assert_hex(self.ed, ED_SEED "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
+	assert_hex(self.ed,
+		   ED_SEED "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
 
-	/* The whole Argon2id output, as the vector gives it; ident_work shows only its last five bytes. */
+	/* The whole Argon2id output, as the vector gives it; ident_work shows only its last five
+	 * bytes. */
 	uint8_t identity[64], pre[64], d[32], in[8 + 64];
 	unhex(identity, sizeof(identity), IDENTITY);
-	memcpy(in, "\x07" "fln1 id", 8);
+	memcpy(in,
+	       "\x07"
+	       "fln1 id",
+	       8);
 	memcpy(in + 8, identity, 64);
 	crypto_generichash(pre, 64, in, sizeof(in), NULL, 0);
-	assert_int_equal(crypto_pwhash(d, 32, (const char *)pre, 64, (const uint8_t *)"fln1-identity-01", 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13), 0);
+	assert_int_equal(crypto_pwhash(d, 32, (const char *)pre, 64,
+				       (const uint8_t *)"fln1-identity-01", 1, 8u << 20,
+				       crypto_pwhash_ALG_ARGON2ID13),
+			 0);
 	assert_hex(d, "009c5628772f91bb7ec0b14b62a9c921ca0622019cc71e5e9b4869c5057629d8");
 }
 
@@ -78,10 +89,16 @@ static void work_refuses(void **state)
 	assert_int_equal(none.x[0], 0x5a);
 }
 
-/* A reproducible libsodium generator, as the simulator has one: proves that nothing else feeds a new identity. */
-#define STREAM_START 176 /* its second identity carries the work, so the search goes round once and the test is fast */
+/* A reproducible libsodium generator, as the simulator has one: proves that nothing else feeds a
+ * new identity. */
+#define STREAM_START                                                                               \
+	176 /* its second identity carries the work, so the search goes round once and the test is \
+	       fast */
 static uint64_t stream;
-static const char *stream_name(void) { return "counter"; }
+static const char *stream_name(void)
+{
+	return "counter";
+}
 static uint32_t stream_random(void)
 {
 	uint64_t z = stream += 0x9e3779b97f4a7c15u;
@@ -99,7 +116,8 @@ static void stream_buf(void *const buf, const size_t n)
 static void generates(void **state)
 {
 	(void)state;
-	static randombytes_implementation impl = {.implementation_name = stream_name, .random = stream_random, .buf = stream_buf};
+	static randombytes_implementation impl = {
+	    .implementation_name = stream_name, .random = stream_random, .buf = stream_buf};
 	randombytes_implementation *before = &randombytes_sysrandom_implementation;
 	struct secret one, two;
 	uint64_t address = 0;
@@ -144,7 +162,8 @@ static void macs_are_local_and_reversible(void **state)
 	(void)state;
 	bool replaced = false;
 	for (uint64_t i = 1; i < 2000; i++) {
-		uint64_t nwid = NWID + i, address = (i * UINT64_C(0x9e3779b97f)) & UINT64_C(0xffffffffff), back = 0;
+		uint64_t nwid = NWID + i,
+			 address = (i * UINT64_C(0x9e3779b97f)) & UINT64_C(0xffffffffff), back = 0;
 		uint8_t mac[6], h[32], be[8];
 		mac_derive(nwid, address, mac);
 		assert_int_equal(mac[0] & 3, 2);
@@ -196,7 +215,8 @@ static void text_identity(void **state)
 		snprintf(bad, sizeof(bad), "%s%s", text, tails[i]);
 		assert_false(identity_parse(bad, &id));
 	}
-	/* The last digit carries two bits of key; the four others must be zero, or one key had 16 spellings. */
+	/* The last digit carries two bits of key; the four others must be zero, or one key had 16
+	 * spellings. */
 	memcpy(bad, text, len + 1);
 	assert_int_equal(bad[len - 1], 'Q');
 	bad[len - 1] = 'R';
@@ -230,8 +250,9 @@ static void text_address(void **state)
 	assert_true(a == ADDRESS);
 	assert_true(address_parse("C5057629D8", &a));
 	assert_true(a == ADDRESS);
-	static const char *const bad[] = {"", "c5057629d", "c5057629d80", "c5057629dg", " c5057629d8", "c5057629d8 ", "0xc5057629",
-	                                  "-c5057629d", "0000000001", "00ffffffff", "ff00000001"};
+	static const char *const bad[] = {
+	    "",           "c5057629d",  "c5057629d80", "c5057629dg", " c5057629d8", "c5057629d8 ",
+	    "0xc5057629", "-c5057629d", "0000000001",  "00ffffffff", "ff00000001"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		a = 3;
 		assert_false(address_parse(bad[i], &a));
@@ -269,10 +290,19 @@ static void text_nwid(void **state)
 		assert_memory_equal(bits, hash, 17);
 	}
 	static const char *const bad[] = {
-		"", "c5057629d800000", "c5057629d80000011", "c5057629d8000000", "00057629d8000001", "ff057629d8000001", "c5057629d8000001-",
-		"c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr", "c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr77",
-		"c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr1", "c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr ", "c5057629d8000001 ",
-		"c5057629d8000001:6sl4leabuqqnwnt4xts66cbrr7",
+	    "",
+	    "c5057629d800000",
+	    "c5057629d80000011",
+	    "c5057629d8000000",
+	    "00057629d8000001",
+	    "ff057629d8000001",
+	    "c5057629d8000001-",
+	    "c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr",
+	    "c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr77",
+	    "c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr1",
+	    "c5057629d8000001-6sl4leabuqqnwnt4xts66cbrr ",
+	    "c5057629d8000001 ",
+	    "c5057629d8000001:6sl4leabuqqnwnt4xts66cbrr7",
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		nwid = 5;
@@ -351,7 +381,8 @@ static void secret_file(void **state)
 static void foreign_secret(void **state)
 {
 	(void)state;
-	/* Well-formed and with a right check word, but without the work, or with another address. */
+	/* Well-formed and with a right check word, but without the work, or with another address.
+	 */
 	struct secret forged = self, s;
 	char text[SECRET_TEXT_MAX];
 	forged.self.address ^= 1;
@@ -364,20 +395,48 @@ static void foreign_secret(void **state)
 static void text_endpoint(void **state)
 {
 	(void)state;
-	static const struct { const char *in, *out; } good[] = {
-		{"192.0.2.1:9993", "192.0.2.1:9993"},
-		{"0.0.0.0:1", "0.0.0.0:1"},
-		{"255.255.255.255:65535", "255.255.255.255:65535"},
-		{"[2001:db8::1]:9993", "[2001:db8::1]:9993"},
-		{"[2001:DB8:0:0:0:0:0:1]:9993", "[2001:db8::1]:9993"},
-		{"[::ffff:192.0.2.1]:443", "192.0.2.1:443"},
-		{"[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", "[fd00:1111:2222:3333:4444:5555:6666:7777]:65535"},
+	static const struct {
+		const char *in, *out;
+	} good[] = {
+	    {"192.0.2.1:9993", "192.0.2.1:9993"},
+	    {"0.0.0.0:1", "0.0.0.0:1"},
+	    {"255.255.255.255:65535", "255.255.255.255:65535"},
+	    {"[2001:db8::1]:9993", "[2001:db8::1]:9993"},
+	    {"[2001:DB8:0:0:0:0:0:1]:9993", "[2001:db8::1]:9993"},
+	    {"[::ffff:192.0.2.1]:443", "192.0.2.1:443"},
+	    {"[fd00:1111:2222:3333:4444:5555:6666:7777]:65535",
+	     "[fd00:1111:2222:3333:4444:5555:6666:7777]:65535"},
 	};
 	static const char *const bad[] = {
-		"", ":", ":9993", "192.0.2.1", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:09", "192.0.2.1:65536", "192.0.2.1:4294967297", "192.0.2.1: 1",
-		"192.0.2.1:+1", "192.0.2.1:1 ", "192.0.2:1", "192.0.2.256:1", "192.0.02.1:1x", "root.example:9993", "2001:db8::1:9993", "[2001:db8::1]",
-		"[2001:db8::1]9993", "[2001:db8::1]:", "[2001:db8::1:9993", "[fe80::1%eth0]:1", "[192.0.2.1]:1", "[]:1", "[::1]:1]", "[", "]",
-		"[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb]:1", "1111111111111111111111111111111111111111111111111111:1",
+	    "",
+	    ":",
+	    ":9993",
+	    "192.0.2.1",
+	    "192.0.2.1:",
+	    "192.0.2.1:0",
+	    "192.0.2.1:09",
+	    "192.0.2.1:65536",
+	    "192.0.2.1:4294967297",
+	    "192.0.2.1: 1",
+	    "192.0.2.1:+1",
+	    "192.0.2.1:1 ",
+	    "192.0.2:1",
+	    "192.0.2.256:1",
+	    "192.0.02.1:1x",
+	    "root.example:9993",
+	    "2001:db8::1:9993",
+	    "[2001:db8::1]",
+	    "[2001:db8::1]9993",
+	    "[2001:db8::1]:",
+	    "[2001:db8::1:9993",
+	    "[fe80::1%eth0]:1",
+	    "[192.0.2.1]:1",
+	    "[]:1",
+	    "[::1]:1]",
+	    "[",
+	    "]",
+	    "[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb]:1",
+	    "1111111111111111111111111111111111111111111111111111:1",
 	};
 	struct endpoint e, again;
 	char buf[ENDPOINT_TEXT_MAX];
@@ -409,9 +468,10 @@ static void root_lines(void **state)
 {
 	(void)state;
 	static const char *const good[] = {
-		IDENTITY_TEXT "@192.0.2.1:9993",
-		IDENTITY_TEXT "@192.0.2.1:9993,[2001:db8::1]:9993#gate=" GATE_TEXT,
-		IDENTITY_TEXT "@192.0.2.1:1,192.0.2.2:2,192.0.2.3:3,[fd00:1111:2222:3333:4444:5555:6666:7777]:65535#gate=" GATE_TEXT,
+	    IDENTITY_TEXT "@192.0.2.1:9993",
+	    IDENTITY_TEXT "@192.0.2.1:9993,[2001:db8::1]:9993#gate=" GATE_TEXT,
+	    IDENTITY_TEXT "@192.0.2.1:1,192.0.2.2:2,192.0.2.3:3,[fd00:1111:2222:3333:4444:5555:"
+			  "6666:7777]:65535#gate=" GATE_TEXT,
 	};
 	static const unsigned count[] = {1, 2, 4};
 	struct root_line line;
@@ -425,26 +485,32 @@ static void root_lines(void **state)
 		assert_int_equal(line.gate[31], i ? 31 : 0);
 		assert_int_equal(root_line_format(&line, buf, sizeof(buf)), strlen(good[i]));
 		assert_string_equal(buf, good[i]);
-		assert_int_equal(root_line_format(&line, buf, strlen(good[i]) + 1), strlen(good[i]));
+		assert_int_equal(root_line_format(&line, buf, strlen(good[i]) + 1),
+				 strlen(good[i]));
 		assert_int_equal(root_line_format(&line, buf, strlen(good[i])), 0);
 	}
 	const size_t id = strlen(IDENTITY_TEXT);
-	const struct { const char *in; size_t at; } bad[] = {
-		{"", 0},
-		{IDENTITY_TEXT, id},
-		{IDENTITY_TEXT "@", id + 1},
-		{IDENTITY_TEXT "@192.0.2.1", id + 1},
-		{IDENTITY_TEXT "@192.0.2.1:9993,", id + 16},
-		{IDENTITY_TEXT "@192.0.2.1:9993,,192.0.2.2:9993", id + 16},
-		{IDENTITY_TEXT "@192.0.2.1:9993 ", id + 1},
-		{IDENTITY_TEXT "@192.0.2.1:1,192.0.2.1:2,192.0.2.1:3,192.0.2.1:4,192.0.2.1:5", id + 1 + 4 * 12},
-		{IDENTITY_TEXT "@192.0.2.1:9993#", id + 15},
-		{IDENTITY_TEXT "@192.0.2.1:9993#gat=" GATE_TEXT, id + 15},
-		{IDENTITY_TEXT "@192.0.2.1:9993#gate=", id + 21},
-		{IDENTITY_TEXT "@192.0.2.1:9993#gate=" GATE_TEXT "A", id + 21},
-		{IDENTITY_TEXT "@192.0.2.1:9993#gate=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", id + 21},
-		{"fln1:c5057629d8:short@192.0.2.1:9993", 0},
-		{" " IDENTITY_TEXT "@192.0.2.1:9993", 0},
+	const struct {
+		const char *in;
+		size_t at;
+	} bad[] = {
+	    {"", 0},
+	    {IDENTITY_TEXT, id},
+	    {IDENTITY_TEXT "@", id + 1},
+	    {IDENTITY_TEXT "@192.0.2.1", id + 1},
+	    {IDENTITY_TEXT "@192.0.2.1:9993,", id + 16},
+	    {IDENTITY_TEXT "@192.0.2.1:9993,,192.0.2.2:9993", id + 16},
+	    {IDENTITY_TEXT "@192.0.2.1:9993 ", id + 1},
+	    {IDENTITY_TEXT "@192.0.2.1:1,192.0.2.1:2,192.0.2.1:3,192.0.2.1:4,192.0.2.1:5",
+	     id + 1 + 4 * 12},
+	    {IDENTITY_TEXT "@192.0.2.1:9993#", id + 15},
+	    {IDENTITY_TEXT "@192.0.2.1:9993#gat=" GATE_TEXT, id + 15},
+	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=", id + 21},
+	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=" GATE_TEXT "A", id + 21},
+	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	     id + 21},
+	    {"fln1:c5057629d8:short@192.0.2.1:9993", 0},
+	    {" " IDENTITY_TEXT "@192.0.2.1:9993", 0},
 	};
 	memset(&line, 0x5a, sizeof(line));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -489,10 +555,20 @@ static void hashes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vector_identity), cmocka_unit_test(work_refuses), cmocka_unit_test(generates), cmocka_unit_test(vector_network),
-		cmocka_unit_test(macs_are_local_and_reversible), cmocka_unit_test(text_identity), cmocka_unit_test(text_address),
-		cmocka_unit_test(text_nwid), cmocka_unit_test(words_are_distinct), cmocka_unit_test(secret_file), cmocka_unit_test(foreign_secret),
-		cmocka_unit_test(text_endpoint), cmocka_unit_test(root_lines), cmocka_unit_test(hashes),
+	    cmocka_unit_test(vector_identity),
+	    cmocka_unit_test(work_refuses),
+	    cmocka_unit_test(generates),
+	    cmocka_unit_test(vector_network),
+	    cmocka_unit_test(macs_are_local_and_reversible),
+	    cmocka_unit_test(text_identity),
+	    cmocka_unit_test(text_address),
+	    cmocka_unit_test(text_nwid),
+	    cmocka_unit_test(words_are_distinct),
+	    cmocka_unit_test(secret_file),
+	    cmocka_unit_test(foreign_secret),
+	    cmocka_unit_test(text_endpoint),
+	    cmocka_unit_test(root_lines),
+	    cmocka_unit_test(hashes),
 	};
 	return cmocka_run_group_tests(tests, derive_self, NULL);
 }

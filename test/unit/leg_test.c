@@ -1,4 +1,5 @@
-/* leg_test.c: leg packets against PROTOCOL.md's vectors; wrong legs, wrong directions, every bit that the tag covers. */
+/* leg_test.c: leg packets against PROTOCOL.md's vectors; wrong legs, wrong directions, every bit
+ * that the tag covers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,7 @@
 #include "test/unit/hex.h"
 
 #define INNER "42332211a5ed2be786d9c2743e0a1b6b684aa2ab0f013b7026b66fdf03fd4defe4126581eeec36778ed3"
-#define RX 0xcafe0010u
+#define RX    0xcafe0010u
 #define OTHER 0xcafe0020u
 
 static uint8_t exporter[32];
@@ -53,8 +54,13 @@ static void keys_are_bound(void **state)
 	size_t inner = unhex(packet + 16, 48, INNER);
 	leg_derive(&k, exporter, RX, OTHER, LEG_TO_RELAY);
 	leg_seal(&k, RX, 0xffffffff, packet, inner);
-	const struct { uint32_t rx, other; uint8_t direction; } legs[] = {
-		{RX, OTHER, LEG_FROM_RELAY}, {OTHER, RX, LEG_TO_RELAY}, {OTHER, RX, LEG_FROM_RELAY}, {RX, OTHER + 16, LEG_TO_RELAY}, {RX + 16, OTHER, LEG_TO_RELAY},
+	const struct {
+		uint32_t rx, other;
+		uint8_t direction;
+	} legs[] = {
+	    {RX, OTHER, LEG_FROM_RELAY},    {OTHER, RX, LEG_TO_RELAY},
+	    {OTHER, RX, LEG_FROM_RELAY},    {RX, OTHER + 16, LEG_TO_RELAY},
+	    {RX + 16, OTHER, LEG_TO_RELAY},
 	};
 	for (size_t i = 0; i < sizeof(legs) / sizeof(legs[0]); i++) {
 		leg_derive(&wrong, exporter, legs[i].rx, legs[i].other, legs[i].direction);
@@ -133,8 +139,9 @@ static void counter_is_masked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vectors), cmocka_unit_test(keys_are_bound),    cmocka_unit_test(every_bit),
-		cmocka_unit_test(lengths), cmocka_unit_test(counter_is_masked),
+	    cmocka_unit_test(vectors),           cmocka_unit_test(keys_are_bound),
+	    cmocka_unit_test(every_bit),         cmocka_unit_test(lengths),
+	    cmocka_unit_test(counter_is_masked),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -1,4 +1,5 @@
-/* replay_test.c: the window against an oracle that remembers every number (T37), for each of the three sizes. */
+/* replay_test.c: the window against an oracle that remembers every number (T37), for each of the
+ * three sizes. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,10 +63,18 @@ static void walk(uint32_t bits, uint64_t base, uint64_t seed)
 	uint64_t at = base, accepted = 0;
 	for (int i = 0; i < 60000; i++) {
 		switch (dice(16)) {
-		case 0: at += dice(3 * (uint64_t)bits); break;
-		case 1: at += bits; break;
-		case 2: at += dice(64); break;
-		default: at += dice(3); break;
+		case 0:
+			at += dice(3 * (uint64_t)bits);
+			break;
+		case 1:
+			at += bits;
+			break;
+		case 2:
+			at += dice(64);
+			break;
+		default:
+			at += dice(3);
+			break;
 		}
 		uint64_t seq = at;
 		if (dice(3)) {
@@ -102,8 +111,12 @@ static void edges(void **state)
 	(void)state;
 	for (size_t i = 0; i < SIZES; i++) {
 		uint64_t width = sizes[i] - 64;
-		/* Jumps from a window whose every bit is set: what is still below the new top stays refused, all else is new. */
-		const uint64_t jumps[] = {1, 2, 63, 64, 65, width - 1, width, width + 1, sizes[i] - 1, sizes[i], sizes[i] + 1, 8192, 1u << 20};
+		/* Jumps from a window whose every bit is set: what is still below the new top stays
+		 * refused, all else is new. */
+		const uint64_t jumps[] = {
+		    1,       2,         63,           64,       65,           width - 1,
+		    width,   width + 1, sizes[i] - 1, sizes[i], sizes[i] + 1, 8192,
+		    1u << 20};
 		for (size_t j = 0; j < sizeof(jumps) / sizeof(jumps[0]); j++) {
 			struct window *w = fresh(sizes[i]);
 			uint64_t n = 3 * (uint64_t)sizes[i] + 17;
@@ -154,7 +167,8 @@ static void ends_of_the_numbers(void **state)
 	assert_int_equal(window_bytes(WINDOW_BITS_DATA) - offsetof(struct window, map), 1024);
 }
 
-/* T38: four threads hand in the same numbers, the hint without the lock, the commit under it: each passes once. */
+/* T38: four threads hand in the same numbers, the hint without the lock, the commit under it: each
+ * passes once. */
 #define WORKERS 4
 #define NUMBERS 40000
 static struct window *shared;
@@ -165,7 +179,8 @@ static void *hand_in(void *offset)
 {
 	const uint64_t shift = *(const uint64_t *)offset;
 	for (uint64_t i = 0; i < NUMBERS; i++) {
-		uint64_t seq = i ^ shift; /* the same numbers, differently reordered, within the width */
+		uint64_t seq =
+		    i ^ shift; /* the same numbers, differently reordered, within the width */
 		if (!window_maybe(shared, seq))
 			continue;
 		pthread_mutex_lock(&lane);
@@ -182,10 +197,12 @@ static void four_workers(void **state)
 	pthread_t threads[WORKERS];
 	shared = fresh(WINDOW_BITS_DATA);
 	for (int i = 0; i < WORKERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, hand_in, (void *)(uintptr_t)&shifts[i]), 0);
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, hand_in, (void *)(uintptr_t)&shifts[i]), 0);
 	for (int i = 0; i < WORKERS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	/* A worker that was asleep finds its numbers behind the window, but never one twice; the fastest lost none. */
+	/* A worker that was asleep finds its numbers behind the window, but never one twice; the
+	 * fastest lost none. */
 	for (int i = 0; i < NUMBERS; i++)
 		assert_int_equal(passed[i], 1);
 	assert_true(window_top(shared) == NUMBERS);
@@ -195,10 +212,10 @@ static void four_workers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(against_oracle),
-		cmocka_unit_test(edges),
-		cmocka_unit_test(ends_of_the_numbers),
-		cmocka_unit_test(four_workers),
+	    cmocka_unit_test(against_oracle),
+	    cmocka_unit_test(edges),
+	    cmocka_unit_test(ends_of_the_numbers),
+	    cmocka_unit_test(four_workers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* seal_test.c: DATA packets of both suites against PROTOCOL.md's vectors, against an independent one-shot construction,
- * and with every bit of a packet flipped. */
+/* seal_test.c: DATA packets of both suites against PROTOCOL.md's vectors, against an independent
+ * one-shot construction, and with every bit of a packet flipped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,8 +45,8 @@ static void vectors(void **state)
 {
 	(void)state;
 	static const char *const packets[] = {
-		"4233221144f766453fdef2b2a6b1b4c0ffa017150909734f72badcb013b9b6914d011692fa724f0d82e4",
-		"42332211a5ed2be786d9c2743e0a1b6b684aa2ab0f013b7026b66fdf03fd4defe4126581eeec36778ed3",
+	    "4233221144f766453fdef2b2a6b1b4c0ffa017150909734f72badcb013b9b6914d011692fa724f0d82e4",
+	    "42332211a5ed2be786d9c2743e0a1b6b684aa2ab0f013b7026b66fdf03fd4defe4126581eeec36778ed3",
 	};
 	for (unsigned i = 0; i < 2; i++) {
 		struct seal s;
@@ -56,7 +56,9 @@ static void vectors(void **state)
 		assert_hex(s.hp, "bf68b3515b6c5bbe0cd0968f5df6fe36");
 		assert_hex(s.iv, "781bc211fa2141a3ca918164");
 		if (suites[i] == SUITE_CHACHA20_POLY1305)
-			assert_hex(s.schedule, "56ad55ef461b43fcd230e3c4102281e255540095a7a44aa1e9a17000d4c9902e");
+			assert_hex(
+			    s.schedule,
+			    "56ad55ef461b43fcd230e3c4102281e255540095a7a44aa1e9a17000d4c9902e");
 		unhex(data + 12, 52, "01000700080045000015deadbeef");
 		struct packet p = {.data = data, .len = 26, .room = 42};
 		seal_batch(&s, IDX, 5, &p, 1);
@@ -85,7 +87,8 @@ static void suites_known(void **state)
 	split_key(key);
 	for (unsigned suite = 0; suite < 256; suite++) {
 		memset(&s, 0x5a, sizeof(s));
-		bool want = suite == SUITE_CHACHA20_POLY1305 || (suite == SUITE_AES256_GCM && seal_has_aes());
+		bool want = suite == SUITE_CHACHA20_POLY1305 ||
+			    (suite == SUITE_AES256_GCM && seal_has_aes());
 		assert_int_equal(seal_init(&s, (uint8_t)suite, key), want);
 		assert_string_equal(seal_backend((uint8_t)suite), want ? "libsodium" : "none");
 		if (!want)
@@ -96,7 +99,8 @@ static void suites_known(void **state)
 }
 
 /* The packet as the text of PROTOCOL.md says it, byte by byte, with the one-shot calls. */
-static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_t *text, size_t len, uint8_t *out)
+static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_t *text, size_t len,
+			  uint8_t *out)
 {
 	uint8_t key[32], aead[32], iv[16], hp[16], nonce[12], mask[8];
 	split_key(key);
@@ -114,7 +118,8 @@ static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_
 	if (suite == SUITE_AES256_GCM)
 		crypto_aead_aes256gcm_encrypt(out + 12, &n, text, len, out, 12, NULL, nonce, aead);
 	else
-		crypto_aead_chacha20poly1305_ietf_encrypt(out + 12, &n, text, len, out, 12, NULL, nonce, aead);
+		crypto_aead_chacha20poly1305_ietf_encrypt(out + 12, &n, text, len, out, 12, NULL,
+							  nonce, aead);
 	crypto_shorthash(mask, out + 12 + n - 16, 16, hp);
 	for (unsigned i = 0; i < 8; i++)
 		out[4 + i] ^= mask[i];
@@ -123,11 +128,13 @@ static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_
 
 static uint8_t slab[BATCH_MAX][9216];
 
-/* Full batches in place, sizes from the smallest to the largest, odd alignments, counters around 2^32. */
+/* Full batches in place, sizes from the smallest to the largest, odd alignments, counters around
+ * 2^32. */
 static void batches(void **state)
 {
 	(void)state;
-	static const uint32_t lens[] = {4, 5, 15, 16, 17, 60, 63, 64, 65, 127, 128, 129, 1000, 1204, 1438, 8970};
+	static const uint32_t lens[] = {4,  5,   15,  16,  17,   60,   63,   64,
+					65, 127, 128, 129, 1000, 1204, 1438, 8970};
 	static uint8_t book[9216], text[9216];
 	static struct batch b;
 	for (unsigned i = 0; i < 2; i++) {
@@ -141,7 +148,8 @@ static void batches(void **state)
 			for (unsigned k = 0; k < BATCH_MAX; k++) {
 				uint32_t len = lens[(k + round) % 16];
 				uint8_t *at = slab[k] + (k + round) % 16;
-				b.p[k] = (struct packet){.data = at, .len = 12 + len, .room = 12 + len + 16};
+				b.p[k] = (struct packet){
+				    .data = at, .len = 12 + len, .room = 12 + len + 16};
 				memset(at + 12, (int)(k + 1), len);
 				at[12 + len + 16] = 0x77; /* sentinel */
 			}
@@ -150,14 +158,16 @@ static void batches(void **state)
 				struct packet *p = &b.p[k];
 				uint32_t len = lens[(k + round) % 16];
 				memset(text, (int)(k + 1), len);
-				assert_int_equal(p->len, by_the_book(suites[i], idx, pn + k, text, len, book));
+				assert_int_equal(
+				    p->len, by_the_book(suites[i], idx, pn + k, text, len, book));
 				assert_memory_equal(p->data, book, p->len);
 				assert_int_equal(p->data[p->len], 0x77);
 				p->pn = seal_unmask(&s, p->data, p->len);
 				assert_true(p->pn == pn + k);
 				p->idx = idx;
 			}
-			/* One is dead already and one is spoiled: neither touches its neighbours. */
+			/* One is dead already and one is spoiled: neither touches its neighbours.
+			 */
 			b.p[20].verdict = DROP_REPLAY;
 			b.p[41].data[14] ^= 0x10;
 			uint8_t dead = b.p[20].data[13];
@@ -181,7 +191,8 @@ static void batches(void **state)
 	}
 }
 
-/* Opens a copy of the packet as the receiver does and tells the verdict; after a refusal no text may be left. */
+/* Opens a copy of the packet as the receiver does and tells the verdict; after a refusal no text
+ * may be left. */
 static enum drop opened(const struct seal *s, const uint8_t *datagram, uint32_t len, uint32_t idx)
 {
 	uint8_t copy[256];
@@ -217,7 +228,8 @@ static void every_bit(void **state)
 		for (uint32_t len = 32; len < 116; len++)
 			assert_int_equal(opened(&s, data, len, IDX), DROP_AEAD);
 		for (uint32_t lane = 0; lane < 16; lane++)
-			assert_int_equal(opened(&s, data, 116, (IDX & IDX_MASK) | lane), lane == 2 ? DROP_NONE : DROP_AEAD);
+			assert_int_equal(opened(&s, data, 116, (IDX & IDX_MASK) | lane),
+					 lane == 2 ? DROP_NONE : DROP_AEAD);
 		/* The other direction's key, and the other suite under the same key. */
 		split_key(key);
 		key[31] ^= 0x80;
@@ -247,8 +259,8 @@ static void too_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vectors),   cmocka_unit_test(suites_known), cmocka_unit_test(batches),
-		cmocka_unit_test(every_bit), cmocka_unit_test(too_short),
+	    cmocka_unit_test(vectors),   cmocka_unit_test(suites_known), cmocka_unit_test(batches),
+	    cmocka_unit_test(every_bit), cmocka_unit_test(too_short),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
