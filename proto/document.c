@@ -125,6 +125,8 @@ static bool utf8_valid(const uint8_t *p, size_t len)
 
 bool text_printable(const char *text, size_t len)
 {
+	if (!len)
+		return true; /* msgpack-c gives an empty text as NULL, to which not even 0 may be added */
 	const uint8_t *p = (const uint8_t *)text, *end = p + len;
 	while (p < end) {
 		long point = utf8_get(&p, end);

@@ -217,6 +217,7 @@ static void text_rules(void **state)
 	};
 	for (size_t i = 0; i < LENGTH(cases); i++)
 		assert_int_equal(text_printable(cases[i].text, cases[i].len), cases[i].ok);
+	assert_true(text_printable(NULL, 0));
 }
 
 static void message_frames(void **state)
@@ -496,6 +497,10 @@ static void controller_bodies(void **state)
 		assert_string_equal(in.hostname, out.hostname);
 		assert_string_equal(in.os, out.os);
 		assert_string_equal(in.version, out.version);
+		in.hostname[0] = 0; /* nothing to say is a valid text */
+		len = body_join_req_encode(&in, bytes, sizeof(bytes));
+		assert_true(body_join_req_parse(bytes, len, &out));
+		assert_string_equal(out.hostname, "");
 		memset(in.os, 'x', NAME_MAX_BYTES);
 		assert_int_not_equal(body_join_req_encode(&in, bytes, sizeof(bytes)), 0);
 		memset(in.os, 'x', sizeof(in.os)); /* not terminated */
