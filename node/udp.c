@@ -1,11 +1,13 @@
 /* UDP sockets of the workers.
  *
- * Binding: the first socket of an address binds without SO_REUSEPORT, so the kernel refuses it when anybody at all has
- * the port, another daemon of this user included. Only then the option is set on it, and the sockets of the further
- * workers join (test/assume/reuseport_bind.c proves both halves). The order of joining is the index the steering
- * program answers with. The option must stay set: the kernel's lookup asks for it.
+ * Binding: the first socket of an address binds without SO_REUSEPORT, so the kernel refuses it when
+ * anybody at all has the port, another daemon of this user included. Only then the option is set on
+ * it, and the sockets of the further workers join (test/assume/reuseport_bind.c proves both
+ * halves). The order of joining is the index the steering program answers with. The option must
+ * stay set: the kernel's lookup asks for it.
  *
- * Batches are gathered per socket into one recvmmsg or sendmmsg each; message headers live on the stack.
+ * Batches are gathered per socket into one recvmmsg or sendmmsg each; message headers live on the
+ * stack.
  */
 #include "node/udp.h"
 
@@ -19,9 +21,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCKET_BUFFER (4 << 20) /* bytes: 0.3 s at 100 Mbit/s while a worker is kept from its core */
+#define SOCKET_BUFFER                                                                              \
+	(4 << 20) /* bytes: 0.3 s at 100 Mbit/s while a worker is kept from its core */
 #define RANDOM_PORT_TRIES 16
-#define LANE_BITS 15u
+#define LANE_BITS         15u
 
 struct udp {
 	unsigned sockets, workers;
@@ -73,7 +76,8 @@ static int set(int fd, int level, int option, int value)
 /* A socket with our options, unbound. */
 static int socket_make(uint8_t family, int *ret)
 {
-	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd =
+	    socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	int err = family == 4 ? set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
@@ -84,7 +88,8 @@ static int socket_make(uint8_t family, int *ret)
 		close(fd);
 		return err;
 	}
-	/* The plain options are cut to rmem_max and wmem_max; they never fail and less is still of use. */
+	/* The plain options are cut to rmem_max and wmem_max; they never fail and less is still of
+	 * use. */
 	if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER))
 		set(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
 	if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER))
@@ -96,17 +101,20 @@ static int socket_make(uint8_t family, int *ret)
 static int steer(int fd, unsigned workers)
 {
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), /* offset 0 is the UDP payload here */
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, LANE_BITS),
-		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
-		BPF_STMT(BPF_RET | BPF_A, 0),
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), /* offset 0 is the UDP payload here */
+	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, LANE_BITS),
+	    BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+	    BPF_STMT(BPF_RET | BPF_A, 0),
 	};
 	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0 ? -errno : 0;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
+		   ? -errno
+		   : 0;
 }
 
 /* One address: its group of sockets into fd[], all or none. ret_bound has the real port. */
-static int group_bind(const struct endpoint *want, unsigned workers, int *fd, struct endpoint *ret_bound)
+static int group_bind(const struct endpoint *want, unsigned workers, int *fd,
+		      struct endpoint *ret_bound)
 {
 	union address a;
 	socklen_t len = address_of(want, &a);
@@ -147,8 +155,10 @@ static void groups_close(struct udp *u)
 	u->sockets = 0;
 }
 
-/* All addresses once. -EAGAIN: the random port of the first was taken at a later address; another may do. */
-static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n, struct endpoint *bound)
+/* All addresses once. -EAGAIN: the random port of the first was taken at a later address; another
+ * may do. */
+static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n,
+		       struct endpoint *bound)
 {
 	uint16_t port = 0;
 	int err = 0;
@@ -174,7 +184,8 @@ static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n,
 	return u->sockets ? 0 : err;
 }
 
-int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint *ret_bound)
+int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers,
+	     struct endpoint *ret_bound)
 {
 	struct endpoint bound[UDP_SOCKETS_MAX];
 	int err = -EAGAIN;
@@ -208,7 +219,10 @@ void udp_close(struct udp *u)
 	free(u);
 }
 
-unsigned udp_sockets(const struct udp *u) { return u->sockets; }
+unsigned udp_sockets(const struct udp *u)
+{
+	return u->sockets;
+}
 
 int udp_fd(const struct udp *u, unsigned socket, unsigned worker)
 {
@@ -225,8 +239,10 @@ static unsigned recv_some(int fd, unsigned socket, struct packet *p, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		parts[i] = (struct iovec){p[i].data, p[i].room};
-		messages[i] = (struct mmsghdr){
-			.msg_hdr = {.msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &parts[i], .msg_iovlen = 1}};
+		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &from[i],
+							   .msg_namelen = sizeof(from[i]),
+							   .msg_iov = &parts[i],
+							   .msg_iovlen = 1}};
 	}
 	do
 		got = recvmmsg(fd, messages, n, MSG_DONTWAIT, NULL);
@@ -263,8 +279,8 @@ static unsigned socket_for(const struct udp *u, const struct packet *p)
 	return UDP_SOCKETS_MAX;
 }
 
-/* Sends all messages; a refused one gets its verdict and the rest goes on. A full buffer ends it: asking again for
- * each of the rest would be up to 64 calls for nothing. */
+/* Sends all messages; a refused one gets its verdict and the rest goes on. A full buffer ends it:
+ * asking again for each of the rest would be up to 64 calls for nothing. */
 static void send_all(int fd, struct mmsghdr *messages, struct packet **p, unsigned n)
 {
 	unsigned sent = 0;
@@ -304,10 +320,11 @@ void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 				continue;
 			of[k] = &p[i];
 			parts[k] = (struct iovec){p[i].data, p[i].len};
-			messages[k] = (struct mmsghdr){.msg_hdr = {.msg_name = &to[k],
-								   .msg_namelen = address_of(&p[i].from, &to[k]),
-								   .msg_iov = &parts[k],
-								   .msg_iovlen = 1}};
+			messages[k] = (struct mmsghdr){
+			    .msg_hdr = {.msg_name = &to[k],
+					.msg_namelen = address_of(&p[i].from, &to[k]),
+					.msg_iov = &parts[k],
+					.msg_iovlen = 1}};
 			k++;
 		}
 		send_all(u->fd[s][worker], messages, of, k);

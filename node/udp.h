@@ -1,39 +1,44 @@
-/* udp.h: the node's UDP port. Per listen address one socket per worker, together an SO_REUSEPORT group; a classic BPF
- * program steers a datagram by its lane (low 4 bits of its first byte, PROTOCOL.md) to the socket of worker
- * lane mod workers. Steering is a help, never relied upon.
+/* udp.h: the node's UDP port. Per listen address one socket per worker, together an SO_REUSEPORT
+ * group; a classic BPF program steers a datagram by its lane (low 4 bits of its first byte,
+ * PROTOCOL.md) to the socket of worker lane mod workers. Steering is a help, never relied upon.
  *
- * udp_open and udp_close belong to the control thread; udp_recv(worker) to that worker alone. udp_send(worker) may be
- * called by any number of threads at once: control sends by worker 0's sockets. Nothing here blocks, allocates after
- * udp_open, or logs. The simulator links another implementation of this header. Errors are -errno.
- * Datagrams go with DF set and without regard to the kernel's path MTU cache: one too large for the link is refused.
+ * udp_open and udp_close belong to the control thread; udp_recv(worker) to that worker alone.
+ * udp_send(worker) may be called by any number of threads at once: control sends by worker 0's
+ * sockets. Nothing here blocks, allocates after udp_open, or logs. The simulator links another
+ * implementation of this header. Errors are -errno. Datagrams go with DF set and without regard to
+ * the kernel's path MTU cache: one too large for the link is refused.
  */
 #ifndef FARLAN_NODE_UDP_H
 #define FARLAN_NODE_UDP_H
 
 #include "proto/base/batch.h"
 
-#define UDP_SOCKETS_MAX 4  /* listen addresses */
+#define UDP_SOCKETS_MAX 4 /* listen addresses */
 #define UDP_WORKERS_MAX 16
 
 struct udp;
 
-/* Binds 1..UDP_SOCKETS_MAX addresses for 1..UDP_WORKERS_MAX workers. Port 0 = random, the same for all addresses that ask
- * so. ret_bound[i] (n of them, may be NULL): what listen[i] became; family 0 when this kernel has no IPv6 and listen[i]
- * was left out (never all of them). -EADDRINUSE when another socket of this host has the port, whatever its options. */
-int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint *ret_bound);
+/* Binds 1..UDP_SOCKETS_MAX addresses for 1..UDP_WORKERS_MAX workers. Port 0 = random, the same for
+ * all addresses that ask so. ret_bound[i] (n of them, may be NULL): what listen[i] became; family 0
+ * when this kernel has no IPv6 and listen[i] was left out (never all of them). -EADDRINUSE when
+ * another socket of this host has the port, whatever its options. */
+int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers,
+	     struct endpoint *ret_bound);
 void udp_close(struct udp *);
 
 /* How many sockets each worker has (addresses bound), and the descriptor of one, for poll. */
 unsigned udp_sockets(const struct udp *);
 int udp_fd(const struct udp *, unsigned socket, unsigned worker);
 
-/* Reads up to n (<= BATCH_MAX) datagrams of this worker's sockets into p[i].data (room p[i].room, both by the caller);
- * sets len, from, socket and verdict NONE. Returns how many. A datagram longer than room is cut to it: give room for
- * more than any valid one and it dies at its tag. The socket that is read first changes with each call. */
+/* Reads up to n (<= BATCH_MAX) datagrams of this worker's sockets into p[i].data (room p[i].room,
+ * both by the caller); sets len, from, socket and verdict NONE. Returns how many. A datagram longer
+ * than room is cut to it: give room for more than any valid one and it dies at its tag. The socket
+ * that is read first changes with each call. */
 unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
 
-/* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket if its family fits,
- * else by the first of that family. DROP_SEND for what could not be sent: too large, no route, no such family, buffer full. */
+/* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket
+ * if its family fits, else by the first of that family. DROP_SEND for what could not be sent: too
+ * large, no route, no such family, buffer full. */
 void udp_send(struct udp *, unsigned worker, struct packet *p, unsigned n);
 
 #endif

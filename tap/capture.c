@@ -1,10 +1,10 @@
 /* Frames into pcap files and off live interfaces, by libpcap (the only place that includes it).
  *
- * Writing: a dead handle gives the file its link type and snap length; libpcap's dump functions report nothing, so the
- * stdio error flag behind them is asked after each record. Standard output is flushed per frame, because there a
- * person or tshark waits at the other end; a file is flushed when it is closed.
- * Live: the handle is non-blocking and we wait in poll ourselves, so that stop is asked at least ten times a second
- * whatever the packet ring does.
+ * Writing: a dead handle gives the file its link type and snap length; libpcap's dump functions
+ * report nothing, so the stdio error flag behind them is asked after each record. Standard output
+ * is flushed per frame, because there a person or tshark waits at the other end; a file is flushed
+ * when it is closed. Live: the handle is non-blocking and we wait in poll ourselves, so that stop
+ * is asked at least ten times a second whatever the packet ring does.
  */
 #include "tap/capture.h"
 
@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SNAP_BYTES 65535
-#define STOP_ASKED_MS 100
+#define SNAP_BYTES      65535
+#define STOP_ASKED_MS   100
 #define FRAMES_PER_LOOK 64
 
 struct capture {
@@ -74,7 +74,8 @@ int capture_close(struct capture *c)
 }
 
 struct live {
-	bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len);
+	bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len,
+		     uint32_t wire_len);
 	void *self;
 	pcap_t *handle;
 	bool stop;
@@ -84,9 +85,6 @@ static void live_frame(u_char *self, const struct pcap_pkthdr *h, const u_char *
 {
 	struct live *l = (struct live *)(void *)self;
 	uint64_t time_us = (uint64_t)h->ts.tv_sec * 1000000 + (uint64_t)h->ts.tv_usec;
-	/* What the kernel had queued before the breakloop is not handed out any more. */
-	if (l->stop)
-		return;
 	if (!l->each(l->self, time_us, frame, h->caplen, h->len)) {
 		l->stop = true;
 		pcap_breakloop(l->handle);
@@ -110,7 +108,8 @@ static pcap_t *live_open(const char *device, const char *filter)
 	int r = pcap_activate(p);
 	if (r < 0) {
 		const char *detail = pcap_geterr(p);
-		snprintf(why, sizeof(why), "%s: %s", pcap_statustostr(r), detail[0] ? detail : device);
+		snprintf(why, sizeof(why), "%s: %s", pcap_statustostr(r),
+			 detail[0] ? detail : device);
 	} else if (pcap_datalink(p) != DLT_EN10MB) {
 		r = PCAP_ERROR;
 		snprintf(why, sizeof(why), "%s does not carry Ethernet frames", device);
@@ -135,7 +134,8 @@ static pcap_t *live_open(const char *device, const char *filter)
 }
 
 int capture_live(const char *device, const char *filter,
-		 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len),
+		 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len,
+			      uint32_t wire_len),
 		 bool (*stop)(void *self), void *self, const char **ret_why)
 {
 	struct live l = {.each = each, .self = self, .handle = live_open(device, filter)};
@@ -152,7 +152,8 @@ int capture_live(const char *device, const char *filter,
 			err = -1;
 			break;
 		}
-		if (pcap_dispatch(l.handle, FRAMES_PER_LOOK, live_frame, (u_char *)&l) == PCAP_ERROR) {
+		if (pcap_dispatch(l.handle, FRAMES_PER_LOOK, live_frame, (u_char *)&l) ==
+		    PCAP_ERROR) {
 			/* A device that was deleted is an end, not a failure. */
 			if (if_nametoindex(device)) {
 				snprintf(why, sizeof(why), "%s", pcap_geterr(l.handle));

@@ -1,11 +1,13 @@
 /* The Linux TAP device: /dev/net/tun, one file descriptor per queue.
  *
- * Each queue is a non-blocking descriptor that gives and takes one bare Ethernet frame per system call (IFF_NO_PI).
- * The kernel spreads flows over the queues, so every queue must be read; a frame may be written to any. The first
- * queue is opened exclusively: without IFF_TUN_EXCL a second daemon would join the first one's device as a further
- * queue and steal part of its frames. The device lives as long as its last descriptor. Names can be changed by the
- * administrator, so the setters ask the descriptor for the present one. tap_read and tap_write are the only places
- * that touch frames: a virtio_net_hdr (superframes) will be put on and taken off in read_one and write_one.
+ * Each queue is a non-blocking descriptor that gives and takes one bare Ethernet frame per system
+ * call (IFF_NO_PI). The kernel spreads flows over the queues, so every queue must be read; a frame
+ * may be written to any. The first queue is opened exclusively: without IFF_TUN_EXCL a second
+ * daemon would join the first one's device as a further queue and steal part of its frames. The
+ * device lives as long as its last descriptor. Names can be changed by the administrator, so the
+ * setters ask the descriptor for the present one. tap_read and tap_write are the only places that
+ * touch frames: a virtio_net_hdr (superframes) will be put on and taken off in read_one and
+ * write_one.
  */
 #include "tap/tap.h"
 
@@ -69,8 +71,8 @@ static int device_mac(const struct tap *t, const uint8_t mac[6])
 	return device_ioctl(t, SIOCSIFHWADDR, &request);
 }
 
-int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu,
-	     char ret_name[TAP_NAME_MAX])
+int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6],
+	     uint16_t mtu, char ret_name[TAP_NAME_MAX])
 {
 	if (strlen(name) >= IFNAMSIZ)
 		return -ENAMETOOLONG;
@@ -127,17 +129,21 @@ const char *tap_why(int error)
 {
 	switch (error < 0 ? -error : error) {
 	case EPERM:
-		return "making a TAP device needs CAP_NET_ADMIN: run as root, or give the service AmbientCapabilities=CAP_NET_ADMIN";
+		return "making a TAP device needs CAP_NET_ADMIN: run as root, or give the service "
+		       "AmbientCapabilities=CAP_NET_ADMIN";
 	case EACCES:
-		return "/dev/net/tun may not be opened: allow it (chmod 0666, or DeviceAllow=/dev/net/tun rw in the service)";
+		return "/dev/net/tun may not be opened: allow it (chmod 0666, or "
+		       "DeviceAllow=/dev/net/tun rw in the service)";
 	case ENOENT:
-		return "/dev/net/tun is missing: modprobe tun, or pass the device into the container";
+		return "/dev/net/tun is missing: modprobe tun, or pass the device into the "
+		       "container";
 	case ENODEV:
 	case ENXIO:
 		return "/dev/net/tun has no driver behind it: modprobe tun";
 	case EBUSY:
 	case EEXIST:
-		return "a device of this name exists already: choose another name or stop who holds it";
+		return "a device of this name exists already: choose another name or stop who "
+		       "holds it";
 	case EINVAL:
 		return "the kernel does not take this device name, MAC or MTU";
 	case EADDRNOTAVAIL:
@@ -176,11 +182,18 @@ int tap_up(struct tap *t, bool up)
 	return device_ioctl(t, SIOCSIFFLAGS, &request);
 }
 
-unsigned tap_ifindex(const struct tap *t) { return t->ifindex; }
+unsigned tap_ifindex(const struct tap *t)
+{
+	return t->ifindex;
+}
 
-int tap_fd(const struct tap *t, unsigned queue) { return queue < t->queues ? t->fd[queue] : -1; }
+int tap_fd(const struct tap *t, unsigned queue)
+{
+	return queue < t->queues ? t->fd[queue] : -1;
+}
 
-/* One frame. The kernel cuts what does not fit without a word; one byte of room beyond the packet's shows it. */
+/* One frame. The kernel cuts what does not fit without a word; one byte of room beyond the packet's
+ * shows it. */
 static ssize_t read_one(int fd, struct packet *p)
 {
 	uint8_t beyond;
@@ -217,7 +230,8 @@ int tap_read(struct tap *t, unsigned queue, struct packet *p, unsigned n)
 		ssize_t r = read_one(t->fd[queue], &p[got]);
 		if (r == -EAGAIN)
 			break;
-		/* What was read before the device went is handed out first; the next call says so. */
+		/* What was read before the device went is handed out first; the next call says so.
+		 */
 		if (r < 0)
 			return got ? (int)got : (int)r;
 		got++;

@@ -1,9 +1,10 @@
 /* rtnetlink by libmnl: one socket for requests, one subscribed to changes.
  *
- * The kernel puts its answer into the socket's buffer before sendto returns, so request() never waits in practice; the
- * receive timeout is there so that a surprise costs a second, not the control thread. Dumps ask for strict checking,
- * so that the kernel filters by interface instead of walking a full Internet table to us; where it does not, the
- * callbacks compare anyway. What exists already is told apart from what is in the way by reading it back.
+ * The kernel puts its answer into the socket's buffer before sendto returns, so request() never
+ * waits in practice; the receive timeout is there so that a surprise costs a second, not the
+ * control thread. Dumps ask for strict checking, so that the kernel filters by interface instead of
+ * walking a full Internet table to us; where it does not, the callbacks compare anyway. What exists
+ * already is told apart from what is in the way by reading it back.
  */
 #include "tap/netlink.h"
 
@@ -19,17 +20,17 @@
 #include <sys/time.h>
 #include <time.h>
 
-#define BUFFER_BYTES 32768  /* what the kernel fills at most per part of a dump */
-#define LINKS_MAX 1024
-#define DUMP_PARTS_MAX 4096
-#define DUMP_TRIES 3        /* a dump that tables changed under is asked again */
-#define CHANGES_PER_CALL 64
+#define BUFFER_BYTES        32768 /* what the kernel fills at most per part of a dump */
+#define LINKS_MAX           1024
+#define DUMP_PARTS_MAX      4096
+#define DUMP_TRIES          3 /* a dump that tables changed under is asked again */
+#define CHANGES_PER_CALL    64
 #define IPV6_DEFAULT_METRIC 1024
 
 /* libmnl's own loops convert long to int unseen. */
 #define attributes_each(a, h, header)                                                              \
-	for ((a) = mnl_nlmsg_get_payload_offset((h), (header));                                    \
-	     mnl_attr_ok((a), (int)((const char *)mnl_nlmsg_get_payload_tail(h) - (const char *)(a))); \
+	for ((a) = mnl_nlmsg_get_payload_offset((h), (header)); mnl_attr_ok(                       \
+		 (a), (int)((const char *)mnl_nlmsg_get_payload_tail(h) - (const char *)(a)));     \
 	     (a) = mnl_attr_next(a))
 #define nested_each(a, nest)                                                                       \
 	for ((a) = mnl_attr_get_payload(nest);                                                     \
@@ -43,8 +44,14 @@ struct netlink {
 	_Alignas(struct nlmsghdr) uint8_t buffer[BUFFER_BYTES];
 };
 
-static int family_of(uint8_t family) { return family == 4 ? AF_INET : AF_INET6; }
-static size_t ip_bytes(uint8_t family) { return family == 4 ? 4 : 16; }
+static int family_of(uint8_t family)
+{
+	return family == 4 ? AF_INET : AF_INET6;
+}
+static size_t ip_bytes(uint8_t family)
+{
+	return family == 4 ? 4 : 16;
+}
 
 static bool prefix_ok(uint8_t family, uint8_t bits)
 {
@@ -62,11 +69,15 @@ int netlink_open(struct netlink **ret)
 	n->ask = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!n->ask || mnl_socket_bind(n->ask, 0, MNL_SOCKET_AUTOPID) < 0)
 		goto failed;
-	if (setsockopt(mnl_socket_get_fd(n->ask), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+	if (setsockopt(mnl_socket_get_fd(n->ask), SOL_SOCKET, SO_RCVTIMEO, &patience,
+		       sizeof(patience)) < 0)
 		goto failed;
-	mnl_socket_setsockopt(n->ask, NETLINK_GET_STRICT_CHK, &on, sizeof(on)); /* a help, see above */
+	mnl_socket_setsockopt(n->ask, NETLINK_GET_STRICT_CHK, &on,
+			      sizeof(on)); /* a help, see above */
 	n->monitor = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!n->monitor || mnl_socket_bind(n->monitor, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0)
+	if (!n->monitor ||
+	    mnl_socket_bind(n->monitor, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+			    MNL_SOCKET_AUTOPID) < 0)
 		goto failed;
 	n->sequence = (uint32_t)time(NULL);
 	*ret = n;
@@ -98,7 +109,8 @@ static struct nlmsghdr *request_start(struct netlink *n, uint16_t type, uint16_t
 	return h;
 }
 
-/* Sends and takes the whole answer; each may be NULL. 0 or -errno. The request is gone from the buffer afterwards. */
+/* Sends and takes the whole answer; each may be NULL. 0 or -errno. The request is gone from the
+ * buffer afterwards. */
 static int request(struct netlink *n, const struct nlmsghdr *h, mnl_cb_t each, void *self)
 {
 	unsigned sequence = h->nlmsg_seq, port = mnl_socket_get_portid(n->ask);
@@ -120,11 +132,14 @@ static int request(struct netlink *n, const struct nlmsghdr *h, mnl_cb_t each, v
 	return -EOVERFLOW;
 }
 
-/* Reads away what is left of a dump that ended early (-EINTR: its tables changed meanwhile), before it is asked again. */
+/* Reads away what is left of a dump that ended early (-EINTR: its tables changed meanwhile), before
+ * it is asked again. */
 static void drain(struct netlink *n)
 {
 	for (unsigned part = 0; part < DUMP_PARTS_MAX; part++)
-		if (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) < 0 && errno != EINTR)
+		if (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) <
+			0 &&
+		    errno != EINTR)
 			return;
 }
 
@@ -142,17 +157,21 @@ static int address_compare(const struct nlmsghdr *h, void *self)
 	struct address_search *s = self;
 	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
-	if (m->ifa_index != s->ifindex || m->ifa_family != family_of(s->family) || m->ifa_prefixlen != s->bits)
+	if (m->ifa_index != s->ifindex || m->ifa_family != family_of(s->family) ||
+	    m->ifa_prefixlen != s->bits)
 		return MNL_CB_OK;
-	attributes_each(a, h, sizeof(*m)) {
-		if (mnl_attr_get_type(a) == IFA_ADDRESS && mnl_attr_get_payload_len(a) == ip_bytes(s->family) &&
+	attributes_each(a, h, sizeof(*m))
+	{
+		if (mnl_attr_get_type(a) == IFA_ADDRESS &&
+		    mnl_attr_get_payload_len(a) == ip_bytes(s->family) &&
 		    !memcmp(mnl_attr_get_payload(a), s->ip, ip_bytes(s->family)))
 			s->found = true;
 	}
 	return MNL_CB_OK;
 }
 
-/* 0 if the interface has exactly this address and prefix, else -EEXIST: IPv6 knows an address once per interface. */
+/* 0 if the interface has exactly this address and prefix, else -EEXIST: IPv6 knows an address once
+ * per interface. */
 static int address_same(struct netlink *n, struct address_search *s)
 {
 	int err = -EINTR;
@@ -169,18 +188,21 @@ static int address_same(struct netlink *n, struct address_search *s)
 	return err ? err : s->found ? 0 : -EEXIST;
 }
 
-int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t family, const uint8_t *ip, uint8_t bits)
+int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
+		    const uint8_t *ip, uint8_t bits)
 {
 	if (!prefix_ok(family, bits))
 		return -EINVAL;
-	struct nlmsghdr *h = request_start(n, add ? RTM_NEWADDR : RTM_DELADDR,
-					   (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
+	struct nlmsghdr *h =
+	    request_start(n, add ? RTM_NEWADDR : RTM_DELADDR,
+			  (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifa_family = (uint8_t)family_of(family);
 	m->ifa_prefixlen = bits;
 	m->ifa_index = ifindex;
 	m->ifa_scope = RT_SCOPE_UNIVERSE;
-	/* The controller gave the address to us alone; waiting a second for nobody's answer would delay the first ping. */
+	/* The controller gave the address to us alone; waiting a second for nobody's answer would
+	 * delay the first ping. */
 	if (family == 6 && add)
 		m->ifa_flags = IFA_F_NODAD;
 	mnl_attr_put(h, IFA_LOCAL, ip_bytes(family), ip);
@@ -196,7 +218,8 @@ int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t famil
 	}
 	int err = request(n, h, NULL, NULL);
 	if (add && err == -EEXIST) {
-		struct address_search s = {.ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
+		struct address_search s = {
+		    .ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
 		return address_same(n, &s);
 	}
 	return !add && (err == -EADDRNOTAVAIL || err == -ENODEV) ? 0 : err;
@@ -221,9 +244,11 @@ static int route_compare(const struct nlmsghdr *h, void *self)
 	uint32_t out = 0, metric = 0, table = m->rtm_table;
 	const struct nlattr *a;
 
-	if (m->rtm_family != family_of(s->family) || m->rtm_dst_len != s->bits || m->rtm_type != RTN_UNICAST)
+	if (m->rtm_family != family_of(s->family) || m->rtm_dst_len != s->bits ||
+	    m->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	attributes_each(a, h, sizeof(*m)) {
+	attributes_each(a, h, sizeof(*m))
+	{
 		size_t len = mnl_attr_get_payload_len(a);
 		switch (mnl_attr_get_type(a)) {
 		case RTA_DST:
@@ -243,8 +268,9 @@ static int route_compare(const struct nlmsghdr *h, void *self)
 			break;
 		}
 	}
-	if (table == RT_TABLE_MAIN && out == s->ifindex && metric == s->metric && !memcmp(target, s->target, bytes) &&
-	    !via == !s->via && (!via || !memcmp(via, s->via, bytes)))
+	if (table == RT_TABLE_MAIN && out == s->ifindex && metric == s->metric &&
+	    !memcmp(target, s->target, bytes) && !via == !s->via &&
+	    (!via || !memcmp(via, s->via, bytes)))
 		s->found = true;
 	return MNL_CB_OK;
 }
@@ -267,19 +293,21 @@ static int route_same(struct netlink *n, struct route_search *s)
 	return err ? err : s->found ? 0 : -EEXIST;
 }
 
-int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family, const uint8_t *target, uint8_t bits,
-		  const uint8_t *via, uint32_t metric)
+int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
+		  const uint8_t *target, uint8_t bits, const uint8_t *via, uint32_t metric)
 {
 	if (!prefix_ok(family, bits))
 		return -EINVAL;
-	/* IPv6 would cut host bits off without a word and IPv4 refuses them: one answer for both. */
+	/* IPv6 would cut host bits off without a word and IPv4 refuses them: one answer for both.
+	 */
 	for (unsigned i = bits; i < 8 * ip_bytes(family); i++)
 		if (target[i / 8] & 0x80 >> i % 8)
 			return -EINVAL;
 	if (family == 6 && metric == 0)
 		metric = IPV6_DEFAULT_METRIC;
-	struct nlmsghdr *h = request_start(n, add ? RTM_NEWROUTE : RTM_DELROUTE,
-					   (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
+	struct nlmsghdr *h =
+	    request_start(n, add ? RTM_NEWROUTE : RTM_DELROUTE,
+			  (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->rtm_family = (uint8_t)family_of(family);
 	m->rtm_dst_len = bits;
@@ -296,8 +324,12 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 		mnl_attr_put_u32(h, RTA_PRIORITY, metric);
 	int err = request(n, h, NULL, NULL);
 	if (add && err == -EEXIST) {
-		struct route_search s = {
-			.ifindex = ifindex, .metric = metric, .family = family, .bits = bits, .target = target, .via = via};
+		struct route_search s = {.ifindex = ifindex,
+					 .metric = metric,
+					 .family = family,
+					 .bits = bits,
+					 .target = target,
+					 .via = via};
 		return route_same(n, &s);
 	}
 	return !add && (err == -ESRCH || err == -ENODEV) ? 0 : err;
@@ -305,7 +337,8 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 
 /* ---- links ---- */
 
-static struct nlmsghdr *link_start(struct netlink *n, unsigned ifindex, unsigned flags, unsigned change)
+static struct nlmsghdr *link_start(struct netlink *n, unsigned ifindex, unsigned flags,
+				   unsigned change)
 {
 	struct nlmsghdr *h = request_start(n, RTM_NEWLINK, NLM_F_ACK);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
@@ -353,9 +386,12 @@ struct host_search {
 static bool kind_is_tun(const struct nlattr *linkinfo)
 {
 	const struct nlattr *a;
-	nested_each(a, linkinfo) {
-		if (mnl_attr_get_type(a) == IFLA_INFO_KIND && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			return !strcmp(mnl_attr_get_str(a), "tun"); /* the kernel's word for TUN and TAP alike */
+	nested_each(a, linkinfo)
+	{
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND &&
+		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
+			return !strcmp(mnl_attr_get_str(a),
+				       "tun"); /* the kernel's word for TUN and TAP alike */
 	}
 	return false;
 }
@@ -367,19 +403,22 @@ static int link_collect(const struct nlmsghdr *h, void *self)
 	const struct nlattr *a;
 	uint32_t mtu = 0;
 
-	if (!(m->ifi_flags & IFF_UP) || !(m->ifi_flags & IFF_RUNNING) || (m->ifi_flags & IFF_LOOPBACK))
+	if (!(m->ifi_flags & IFF_UP) || !(m->ifi_flags & IFF_RUNNING) ||
+	    (m->ifi_flags & IFF_LOOPBACK))
 		return MNL_CB_OK;
 	for (unsigned i = 0; i < s->n_skip; i++)
 		if (s->skip[i] == (unsigned)m->ifi_index)
 			return MNL_CB_OK;
-	attributes_each(a, h, sizeof(*m)) {
+	attributes_each(a, h, sizeof(*m))
+	{
 		if (mnl_attr_get_type(a) == IFLA_LINKINFO && kind_is_tun(a))
 			return MNL_CB_OK;
 		if (mnl_attr_get_type(a) == IFLA_MTU && mnl_attr_get_payload_len(a) == 4)
 			mtu = mnl_attr_get_u32(a);
 	}
 	if (s->n_links < LINKS_MAX)
-		s->links[s->n_links++] = (struct usable_link){(unsigned)m->ifi_index, (uint16_t)(mtu > 0xffff ? 0xffff : mtu)};
+		s->links[s->n_links++] = (struct usable_link){
+		    (unsigned)m->ifi_index, (uint16_t)(mtu > 0xffff ? 0xffff : mtu)};
 	return MNL_CB_OK;
 }
 
@@ -387,7 +426,8 @@ static bool reachable(uint8_t family, const uint8_t *ip)
 {
 	if (family == 4)
 		return ip[0] != 0 && ip[0] != 127 && !(ip[0] == 169 && ip[1] == 254) && ip[0] < 224;
-	/* ::/16 holds the unspecified, the loopback and the mapped addresses; ff00::/8 is multicast. */
+	/* ::/16 holds the unspecified, the loopback and the mapped addresses; ff00::/8 is
+	 * multicast. */
 	return (ip[0] | ip[1]) && !(ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) && ip[0] != 0xff;
 }
 
@@ -405,7 +445,8 @@ static int host_collect(const struct nlmsghdr *h, void *self)
 		at++;
 	if (!family || at == s->n_links || s->n == s->room || m->ifa_scope >= RT_SCOPE_LINK)
 		return MNL_CB_OK;
-	attributes_each(a, h, sizeof(*m)) {
+	attributes_each(a, h, sizeof(*m))
+	{
 		size_t len = mnl_attr_get_payload_len(a);
 		if (mnl_attr_get_type(a) == IFA_LOCAL && len == ip_bytes(family))
 			local = mnl_attr_get_payload(a);
@@ -416,7 +457,8 @@ static int host_collect(const struct nlmsghdr *h, void *self)
 	}
 	/* On a point-to-point link ADDRESS is the far end and LOCAL is ours. */
 	const uint8_t *ip = local ? local : address;
-	if (!ip || !reachable(family, ip) || (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)))
+	if (!ip || !reachable(family, ip) ||
+	    (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)))
 		return MNL_CB_OK;
 	struct endpoint e = {.family = family};
 	memcpy(e.ip, ip, ip_bytes(family));
@@ -426,10 +468,11 @@ static int host_collect(const struct nlmsghdr *h, void *self)
 	return MNL_CB_OK;
 }
 
-int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu,
-		  unsigned room)
+int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, struct endpoint *ret,
+		  uint16_t *ret_link_mtu, unsigned room)
 {
-	struct host_search s = {.skip = skip, .n_skip = n_skip, .room = room, .hosts = ret, .mtus = ret_link_mtu};
+	struct host_search s = {
+	    .skip = skip, .n_skip = n_skip, .room = room, .hosts = ret, .mtus = ret_link_mtu};
 	int err = -EINTR;
 	for (unsigned try = 0; try < DUMP_TRIES && err == -EINTR; try++) {
 		s.n = s.n_links = 0;
@@ -450,14 +493,18 @@ int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, stru
 
 /* ---- changes ---- */
 
-int netlink_monitor_fd(const struct netlink *n) { return mnl_socket_get_fd(n->monitor); }
+int netlink_monitor_fd(const struct netlink *n)
+{
+	return mnl_socket_get_fd(n->monitor);
+}
 
 bool netlink_changed(struct netlink *n)
 {
 	bool changed = false;
 	/* Bounded: under a storm the descriptor stays readable and we are called again. */
 	for (unsigned i = 0; i < CHANGES_PER_CALL; i++) {
-		ssize_t len = recv(mnl_socket_get_fd(n->monitor), n->buffer, sizeof(n->buffer), MSG_DONTWAIT);
+		ssize_t len =
+		    recv(mnl_socket_get_fd(n->monitor), n->buffer, sizeof(n->buffer), MSG_DONTWAIT);
 		/* ENOBUFS: more changed than the kernel could tell. */
 		if (len > 0 || (len < 0 && errno == ENOBUFS))
 			changed = true;

@@ -1,6 +1,7 @@
-/* Belief: libsodium's Argon2id takes a salt of exactly 16 bytes ("fln1-identity-01" is that long), one pass and 8 MiB are
- * within its bounds, zero passes are not, memory counts in whole KiB, and the same input gives the same answer. (The
- * bytes themselves are a vector of test/unit/ident_test.c.) */
+/* Belief: libsodium's Argon2id takes a salt of exactly 16 bytes ("fln1-identity-01" is that long),
+ * one pass and 8 MiB are within its bounds, zero passes are not, memory counts in whole KiB, and
+ * the same input gives the same answer. (The bytes themselves are a vector of
+ * test/unit/ident_test.c.) */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,15 +32,19 @@ int main(void)
 	believe(crypto_pwhash_argon2id_passwd_max() >= 64);
 	believe(crypto_pwhash_alg_argon2id13() == 2);
 	memset(password, 7, sizeof(password));
-	believe(crypto_pwhash(a, 32, (const char *)password, 64, (const unsigned char *)salt, 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(a, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
+			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
+			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
 	believe(!memcmp(a, b, 32));
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1, (8u << 20) + 1023,
-			      crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
+			      (8u << 20) + 1023, crypto_pwhash_ALG_ARGON2ID13) == 0);
 	believe(!memcmp(a, b, 32));
 	password[63] ^= 1;
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
+			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
 	believe(memcmp(a, b, 32) != 0);
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 0, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) != 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 0,
+			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) != 0);
 	return wrong;
 }

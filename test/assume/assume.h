@@ -1,5 +1,6 @@
-/* assume.h: what the small programs of this folder share. Each proves one belief about the kernel or a library: exit 0
- * when it holds, 1 with a message when not, 77 when it cannot be tried here. An alarm bounds each in time.
+/* assume.h: what the small programs of this folder share. Each proves one belief about the kernel
+ * or a library: exit 0 when it holds, 1 with a message when not, 77 when it cannot be tried here.
+ * An alarm bounds each in time.
  */
 #ifndef FARLAN_TEST_ASSUME_H
 #define FARLAN_TEST_ASSUME_H
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 #define ASSUME_SECONDS 20
-#define CANNOT_TRY 77
+#define CANNOT_TRY     77
 
 #define believe(condition, ...)                                                                    \
 	do {                                                                                       \
@@ -29,7 +30,8 @@
 			int belief_errno = errno;                                                  \
 			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                            \
 			fprintf(stderr, __VA_ARGS__);                                              \
-			fprintf(stderr, " (errno %d: %s)\n", belief_errno, strerror(belief_errno)); \
+			fprintf(stderr, " (errno %d: %s)\n", belief_errno,                         \
+				strerror(belief_errno));                                           \
 			exit(1);                                                                   \
 		}                                                                                  \
 	} while (0)
@@ -42,7 +44,8 @@
 		exit(CANNOT_TRY);                                                                  \
 	} while (0)
 
-/* Network and mounts of our own: nothing outside is touched, and everything made is gone with the process. */
+/* Network and mounts of our own: nothing outside is touched, and everything made is gone with the
+ * process. */
 static inline void private_net(void)
 {
 	alarm(ASSUME_SECONDS);
@@ -57,7 +60,8 @@ static inline void private_net(void)
 /* One queue of the named TAP device, or -errno. */
 static inline int tap_queue(const char *name, unsigned extra)
 {
-	struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | extra)};
+	struct ifreq request = {.ifr_flags =
+				    (short)(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | extra)};
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
@@ -84,15 +88,18 @@ static inline void device_up(const char *name, int mtu)
 	close(fd);
 }
 
-/* A packet socket on the device that tells VLAN tags beside the frame, deaf to what this host sends. */
+/* A packet socket on the device that tells VLAN tags beside the frame, deaf to what this host
+ * sends. */
 static inline int packet_socket(const char *name, uint16_t ethertype)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET,
 				 .sll_protocol = (uint16_t)(ethertype << 8 | ethertype >> 8),
 				 .sll_ifindex = (int)if_nametoindex(name)};
 	int on = 1, fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	believe(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0, "packet socket on %s", name);
-	believe(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) == 0, "PACKET_IGNORE_OUTGOING");
+	believe(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0, "packet socket on %s",
+		name);
+	believe(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) == 0,
+		"PACKET_IGNORE_OUTGOING");
 	believe(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) == 0, "PACKET_AUXDATA");
 	return fd;
 }
@@ -104,7 +111,8 @@ static inline int readable(int fd)
 	return poll(&p, 1, 1000) == 1 && (p.revents & POLLIN);
 }
 
-/* The next frame of a TAP queue with this EtherType behind the addresses; others are the kernel's own and are skipped. */
+/* The next frame of a TAP queue with this EtherType behind the addresses; others are the kernel's
+ * own and are skipped. */
 static inline ssize_t tap_frame(int fd, unsigned ethertype, uint8_t *ret, size_t room)
 {
 	for (int i = 0; i < 64 && readable(fd); i++) {

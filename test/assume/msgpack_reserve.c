@@ -1,6 +1,8 @@
-/* Belief, and the reason why every document is walked by our cursor before msgpack-c sees it: a header of five bytes
- * ("an array of 32 Mi elements") makes msgpack-c reserve the whole array, 24 bytes an element, before it asks whether
- * the elements are there. With 256 MiB to spare that is out of memory; with enough it says "go on". */
+/* Belief, and the reason why every document is walked by our cursor before msgpack-c sees it: a
+ * header of five bytes
+ * ("an array of 32 Mi elements") makes msgpack-c reserve the whole array, 24 bytes an element,
+ * before it asks whether the elements are there. With 256 MiB to spare that is out of memory; with
+ * enough it says "go on". */
 #include <msgpack.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -32,7 +34,9 @@ int main(void)
 		return 77;
 	}
 	fclose(f);
-	const struct rlimit bound = {.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (256u << 20), .rlim_max = RLIM_INFINITY};
+	const struct rlimit bound = {.rlim_cur =
+					 pages * (rlim_t)sysconf(_SC_PAGESIZE) + (256u << 20),
+				     .rlim_max = RLIM_INFINITY};
 	msgpack_unpacked result;
 	size_t at = 0;
 	msgpack_unpacked_init(&result);
@@ -43,7 +47,8 @@ int main(void)
 	msgpack_unpack_return r = msgpack_unpack_next(&result, five, sizeof(five), &at);
 	msgpack_unpacked_destroy(&result);
 	if (r == MSGPACK_UNPACK_CONTINUE) {
-		fprintf(stderr, "msgpack_reserve: five bytes no longer reserve 768 MiB: the walk before unpacking may be asked again\n");
+		fprintf(stderr, "msgpack_reserve: five bytes no longer reserve 768 MiB: the walk "
+				"before unpacking may be asked again\n");
 		return 1;
 	}
 	if (r != MSGPACK_UNPACK_NOMEM_ERROR) {

@@ -1,0 +1,31 @@
+/* netlink.h: addresses, routes and links of this host by rtnetlink (libmnl). Control thread only; never blocks for long
+ * (one request, one answer). Everything here touches only the interface named. 0 or -errno.
+ */
+#ifndef FARLAN_TAP_NETLINK_H
+#define FARLAN_TAP_NETLINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/base/batch.h"
+
+struct netlink;
+
+int netlink_open(struct netlink **ret);
+void netlink_close(struct netlink *);
+/* ip: 4 or 16 bytes by family; IPv6 with IFA_F_NODAD. Adding what is there already is success. */
+int netlink_address(struct netlink *, bool add, unsigned ifindex, uint8_t family, const uint8_t *ip, uint8_t bits);
+/* via NULL = on link. Adding what is there already is success; a foreign route in the way is -EEXIST. */
+int netlink_route(struct netlink *, bool add, unsigned ifindex, uint8_t family, const uint8_t *target, uint8_t bits, const uint8_t *via,
+                  uint32_t metric);
+int netlink_link_mac(struct netlink *, unsigned ifindex, const uint8_t mac[6]);
+int netlink_link_mtu(struct netlink *, unsigned ifindex, uint16_t mtu);
+int netlink_link_up(struct netlink *, unsigned ifindex, bool up);
+/* Host candidates: the usable addresses of this host, with port 0. Loopback, link-local, deprecated, tentative ones and those of
+ * down links or of the interfaces in skip are left out, and so are all tun/tap devices. Returns how many, at most room, or -errno. */
+int netlink_hosts(struct netlink *, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu, unsigned room);
+/* A file descriptor that becomes readable when an address or a link changed; netlink_changed() drains it and says so. */
+int netlink_monitor_fd(const struct netlink *);
+bool netlink_changed(struct netlink *);
+
+#endif
