@@ -286,12 +286,60 @@ def self_test():
     check("SipHash", siphash(bytes(range(16)), bytes(range(15))), struct.pack("<Q", 0xA129CA6149BE45E5))
 
 
-def read_block(text):
-    block = re.search(r"<!-- messages: begin -->(.*?)<!-- messages: end -->", text, re.S)
+def read_block(text, name):
+    block = re.search(rf"<!-- {name}: begin -->(.*?)<!-- {name}: end -->", text, re.S)
     if not block:
-        sys.exit(f"no block of messages in {DOCUMENT}")
+        sys.exit(f"no block of {name} in {DOCUMENT}")
     pairs = re.findall(r"^(\S+) +([0-9a-f]+|-)$", block.group(1), re.M)
     return {name: b"" if value == "-" else bytes.fromhex(value) for name, value in pairs}
+
+
+def kdf(key, i, n):
+    """crypto_kdf_blake2b: the subkey's number is the salt, the context the personalization."""
+    salt, person = struct.pack("<Q", i).ljust(16, b"\0"), b"fln1data".ljust(16, b"\0")
+    return hashlib.blake2b(b"", digest_size=n, key=key, salt=salt, person=person).digest()
+
+
+def data_packet(v):
+    """Suite 2; lane 2, number 5."""
+    key, idx, lane, number = bytes(range(32)), 0x11223342, 2, 5
+    aead, iv, hp = kdf(key, 1, 32), kdf(key, 2, 16)[:12], kdf(key, 3, 16)
+    nonce = bytes(a ^ b for a, b in zip(iv, struct.pack(">IQ", lane, number)))
+    check("data.aead", aead, v["data.aead"])
+    check("data.iv", iv, v["data.iv"])
+    check("data.hp", hp, v["data.hp"])
+    check("data.nonce", nonce, v["data.nonce"])
+    sealed = seal(aead, nonce, v["data.plaintext"], struct.pack("<IQ", idx, number))
+    masked = bytes(a ^ b for a, b in zip(struct.pack("<Q", number), siphash(hp, sealed[-16:])))
+    check("data.suite2", struct.pack("<I", idx) + masked + sealed, v["data.suite2"])
+
+
+def primitives(v):
+    check("x_secret", public(v["x_secret"]), v["identity"][:32])
+    check("key_hash", h256("fln1 key", v["identity"]), v["key_hash"])
+    check("address", v["argon2id_d"][27:], v["address"])
+    check("d[0]", v["argon2id_d"][:1], b"\0")
+    h = h256("fln1 mac", v["nwid"])
+    first = {0x52: 0x32, 0x02: 0x06}.get(h[0] & 0xFC | 2, h[0] & 0xFC | 2)
+    check("mac", bytes([first]) + bytes(a ^ b for a, b in zip(v["address"], h[1:6])), v["mac"])
+    ula = b"\xfd" + h256("fln1 ula", v["nwid"])[:5] + bytes(2) + b"\2" + v["address"] + bytes(2)
+    check("ipv6", ula, v["ipv6"])
+    data_packet(v)
+    key, hp, packet = make_leg(bytes(range(0x80, 0xA0)), 0xCAFE0010, 0xCAFE0020, 0, 9, v["data.suite2"])
+    check("leg.key", key, v["leg.key"])
+    check("leg.hp", hp, v["leg.hp"])
+    check("leg.packet", packet, v["leg.packet"])
+    for name, value in gate_keys(v["key_hash"], bytes(32)).items():
+        check("gate." + name, value, v["gate." + name])
+    salt = bytes(range(12))
+    check("salt", salt + siphash(v["gate.hint"], salt)[:4], v["salt"])
+    secret, port = bytes(range(0x60, 0x80)), struct.pack(">H", 51820)
+    v6 = bytes.fromhex("20010db8") + bytes(11) + b"\1"
+    v4 = bytes((192, 0, 2, 1)) + bytes(12)
+    check("cookie 4", blake(16, b"\4" + v4 + port, secret), v["cookie.192.0.2.1:51820"])
+    check("cookie 6", blake(16, b"\6" + v6 + port, secret), v["cookie.2001:db8::1:51820"])
+    ts = bytes.fromhex("00000007000000003b9aca00")
+    check("fresh", blake(16, label("fln1 fresh") + v["key_hash"] + ts, secret), v["fresh"])
 
 
 def messages(v):
@@ -325,7 +373,9 @@ def messages(v):
 def main():
     self_test()
     try:
-        messages(read_block(DOCUMENT.read_text()))
+        text = DOCUMENT.read_text()
+        primitives(read_block(text, "primitives"))
+        messages(read_block(text, "messages"))
     except KeyError as missing:
         check(f"the block lacks {missing}", b"\0", b"\1")
     print(f"{passed} passed, {failed} failed")
