@@ -12,7 +12,7 @@
 
 #include "ui/json.h"
 
-bool prefix_parse(const char *text, bool bits_needed, struct prefix *ret)
+bool settings_prefix_parse(const char *text, bool bits_needed, struct prefix *ret)
 {
 	char ip[INET6_ADDRSTRLEN];
 	struct prefix prefix = {0};
@@ -47,7 +47,7 @@ bool prefix_parse(const char *text, bool bits_needed, struct prefix *ret)
 	return true;
 }
 
-void prefix_format(const struct prefix *prefix, char buf[PREFIX_TEXT])
+void settings_prefix_format(const struct prefix *prefix, char buf[PREFIX_TEXT])
 {
 	char ip[INET6_ADDRSTRLEN] = "";
 	inet_ntop(prefix->family == 6 ? AF_INET6 : AF_INET, prefix->ip, ip, sizeof(ip));
@@ -90,7 +90,7 @@ static bool take_pool(const json_t *object, struct prefix *ret, bool *ret_set, s
 		return false;
 	if (!*ret_set)
 		return true;
-	if (!prefix_parse(text, true, ret) || ret->family != 4) {
+	if (!settings_prefix_parse(text, true, ret) || ret->family != 4) {
 		problem_set(problem, 400, "not an IPv4 pool", "\"ipv4\" must look like 10.144.0.0/16");
 		return false;
 	}
@@ -175,7 +175,7 @@ bool settings_member(const char *body, size_t len, bool approve, struct member_s
 	settings.set |= is ? SET_MEMBER_NAME : 0;
 	if (!json_take_text(object, "ip", 1, text, sizeof(text), &is, problem))
 		goto out;
-	if (is && (!prefix_parse(text, false, &settings.ip) || settings.ip.family != 4)) {
+	if (is && (!settings_prefix_parse(text, false, &settings.ip) || settings.ip.family != 4)) {
 		problem_set(problem, 400, "not an IPv4 address", "\"ip\" must look like 10.144.0.7 or 10.144.0.7/16");
 		goto out;
 	}

@@ -1,0 +1,249 @@
+// page_test.mjs: the controller's page, driven in Chromium against a running farlan-controller.
+//
+//   FARLAN_PAGE_URL  a fresh one-time link      FARLAN_NWID    the network
+//   FARLAN_MEMBER    address of a member        FARLAN_STEP    approve: only the click; full (default): everything
+//   FARLAN_SHOTS     folder for screenshots (default: a new one under the temp folder)
+//
+// approve needs a pending member and leaves it approved. full needs the same and leaves it revoked. The last line is
+// "N passed, N failed"; the exit status is 0 when none failed.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const need = (name) => {
+	if (!process.env[name]) {
+		console.error(`${name} is not set`);
+		process.exit(2);
+	}
+	return process.env[name];
+};
+const url = need('FARLAN_PAGE_URL'), nwid = need('FARLAN_NWID'), member = need('FARLAN_MEMBER');
+const step = process.env.FARLAN_STEP || 'full';
+const origin = new URL(url).origin;
+const HOSTILE = '<img src=x onerror="globalThis.pwned=1">\u202egnp.exe\u200b';
+const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+	'--disable-component-update', '--disable-sync'];
+
+let passed = 0, failed = 0;
+const folders = [];
+const seen = { foreign: [], violations: [], errors: [], answers: [] };
+
+async function check(name, test) {
+	try {
+		await test();
+		passed++;
+		console.log(`ok   ${name}`);
+	} catch (error) {
+		failed++;
+		console.log(`FAIL ${name}: ${error.message.split('\n')[0]}`);
+	}
+}
+
+function equal(got, wanted, what) {
+	if (got !== wanted)
+		throw new Error(`${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
+}
+
+async function browser(options = {}) {
+	const folder = await mkdtemp(join(tmpdir(), 'farlan-page-'));
+	folders.push(folder);
+	const context = await chromium.launchPersistentContext(folder, {
+		executablePath: '/usr/bin/chromium', headless: true, args: ARGS, timeout: 30000, ...options,
+	});
+	context.setDefaultTimeout(10000);
+	context.on('request', (request) => {
+		const to = new URL(request.url());
+		if (to.origin !== origin && to.protocol !== 'data:')
+			seen.foreign.push(request.url());
+	});
+	context.on('response', (response) => seen.answers.push({ url: response.url(), policy: response.headers()['content-security-policy'] || '' }));
+	await context.exposeFunction('farlanViolation', (text) => seen.violations.push(text));
+	await context.addInitScript(() => addEventListener('securitypolicyviolation', (event) =>
+		globalThis.farlanViolation(`${event.violatedDirective} ${event.blockedURI}`)));
+	const page = context.pages()[0] || await context.newPage();
+	page.on('pageerror', (error) => seen.errors.push(error.message));
+	return { context, page };
+}
+
+const row = (page) => page.locator(`tr[data-member="${member}"]`);
+const button = (page, action) => page.locator(`[data-action="${action}"][data-member="${member}"]`);
+const state = (page, wanted) => page.locator(`tr[data-member="${member}"][data-state="${wanted}"]`).waitFor();
+
+// What the API itself says, asked with the page's own session: the page must not only paint a state.
+const asked = (page) => page.evaluate(async ([n, m]) => (await fetch(`/v1/networks/${n}/members/${m}`)).json(), [nwid, member]);
+
+async function approve(page) {
+	await check('the one-time link opens the page and leaves the address bar', async () => {
+		await page.goto(url);
+		await page.locator('#main').waitFor();
+		equal(page.url().includes('once='), false, 'token in the address bar');
+	});
+	await check('the network shows its pending member first', async () => {
+		await page.locator(`[data-network="${nwid}"]`).click();
+		await state(page, 'pending');
+		equal(await page.locator('tbody tr').first().getAttribute('data-state'), 'pending', 'first row');
+		equal(/waits? for approval/.test(await page.locator('#pending').textContent()), true, 'pending count announced');
+	});
+	await check('a click approves it', async () => {
+		await button(page, 'approve').click();
+		await state(page, 'approved');
+		equal((await asked(page)).state, 'approved', 'state by the API');
+	});
+}
+
+async function rename(page) {
+	await check('a rename by keyboard survives refreshes while it is typed', async () => {
+		await button(page, 'rename').press('Enter');
+		const input = row(page).locator('[data-field="name"]');
+		await input.fill('half typed');
+		await page.waitForTimeout(2600); // more than one refresh
+		equal(await input.inputValue(), 'half typed', 'text in the field');
+		equal(await input.evaluate((e) => e === document.activeElement), true, 'focus kept');
+		await input.fill('Printer, 2nd floor');
+		await input.press('Enter');
+		await row(page).locator('bdi', { hasText: 'Printer, 2nd floor' }).waitFor();
+		equal((await asked(page)).name, 'Printer, 2nd floor', 'name by the API');
+	});
+	await check('a hostile name is shown, inert and with its invisible characters', async () => {
+		await button(page, 'rename').click();
+		await row(page).locator('[data-field="name"]').fill(HOSTILE);
+		await row(page).locator('[data-action="rename-save"]').click();
+		await row(page).locator('bdi', { hasText: '⟨U+202E⟩' }).waitFor();
+		equal((await asked(page)).name, HOSTILE, 'name by the API');
+		equal(await row(page).locator('.name bdi').textContent(), '<img src=x onerror="globalThis.pwned=1">⟨U+202E⟩gnp.exe⟨U+200B⟩', 'shown name');
+		equal(await row(page).locator('img').count(), 0, 'elements made of the name');
+		equal(await page.evaluate(() => globalThis.pwned), undefined, 'script run by the name');
+	});
+	await check('an unusable name is refused with its reason and the field stays', async () => {
+		await button(page, 'rename').click();
+		await row(page).locator('[data-field="name"]').fill('é'.repeat(60)); // 60 characters, 120 bytes
+		await row(page).locator('[data-action="rename-save"]').click();
+		await page.locator('#error', { hasText: 'name' }).waitFor();
+		equal(await row(page).locator('[data-field="name"]').count(), 1, 'field');
+		await row(page).locator('[data-action="rename-cancel"]').click();
+		await page.locator('[data-action="error-close"]').click();
+	});
+}
+
+async function shots(page) {
+	const folder = process.env.FARLAN_SHOTS || await mkdtemp(join(tmpdir(), 'farlan-shots-'));
+	for (const [name, scheme, width] of [['light', 'light', 1200], ['dark', 'dark', 1200], ['phone', 'light', 380], ['phone-dark', 'dark', 380]]) {
+		await check(`nothing is cut off sideways: ${name}, ${width} px`, async () => {
+			await page.emulateMedia({ colorScheme: scheme });
+			await page.setViewportSize({ width, height: 900 });
+			await page.waitForTimeout(150);
+			await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+			const [inner, scroll] = await page.evaluate(() => [document.documentElement.clientWidth, document.documentElement.scrollWidth]);
+			equal(scroll <= inner, true, `width ${scroll} of ${inner}`);
+		});
+	}
+	console.log(`screenshots in ${folder}`);
+	await page.setViewportSize({ width: 1200, height: 900 });
+}
+
+async function accessible(page) {
+	await check('every control has a name and headers have a scope', async () => {
+		const bad = await page.evaluate(() => [
+			...[...document.querySelectorAll('button, input, a')].filter((e) => e.offsetParent && !(e.getAttribute('aria-label') ||
+				e.textContent.trim() || (e.labels && e.labels.length))),
+			...[...document.querySelectorAll('th')].filter((e) => !e.scope),
+		].map((e) => e.outerHTML));
+		equal(bad.join(' '), '', 'without a name or a scope');
+		equal(await page.locator('table[aria-label] th[scope="row"]').count() > 0, true, 'row headers');
+		equal(await page.locator('[aria-live="polite"]').count(), 1, 'live region');
+	});
+}
+
+async function network(page) {
+	await check('a network is made in the page; a wrong pool is refused with the mend', async () => {
+		const name = `Made in the page, ${Date.now()}`; // names are taken once
+		await page.locator('[data-action="create-open"]').click();
+		await page.locator('#create-name').fill(name);
+		await page.locator('#create-ipv4').fill('10.9.8.7/24');
+		await page.locator('[data-action="create"]').click();
+		await page.locator('#error', { hasText: '10.1.2.0/24' }).waitFor();
+		await page.locator('#create-ipv4').fill('10.9.8.0/24');
+		await page.locator('[data-action="create"]').click();
+		await page.locator('#network-name', { hasText: name }).waitFor();
+		const id = await page.locator('[data-field="nwid"]').textContent();
+		const made = await page.evaluate(async (n) => (await fetch(`/v1/networks/${n}`)).json(), id);
+		equal(made.ipv4, '10.9.8.0/24', 'pool by the API');
+		await page.locator(`[data-network="${nwid}"]`).click();
+		await row(page).waitFor();
+	});
+}
+
+async function revoke(page) {
+	await check('revoking asks first, and No leaves it alone', async () => {
+		await button(page, 'revoke').click();
+		await page.locator('[data-action="confirm-no"]').click();
+		equal((await asked(page)).state, 'approved', 'state by the API');
+	});
+	await check('a click revokes it', async () => {
+		await button(page, 'revoke').click();
+		await page.locator('[data-action="confirm-yes"]').click();
+		await state(page, 'revoked');
+		equal((await asked(page)).state, 'revoked', 'state by the API');
+	});
+}
+
+async function doors(page) {
+	await check('the link does not work a second time', async () => {
+		const other = await browser();
+		await other.page.goto(url);
+		await other.page.locator('#signedout').waitFor();
+		equal(await other.page.evaluate(async () => (await fetch('/v1/networks')).status), 401, 'status without a session');
+		await other.context.close();
+	});
+	await check('nothing but our own origin was asked, and no policy was violated', async () => {
+		equal(seen.foreign.join(' '), '', 'foreign requests');
+		equal(seen.violations.join(' '), '', 'violations');
+		equal(seen.errors.join(' '), '', 'script errors');
+		equal(seen.answers.length > 10, true, `answers seen: ${seen.answers.length}`);
+		for (const answer of seen.answers)
+			equal(answer.policy.startsWith("default-src 'none'; script-src 'self'; style-src 'self';"), true, `policy of ${answer.url}`);
+	});
+	await check('the policy bites: an inline script and a foreign image are stopped', async () => {
+		await page.evaluate(() => {
+			const script = document.createElement('script');
+			script.textContent = 'globalThis.inline = 1';
+			document.body.append(script);
+			const image = document.createElement('img');
+			image.src = 'http://192.0.2.1/x.png';
+			document.body.append(image);
+		});
+		await page.waitForTimeout(300);
+		equal(await page.evaluate(() => globalThis.inline), undefined, 'inline script ran');
+		equal(seen.violations.length, 2, 'violations reported');
+	});
+	await check('signing out ends the session', async () => {
+		await page.locator('[data-action="signout"]').click();
+		await page.locator('#signedout').waitFor();
+		equal(await page.evaluate(async () => (await fetch('/v1/networks')).status), 401, 'status after signing out');
+	});
+}
+
+let context, page;
+try {
+	({ context, page } = await browser());
+	await approve(page);
+	if (step === 'full' && !failed) {
+		await rename(page);
+		await network(page);
+		await accessible(page);
+		await shots(page);
+		await revoke(page);
+		await doors(page);
+	}
+} catch (error) {
+	failed++;
+	console.log(`FAIL ${error.message}`);
+} finally {
+	await context?.close().catch(() => {});
+	for (const folder of folders)
+		await rm(folder, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
