@@ -377,12 +377,16 @@ static void path_bodies(void **state)
 		pack_endpoint(&w, &in.endpoints[0]);
 	assert_true(document_walk(bytes, pack_end(&w), BODY_DEPTH_MAX, BODY_ELEMENTS_MAX));
 	assert_false(try_cands(bytes, pack_end(&w)));
+	struct {
+		struct body_cands b;
+		struct endpoint more;
+	} long_list = {.b = in, .more = in.endpoints[0]};
+	long_list.b.n++;
+	assert_int_equal(body_cands_encode(&long_list.b, bytes, sizeof(bytes)), 0);
 	in.endpoints[3].family = 0;
 	assert_int_equal(body_cands_encode(&in, bytes, sizeof(bytes)), 0);
 	in.n = 0;
 	assert_int_not_equal(body_cands_encode(&in, bytes, sizeof(bytes)), 0);
-	in.n = CANDIDATES_MAX + 1;
-	assert_int_equal(body_cands_encode(&in, bytes, sizeof(bytes)), 0);
 }
 
 static void root_bodies(void **state)

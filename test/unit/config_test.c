@@ -159,6 +159,14 @@ static void vectors_sections(void **state)
 	struct directory_entry swapped[2] = {m[1], m[0]}, twice[2] = {m[0], m[0]};
 	assert_int_equal(section_members_encode(swapped, 2, out, sizeof(out)), 0);
 	assert_int_equal(section_members_encode(twice, 2, out, sizeof(out)), 0);
+	/* the same from somebody else: the first entry's address made equal to the second's, then larger */
+	len = unhex(out, sizeof(out), MEMBERS_HEX);
+	unhex(out + 6, 5, "c5057629d7");
+	assert_int_equal(section_members_count(out, len), 2);
+	unhex(out + 6, 5, "c5057629d8");
+	assert_int_equal(section_members_count(out, len), -1);
+	unhex(out + 6, 5, "c5057629d9");
+	assert_int_equal(section_members_count(out, len), -1);
 }
 
 static void vectors_manifest(void **state)

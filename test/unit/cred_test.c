@@ -212,6 +212,7 @@ static void forge_fields(void **state)
 }
 
 static const char cred_hex[] = CRED_HEX;
+#define TEN "6e6e6e6e6e6e6e6e6e6e"
 
 /* The vector's body with one string of bytes replaced by another of any length, signed by the right key: only the form
  * is wrong. */
@@ -263,6 +264,8 @@ static void forge_forms(void **state)
 		{"bad utf-8", "0ea762c3bc726f2d31", "0ea762c328726f2d31", false},
 		{"escape in a name", "0ea762c3bc726f2d31", "0ea71bc3bc726f2d31", false},
 		{"NUL in a name", "0ea762c3bc726f2d31", "0ea700c3bc726f2d31", false},
+		{"name of 63", "0ea762c3bc726f2d31", "0ed93f" TEN TEN TEN TEN TEN TEN "6e6e6e", true},
+		{"name of 64", "0ea762c3bc726f2d31", "0ed940" TEN TEN TEN TEN TEN TEN "6e6e6e6e", false},
 		{"short subject", "03c420f4", "03c41f", false},
 		{"short mac", "c40602aabbccddee", "c40502aabbccdd", false},
 		{"ip of 6 bytes", "c4050a93140518", "c4060a931405ff18", false},
