@@ -1,0 +1,21 @@
+/* client.h: requests to a daemon's unix socket. One connection, one request at a time; everything may block.
+ */
+#ifndef FARLAN_UI_CLI_CLIENT_H
+#define FARLAN_UI_CLI_CLIENT_H
+
+#include <jansson.h>
+
+#include "ui/cli/verb.h"
+
+struct client; /* opaque */
+
+/* Finds the daemon the verb asks for. 0, or an exit code with the complaint printed. */
+int client_open(struct client **ret, const struct call *);
+void client_close(struct client *);
+enum home_kind client_kind(const struct client *);
+
+/* Takes body (NULL = none). 0 with the answered object, which the caller drops (NULL when the answer has none), or an exit
+ * code with the daemon's problem printed. ret may be NULL. */
+int client_ask(struct client *, const char *method, const char *path, json_t *body, json_t **ret);
+
+#endif

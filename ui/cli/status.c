@@ -1,0 +1,177 @@
+/* status.c: what a daemon says of itself: status, networks, peers, drops, and the controller's page.
+ *
+ * Each verb is one GET. A program reads the daemon's object as it is; for people the same object becomes lines and a table,
+ * followed by what needs their attention.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "ui/cli/client.h"
+#include "ui/cli/output.h"
+
+static const struct column network_columns[] = {
+	{"NETWORK", "id", CELL_TEXT},	      {"NAME", "name", CELL_TEXT},	{"STATE", "state", CELL_TEXT},
+	{"DEV", "dev", CELL_TEXT},	      {"ADDRESSES", "addresses", CELL_LIST}, {"MTU", "mtu", CELL_COUNT},
+	{"PEERS", "peers_up", CELL_COUNT}, {"RX", "rx_bytes", CELL_BYTES},	{"TX", "tx_bytes", CELL_BYTES},
+	{0},
+};
+static const struct column own_columns[] = {
+	{"NETWORK", "id", CELL_TEXT},	    {"NAME", "name", CELL_TEXT},      {"IPV4", "ipv4", CELL_TEXT},
+	{"MTU", "mtu", CELL_COUNT},	    {"MEMBERS", "members", CELL_COUNT}, {"PENDING", "pending", CELL_COUNT},
+	{"ONLINE", "online", CELL_COUNT}, {0},
+};
+static const struct column peer_columns[] = {
+	{"PEER", "address", CELL_TEXT}, {"ROLE", "roles", CELL_LIST}, {"PATH", "path", CELL_TEXT},	{"ENDPOINT", "endpoint", CELL_TEXT},
+	{"RTT", "rtt_us", CELL_RTT},	{"SUITE", "suite", CELL_TEXT},	 {"RX", "rx_bytes", CELL_BYTES}, {"TX", "tx_bytes", CELL_BYTES},
+	{"HEARD", "last_heard_ms", CELL_AGO_MS}, {0},
+};
+static const struct column drop_columns[] = {
+	{"DROPS", "count", CELL_COUNT}, {"REASON", "reason", CELL_TEXT}, {"MEANING", "text", CELL_TEXT}, {0}};
+
+/* The GET and, for programs, its answer. *ret is NULL when nothing is left to print. */
+static int get(struct call *call, const char *path, const char *member, const char *schema, json_t **ret)
+{
+	struct client *client;
+	json_t *object = NULL;
+	*ret = NULL;
+	int code = client_open(&client, call);
+	if (code)
+		return code;
+	code = client_ask(client, "GET", path, NULL, &object);
+	client_close(client);
+	if (code || call->format == FORMAT_TABLE) {
+		*ret = object;
+		return code;
+	}
+	code = output_json(call, object, member, schema);
+	json_decref(object);
+	return code;
+}
+
+static void print_roots(const json_t *status)
+{
+	char address[CELL_MAX], endpoint[CELL_MAX], rtt[CELL_MAX], observed[CELL_MAX];
+	const json_t *root;
+	size_t i;
+	json_array_foreach(json_object_get(status, "roots"), i, root)
+	{
+		bool online = json_is_true(json_object_get(root, "online"));
+		printf("  root %s  %s  %s", cell_text(root, "address", CELL_TEXT, address), cell_text(root, "endpoint", CELL_TEXT, endpoint),
+		       online ? "online" : "offline");
+		if (online)
+			printf("  %s  sees us at %s", cell_text(root, "rtt_us", CELL_RTT, rtt), cell_text(root, "observed", CELL_TEXT, observed));
+		printf("\n");
+	}
+}
+
+/* What waits for somebody. */
+static void print_reasons(const json_t *status, const char *me)
+{
+	char id[CELL_MAX], reason[CELL_MAX];
+	const json_t *net;
+	size_t i;
+	json_array_foreach(json_object_get(status, "networks"), i, net)
+	{
+		cell_text(net, "id", CELL_TEXT, id);
+		if (*field(net, "reason"))
+			printf("! %s: %s\n", id, cell_text(net, "reason", CELL_TEXT, reason));
+		if (!strcmp(field(net, "state"), "pending"))
+			printf("! %s waits for approval; its admin runs: farlan member approve %s %s\n", id, id, me);
+	}
+}
+
+static void print_status(const json_t *status, bool node)
+{
+	char address[CELL_MAX], program[CELL_MAX], version[CELL_MAX], words[CELL_MAX], text[CELL_MAX];
+	bool online = json_is_true(json_object_get(status, "online"));
+	const json_t *networks = json_object_get(status, "networks"), *peers = json_object_get(status, "peers");
+	cell_text(status, "address", CELL_TEXT, address);
+	printf("%s  %s  %s %s  %s%s\n", online ? "online" : "offline", address, cell_text(status, "program", CELL_TEXT, program),
+	       cell_text(status, "version", CELL_TEXT, version), cell_text(status, "fingerprint", CELL_TEXT, words),
+	       json_is_true(json_object_get(status, "root")) ? "  root" : "");
+	print_roots(status);
+	if (node)
+		printf("  peers %lld direct, %lld relayed\n", (long long)json_integer_value(json_object_get(peers, "direct")),
+		       (long long)json_integer_value(json_object_get(peers, "relay")));
+	else
+		printf("  page %s  (farlan page prints a link)\n", cell_text(status, "page", CELL_TEXT, text));
+	if (*field(status, "health"))
+		printf("  health %s\n", cell_text(status, "health", CELL_TEXT, text));
+	printf("\n");
+	if (!json_array_size(networks))
+		printf("no networks; next: %s\n", node ? "farlan join NWID" : "farlan network create NAME");
+	else
+		output_table(networks, node ? network_columns : own_columns);
+	print_reasons(status, address);
+}
+
+int run_status(struct call *call)
+{
+	json_t *status;
+	int code = get(call, "/v1/status", NULL, NULL, &status);
+	if (code == 0 && status)
+		print_status(status, strcmp(field(status, "program"), home_program(HOME_CONTROLLER)) != 0);
+	json_decref(status);
+	return code;
+}
+
+static int run_list(struct call *call, const char *path, const char *member, const char *schema, const struct column *columns)
+{
+	json_t *object;
+	int code = get(call, path, member, schema, &object);
+	if (code == 0 && object)
+		code = output_table(json_object_get(object, member), columns);
+	json_decref(object);
+	return code;
+}
+
+int run_networks(struct call *call) { return run_list(call, "/v1/networks", "networks", "farlan.network/1", network_columns); }
+int run_peers(struct call *call) { return run_list(call, "/v1/peers", "peers", "farlan.peer/1", peer_columns); }
+int run_network_list(struct call *call) { return run_list(call, "/v1/networks", "networks", "farlan.controller.network/1", own_columns); }
+
+int run_drops(struct call *call)
+{
+	json_t *object = NULL, *count, *rows = json_array();
+	const char *reason;
+	struct call asked = *call;
+	asked.format = call->format == FORMAT_JSON ? FORMAT_JSON : FORMAT_TABLE;
+	int code = get(&asked, "/v1/drops", NULL, NULL, &object);
+	json_object_foreach(json_object_get(object, "drops"), reason, count) {
+		json_t *text = json_object_get(json_object_get(object, "text"), reason);
+		if (call->format == FORMAT_TABLE && !json_integer_value(count))
+			continue;
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:O, s:O*}", "schema", "farlan.drop/1", "reason", reason, "count", count,
+						      "text", text));
+	}
+	if (code == 0 && object && call->format == FORMAT_JSONL) {
+		size_t i;
+		json_t *row;
+		json_array_foreach(rows, i, row) output_object(row, false);
+	} else if (code == 0 && object && !json_array_size(rows)) {
+		printf("nothing was dropped\n");
+	} else if (code == 0 && object) {
+		code = output_table(rows, drop_columns);
+	}
+	json_decref(rows);
+	json_decref(object);
+	return code;
+}
+
+int run_page(struct call *call)
+{
+	struct client *client;
+	json_t *link = NULL;
+	int code = client_open(&client, call);
+	if (code)
+		return code;
+	code = client_ask(client, "POST", "/v1/page-link", json_object(), &link);
+	client_close(client);
+	if (code == 0 && call->format != FORMAT_TABLE)
+		code = output_json(call, link, NULL, NULL);
+	else if (code == 0 && *field(link, "url"))
+		printf("%s\n", field(link, "url"));
+	else if (code == 0)
+		code = complain(EXIT_FAILED, "this controller serves no page; start it with --http IP:PORT");
+	json_decref(link);
+	return code;
+}

@@ -1,0 +1,261 @@
+/* verb.c: the table, and argv judged by it.
+ *
+ * Options are parsed against all of them first, because they may stand before the verb; whether an option goes with the verb
+ * is asked when the verb is known. A name that several verbs share ("--name") therefore means the same and takes a value
+ * everywhere. What a word must look like is said here too, so that every verb refuses it in the same way.
+ */
+#include "ui/cli/verb.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/log.h"
+#include "proto/ident.h"
+
+#define NAME_PARTS    2
+#define WAIT_MAX_S    86400
+#define VERB_NAME_MAX 64
+
+const struct option cli_options[] = {
+	{"home", 0, "DIR", "the daemon's folder ($FARLAN_HOME; default: the system's)"},
+	{"output", 'o', "FORMAT", "table, json or jsonl"},
+	{"dev", 0, "NAME", "name of the network's device"},
+	{"wait", 0, "SEC", "how long to wait; 0 = not at all"},
+	{"write", 'w', "FILE", "write a pcap file; - = standard output"},
+	{"ipv4", 0, "CIDR", "pool of IPv4 addresses, like 10.77.0.0/24; none = no pool"},
+	{"mtu", 0, "N", "MTU of the network's devices"},
+	{"public", 0, "on|off", "approve whoever asks"},
+	{"name", 0, "NAME", "name for people"},
+	{"ip", 0, "ADDR", "fixed IPv4 address of the pool"},
+	{"bridge", 0, "on|off", "may send from other MACs (implies dhcp-server and router)"},
+	{"dhcp-server", 0, "on|off", "may answer DHCP"},
+	{"router", 0, "on|off", "may announce routers"},
+	{"relay", 0, "on|off", "may relay for members"},
+	{"help", 'h', NULL, "explain the verb"},
+	{"version", 0, NULL, "print the version"},
+	{0},
+};
+
+const struct verb verbs[] = {
+	{"status", "", "", SERVICE_EITHER, "what the daemon of this home does (the default verb)", run_status},
+	{"join", "NWID", "dev wait", SERVICE_NODE, "join a network and wait until it works", run_join},
+	{"wait", "NWID", "wait", SERVICE_NODE, "wait until a network works", run_wait},
+	{"leave", "NWID", "", SERVICE_NODE, "leave a network", run_leave},
+	{"networks", "", "", SERVICE_NODE, "networks this machine is in", run_networks},
+	{"peers", "", "", SERVICE_NODE, "who it talks to, and by which path", run_peers},
+	{"drops", "", "", SERVICE_NODE, "why packets were dropped, and how many", run_drops},
+	{"capture", "NWID [FILTER]...", "write", SERVICE_NODE, "see or record a network's frames", run_capture},
+	{"id", "", "", SERVICE_NONE, "this home's identity", run_id},
+	{"root-line", "IP:PORT", "", SERVICE_NONE, "the line that names this root to others", run_root_line},
+	{"network create", "NAME", "ipv4 mtu public", SERVICE_CONTROLLER, "make a network", run_network_create},
+	{"network list", "", "", SERVICE_CONTROLLER, "networks of this controller", run_network_list},
+	{"network show", "NWID", "", SERVICE_CONTROLLER, "a network's settings", run_network_show},
+	{"network set", "NWID", "name ipv4 mtu public", SERVICE_CONTROLLER, "change a network", run_network_set},
+	{"network delete", "NWID", "", SERVICE_CONTROLLER, "delete a network and its members", run_network_delete},
+	{"member list", "NWID", "", SERVICE_CONTROLLER, "members and who waits for approval", run_member_list},
+	{"member approve", "NWID MEMBER", "ip name", SERVICE_CONTROLLER, "let a member in", run_member_approve},
+	{"member deny", "NWID MEMBER", "", SERVICE_CONTROLLER, "refuse who asks", run_member_deny},
+	{"member revoke", "NWID MEMBER", "", SERVICE_CONTROLLER, "shut a member out", run_member_revoke},
+	{"member delete", "NWID MEMBER", "", SERVICE_CONTROLLER, "forget a member", run_member_delete},
+	{"member set", "NWID MEMBER", "name ip bridge dhcp-server router relay", SERVICE_CONTROLLER, "change a member", run_member_set},
+	{"page", "", "", SERVICE_CONTROLLER, "a one-time link to the controller's page", run_page},
+	{"completion bash", "", "", SERVICE_NONE, "print the script for bash", run_completion_bash},
+	{"version", "", "", SERVICE_NONE, "print the version", run_version},
+	{"help", "[VERB]...", "", SERVICE_NONE, "explain a verb", run_help},
+	{0},
+};
+
+int complain(int code, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "farlan: %s\n", text);
+	return code;
+}
+
+/* Does the verb's name begin with these words? *ret_used: how many words the whole name took, 0 when only a part stands there. */
+static bool name_fits(const char *name, const char *const *words, unsigned n, unsigned *ret_used)
+{
+	unsigned used = 0;
+	while (used < n) {
+		size_t len = strcspn(name, " ");
+		if (strlen(words[used]) != len || memcmp(name, words[used], len))
+			return false;
+		used++;
+		name += len;
+		if (!*name) {
+			*ret_used = used;
+			return true;
+		}
+		name++;
+	}
+	*ret_used = 0;
+	return true;
+}
+
+const struct verb *verb_find(const char *const *words, unsigned n, unsigned *ret_used)
+{
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		if (name_fits(verb->name, words, n, ret_used) && *ret_used)
+			return verb;
+	return NULL;
+}
+
+bool verb_takes(const struct verb *verb, const struct option *option)
+{
+	static const char *const all[] = {"home", "output", "help", "version"};
+	size_t len = strlen(option->name);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (!strcmp(all[i], option->name))
+			return true;
+	for (const char *p = verb->options; *p; p += strspn(p, " ")) {
+		size_t word = strcspn(p, " ");
+		if (word == len && !memcmp(p, option->name, len))
+			return true;
+		p += word;
+	}
+	return false;
+}
+
+/* What was meant: the second words of a group when the first is one, else first words. */
+static int unknown_verb(const char *const *words, unsigned n)
+{
+	static char names[64][VERB_NAME_MAX];
+	const char *list[65] = {NULL};
+	char wrong[VERB_NAME_MAX], shown[VERB_NAME_MAX * 4];
+	unsigned count = 0, used;
+	bool group = false;
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		group = group || name_fits(verb->name, words, 1, &used);
+	for (const struct verb *verb = verbs; verb->name && count < 64; verb++) {
+		bool in = name_fits(verb->name, words, 1, &used);
+		if (group && !in)
+			continue;
+		snprintf(names[count], VERB_NAME_MAX, "%.*s", (int)(group ? strlen(verb->name) : strcspn(verb->name, " ")), verb->name);
+		list[count] = names[count];
+		count++;
+	}
+	if (group && n == 1) {
+		fprintf(stderr, "farlan: %s needs one of:", words[0]);
+		for (unsigned i = 0; i < count; i++)
+			fprintf(stderr, "%s%s", i ? ", " : " ", strchr(list[i], ' ') + 1);
+		fprintf(stderr, "\n");
+		return EXIT_USAGE;
+	}
+	snprintf(wrong, sizeof(wrong), "%s%s%s", words[0], group ? " " : "", group ? words[1] : "");
+	log_text(shown, sizeof(shown), wrong, strlen(wrong));
+	const char *near = options_near(wrong, list);
+	if (near)
+		return complain(EXIT_USAGE, "unknown verb \"%s\"; did you mean \"%s\"?", shown, near);
+	return complain(EXIT_USAGE, "unknown verb \"%s\"; farlan --help lists them", shown);
+}
+
+static unsigned words_least(const char *args, bool *ret_more, unsigned *ret_most)
+{
+	unsigned least = 0, most = 0;
+	for (const char *p = args; *p; p += strspn(p, " ")) {
+		least += *p != '[';
+		most++;
+		p += strcspn(p, " ");
+	}
+	*ret_more = strstr(args, "...") != NULL;
+	*ret_most = most;
+	return least;
+}
+
+static int check(struct call *call)
+{
+	const struct verb *verb = call->verb;
+	bool more;
+	unsigned most, least = words_least(verb->args, &more, &most);
+	for (unsigned i = 0; i < call->options.n_given; i++)
+		if (!verb_takes(verb, call->options.given[i].option))
+			return complain(EXIT_USAGE, "--%s does not go with \"farlan %s\"; see farlan help %s",
+					call->options.given[i].option->name, verb->name, verb->name);
+	if (call->n_words < least || (call->n_words > most && !more))
+		return complain(EXIT_USAGE, "too %s words: farlan %s %s", call->n_words < least ? "few" : "many", verb->name, verb->args);
+	const char *format = options_value(&call->options, "output");
+	if (!format || !strcmp(format, "table"))
+		call->format = FORMAT_TABLE;
+	else if (!strcmp(format, "json"))
+		call->format = FORMAT_JSON;
+	else if (!strcmp(format, "jsonl"))
+		call->format = FORMAT_JSONL;
+	else
+		return complain(EXIT_USAGE, "-o takes table, json or jsonl");
+	return -1;
+}
+
+int verb_parse(struct call *ret, int argc, char *const *argv)
+{
+	static const char *const status[] = {"status"}, *const help[] = {"help"}, *const version[] = {"version"};
+	char why[OPTIONS_WHY];
+	unsigned used = 0;
+	*ret = (struct call){0};
+	if (!options_parse(&ret->options, cli_options, argc, argv, why))
+		return complain(EXIT_USAGE, "%s", why);
+	ret->words = ret->options.words;
+	ret->n_words = ret->options.n_words;
+	if (options_has(&ret->options, "version")) {
+		ret->verb = verb_find(version, 1, &used);
+		ret->n_words = 0;
+		return -1;
+	}
+	if (options_has(&ret->options, "help")) {
+		ret->verb = verb_find(help, 1, &used);
+		/* "farlan join NWID --help" explains join */
+		if (ret->n_words && verb_find(ret->words, ret->n_words, &used))
+			ret->n_words = used;
+		return -1;
+	}
+	ret->verb = ret->n_words ? verb_find(ret->words, ret->n_words, &used) : verb_find(status, 1, &used);
+	if (!ret->verb)
+		return unknown_verb(ret->words, ret->n_words);
+	if (ret->n_words) {
+		ret->words += used;
+		ret->n_words -= used;
+	}
+	return check(ret);
+}
+
+int call_home(const struct call *call, enum home_kind kind, struct home *ret)
+{
+	char why[HOME_WHY];
+	int rc = home_resolve(ret, kind, options_value(&call->options, "home"), why);
+	return rc < 0 ? complain(home_exit(rc), "%s", why) : 0;
+}
+
+int word_nwid(const char *word, char ret_nwid[17], char ret_pin[27])
+{
+	uint64_t nwid;
+	uint8_t bits[17];
+	bool pin;
+	char shown[128];
+	if (!nwid_parse(word, &nwid, &pin, bits)) {
+		log_text(shown, sizeof(shown), word, strlen(word));
+		return complain(EXIT_USAGE, "\"%s\" is no network id: it is 16 hex digits, like 7f3a91c04e000001; the network's admin has it", shown);
+	}
+	nwid_format(nwid, ret_nwid);
+	if (ret_pin)
+		snprintf(ret_pin, 27, "%s", pin ? strchr(word, '-') + 1 : "");
+	return 0;
+}
+
+int call_wait(const struct call *call, unsigned fallback_s, unsigned *ret_ms)
+{
+	const char *text = options_value(&call->options, "wait");
+	char *end;
+	*ret_ms = fallback_s * 1000;
+	if (!text)
+		return 0;
+	double s = strtod(text, &end);
+	if (strspn(text, "0123456789.") != strlen(text) || !*text || *end || !(s >= 0 && s <= WAIT_MAX_S))
+		return complain(EXIT_USAGE, "--wait takes seconds from 0 to %d", WAIT_MAX_S);
+	*ret_ms = (unsigned)(s * 1000);
+	return 0;
+}
