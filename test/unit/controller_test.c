@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -456,10 +458,703 @@ static void test_lifecycle(void **state)
 	world_free(w);
 }
 
+/* ---- what survives a kill ------------------------------------------------------------------------------------- */
+
+static void test_kill(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2);
+	uint64_t nwid = network_new(w, "home", 24), version = 0, serial = 0, time = 0;
+	member_new(w, nwid, &ann);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+		struct papers p = papers_of(w, &ann);
+		assert_true(p.head.version > version);
+		assert_true(p.head.issued_at >= time && p.cred.issued_at >= time);
+		version = p.head.version;
+		time = p.cred.issued_at;
+		/* an edit: its serial is above all given before, even those of blocks lost by kills */
+		struct member_settings s = {.set = SET_MEMBER_NAME};
+		struct admin_error e;
+		snprintf(s.name, sizeof(s.name), "ann %u", i);
+		assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_OK);
+		settle(w, 400);
+		p = papers_of(w, &ann);
+		assert_true(p.cred.serial > serial);
+		assert_true(p.head.version > version);
+		assert_string_equal(p.cred.name, s.name);
+		version = p.head.version;
+		serial = p.cred.serial;
+		world_kill(w);
+		controller_online(w->c, ann.key_hash, true, w->now, w->wall);
+	}
+	member_new(w, nwid, &bob);
+	assert_true(papers_of(w, &bob).cred.serial > serial);
+	assert_int_equal(row_of(w, nwid, &ann).state, MEMBER_APPROVED);
+	world_free(w);
+}
+
+/* Network time counts running seconds whatever the wall says, costs at most 60 s per restart, and a controller that was
+ * off ages nothing. */
+static void test_time(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1);
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	uint64_t start = papers_of(w, &ann).cred.issued_at, running = 0;
+	for (unsigned i = 0; i < 300; i++) { /* settled at its own deadlines or every 20 s */
+		settle(w, 20000);
+		running += 20;
+		w->wall += i == 50 ? 80ull * 365 * 86400 : 0;
+		w->wall -= i == 230 ? 80ull * 365 * 86400 : 0;
+	}
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	struct papers p = papers_of(w, &ann);
+	assert_in_range(p.cred.issued_at, start + running - 2, start + running + 2);
+	assert_true(p.head.issued_at + 3600 >= p.cred.issued_at); /* the hourly HEADs came */
+	assert_true(p.head.issued_at > start);
+
+	uint64_t before = p.cred.issued_at, version = p.head.version;
+	const unsigned kills = 10;
+	for (unsigned i = 0; i < kills; i++) {
+		w->now += 1000;
+		world_kill(w);
+		w->now += 3ull * 86400 * 1000; /* a weekend of the monotonic clock between two runs is not its time */
+		const char *why = "";
+		controller_close(w->c);
+		w->now += 86400000;
+		assert_int_equal(world_open(w, &why), 0);
+		for (unsigned k = 0; k < 3; k++)
+			settle(w, 20000);
+		assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+		p = papers_of(w, &ann);
+		assert_true(p.head.version > version);
+		version = p.head.version;
+		assert_int_equal(cred_check(&p.cred, nwid, ann.key_hash, ann.address, 0, p.head.issued_at), CRED_OK);
+	}
+	/* two starts per round, 60 s each, and the minute it ran */
+	assert_true(p.cred.issued_at >= before + kills * 60);
+	assert_true(p.cred.issued_at <= before + kills * (60 + 2 * 61));
+	world_free(w);
+}
+
+static void test_restored(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2);
+	struct admin_error e;
+	struct network_settings s = {.set = SET_NET_NAME, .name = "other"};
+	char backup[] = "/tmp/farlan-backup-XXXXXX", path[100], accepted[120];
+	const char *why = "";
+	uint64_t nwid = network_new(w, "home", 24), other;
+	member_new(w, nwid, &ann);
+	controller_close(w->c);
+	assert_non_null(mkdtemp(backup));
+	database_copy(w->dir, backup);
+	assert_int_equal(world_open(w, &why), 0);
+	assert_string_equal(controller_health(w->c), "ok");
+	member_new(w, nwid, &bob);
+	assert_int_equal(join(w, &bob, nwid), JOIN_OK);
+	struct papers p = papers_of(w, &bob);
+	controller_close(w->c);
+
+	database_copy(backup, w->dir);
+	folder_empty(backup);
+	rmdir(backup);
+	assert_int_equal(world_open(w, &why), 0);
+	assert_non_null(strstr(controller_health(w->c), "head.bak"));
+	controller_online(w->c, ann.key_hash, true, w->now, w->wall);
+	settle(w, 100);
+	assert_int_equal(join(w, &ann, nwid), JOIN_TRY_LATER);
+	assert_null(letter_to(w, &ann, OP_HEAD));
+	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_UNAVAILABLE);
+	assert_non_null(strstr(e.detail, "head.bak"));
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_UNAVAILABLE);
+	settle(w, 3600000);
+	assert_null(letter_to(w, &ann, OP_HEAD));
+	controller_close(w->c);
+
+	/* still refused at the next start: refusing wrote nothing */
+	assert_int_equal(world_open(w, &why), 0);
+	assert_string_not_equal(controller_health(w->c), "ok");
+	controller_close(w->c);
+
+	snprintf(path, sizeof(path), "%s/head.bak", w->dir);
+	snprintf(accepted, sizeof(accepted), "%s/head.bak.accepted", w->dir);
+	assert_int_equal(rename(path, accepted), 0);
+	assert_int_equal(world_open(w, &why), 0);
+	assert_string_equal(controller_health(w->c), "ok");
+	assert_int_equal(access(accepted, F_OK), -1);
+	controller_online(w->c, ann.key_hash, true, w->now, w->wall);
+	settle(w, 100);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	struct papers q = papers_of(w, &ann);
+	assert_true(q.head.version > p.head.version && q.head.rev_epoch >= p.head.rev_epoch && q.head.issued_at >= p.head.issued_at);
+	assert_int_equal(join(w, &bob, nwid), JOIN_PENDING); /* the backup does not know him */
+	approve(w, nwid, &bob);
+	settle(w, 300);
+	controller_online(w->c, bob.key_hash, true, w->now, w->wall);
+	assert_int_equal(join(w, &bob, nwid), JOIN_OK);
+	assert_true(papers_of(w, &bob).cred.serial > p.cred.serial);
+	world_free(w);
+}
+
+/* A deleted network is no sign of an older database, and a damaged head.bak no reason to stop. */
+static void test_watermark(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct admin_error e;
+	const char *why = "";
+	char path[100];
+	uint64_t gone = network_new(w, "gone", 24), stays = network_new(w, "stays", 0);
+	settle(w, 300);
+	snprintf(path, sizeof(path), "%s/head.bak", w->dir);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(controller_network_delete(w->c, gone, &e), ADMIN_OK);
+	world_kill(w);
+	assert_string_equal(controller_health(w->c), "ok");
+	struct network_row row;
+	assert_int_equal(controller_network_get(w->c, gone, &row, &e), ADMIN_NOT_FOUND);
+	assert_int_equal(controller_network_get(w->c, stays, &row, &e), ADMIN_OK);
+	settle(w, 300);
+	controller_close(w->c);
+	FILE *f = fopen(path, "wb");
+	fputs("farlan-watermark 1 revision 9999999 ceil", f);
+	fclose(f);
+	assert_int_equal(world_open(w, &why), 0);
+	assert_string_equal(controller_health(w->c), "ok");
+	settle(w, 300);
+	assert_int_equal(controller_network_get(w->c, stays, &row, &e), ADMIN_OK);
+	assert_true(row.version > 0);
+	world_free(w);
+}
+
+static void test_refused_database(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	const char *why = "";
+	char path[100];
+	controller_close(w->c);
+	w->self.self.key_hash[0] ^= 1; /* another identity */
+	assert_int_equal(world_open(w, &why), -EPERM);
+	assert_non_null(strstr(why, "identity"));
+	w->self.self.key_hash[0] ^= 1;
+	snprintf(path, sizeof(path), "%s/controller.db", w->dir);
+	FILE *f = fopen(path, "r+b");
+	for (unsigned i = 0; i < 3000; i++)
+		fputc('z', f);
+	fclose(f);
+	assert_int_equal(world_open(w, &why), -EBADMSG);
+	assert_non_null(strstr(why, path));
+	folder_empty(w->dir);
+	assert_int_equal(world_open(w, &why), 0);
+	world_free(w);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------------------------ */
+
+static void test_pool(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct admin_error e;
+	uint64_t nwid = network_new(w, "small", 29); /* six hosts */
+	struct identity p[8];
+	for (unsigned i = 0; i < 7; i++) {
+		p[i] = person(i + 1);
+		assert_int_equal(join(w, &p[i], nwid), JOIN_PENDING);
+		if (i < 6) {
+			approve(w, nwid, &p[i]);
+			assert_int_equal(row_of(w, nwid, &p[i]).ips[0].ip[3], i + 1);
+		}
+	}
+	assert_int_equal(controller_member_approve(w->c, nwid, p[6].address, NULL, &e), ADMIN_CONFLICT);
+	assert_non_null(strstr(e.title, "exhausted"));
+	assert_int_equal(row_of(w, nwid, &p[6]).state, MEMBER_PENDING);
+
+	/* freed and handed out at once only because nothing else is left */
+	assert_int_equal(controller_member_delete(w->c, nwid, p[2].address, &e), ADMIN_OK);
+	settle(w, 5000);
+	assert_int_equal(controller_member_delete(w->c, nwid, p[0].address, &e), ADMIN_OK);
+	settle(w, 5000);
+	approve(w, nwid, &p[6]);
+	assert_int_equal(row_of(w, nwid, &p[6]).ips[0].ip[3], 3); /* the one freed first */
+
+	/* a fixed address in use names its holder; one that is free is given; outside the pool nothing is */
+	struct member_settings s = {.set = SET_MEMBER_IP, .ip = {4, 0, {10, 20, 0, 2}}};
+	assert_int_equal(controller_member_set(w->c, nwid, p[6].address, &s, &e), ADMIN_CONFLICT);
+	assert_non_null(strstr(e.detail, "1000000002"));
+	s.ip.ip[3] = 1;
+	uint64_t serial = row_of(w, nwid, &p[6]).serial;
+	assert_int_equal(controller_member_set(w->c, nwid, p[6].address, &s, &e), ADMIN_OK);
+	assert_int_equal(row_of(w, nwid, &p[6]).ips[0].ip[3], 1);
+	assert_int_equal(row_of(w, nwid, &p[6]).n_ips, 1);
+	assert_true(row_of(w, nwid, &p[6]).serial > serial);
+	const uint8_t bad[] = {0, 7, 8, 200};
+	for (unsigned i = 0; i < sizeof(bad); i++) {
+		s.ip.ip[3] = bad[i];
+		assert_int_equal(controller_member_set(w->c, nwid, p[6].address, &s, &e), ADMIN_INVALID);
+	}
+	/* a revoked member keeps its address until it is deleted */
+	assert_int_equal(controller_member_revoke(w->c, nwid, p[1].address, &e), ADMIN_OK);
+	s.ip.ip[3] = 2;
+	assert_int_equal(controller_member_set(w->c, nwid, p[6].address, &s, &e), ADMIN_CONFLICT);
+	assert_non_null(strstr(e.detail, "revoked"));
+	approve(w, nwid, &p[1]);
+	assert_int_equal(row_of(w, nwid, &p[1]).ips[0].ip[3], 2);
+	world_free(w);
+}
+
+/* The time an address was freed is network time and on disk: a restart does not shorten its rest. */
+static void test_rest(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2), eve = person(3);
+	struct admin_error e;
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	assert_int_equal(controller_member_delete(w->c, nwid, ann.address, &e), ADMIN_OK);
+	world_kill(w);
+	member_new(w, nwid, &bob);
+	assert_int_equal(row_of(w, nwid, &bob).ips[0].ip[3], 2);
+	for (unsigned i = 0; i < 24 * 60 + 2; i++)
+		settle(w, 60000);
+	member_new(w, nwid, &eve);
+	assert_int_equal(row_of(w, nwid, &eve).ips[0].ip[3], 1);
+	world_free(w);
+}
+
+static void test_renumber(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2);
+	struct admin_error e;
+	struct network_settings s = {.set = SET_NET_POOL, .pool = {4, 24, {10, 30, 0, 0}}};
+	struct revoked revs;
+	struct entries dir;
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	member_new(w, nwid, &bob);
+	w->n_sent = 0;
+	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_OK);
+	settle(w, 300);
+	struct papers p = papers_of(w, &bob); /* pushed */
+	assert_memory_equal(p.cred.ips[0].ip, ((uint8_t[]){10, 30, 0, 2}), 4);
+	revlist_get(w, &ann, nwid, &p.head, &revs);
+	assert_int_equal(revs.n, 2);
+	directory_get(w, &ann, nwid, &p.head, &dir);
+	assert_memory_equal(dir.list[0].ips[0].ip, ((uint8_t[]){10, 30, 0, 1}), 4);
+	s.pool = (struct prefix){4, 16, {10, 30, 0, 0}}; /* wider: same addresses, new prefix */
+	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_OK);
+	assert_int_equal(row_of(w, nwid, &bob).ips[0].ip[3], 2);
+	assert_int_equal(row_of(w, nwid, &bob).ips[0].bits, 16);
+	struct identity carl = person(3);
+	member_new(w, nwid, &carl);
+	s.pool = (struct prefix){4, 30, {10, 40, 0, 0}}; /* two hosts for three members */
+	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_CONFLICT);
+	assert_int_equal(row_of(w, nwid, &carl).ips[0].ip[1], 30);
+	s.pool = (struct prefix){0};
+	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_OK);
+	assert_int_equal(row_of(w, nwid, &carl).n_ips, 0);
+	struct network_row row;
+	assert_int_equal(controller_network_get(w->c, nwid, &row, &e), ADMIN_OK);
+	assert_int_equal(row.pool.family, 0);
+	assert_int_equal(row.members, 3);
+	assert_int_equal(row.online, 3);
+	world_free(w);
+}
+
+/* ---- rights --------------------------------------------------------------------------------------------------- */
+
+static void test_rights(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1);
+	struct admin_error e;
+	struct revoked revs;
+	uint64_t nwid = network_new(w, "home", 0);
+	member_new(w, nwid, &ann);
+	struct papers p = papers_of(w, &ann);
+	assert_int_equal(p.cred.n_ips, 0);
+	assert_int_equal(p.cred.flags, 0);
+
+	struct member_settings s = {.set = SET_MEMBER_FLAGS, .flags_on = MEMBER_BRIDGE};
+	w->n_sent = 0;
+	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_OK);
+	settle(w, 300);
+	struct papers q = papers_of(w, &ann);
+	assert_int_equal(q.cred.flags, MEMBER_BRIDGE | MEMBER_DHCP_SERVER | MEMBER_ROUTER);
+	assert_true(q.cred.serial > p.cred.serial);
+	revlist_get(w, &ann, nwid, &q.head, &revs);
+	assert_int_equal(revs.n, 0); /* giving takes nothing away */
+
+	s = (struct member_settings){.set = SET_MEMBER_FLAGS, .flags_off = MEMBER_ROUTER};
+	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_OK);
+	settle(w, 300);
+	p = papers_of(w, &ann);
+	assert_int_equal(p.cred.flags, MEMBER_BRIDGE | MEMBER_DHCP_SERVER);
+	revlist_get(w, &ann, nwid, &p.head, &revs);
+	assert_int_equal(revs.n, 1);
+	assert_int_equal(revs.list[0].min_serial, p.cred.serial);
+	assert_true(q.cred.serial < p.cred.serial);
+
+	s = (struct member_settings){.set = SET_MEMBER_FLAGS, .flags_on = MEMBER_ANCHOR};
+	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_INVALID);
+	s = (struct member_settings){.set = SET_MEMBER_FLAGS, .flags_on = MEMBER_RELAY, .flags_off = MEMBER_RELAY};
+	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_INVALID);
+	s = (struct member_settings){.set = SET_MEMBER_IP, .ip = {4, 24, {10, 0, 0, 1}}};
+	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_INVALID); /* no pool */
+	world_free(w);
+}
+
+/* The REVLIST entry stands while a credential of before could still be valid, and not much longer. */
+static void test_revocation_ends(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2);
+	struct admin_error e;
+	struct revoked revs = {0};
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	member_new(w, nwid, &bob);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	struct papers old = papers_of(w, &ann);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	for (unsigned hour = 0; hour < 24 * 7 + 3; hour++) {
+		for (unsigned i = 0; i < 120; i++) /* deadlines are kept: a late settle would cost time */
+			settle(w, 30000);
+		w->n_sent = 0;
+		assert_int_equal(join(w, &bob, nwid), JOIN_OK);
+		struct head h = papers_of(w, &bob).head;
+		revlist_get(w, &bob, nwid, &h, &revs);
+		uint64_t floor = revs.n ? revs.list[0].min_serial : 0;
+		assert_int_not_equal(cred_check(&old.cred, nwid, ann.key_hash, ann.address, floor, h.issued_at), CRED_OK);
+		if (hour < 24 * 7 - 1)
+			assert_int_equal(revs.n, 1);
+	}
+	assert_int_equal(revs.n, 0);
+	world_free(w);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------- */
+
+static void test_requests(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), liar = person(2), twin = person(3);
+	uint8_t body[BODY_MAX];
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	w->n_sent = 0;
+	ask(w, &ann, OP_WHOIS, (const uint8_t *)"\x80", 1);
+	ask(w, &ann, 200, NULL, 0); /* looks like a reply: no answer to an answer */
+	ask(w, &ann, OP_JOIN_REQ, (const uint8_t *)"\xc1", 1);
+	ask(w, &ann, OP_GET_BLOB, NULL, 0);
+	ask(w, &ann, OP_HEAD, (const uint8_t *)"\x90", 1);
+	ask(w, &ann, OP_LEAVE, (const uint8_t *)"\xa0", 1);
+	ask(w, &ann, OP_ACK, (const uint8_t *)"\x00", 1);
+	ask(w, &ann, OP_LEAVE, body, body_leave_encode(&(struct body_leave){.nwid = nwid}, body, sizeof(body)));
+	ask(w, &ann, OP_ACK, body, body_ack_encode(&(struct body_ack){.nwid = nwid, .version = 1}, body, sizeof(body)));
+	settle(w, 1);
+	assert_int_equal(w->n_sent, 8);
+	assert_int_equal(w->sent[0].m.op, OP_WHOIS | OP_REPLY);
+	assert_int_equal(w->sent[0].m.status, STATUS_UNKNOWN_OP);
+	for (unsigned i = 1; i < 6; i++)
+		assert_int_equal(w->sent[i].m.status, STATUS_MALFORMED);
+	assert_int_equal(w->sent[6].m.status, STATUS_OK);
+	assert_int_equal(w->sent[7].m.status, STATUS_OK);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(w->sent[i].m.req, 77);
+	assert_int_equal(row_of(w, nwid, &ann).state, MEMBER_APPROVED); /* who leaves may come back */
+
+	/* an identity in the request that is not the session's */
+	struct body_join_req req = {.nwid = nwid, .identity = ann};
+	size_t len = body_join_req_encode(&req, body, sizeof(body));
+	w->n_sent = 0;
+	ask(w, &liar, OP_JOIN_REQ, body, len);
+	settle(w, 1);
+	assert_int_equal(join_answer(w, &liar).status, JOIN_DENIED);
+	assert_false(controller_knows(w->c, liar.key_hash));
+
+	/* another key with the address of a member */
+	twin.address = ann.address;
+	assert_int_equal(join(w, &twin, nwid), JOIN_COLLISION);
+	assert_false(controller_knows(w->c, twin.key_hash));
+
+	/* HEAD on request: for members alone */
+	struct head held = {.nwid = nwid, .version = 1};
+	uint8_t envelope[HEAD_ENVELOPE_MAX];
+	size_t env_len = head_sign(&held, w->self.ed, envelope, sizeof(envelope));
+	struct body_head bh = {.nwid = nwid, .head = envelope, .head_len = env_len};
+	len = body_head_encode(&bh, body, sizeof(body));
+	w->n_sent = 0;
+	ask(w, &ann, OP_HEAD, body, len);
+	ask(w, &liar, OP_HEAD, body, len);
+	settle(w, 1);
+	assert_int_equal(letter_to(w, &ann, OP_HEAD | OP_REPLY)->m.status, STATUS_OK);
+	assert_int_equal(letter_to(w, &liar, OP_HEAD | OP_REPLY)->m.status, STATUS_NOT_FOUND);
+	world_free(w);
+}
+
+static void test_public(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1);
+	struct admin_error e;
+	struct network_settings s = {.set = SET_NET_FLAGS, .flags = NETWORK_PUBLIC};
+	uint64_t nwid = network_new(w, "square", 24);
+	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_OK);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	struct papers p = papers_of(w, &ann);
+	assert_int_equal(cred_check(&p.cred, nwid, ann.key_hash, ann.address, 0, p.head.issued_at), CRED_OK);
+	assert_memory_equal(p.cred.ips[0].ip, ((uint8_t[]){10, 20, 0, 1}), 4);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	assert_int_equal(join(w, &ann, nwid), JOIN_DENIED);
+	world_free(w);
+}
+
+static void test_settings(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct admin_error e;
+	uint64_t nwid = network_new(w, "home", 24), other = 0;
+	struct network_settings s = {.set = SET_NET_NAME, .name = "home"};
+	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_CONFLICT);
+	assert_int_equal(other, 0);
+	s.name[0] = 0;
+	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_INVALID);
+	s = (struct network_settings){.set = SET_NET_NAME | SET_NET_MTU, .name = "b", .mtu = 1279};
+	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_INVALID);
+	s.mtu = 9001;
+	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_INVALID);
+	s.mtu = 9000;
+	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_OK);
+	struct network_row row;
+	assert_int_equal(controller_network_get(w->c, other, &row, &e), ADMIN_OK);
+	assert_int_equal(row.mtu, 9000);
+	uint64_t revision = row.revision;
+	assert_int_equal(controller_network_get(w->c, nwid, &row, &e), ADMIN_OK);
+	assert_int_equal(row.mtu, MTU_DEFAULT);
+	s = (struct network_settings){.set = SET_NET_NAME, .name = "home"}; /* the other one may not be called so */
+	assert_int_equal(controller_network_set(w->c, other, &s, &e), ADMIN_CONFLICT);
+	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_OK); /* its own name is no conflict */
+	snprintf(s.name, sizeof(s.name), "c");
+	assert_int_equal(controller_network_set(w->c, other, &s, &e), ADMIN_OK);
+	assert_int_equal(controller_network_get(w->c, other, &row, &e), ADMIN_OK);
+	assert_string_equal(row.name, "c");
+	assert_true(row.revision > revision);
+	assert_int_equal(controller_network_set(w->c, other ^ 1, &s, &e), ADMIN_NOT_FOUND);
+	world_free(w);
+}
+
+/* ---- crowds --------------------------------------------------------------------------------------------------- */
+
+static void test_coalesce(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1);
+	struct admin_error e;
+	uint64_t nwid = network_new(w, "home", 16);
+	member_new(w, nwid, &ann);
+	settle(w, 1000);
+	unsigned heads = 0;
+	for (unsigned i = 0; i < 200; i++) { /* 2 s of an edit every 10 ms */
+		struct member_settings s = {.set = SET_MEMBER_NAME};
+		snprintf(s.name, sizeof(s.name), "ann %u", i);
+		assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_OK);
+		w->n_sent = 0;
+		uint64_t next = settle(w, 10);
+		if (letter_to(w, &ann, OP_HEAD))
+			heads++;
+		else
+			assert_true(next <= w->now + 250);
+		if (i == 0)
+			assert_int_equal(heads, 1); /* the first one at once */
+		assert_string_equal(papers_of(w, &ann).cred.name, s.name); /* its own papers every time */
+	}
+	assert_in_range(heads, 7, 9);
+	w->n_sent = 0;
+	settle(w, 250); /* the last edit is not forgotten */
+	assert_non_null(letter_to(w, &ann, OP_HEAD));
+	w->n_sent = 0;
+	settle(w, 1000);
+	assert_null(letter_to(w, &ann, OP_HEAD));
+	world_free(w);
+}
+
+static void test_thousand(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct admin_error e;
+	static struct entries dir;
+	uint64_t nwid = network_new(w, "crowd", 16);
+	for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+		struct identity p = person(i);
+		controller_online(w->c, p.key_hash, true, w->now, w->wall);
+		join_send(w, &p, nwid);
+	}
+	settle(w, 1); /* one transaction for all of them */
+	for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+		struct identity p = person(i);
+		approve(w, nwid, &p);
+	}
+	w->n_sent = 0;
+	for (unsigned i = 0; i < 20; i++)
+		settle(w, 125);
+	struct identity first = person(0), last = person(MEMBERS_MAX - 1), extra = person(MEMBERS_MAX);
+	struct head h = pushed_head(w, &last);
+	assert_int_equal(pushed_head(w, &first).version, h.version);
+	unsigned heads = 0;
+	for (unsigned i = 0; i < w->n_sent; i++)
+		heads += w->sent[i].m.op == OP_HEAD;
+	assert_true(heads >= MEMBERS_MAX && heads <= 2 * MEMBERS_MAX);
+	directory_get(w, &last, nwid, &h, &dir);
+	assert_int_equal(dir.n, MEMBERS_MAX);
+	for (unsigned i = 1; i < dir.n; i++)
+		assert_true(dir.list[i - 1].address < dir.list[i].address);
+	for (unsigned i = 0; i < dir.n; i++) /* nobody shares an address */
+		for (unsigned k = i + 1; k < dir.n; k++)
+			assert_memory_not_equal(dir.list[i].ips[0].ip, dir.list[k].ips[0].ip, 4);
+
+	assert_int_equal(join(w, &extra, nwid), JOIN_PENDING);
+	assert_int_equal(controller_member_approve(w->c, nwid, extra.address, NULL, &e), ADMIN_CONFLICT);
+	assert_non_null(strstr(e.detail, "1000"));
+	assert_int_equal(controller_member_revoke(w->c, nwid, first.address, &e), ADMIN_OK);
+	w->n_sent = 0;
+	settle(w, 300); /* the revocation goes out at 2000 per second */
+	for (unsigned i = 0; i < 5; i++)
+		settle(w, 125);
+	heads = 0;
+	for (unsigned i = 0; i < w->n_sent; i++)
+		heads += w->sent[i].m.op == OP_HEAD;
+	assert_int_equal(heads, MEMBERS_MAX - 1);
+	assert_int_equal(controller_member_approve(w->c, nwid, extra.address, NULL, &e), ADMIN_OK);
+	world_free(w);
+}
+
+static void count_row(void *self, const struct member_row *row)
+{
+	unsigned *n = self;
+	assert_int_equal(row->state, MEMBER_PENDING);
+	++*n;
+}
+
+static void test_queue(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct admin_error e;
+	uint64_t nwid = network_new(w, "home", 24);
+	for (unsigned i = 0; i < PENDING_MAX + 5; i++) {
+		struct identity p = person(i);
+		w->wall++;
+		join_send(w, &p, nwid);
+	}
+	settle(w, 1);
+	unsigned n = 0;
+	assert_int_equal(controller_member_each(w->c, nwid, count_row, &n, &e), ADMIN_OK);
+	assert_int_equal(n, PENDING_MAX);
+	struct identity first = person(0), last = person(PENDING_MAX + 4);
+	assert_false(controller_knows(w->c, first.key_hash));
+	assert_true(controller_knows(w->c, last.key_hash));
+	world_free(w);
+}
+
+/* ---- a disk that is full -------------------------------------------------------------------------------------- */
+
+static void test_disk_full(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2);
+	struct admin_error e;
+	struct rlimit was, none;
+	struct network_row before, after;
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	struct papers p = papers_of(w, &ann);
+	assert_int_equal(controller_network_get(w->c, nwid, &before, &e), ADMIN_OK);
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = was;
+	none.rlim_cur = 0; /* no file may grow or be written */
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	enum join_status stranger = join(w, &bob, nwid);
+	enum admin_status edit = controller_member_revoke(w->c, nwid, ann.address, &e);
+	uint64_t head_seen = 0, last = 0;
+	for (unsigned i = 0; i < 400; i++) { /* beyond the ceiling and the hour */
+		w->n_sent = 0;
+		settle(w, 20000);
+		head_seen += letter_to(w, &ann, OP_HEAD) != NULL;
+	}
+	bool complained = strcmp(controller_health(w->c), "ok") != 0;
+	enum join_status renewal = join(w, &ann, nwid);
+	struct papers q = papers_of(w, &ann);
+	last = q.cred.issued_at;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+
+	assert_int_equal(stranger, JOIN_TRY_LATER);
+	assert_int_equal(edit, ADMIN_UNAVAILABLE);
+	assert_true(complained);
+	assert_int_equal(head_seen, 0);
+	assert_int_equal(renewal, JOIN_OK); /* running networks go on */
+	assert_int_equal(q.head.version, p.head.version);
+	assert_in_range(last, p.cred.issued_at, p.cred.issued_at + 61); /* time stood at the ceiling */
+
+	/* by itself when there is room again, without a jump in time that would expire anything */
+	for (unsigned i = 0; i < 5; i++)
+		settle(w, 1000);
+	assert_string_equal(controller_health(w->c), "ok");
+	assert_int_equal(join(w, &bob, nwid), JOIN_PENDING);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	q = papers_of(w, &ann);
+	assert_in_range(q.cred.issued_at, last, last + 10);
+	assert_true(q.head.version > p.head.version);
+	assert_int_equal(controller_network_get(w->c, nwid, &after, &e), ADMIN_OK);
+	assert_true(after.revision > before.revision);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lifecycle),
+		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_restored),
+		cmocka_unit_test(test_watermark),
+		cmocka_unit_test(test_refused_database),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_renumber),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_revocation_ends),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_public),
+		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_coalesce),
+		cmocka_unit_test(test_thousand),
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_disk_full),
 	};
 	if (sodium_init() < 0)
 		return 1;
