@@ -1,0 +1,223 @@
+/* encap_test.c: every length over every way comes back byte for byte; sizes on the wire; the hard checks one by one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "node/encap.h"
+#include "node/reassembly.h"
+#include "node/view.h"
+
+static const uint8_t mac_a[6] = {0x02, 1, 2, 3, 4, 5}, mac_b[6] = {0x02, 9, 8, 7, 6, 5}, mac_c[6] = {0x06, 1, 1, 1, 1, 1};
+static const uint8_t everybody[6] = {255, 255, 255, 255, 255, 255};
+
+static uint8_t frame[FRAG_FRAME_MAX + 64];
+
+static void frame_fill(const uint8_t *dst, const uint8_t *src, size_t len)
+{
+	memcpy(frame, dst, 6);
+	memcpy(frame + 6, src, 6);
+	for (size_t i = 12; i < len; i++)
+		frame[i] = (uint8_t)(i * 7 + len);
+}
+
+static struct encap encap_a_to_b(uint16_t datagram)
+{
+	struct encap e = {.chan = 0x1234, .datagram = datagram, .frag_id = 0xa0000001};
+	memcpy(e.own_mac, mac_a, 6);
+	memcpy(e.peer_mac, mac_b, 6);
+	return e;
+}
+
+/* Through encap_piece, reassembly in reverse order, decap; checks what each piece looks like on the way. */
+static void round_trip(const struct encap *e, size_t len, bool implied)
+{
+	static uint8_t plain[DATAGRAM_MAX], whole[FRAG_FRAME_MAX], back[FRAG_FRAME_MAX];
+	unsigned n = encap_pieces(e, frame, len);
+	size_t total = INNER_HEADER + len - (implied ? 12 : 0), got = 0, back_len = 0;
+	size_t fits = e->datagram - DATA_HEADER - DATA_TAG, room = e->datagram - DATA_OVERHEAD - 8u;
+	size_t expected = total <= fits ? 1 : (total + room - 1) / room;
+	if (total > fits && total <= room)
+		expected = 2;
+	if (expected > 16 || (expected > 1 && total > FRAG_FRAME_MAX))
+		expected = 0;
+	assert_int_equal(n, expected);
+	if (!n)
+		return;
+	struct reassembly *r = n > 1 ? reassembly_new() : NULL;
+	for (unsigned i = n; i-- > 0;) {
+		size_t k = encap_piece(e, frame, len, i, n, plain);
+		assert_true(DATA_HEADER + k + DATA_TAG <= e->datagram);
+		assert_int_equal(plain[0], n > 1 ? INNER_FRAG : implied ? INNER_FRAME : INNER_EFRAME);
+		assert_int_equal(plain[1], 0);
+		assert_int_equal(le16_at(plain + 2), 0x1234);
+		if (n == 1) {
+			memcpy(whole, plain, got = k);
+			break;
+		}
+		bool displaced;
+		size_t step = (total + n - 1) / n;
+		assert_int_equal(k, 12 + (i + 1 < n ? step : total - step * (n - 1)));
+		assert_int_equal(le32_at(plain + 4), 0xa0000001);
+		assert_int_equal(reassembly_add(r, 16, plain, k, 0, whole, &got, &displaced), DROP_NONE);
+		assert_int_equal(got, i ? 0 : total);
+	}
+	reassembly_free(r);
+	assert_int_equal(got, total);
+	assert_int_equal(decap_frame(whole, got, mac_a, mac_b, back, &back_len), DROP_NONE);
+	assert_int_equal(back_len, len);
+	assert_memory_equal(back, frame, len);
+}
+
+static void lengths(void **state)
+{
+	(void)state;
+	static const uint16_t ways[] = {1216, 1232, 1452, 1472, 8972, 9000};
+	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct encap e = encap_a_to_b(ways[i]);
+		for (size_t len = 14; len <= FRAG_FRAME_MAX - 4; len += len < 1600 || len > 8900 ? 1 : 97) {
+			frame_fill(mac_b, mac_a, len);
+			round_trip(&e, len, true);
+			frame_fill(everybody, mac_a, len);
+			round_trip(&e, len, false);
+		}
+	}
+	struct encap narrow = encap_a_to_b(200); /* 16 pieces of 160 */
+	for (size_t len = 14; len < 3000; len++) {
+		frame_fill(mac_b, mac_a, len);
+		round_trip(&narrow, len, true);
+	}
+}
+
+/* Figures of PROTOCOL.md: overhead 34 for FRAME, 12 more for EFRAME. */
+static void sizes(void **state)
+{
+	(void)state;
+	struct encap e = encap_a_to_b(1472);
+	frame_fill(mac_b, mac_a, 1438 + 14);
+	assert_int_equal(encap_pieces(&e, frame, 1438 + 14), 1);
+	assert_int_equal(encap_pieces(&e, frame, 1439 + 14), 2);
+	frame_fill(mac_b, mac_c, 1438 + 14);
+	assert_int_equal(encap_pieces(&e, frame, 1438 - 12 + 14), 1);
+	assert_int_equal(encap_pieces(&e, frame, 1438 - 11 + 14), 2);
+	assert_int_equal(encap_pieces(&e, frame, 13), 0);
+	e.datagram = 40;
+	assert_int_equal(encap_pieces(&e, frame, 60), 0);
+	e.datagram = 0;
+	assert_int_equal(encap_pieces(&e, frame, 60), 0);
+}
+
+static void decap(void **state)
+{
+	(void)state;
+	uint8_t buf[128] = {0}, *plain = buf + 16, out[FRAG_FRAME_MAX];
+	size_t len = 7;
+	plain[0] = INNER_FRAME;
+	for (size_t n = 0; n < 6; n++)
+		assert_int_equal(decap_frame(plain, n, mac_a, mac_b, out, &len), DROP_MALFORMED);
+	plain[0] = INNER_EFRAME;
+	for (size_t n = 0; n < 18; n++)
+		assert_int_equal(decap_frame(plain, n, mac_a, mac_b, out, &len), DROP_MALFORMED);
+	static const uint8_t other[] = {INNER_PAD, INNER_FRAG, INNER_BUNDLE, INNER_CTRL, 0x20, 0x7f, 0xff};
+	for (unsigned i = 0; i < sizeof(other); i++) {
+		plain[0] = other[i];
+		assert_int_equal(decap_frame(plain, 60, mac_a, mac_b, out, &len), DROP_TYPE);
+	}
+	plain[0] = INNER_FRAME;
+	for (unsigned flags = 1; flags < 4; flags++) {
+		plain[1] = (uint8_t)flags;
+		assert_int_equal(decap_frame(plain, 60, mac_a, mac_b, out, &len), DROP_TYPE);
+	}
+	assert_int_equal(len, 7);
+	plain[1] = 8 | 0x30; /* REPLICATE and hop count are ignored */
+	memcpy(plain + 4, "\x08\x00payload", 9);
+	assert_int_equal(decap_frame(plain, 13, mac_a, mac_b, plain + 4 - 12, &len), DROP_NONE); /* in place, nothing moves */
+	assert_int_equal(len, 21);
+	assert_memory_equal(buf + 8, mac_b, 6);
+	assert_memory_equal(buf + 14, mac_a, 6);
+	assert_memory_equal(buf + 20, "\x08\x00payload", 9);
+}
+
+static void admit(void **state)
+{
+	(void)state;
+	static struct port port;
+	static struct member m;
+	memcpy(port.mac, mac_b, 6);
+	memcpy(m.mac, mac_a, 6);
+	atomic_store(&port.mtu, 1400);
+	frame_fill(mac_b, mac_a, 1500);
+	frame[12] = 0x08, frame[13] = 0;
+	for (size_t n = 0; n < 14; n++)
+		assert_int_equal(admit_frame(&port, &m, frame, n), DROP_FRAME_SHORT);
+	assert_int_equal(admit_frame(&port, &m, frame, 14), DROP_NONE);
+	assert_int_equal(admit_frame(&port, &m, frame, 1414), DROP_NONE);
+	assert_int_equal(admit_frame(&port, &m, frame, 1415), DROP_FRAME_LONG);
+	frame[12] = 0x88, frame[13] = 0xa8;
+	assert_int_equal(admit_frame(&port, &m, frame, 1418), DROP_NONE);
+	assert_int_equal(admit_frame(&port, &m, frame, 1419), DROP_FRAME_LONG);
+	frame[16] = 0x81, frame[17] = 0;
+	assert_int_equal(admit_frame(&port, &m, frame, 1422), DROP_NONE);
+	frame[20] = 0x81, frame[21] = 0; /* a third tag gives no more */
+	assert_int_equal(admit_frame(&port, &m, frame, 1422), DROP_NONE);
+	assert_int_equal(admit_frame(&port, &m, frame, 1423), DROP_FRAME_LONG);
+
+	/* source */
+	frame_fill(mac_b, mac_c, 60);
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_SOURCE_MAC);
+	memcpy(m.macs[0], mac_c, 6);
+	m.n_macs = 1;
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_NONE);
+	m.n_macs = 0;
+	atomic_store(&m.flags, MEMBER_BRIDGE);
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_NONE);
+	frame[6] |= 1; /* no right covers a group as source, nor our own MAC */
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_SOURCE_MAC);
+	frame_fill(everybody, mac_b, 60);
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_OWN_MAC);
+	atomic_store(&m.flags, 0);
+
+	/* destination */
+	frame_fill(everybody, mac_a, 60);
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_NONE);
+	frame_fill(mac_c, mac_a, 60);
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_NO_MEMBER);
+	atomic_store(&port.own_flags, MEMBER_BRIDGE);
+	assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_NONE);
+	for (unsigned last = 0; last < 256; last++) {
+		uint8_t group[6] = {0x01, 0x80, 0xc2, 0, 0, (uint8_t)last};
+		frame_fill(group, mac_a, 60);
+		atomic_store(&m.flags, 0);
+		assert_int_equal(admit_frame(&port, &m, frame, 60), last < 16 ? DROP_LINK_LOCAL : DROP_NONE);
+		atomic_store(&m.flags, MEMBER_BRIDGE);
+		assert_int_equal(admit_frame(&port, &m, frame, 60), DROP_NONE);
+		atomic_store(&port.own_flags, 0);
+		assert_int_equal(admit_frame(&port, &m, frame, 60), last < 16 ? DROP_LINK_LOCAL : DROP_NONE);
+		atomic_store(&port.own_flags, MEMBER_BRIDGE);
+	}
+}
+
+static void vlan(void **state)
+{
+	(void)state;
+	frame_fill(mac_b, mac_a, 60);
+	memcpy(frame + 12, "\x81\x00\xe1\x23", 4);
+	assert_int_equal(frame_vlan(frame, 60), 0x123);
+	assert_int_equal(frame_vlan(frame, 17), 0);
+	memcpy(frame + 12, "\x88\xa8\x00\x07", 4);
+	assert_int_equal(frame_vlan(frame, 60), 7);
+	memcpy(frame + 12, "\x08\x00\x00\x07", 4);
+	assert_int_equal(frame_vlan(frame, 60), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lengths), cmocka_unit_test(sizes), cmocka_unit_test(decap), cmocka_unit_test(admit), cmocka_unit_test(vlan),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
