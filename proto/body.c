@@ -1,11 +1,12 @@
 /* body.c: the frame around control messages, and the only lines that know msgpack-c.
  *
- * Decoding is two steps: document_walk (document.c) proves the bytes small, canonical and complete, then msgpack-c
- * builds its tree of objects in a zone, whose size the walk has bounded: at most 24 bytes for an element that stood in
- * the bytes. bin and text objects point into the caller's bytes, nothing of them is copied. `struct value` is a
- * msgpack_object seen from outside; no other file needs to know.
- * Encoding packs into a cursor through msgpack's write callback; msgpack-c writes shortest forms by itself, keys are
- * written ascending by whoever packs. message_encode walks what it made: a peer would refuse what we would refuse.
+ * Decoding is two steps: document_walk (document.c) proves the bytes small, canonical and complete,
+ * then msgpack-c builds its tree of objects in a zone, whose size the walk has bounded: at most 24
+ * bytes for an element that stood in the bytes. bin and text objects point into the caller's bytes,
+ * nothing of them is copied. `struct value` is a msgpack_object seen from outside; no other file
+ * needs to know. Encoding packs into a cursor through msgpack's write callback; msgpack-c writes
+ * shortest forms by itself, keys are written ascending by whoever packs. message_encode walks what
+ * it made: a peer would refuse what we would refuse.
  */
 #include "proto/body.h"
 
@@ -13,7 +14,8 @@
 
 #include "proto/document.h"
 
-#define ZONE_CHUNK 2048 /* bytes; a control body fits in one, a members section takes a few dozen */
+#define ZONE_CHUNK 2048 /* bytes; a control body fits in one, a members section takes a few dozen  \
+			 */
 
 static const msgpack_object *object(const struct value *v)
 {
@@ -35,7 +37,8 @@ bool document_open(struct document *d, const uint8_t *bytes, size_t len, size_t 
 		return false;
 	size_t off = 0;
 	msgpack_object *root = msgpack_zone_malloc(zone, sizeof *root);
-	if (!root || msgpack_unpack((const char *)bytes, len, &off, zone, root) != MSGPACK_UNPACK_SUCCESS) {
+	if (!root ||
+	    msgpack_unpack((const char *)bytes, len, &off, zone, root) != MSGPACK_UNPACK_SUCCESS) {
 		msgpack_zone_free(zone);
 		return false;
 	}
@@ -53,7 +56,8 @@ bool document_close(struct document *d)
 }
 
 /* NULL (and bad) unless v is there and of this type. */
-static const msgpack_object *expect(struct document *d, const struct value *v, msgpack_object_type type)
+static const msgpack_object *expect(struct document *d, const struct value *v,
+				    msgpack_object_type type)
 {
 	if (v && object(v)->type == type)
 		return object(v);
@@ -137,7 +141,8 @@ unsigned document_pairs(struct document *d, const struct value *map, size_t max)
 	return 0;
 }
 
-const struct value *document_pair(struct document *d, const struct value *map, unsigned i, uint64_t *ret_key)
+const struct value *document_pair(struct document *d, const struct value *map, unsigned i,
+				  uint64_t *ret_key)
 {
 	const msgpack_object *o = expect(d, map, MSGPACK_OBJECT_MAP);
 	if (!o || i >= o->via.map.size)
@@ -224,8 +229,8 @@ static uint64_t head_uint(struct reader *r, enum item want, uint64_t max)
 	return n;
 }
 
-/* By the cursor, not from the tree: the body is handed on as bytes. The walk has proved that what stands behind the
- * last head read is exactly one value. */
+/* By the cursor, not from the tree: the body is handed on as bytes. The walk has proved that what
+ * stands behind the last head read is exactly one value. */
 bool message_parse(const uint8_t *bytes, size_t len, struct message *ret)
 {
 	struct message m = {0};

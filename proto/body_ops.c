@@ -1,10 +1,11 @@
 /* body_ops.c: one encode and one parse for the body of each control message.
  *
- * The map keys are the numbers written here; they follow the order in which the protocol names the fields and never
- * change their meaning. What may be absent is asked for by key and left at zero; what must be there makes the document
- * bad by being read. Unknown keys are never looked at. Numbers that name indices, epochs or versions are not judged here: only
- * their owner in node/ or controller/ knows which ones exist. Limits that keep a message within BODY_MAX are held in
- * both directions, so that what this file writes it also reads.
+ * The map keys are the numbers written here; they follow the order in which the protocol names the
+ * fields and never change their meaning. What may be absent is asked for by key and left at zero;
+ * what must be there makes the document bad by being read. Unknown keys are never looked at.
+ * Numbers that name indices, epochs or versions are not judged here: only their owner in node/ or
+ * controller/ knows which ones exist. Limits that keep a message within BODY_MAX are held in both
+ * directions, so that what this file writes it also reads.
  */
 #include "proto/body.h"
 #include "proto/document.h"
@@ -196,7 +197,8 @@ bool body_get_blob_parse(const uint8_t *bytes, size_t len, struct body_get_blob 
 	return body_close(&d, ret, &b, sizeof b);
 }
 
-/* The piece lies within the blob, and no blob is larger than a section: receivers size their buffer by total. */
+/* The piece lies within the blob, and no blob is larger than a section: receivers size their buffer
+ * by total. */
 static bool blob_fits(const struct body_blob *b)
 {
 	return b->total <= SECTION_MAX && b->off < b->total && b->piece_len <= b->total - b->off;

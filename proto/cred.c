@@ -1,11 +1,12 @@
 /* cred.c: the signed documents, CRED and HEAD, and the rule by which a CRED holds.
  *
- * A signed document is an envelope [kind, body, signature, nil]. The signature covers a label and the body as it was
- * received; nothing is ever encoded again to be verified, so there is no second opinion about what was signed. The envelope is
- * read by the cursor, byte by byte in its only form, the signature is checked, and then the body is opened as a
- * document. The label names the kind, so a HEAD can never be taken for a CRED. The last slot is for a delegation and
- * must be nil until there are any: ignoring it would accept what a later version may mean to restrict.
- * Time is network time and an argument; no clock is asked (PROTOCOL.md, "Time without clocks").
+ * A signed document is an envelope [kind, body, signature, nil]. The signature covers a label and
+ * the body as it was received; nothing is ever encoded again to be verified, so there is no second
+ * opinion about what was signed. The envelope is read by the cursor, byte by byte in its only form,
+ * the signature is checked, and then the body is opened as a document. The label names the kind, so
+ * a HEAD can never be taken for a CRED. The last slot is for a delegation and must be nil until
+ * there are any: ignoring it would accept what a later version may mean to restrict. Time is
+ * network time and an argument; no clock is asked (PROTOCOL.md, "Time without clocks").
  */
 #include "proto/cred.h"
 
@@ -15,7 +16,7 @@
 #include "proto/document.h"
 
 #define CRED_VERSION 1
-#define LABEL_MAX 16
+#define LABEL_MAX    16
 
 enum cred_key {
 	CRED_KEY_V = 0,
@@ -49,7 +50,8 @@ enum head_key {
 };
 
 /* L("fln1 " name) and the body, in one piece, as Ed25519 wants it. */
-static size_t signed_bytes(const char *label, const uint8_t *body, size_t len, uint8_t out[LABEL_MAX + CRED_ENVELOPE_MAX])
+static size_t signed_bytes(const char *label, const uint8_t *body, size_t len,
+			   uint8_t out[LABEL_MAX + CRED_ENVELOPE_MAX])
 {
 	struct writer w = writer_over(out, LABEL_MAX + CRED_ENVELOPE_MAX);
 	put_u8(&w, (uint8_t)strlen(label));
@@ -58,8 +60,8 @@ static size_t signed_bytes(const char *label, const uint8_t *body, size_t len, u
 	return pack_end(&w);
 }
 
-static size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body, size_t len,
-                            const uint8_t ed_secret[64], uint8_t *out, size_t room)
+static size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body,
+			    size_t len, const uint8_t ed_secret[64], uint8_t *out, size_t room)
 {
 	uint8_t message[LABEL_MAX + CRED_ENVELOPE_MAX], sig[64];
 	size_t n = len ? signed_bytes(label, body, len, message) : 0;
@@ -76,8 +78,9 @@ static size_t envelope_sign(enum document_kind kind, const char *label, const ui
 }
 
 /* signer_ed NULL = the signature is not looked at. ret_body borrows. */
-static bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want, const char *label,
-                          const uint8_t *signer_ed, const uint8_t **ret_body, size_t *ret_len)
+static bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want,
+			  const char *label, const uint8_t *signer_ed, const uint8_t **ret_body,
+			  size_t *ret_len)
 {
 	struct reader r = reader_over(envelope, len);
 	enum item item;
@@ -156,7 +159,7 @@ size_t cred_sign(const struct cred *c, const uint8_t ed_secret[64], uint8_t *out
 	pack_uint(&w, CRED_KEY_NAME);
 	pack_text(&w, c->name);
 	return envelope_sign(DOC_CRED, "fln1 cred", body, pack_end(&w), ed_secret, out,
-	                     room < CRED_ENVELOPE_MAX ? room : CRED_ENVELOPE_MAX);
+			     room < CRED_ENVELOPE_MAX ? room : CRED_ENVELOPE_MAX);
 }
 
 static void read_lists(struct document *d, struct cred *c)
@@ -210,7 +213,8 @@ bool cred_open(const uint8_t *envelope, size_t len, const uint8_t signer_ed[32],
 {
 	const uint8_t *body;
 	size_t n;
-	return len <= CRED_ENVELOPE_MAX && envelope_open(envelope, len, DOC_CRED, "fln1 cred", signer_ed, &body, &n) &&
+	return len <= CRED_ENVELOPE_MAX &&
+	       envelope_open(envelope, len, DOC_CRED, "fln1 cred", signer_ed, &body, &n) &&
 	       cred_body(body, n, ret);
 }
 
@@ -241,7 +245,7 @@ size_t head_sign(const struct head *h, const uint8_t ed_secret[64], uint8_t *out
 	pack_uint(&w, HEAD_KEY_GATE_EPOCH);
 	pack_uint(&w, h->gate_epoch);
 	return envelope_sign(DOC_HEAD, "fln1 head", body, pack_end(&w), ed_secret, out,
-	                     room < HEAD_ENVELOPE_MAX ? room : HEAD_ENVELOPE_MAX);
+			     room < HEAD_ENVELOPE_MAX ? room : HEAD_ENVELOPE_MAX);
 }
 
 static bool head_body(const uint8_t *body, size_t len, struct head *ret)
@@ -268,7 +272,8 @@ bool head_open(const uint8_t *envelope, size_t len, const uint8_t signer_ed[32],
 {
 	const uint8_t *body;
 	size_t n;
-	return len <= HEAD_ENVELOPE_MAX && envelope_open(envelope, len, DOC_HEAD, "fln1 head", signer_ed, &body, &n) &&
+	return len <= HEAD_ENVELOPE_MAX &&
+	       envelope_open(envelope, len, DOC_HEAD, "fln1 head", signer_ed, &body, &n) &&
 	       head_body(body, n, ret);
 }
 
@@ -286,8 +291,9 @@ int head_compare(const struct head *a, const struct head *b)
 	return 0;
 }
 
-enum cred_verdict cred_check(const struct cred *c, uint64_t nwid, const uint8_t subject[KEY_HASH_BYTES], uint64_t address,
-                             uint64_t min_serial, uint64_t ctime)
+enum cred_verdict cred_check(const struct cred *c, uint64_t nwid,
+			     const uint8_t subject[KEY_HASH_BYTES], uint64_t address,
+			     uint64_t min_serial, uint64_t ctime)
 {
 	if (c->nwid != nwid)
 		return CRED_NETWORK;

@@ -1,12 +1,14 @@
 /* document.c: the walk that every document passes before anything is decoded.
  *
- * msgpack leaves a writer many choices and a reader many traps: an array head of five bytes may promise four thousand
- * million elements, and a decoder that believes it reserves their memory. So the bytes are first walked with the cursor, without
- * memory of their own: a count is compared with the bytes left (an element has at least one), elements are counted
- * against the caller's maximum, nesting against its depth. Only one form of each value is accepted, the shortest, and
- * map keys are ascending integers, so that two different byte strings never mean the same document: whoever compares
- * or hashes documents may compare bytes. nil, floats and extensions have no use in FLN1 and are refused; the one nil
- * of the protocol, the empty slot of an envelope, is read by cred.c itself.
+ * msgpack leaves a writer many choices and a reader many traps: an array head of five bytes may
+ * promise four thousand million elements, and a decoder that believes it reserves their memory. So
+ * the bytes are first walked with the cursor, without memory of their own: a count is compared with
+ * the bytes left (an element has at least one), elements are counted against the caller's maximum,
+ * nesting against its depth. Only one form of each value is accepted, the shortest, and map keys
+ * are ascending integers, so that two different byte strings never mean the same document: whoever
+ * compares or hashes documents may compare bytes. nil, floats and extensions have no use in FLN1
+ * and are refused; the one nil of the protocol, the empty slot of an envelope, is read by cred.c
+ * itself.
  */
 #include "proto/document.h"
 
@@ -19,24 +21,24 @@ static const struct {
 	uint8_t kind, bytes;
 	uint64_t least;
 } forms[] = {
-	[0xc4 - 0xc4] = {ITEM_BIN, 1, 0},
-	[0xc5 - 0xc4] = {ITEM_BIN, 2, 0x100},
-	[0xc6 - 0xc4] = {ITEM_BIN, 4, 0x10000},
-	[0xcc - 0xc4] = {ITEM_UINT, 1, 0x80},
-	[0xcd - 0xc4] = {ITEM_UINT, 2, 0x100},
-	[0xce - 0xc4] = {ITEM_UINT, 4, 0x10000},
-	[0xcf - 0xc4] = {ITEM_UINT, 8, 0x100000000},
-	[0xd0 - 0xc4] = {ITEM_NEGATIVE, 1, 0x20},
-	[0xd1 - 0xc4] = {ITEM_NEGATIVE, 2, 0x80},
-	[0xd2 - 0xc4] = {ITEM_NEGATIVE, 4, 0x8000},
-	[0xd3 - 0xc4] = {ITEM_NEGATIVE, 8, 0x80000000},
-	[0xd9 - 0xc4] = {ITEM_TEXT, 1, 0x20},
-	[0xda - 0xc4] = {ITEM_TEXT, 2, 0x100},
-	[0xdb - 0xc4] = {ITEM_TEXT, 4, 0x10000},
-	[0xdc - 0xc4] = {ITEM_ARRAY, 2, 0x10},
-	[0xdd - 0xc4] = {ITEM_ARRAY, 4, 0x10000},
-	[0xde - 0xc4] = {ITEM_MAP, 2, 0x10},
-	[0xdf - 0xc4] = {ITEM_MAP, 4, 0x10000},
+    [0xc4 - 0xc4] = {ITEM_BIN, 1, 0},
+    [0xc5 - 0xc4] = {ITEM_BIN, 2, 0x100},
+    [0xc6 - 0xc4] = {ITEM_BIN, 4, 0x10000},
+    [0xcc - 0xc4] = {ITEM_UINT, 1, 0x80},
+    [0xcd - 0xc4] = {ITEM_UINT, 2, 0x100},
+    [0xce - 0xc4] = {ITEM_UINT, 4, 0x10000},
+    [0xcf - 0xc4] = {ITEM_UINT, 8, 0x100000000},
+    [0xd0 - 0xc4] = {ITEM_NEGATIVE, 1, 0x20},
+    [0xd1 - 0xc4] = {ITEM_NEGATIVE, 2, 0x80},
+    [0xd2 - 0xc4] = {ITEM_NEGATIVE, 4, 0x8000},
+    [0xd3 - 0xc4] = {ITEM_NEGATIVE, 8, 0x80000000},
+    [0xd9 - 0xc4] = {ITEM_TEXT, 1, 0x20},
+    [0xda - 0xc4] = {ITEM_TEXT, 2, 0x100},
+    [0xdb - 0xc4] = {ITEM_TEXT, 4, 0x10000},
+    [0xdc - 0xc4] = {ITEM_ARRAY, 2, 0x10},
+    [0xdd - 0xc4] = {ITEM_ARRAY, 4, 0x10000},
+    [0xde - 0xc4] = {ITEM_MAP, 2, 0x10},
+    [0xdf - 0xc4] = {ITEM_MAP, 4, 0x10000},
 };
 
 /* Heads that carry everything in one byte. */
@@ -92,7 +94,8 @@ bool item_get(struct reader *r, enum item *ret_kind, uint64_t *ret_n)
 	return true;
 }
 
-/* One code point (RFC 3629: no overlong form, no surrogate, nothing above 10FFFF), or -1. Advances. */
+/* One code point (RFC 3629: no overlong form, no surrogate, nothing above 10FFFF), or -1. Advances.
+ */
 static long utf8_get(const uint8_t **p, const uint8_t *end)
 {
 	uint8_t first = *(*p)++;
@@ -126,7 +129,8 @@ static bool utf8_valid(const uint8_t *p, size_t len)
 bool text_printable(const char *text, size_t len)
 {
 	if (!len)
-		return true; /* msgpack-c gives an empty text as NULL, to which not even 0 may be added */
+		return true; /* msgpack-c gives an empty text as NULL, to which not even 0 may be
+				added */
 	const uint8_t *p = (const uint8_t *)text, *end = p + len;
 	while (p < end) {
 		long point = utf8_get(&p, end);

@@ -1,5 +1,5 @@
-/* control_fuzz.c: a control message as it comes out of a session, then its body under every op. What is read must be
- * writable again, within the limits of a message. */
+/* control_fuzz.c: a control message as it comes out of a session, then its body under every op.
+ * What is read must be writable again, within the limits of a message. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 		if (!body_##name##_parse(bytes, len, &body))                                       \
 			return;                                                                    \
 		size_t n = body_##name##_encode(&body, again, sizeof(again));                      \
-		assert(n && n <= len);                                                             \
+		assert(n &&n <= len);                                                              \
 		assert(body_##name##_parse(again, n, &body));                                      \
 	}
 BODY_LIST(X)

@@ -1,4 +1,5 @@
-/* config_test.c: the blobs behind a HEAD and MEMBERCONF: fixed vectors, cuts and flips, order, limits. */
+/* config_test.c: the blobs behind a HEAD and MEMBERCONF: fixed vectors, cuts and flips, order,
+ * limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,15 +80,20 @@ static void vectors_revlist(void **state)
 
 static struct section_base base_sample(void)
 {
-	return (struct section_base){.name = "office", .mtu = 2800, .mcast_limit = 32, .max_offline = 2592000};
+	return (struct section_base){
+	    .name = "office", .mtu = 2800, .mcast_limit = 32, .max_offline = 2592000};
 }
 
 static unsigned routes_sample(struct route r[3])
 {
 	memset(r, 0, 3 * sizeof(*r));
 	r[0].target = (struct prefix){4, 24, {10, 147, 20, 0}};
-	r[1] = (struct route){.target = {4, 24, {192, 168, 7, 0}}, .via_set = true, .via = {10, 147, 20, 5}, .metric = 100};
-	r[2] = (struct route){.target = {6, 48, {0x20, 1, 0x0d, 0xb8, 0, 1}}, .via_set = true, .metric = 1024};
+	r[1] = (struct route){.target = {4, 24, {192, 168, 7, 0}},
+			      .via_set = true,
+			      .via = {10, 147, 20, 5},
+			      .metric = 100};
+	r[2] = (struct route){
+	    .target = {6, 48, {0x20, 1, 0x0d, 0xb8, 0, 1}}, .via_set = true, .metric = 1024};
 	ula_derive(NWID, ADDRESS, r[2].via);
 	return 3;
 }
@@ -95,7 +101,8 @@ static unsigned routes_sample(struct route r[3])
 static void members_sample(struct directory_entry m[2])
 {
 	memset(m, 0, 2 * sizeof(*m));
-	m[0] = (struct directory_entry){.address = 0x0a1b2c3d4e, .ips = {{4, 24, {10, 147, 20, 6}}}, .n_ips = 1};
+	m[0] = (struct directory_entry){
+	    .address = 0x0a1b2c3d4e, .ips = {{4, 24, {10, 147, 20, 6}}}, .n_ips = 1};
 	for (unsigned i = 0; i < 32; i++)
 		m[0].key_hash[i] = (uint8_t)i;
 	m[1] = (struct directory_entry){.address = ADDRESS, .n_ips = 2, .flags = 9};
@@ -118,7 +125,10 @@ static void vectors_sections(void **state)
 	assert_int_equal(b.mcast_limit, b2.mcast_limit);
 	assert_int_equal(b.flags, b2.flags);
 	assert_int_equal(b.max_offline, b2.max_offline);
-	static const struct { uint16_t mtu; bool ok; } mtus[] = {{1279, 0}, {1280, 1}, {9000, 1}, {9001, 0}, {0, 0}};
+	static const struct {
+		uint16_t mtu;
+		bool ok;
+	} mtus[] = {{1279, 0}, {1280, 1}, {9000, 1}, {9001, 0}, {0, 0}};
 	for (size_t i = 0; i < LENGTH(mtus); i++) {
 		b.mtu = mtus[i].mtu;
 		assert_int_equal(section_base_encode(&b, out, sizeof(out)) != 0, mtus[i].ok);
@@ -159,7 +169,8 @@ static void vectors_sections(void **state)
 	struct directory_entry swapped[2] = {m[1], m[0]}, twice[2] = {m[0], m[0]};
 	assert_int_equal(section_members_encode(swapped, 2, out, sizeof(out)), 0);
 	assert_int_equal(section_members_encode(twice, 2, out, sizeof(out)), 0);
-	/* the same from somebody else: the first entry's address made equal to the second's, then larger */
+	/* the same from somebody else: the first entry's address made equal to the second's, then
+	 * larger */
 	len = unhex(out, sizeof(out), MEMBERS_HEX);
 	unhex(out + 6, 5, "c5057629d7");
 	assert_int_equal(section_members_count(out, len), 2);
@@ -172,8 +183,12 @@ static void vectors_sections(void **state)
 static void vectors_manifest(void **state)
 {
 	(void)state;
-	static const struct { uint8_t id; const char *hex, *hash; } parts[] = {
-		{SECTION_BASE, BASE_HEX, BASE_HASH}, {SECTION_ROUTES, ROUTES_HEX, ROUTES_HASH}, {SECTION_MEMBERS, MEMBERS_HEX, MEMBERS_HASH}};
+	static const struct {
+		uint8_t id;
+		const char *hex, *hash;
+	} parts[] = {{SECTION_BASE, BASE_HEX, BASE_HASH},
+		     {SECTION_ROUTES, ROUTES_HEX, ROUTES_HASH},
+		     {SECTION_MEMBERS, MEMBERS_HEX, MEMBERS_HASH}};
 	struct manifest m = {.n = 3}, m2;
 	uint8_t out[1024];
 	for (unsigned i = 0; i < 3; i++) {
@@ -295,8 +310,12 @@ static void members_fill(unsigned n_ips, bool v6)
 		memset(members[i].key_hash, (int)(i % 256), 32);
 		members[i].n_ips = n_ips;
 		for (unsigned k = 0; k < n_ips; k++)
-			members[i].ips[k] = v6 ? (struct prefix){6, 64, {0xfd, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}}
-			                       : (struct prefix){4, 24, {10, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}};
+			members[i].ips[k] =
+			    v6 ? (struct prefix){6,
+						 64,
+						 {0xfd, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}}
+			       : (struct prefix){
+				     4, 24, {10, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}};
 		members[i].flags = UINT32_MAX;
 	}
 }
@@ -306,7 +325,11 @@ static void members_limits(void **state)
 	(void)state;
 	struct seen seen = {0};
 	/* a full directory with 1 v4, with 8 v4 and with 8 v6 each: all within a section */
-	static const struct { unsigned n_ips; bool v6; size_t len; } cases[] = {{1, false, 57003}, {8, false, 106003}, {8, true, 202003}};
+	static const struct {
+		unsigned n_ips;
+		bool v6;
+		size_t len;
+	} cases[] = {{1, false, 57003}, {8, false, 106003}, {8, true, 202003}};
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		members_fill(cases[i].n_ips, cases[i].v6);
 		size_t len = section_members_encode(members, MEMBERS_MAX, blob, sizeof(blob));
@@ -323,7 +346,8 @@ static void members_limits(void **state)
 	/* 1001 entries that somebody else encoded */
 	members_fill(1, false);
 	size_t len = section_members_encode(members, MEMBERS_MAX, blob, sizeof(blob));
-	size_t one = section_members_encode(members + MEMBERS_MAX, 1, blob + len, sizeof(blob) - len) - 1;
+	size_t one =
+	    section_members_encode(members + MEMBERS_MAX, 1, blob + len, sizeof(blob) - len) - 1;
 	memmove(blob + len, blob + len + 1, one);
 	blob[1] = (MEMBERS_MAX + 1) >> 8;
 	blob[2] = (MEMBERS_MAX + 1) & 0xff;
@@ -356,13 +380,15 @@ static void list_limits(void **state)
 	static struct route routes[ROUTES_MAX + 1], back[ROUTES_MAX];
 	unsigned n = 0;
 	for (unsigned i = 0; i <= ROUTES_MAX; i++)
-		routes[i] = (struct route){.target = {6, 64, {0xfd, (uint8_t)i}}, .via_set = true, .metric = i};
+		routes[i] = (struct route){
+		    .target = {6, 64, {0xfd, (uint8_t)i}}, .via_set = true, .metric = i};
 	len = section_routes_encode(routes, ROUTES_MAX, blob, sizeof(blob));
 	assert_true(section_routes_parse(blob, len, back, &n));
 	assert_int_equal(n, ROUTES_MAX);
 	assert_int_equal(section_routes_encode(routes, ROUTES_MAX + 1, blob, sizeof(blob)), 0);
 	/* via of the other family */
-	len = unhex(blob, sizeof(blob), "918300c4050a9314001801c410000000000000000000000000000000000200");
+	len = unhex(blob, sizeof(blob),
+		    "918300c4050a9314001801c410000000000000000000000000000000000200");
 	assert_true(document_walk(blob, len, 8, 100));
 	assert_false(try_routes(blob, len));
 }
@@ -371,7 +397,8 @@ static void list_limits(void **state)
 static void hungry_counts(void **state)
 {
 	(void)state;
-	static const char *heads[] = {"ddffffffff", "dfffffffff", "dcffff", "deffff", "dd00010000", "c6ffffffff", "dbffffffff"};
+	static const char *heads[] = {"ddffffffff", "dfffffffff", "dcffff",    "deffff",
+				      "dd00010000", "c6ffffffff", "dbffffffff"};
 	for (size_t i = 0; i < LENGTH(heads); i++) {
 		memset(blob, 0x90, sizeof(blob));
 		unhex(blob, 5, heads[i]);
@@ -391,9 +418,10 @@ int main(void)
 {
 	unhex(key_hash, sizeof(key_hash), KEY_HASH);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vectors_revlist),    cmocka_unit_test(vectors_sections), cmocka_unit_test(vectors_manifest),
-		cmocka_unit_test(vectors_memberconf), cmocka_unit_test(cuts_and_flips),   cmocka_unit_test(members_limits),
-		cmocka_unit_test(list_limits),        cmocka_unit_test(hungry_counts),
+	    cmocka_unit_test(vectors_revlist),  cmocka_unit_test(vectors_sections),
+	    cmocka_unit_test(vectors_manifest), cmocka_unit_test(vectors_memberconf),
+	    cmocka_unit_test(cuts_and_flips),   cmocka_unit_test(members_limits),
+	    cmocka_unit_test(list_limits),      cmocka_unit_test(hungry_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

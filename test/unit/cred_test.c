@@ -1,5 +1,5 @@
-/* cred_test.c: signed documents: fixed vectors, the forge matrix (T59), cuts and flips, the rule of validity, the limits.
- * Includes the .c to sign bodies that cred_sign would never write. */
+/* cred_test.c: signed documents: fixed vectors, the forge matrix (T59), cuts and flips, the rule of
+ * validity, the limits. Includes the .c to sign bodies that cred_sign would never write. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,12 +17,21 @@ static uint8_t secret[64], signer[32], key_hash[32];
 static struct cred cred_sample(void)
 {
 	struct cred c = {
-		.nwid = NWID, .serial = 1001, .address = ADDRESS, .issued_at = 3600, .soft_ttl = 86400, .hard_ttl = 604800,
-		.flags = MEMBER_BRIDGE | MEMBER_ROUTER,
-		.ips = {{4, 24, {10, 147, 20, 5}}, {.family = 6, .bits = 64}}, .n_ips = 2,
-		.macs = {{0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee}}, .n_macs = 1,
-		.tags = {{1, 2}, {70000, 4000000000}}, .n_tags = 2,
-		.min_cfg = 7, .name = "b\xc3\xbcro-1",
+	    .nwid = NWID,
+	    .serial = 1001,
+	    .address = ADDRESS,
+	    .issued_at = 3600,
+	    .soft_ttl = 86400,
+	    .hard_ttl = 604800,
+	    .flags = MEMBER_BRIDGE | MEMBER_ROUTER,
+	    .ips = {{4, 24, {10, 147, 20, 5}}, {.family = 6, .bits = 64}},
+	    .n_ips = 2,
+	    .macs = {{0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0xee}},
+	    .n_macs = 1,
+	    .tags = {{1, 2}, {70000, 4000000000}},
+	    .n_tags = 2,
+	    .min_cfg = 7,
+	    .name = "b\xc3\xbcro-1",
 	};
 	memcpy(c.subject, key_hash, 32);
 	ula_derive(NWID, ADDRESS, c.ips[1].ip);
@@ -91,8 +100,12 @@ static void vectors_signed(void **state)
 	assert_int_equal(h.gate_epoch, h2.gate_epoch);
 	envelope_hash(out, len, hash);
 	assert_hex(hash, HEAD_HASH);
-	h = (struct head){.nwid = UINT64_MAX, .deleg_epoch = UINT64_MAX, .version = UINT64_MAX, .issued_at = UINT64_MAX,
-	                  .rev_epoch = UINT64_MAX - 1, .gate_epoch = UINT64_MAX - 2};
+	h = (struct head){.nwid = UINT64_MAX,
+			  .deleg_epoch = UINT64_MAX,
+			  .version = UINT64_MAX,
+			  .issued_at = UINT64_MAX,
+			  .rev_epoch = UINT64_MAX - 1,
+			  .gate_epoch = UINT64_MAX - 2};
 	len = head_sign(&h, secret, out, sizeof(out));
 	assert_in_range(len, 1, HEAD_ENVELOPE_MAX);
 	assert_true(head_open(out, len, signer, &h2));
@@ -132,7 +145,8 @@ static void cuts_and_flips(void **state)
 	document_abuse(HEAD_HEX, try_head, true);
 }
 
-/* One field of the vector's body replaced; old must stand there exactly once. Keeps the old signature. */
+/* One field of the vector's body replaced; old must stand there exactly once. Keeps the old
+ * signature. */
 static void replace(uint8_t *bytes, size_t len, const char *old, const char *new)
 {
 	uint8_t a[64], b[64];
@@ -150,23 +164,25 @@ static void replace(uint8_t *bytes, size_t len, const char *old, const char *new
 static void forge_fields(void **state)
 {
 	(void)state;
-	static const struct { const char *what, *old, *new; } fields[] = {
-		{"v", "8e0001", "8e0002"},
-		{"nwid", "01cfc5057629d8000001", "01cfc5057629d8000002"},
-		{"serial", "02cd03e9", "02cd03ea"},
-		{"subject", "f497c590", "f497c591"},
-		{"address", "04cf000000c5057629d8", "04cf000000c5057629d9"},
-		{"issued_at", "05cd0e10", "05cd0e11"},
-		{"soft_ttl", "06ce00015180", "06ce00015181"},
-		{"hard_ttl", "07ce00093a80", "07ce7fffffff"},
-		{"flags", "080909", "080b09"},
-		{"ip", "c4050a93140518", "c4050a93140618"},
-		{"prefix", "c4050a93140518", "c4050a93140510"},
-		{"mac", "02aabbccddee", "02aabbccddef"},
-		{"tag key", "0102ce00011170", "0202ce00011170"},
-		{"tag value", "ee6b2800", "ee6b2801"},
-		{"min_cfg", "0d070e", "0d000e"},
-		{"name", "62c3bc726f2d31", "62c3bc726f2d32"},
+	static const struct {
+		const char *what, *old, *new;
+	} fields[] = {
+	    {"v", "8e0001", "8e0002"},
+	    {"nwid", "01cfc5057629d8000001", "01cfc5057629d8000002"},
+	    {"serial", "02cd03e9", "02cd03ea"},
+	    {"subject", "f497c590", "f497c591"},
+	    {"address", "04cf000000c5057629d8", "04cf000000c5057629d9"},
+	    {"issued_at", "05cd0e10", "05cd0e11"},
+	    {"soft_ttl", "06ce00015180", "06ce00015181"},
+	    {"hard_ttl", "07ce00093a80", "07ce7fffffff"},
+	    {"flags", "080909", "080b09"},
+	    {"ip", "c4050a93140518", "c4050a93140618"},
+	    {"prefix", "c4050a93140518", "c4050a93140510"},
+	    {"mac", "02aabbccddee", "02aabbccddef"},
+	    {"tag key", "0102ce00011170", "0202ce00011170"},
+	    {"tag value", "ee6b2800", "ee6b2801"},
+	    {"min_cfg", "0d070e", "0d000e"},
+	    {"name", "62c3bc726f2d31", "62c3bc726f2d32"},
 	};
 	struct cred c;
 	for (size_t i = 0; i < LENGTH(fields); i++) {
@@ -176,7 +192,8 @@ static void forge_fields(void **state)
 		if (i)
 			assert_true(cred_parse(bytes, len, &c)); /* only the signature is wrong */
 		else
-			assert_false(cred_parse(bytes, len, &c)); /* an unknown version is not even read */
+			assert_false(
+			    cred_parse(bytes, len, &c)); /* an unknown version is not even read */
 		if (cred_open(bytes, len, signer, &c))
 			fail_msg("%s changed, accepted", fields[i].what);
 	}
@@ -199,8 +216,9 @@ static void forge_fields(void **state)
 	bytes[1] = DOC_HEAD;
 	assert_false(head_open(bytes, len, signer, &h));
 	/* S + L is the same signature to a careless verifier */
-	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
-	                                  [31] = 0x10};
+	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a,       0x63,
+					  0x12, 0x58, 0xd6, 0x9c, 0xf7,       0xa2,
+					  0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
 	len = unhex(bytes, sizeof(bytes), CRED_HEX);
 	unsigned carry = 0;
 	for (size_t i = 0; i < 32; i++) {
@@ -214,8 +232,8 @@ static void forge_fields(void **state)
 static const char cred_hex[] = CRED_HEX;
 #define TEN "6e6e6e6e6e6e6e6e6e6e"
 
-/* The vector's body with one string of bytes replaced by another of any length, signed by the right key: only the form
- * is wrong. */
+/* The vector's body with one string of bytes replaced by another of any length, signed by the right
+ * key: only the form is wrong. */
 static size_t resigned(const char *old, const char *new, uint8_t out[CRED_ENVELOPE_MAX])
 {
 	char text[2 * CRED_ENVELOPE_MAX + 1], body[2 * CRED_ENVELOPE_MAX + 1];
@@ -225,7 +243,8 @@ static size_t resigned(const char *old, const char *new, uint8_t out[CRED_ENVELO
 	char *at = strstr(text, old);
 	assert_non_null(at);
 	assert_null(strstr(at + 1, old));
-	int n = snprintf(body, sizeof(body), "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+	int n =
+	    snprintf(body, sizeof(body), "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
 	assert_in_range(n, 2, sizeof(body) - 1);
 	uint8_t bytes[CRED_ENVELOPE_MAX];
 	size_t len = unhex(bytes, sizeof(bytes), body);
@@ -235,61 +254,71 @@ static size_t resigned(const char *old, const char *new, uint8_t out[CRED_ENVELO
 static void forge_forms(void **state)
 {
 	(void)state;
-	static const struct { const char *what, *old, *new; bool ok; } forms[] = {
-		{"unchanged", "8e0001", "8e0001", true},
-		{"version 2", "8e0001", "8e0002", false},
-		{"duplicate key", "8e000101cf", "8f0001000101cf", false},
-		{"unsorted keys", "06ce0001518007ce00093a80", "07ce00093a8006ce00015180", false},
-		{"missing key", "8e000101cfc5057629d8000001", "8d0001", false},
-		{"long key", "02cd03e9", "cc02cd03e9", false},
-		{"long u8", "8e0001", "8e00cc01", false},
-		{"long u16", "0d070e", "0dcd00070e", false},
-		{"long u32", "02cd03e9", "02ce000003e9", false},
-		{"long u64", "02cd03e9", "02cf00000000000003e9", false},
-		{"signed form", "02cd03e9", "02d103e9", false},
-		{"negative", "0d070e", "0dff0e", false},
-		{"float", "0d070e", "0dca40e000000e", false},
-		{"double", "0d070e", "0dcb401c0000000000000e", false},
-		{"ext", "0d070e", "0dd401070e", false},
-		{"nil", "0d070e", "0dc00e", false},
-		{"bool", "0d070e", "0dc30e", false},
-		{"nil for a list", "0a91c40602aabbccddee", "0ac0", false},
-		{"long bin", "c40602aabbccddee", "c5000602aabbccddee", false},
-		{"long str", "0ea762c3bc726f2d31", "0ed90762c3bc726f2d31", false},
-		{"long array", "0a91c406", "0adc0001c406", false},
-		{"long map", "8e0001", "de000e0001", false},
-		{"text key", "8e0001", "8ea10001", false},
-		{"bin for text", "0ea762c3bc726f2d31", "0ec40762c3bc726f2d31", false},
-		{"text for bin", "c40602aabbccddee", "a6626162636465", false},
-		{"bad utf-8", "0ea762c3bc726f2d31", "0ea762c328726f2d31", false},
-		{"escape in a name", "0ea762c3bc726f2d31", "0ea71bc3bc726f2d31", false},
-		{"NUL in a name", "0ea762c3bc726f2d31", "0ea700c3bc726f2d31", false},
-		{"name of 63", "0ea762c3bc726f2d31", "0ed93f" TEN TEN TEN TEN TEN TEN "6e6e6e", true},
-		{"name of 64", "0ea762c3bc726f2d31", "0ed940" TEN TEN TEN TEN TEN TEN "6e6e6e6e", false},
-		{"short subject", "03c420f4", "03c41f", false},
-		{"short mac", "c40602aabbccddee", "c40502aabbccdd", false},
-		{"ip of 6 bytes", "c4050a93140518", "c4060a931405ff18", false},
-		{"prefix 33", "c4050a93140518", "c4050a93140521", false},
-		{"prefix 32", "c4050a93140518", "c4050a93140520", true},
-		{"prefix 129", "02c5057629d8000040", "02c5057629d8000081", false},
-		{"prefix 128", "02c5057629d8000040", "02c5057629d8000080", true},
-		{"address of 41 bits", "04cf000000c5057629d8", "04cf000001c5057629d8", false},
-		{"address 0", "04cf000000c5057629d8", "0400", false},
-		{"no network", "01cfc5057629d8000001", "01cfc5057629d8000000", false},
-		{"ttl of 33 bits", "07ce00093a80", "07cf0000000100093a80", false},
-		{"tag key of 33 bits", "ce00011170ceee6b2800", "cf0000000100011170ceee6b2800", false},
-		{"tag value of 33 bits", "ceee6b2800", "cf0000000100000000", false},
-		{"tags unsorted", "820102ce00011170", "82ce000111700102", false},
-		{"tag twice", "ce00011170ceee6b2800", "0103", false},
-		{"9 ips", "0992c405", "0999c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c405", false},
-		{"8 ips", "0992c405", "0998c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c405", true},
-		{"trailing byte", "62c3bc726f2d31", "62c3bc726f2d3100", false},
-		{"trailing nil", "62c3bc726f2d31", "62c3bc726f2d31c0", false},
-		{"4e9 ips", "0992c405", "09ddffffffffc405", false},
-		{"4e9 tags", "0b82", "0bdfffffffff", false},
-		{"4e9 bytes of mac", "c40602aabbccddee", "c6ffffffff02aabbccddee", false},
-		{"4e9 fields", "8e0001", "dfffffffff0001", false},
-		{"array for map", "8e0001", "dc001c0001", false},
+	static const struct {
+		const char *what, *old, *new;
+		bool ok;
+	} forms[] = {
+	    {"unchanged", "8e0001", "8e0001", true},
+	    {"version 2", "8e0001", "8e0002", false},
+	    {"duplicate key", "8e000101cf", "8f0001000101cf", false},
+	    {"unsorted keys", "06ce0001518007ce00093a80", "07ce00093a8006ce00015180", false},
+	    {"missing key", "8e000101cfc5057629d8000001", "8d0001", false},
+	    {"long key", "02cd03e9", "cc02cd03e9", false},
+	    {"long u8", "8e0001", "8e00cc01", false},
+	    {"long u16", "0d070e", "0dcd00070e", false},
+	    {"long u32", "02cd03e9", "02ce000003e9", false},
+	    {"long u64", "02cd03e9", "02cf00000000000003e9", false},
+	    {"signed form", "02cd03e9", "02d103e9", false},
+	    {"negative", "0d070e", "0dff0e", false},
+	    {"float", "0d070e", "0dca40e000000e", false},
+	    {"double", "0d070e", "0dcb401c0000000000000e", false},
+	    {"ext", "0d070e", "0dd401070e", false},
+	    {"nil", "0d070e", "0dc00e", false},
+	    {"bool", "0d070e", "0dc30e", false},
+	    {"nil for a list", "0a91c40602aabbccddee", "0ac0", false},
+	    {"long bin", "c40602aabbccddee", "c5000602aabbccddee", false},
+	    {"long str", "0ea762c3bc726f2d31", "0ed90762c3bc726f2d31", false},
+	    {"long array", "0a91c406", "0adc0001c406", false},
+	    {"long map", "8e0001", "de000e0001", false},
+	    {"text key", "8e0001", "8ea10001", false},
+	    {"bin for text", "0ea762c3bc726f2d31", "0ec40762c3bc726f2d31", false},
+	    {"text for bin", "c40602aabbccddee", "a6626162636465", false},
+	    {"bad utf-8", "0ea762c3bc726f2d31", "0ea762c328726f2d31", false},
+	    {"escape in a name", "0ea762c3bc726f2d31", "0ea71bc3bc726f2d31", false},
+	    {"NUL in a name", "0ea762c3bc726f2d31", "0ea700c3bc726f2d31", false},
+	    {"name of 63", "0ea762c3bc726f2d31", "0ed93f" TEN TEN TEN TEN TEN TEN "6e6e6e", true},
+	    {"name of 64", "0ea762c3bc726f2d31", "0ed940" TEN TEN TEN TEN TEN TEN "6e6e6e6e",
+	     false},
+	    {"short subject", "03c420f4", "03c41f", false},
+	    {"short mac", "c40602aabbccddee", "c40502aabbccdd", false},
+	    {"ip of 6 bytes", "c4050a93140518", "c4060a931405ff18", false},
+	    {"prefix 33", "c4050a93140518", "c4050a93140521", false},
+	    {"prefix 32", "c4050a93140518", "c4050a93140520", true},
+	    {"prefix 129", "02c5057629d8000040", "02c5057629d8000081", false},
+	    {"prefix 128", "02c5057629d8000040", "02c5057629d8000080", true},
+	    {"address of 41 bits", "04cf000000c5057629d8", "04cf000001c5057629d8", false},
+	    {"address 0", "04cf000000c5057629d8", "0400", false},
+	    {"no network", "01cfc5057629d8000001", "01cfc5057629d8000000", false},
+	    {"ttl of 33 bits", "07ce00093a80", "07cf0000000100093a80", false},
+	    {"tag key of 33 bits", "ce00011170ceee6b2800", "cf0000000100011170ceee6b2800", false},
+	    {"tag value of 33 bits", "ceee6b2800", "cf0000000100000000", false},
+	    {"tags unsorted", "820102ce00011170", "82ce000111700102", false},
+	    {"tag twice", "ce00011170ceee6b2800", "0103", false},
+	    {"9 ips", "0992c405",
+	     "0999c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140"
+	     "118c4050a93140118c405",
+	     false},
+	    {"8 ips", "0992c405",
+	     "0998c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140"
+	     "118c405",
+	     true},
+	    {"trailing byte", "62c3bc726f2d31", "62c3bc726f2d3100", false},
+	    {"trailing nil", "62c3bc726f2d31", "62c3bc726f2d31c0", false},
+	    {"4e9 ips", "0992c405", "09ddffffffffc405", false},
+	    {"4e9 tags", "0b82", "0bdfffffffff", false},
+	    {"4e9 bytes of mac", "c40602aabbccddee", "c6ffffffff02aabbccddee", false},
+	    {"4e9 fields", "8e0001", "dfffffffff0001", false},
+	    {"array for map", "8e0001", "dc001c0001", false},
 	};
 	struct cred c;
 	for (size_t i = 0; i < LENGTH(forms); i++) {
@@ -300,13 +329,16 @@ static void forge_forms(void **state)
 			fail_msg("%s: %s", forms[i].what, forms[i].ok ? "refused" : "accepted");
 		assert_int_equal(cred_parse(out, len, &c), forms[i].ok);
 	}
-	/* Fields of later versions behind the last: 15 pairs, the last one nested to depth 8 and then 9. */
+	/* Fields of later versions behind the last: 15 pairs, the last one nested to depth 8 and
+	 * then 9. */
 	static const char *more[] = {"0f91919191919190", "0f9191919191919190"};
 	for (unsigned i = 0; i < 2; i++) {
 		char body[2 * CRED_ENVELOPE_MAX];
 		uint8_t bytes[CRED_ENVELOPE_MAX], out[CRED_ENVELOPE_MAX];
 		snprintf(body, sizeof(body), "8f%.*s%s", 2 * 0x8f - 2, cred_hex + 10, more[i]);
-		size_t len = envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body), secret, out, sizeof(out));
+		size_t len =
+		    envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body),
+				  secret, out, sizeof(out));
 		assert_int_equal(cred_open(out, len, signer, &c), i == 0);
 	}
 	/* caps (12), reserved: skipped in their place */
@@ -315,8 +347,9 @@ static void forge_forms(void **state)
 	const char *at = strstr(cred_hex, "0d070e");
 	assert_non_null(at);
 	snprintf(body, sizeof(body), "8f%.*s0c920105%.*s", (int)(at - cred_hex) - 10, cred_hex + 10,
-	         (int)(8 + 2 * 0x8f - (at - cred_hex)), at);
-	size_t len = envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body), secret, out, sizeof(out));
+		 (int)(8 + 2 * 0x8f - (at - cred_hex)), at);
+	size_t len = envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body),
+				   secret, out, sizeof(out));
 	struct cred want = cred_sample();
 	assert_true(cred_open(out, len, signer, &c));
 	assert_cred(&want, &c);
@@ -325,30 +358,30 @@ static void forge_forms(void **state)
 static void forge_envelopes(void **state)
 {
 	(void)state;
-	static const struct { const char *what; size_t cut; const char *with; size_t tail; const char *tail_with; } cases[] = {
-		/* bytes cut at the front, what stands there instead, the same at the end */
-		{"5 elements", 1, "95", 0, "c0"},
-		{"3 elements", 1, "93", 1, ""},
-		{"long array", 1, "dc0004", 0, ""},
-		{"map", 1, "82", 0, ""},
-		{"other kind", 2, "9403", 0, ""},
-		{"long kind", 2, "94cc01", 0, ""},
-		{"long body", 4, "9401c5008f", 0, ""},
-		{"text body", 4, "9401d98f", 0, ""},
-		{"deleg given", 0, "", 1, "c40100"},
-		{"empty deleg", 0, "", 1, "c400"},
-		{"deleg 0", 0, "", 1, "00"},
-		{"no deleg", 0, "", 1, ""},
-		{"trailing nil", 0, "", 0, "c0"},
-		{"trailing 0", 0, "", 0, "00"},
-		{"signature 63", 0, "", 2, "c0"},
+	static const struct {
+		const char *what;
+		size_t cut;
+		const char *with;
+		size_t tail;
+		const char *tail_with;
+	} cases[] = {
+	    /* bytes cut at the front, what stands there instead, the same at the end */
+	    {"5 elements", 1, "95", 0, "c0"},      {"3 elements", 1, "93", 1, ""},
+	    {"long array", 1, "dc0004", 0, ""},    {"map", 1, "82", 0, ""},
+	    {"other kind", 2, "9403", 0, ""},      {"long kind", 2, "94cc01", 0, ""},
+	    {"long body", 4, "9401c5008f", 0, ""}, {"text body", 4, "9401d98f", 0, ""},
+	    {"deleg given", 0, "", 1, "c40100"},   {"empty deleg", 0, "", 1, "c400"},
+	    {"deleg 0", 0, "", 1, "00"},           {"no deleg", 0, "", 1, ""},
+	    {"trailing nil", 0, "", 0, "c0"},      {"trailing 0", 0, "", 0, "00"},
+	    {"signature 63", 0, "", 2, "c0"},
 	};
 	struct cred c;
 	uint8_t bytes[CRED_ENVELOPE_MAX + 1], out[CRED_ENVELOPE_MAX + 16];
 	size_t len = unhex(bytes, sizeof(bytes), CRED_HEX);
 	assert_true(cred_open(bytes, len, signer, &c));
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		size_t n = unhex(out, sizeof(out), cases[i].with), middle = len - cases[i].cut - cases[i].tail;
+		size_t n = unhex(out, sizeof(out), cases[i].with),
+		       middle = len - cases[i].cut - cases[i].tail;
 		memcpy(out + n, bytes + cases[i].cut, middle);
 		n += middle;
 		n += unhex(out + n, sizeof(out) - n, cases[i].tail_with);
@@ -360,9 +393,18 @@ static void forge_envelopes(void **state)
 static void cred_sizes(void **state)
 {
 	(void)state;
-	struct cred c = {.nwid = UINT64_MAX, .serial = UINT64_MAX, .address = 0xffffffffff, .issued_at = UINT64_MAX, .soft_ttl = UINT32_MAX,
-	                 .hard_ttl = UINT32_MAX, .flags = UINT32_MAX, .n_ips = CRED_IPS_MAX, .n_macs = CRED_MACS_MAX,
-	                 .n_tags = CRED_TAGS_MAX, .min_cfg = UINT64_MAX}, back;
+	struct cred c = {.nwid = UINT64_MAX,
+			 .serial = UINT64_MAX,
+			 .address = 0xffffffffff,
+			 .issued_at = UINT64_MAX,
+			 .soft_ttl = UINT32_MAX,
+			 .hard_ttl = UINT32_MAX,
+			 .flags = UINT32_MAX,
+			 .n_ips = CRED_IPS_MAX,
+			 .n_macs = CRED_MACS_MAX,
+			 .n_tags = CRED_TAGS_MAX,
+			 .min_cfg = UINT64_MAX},
+		    back;
 	for (unsigned i = 0; i < CRED_IPS_MAX; i++)
 		c.ips[i] = (struct prefix){6, 128, {0xfd, (uint8_t)i}};
 	for (unsigned i = 0; i < CRED_TAGS_MAX; i++)
@@ -380,7 +422,8 @@ static void cred_sizes(void **state)
 	bad[5].ips[0].bits = 129, bad[6].ips[0].family = 0, bad[7].address++, bad[8].nwid <<= 24;
 	for (size_t i = 0; i < LENGTH(bad); i++)
 		assert_int_equal(cred_sign(&bad[i], secret, out, sizeof(out)), 0);
-	/* Larger than 640 by a key of a later version: well signed, still refused. The edge itself is accepted. */
+	/* Larger than 640 by a key of a later version: well signed, still refused. The edge itself
+	 * is accepted. */
 	uint8_t body[CRED_ENVELOPE_MAX];
 	struct writer w = writer_over(body, sizeof(body));
 	len = cred_sign(&c, secret, out, sizeof(out));
@@ -401,7 +444,8 @@ static void cred_sizes(void **state)
 	assert_int_equal(len, CRED_ENVELOPE_MAX + 1);
 	assert_false(cred_open(out, len, signer, &back));
 	assert_false(cred_parse(out, len, &back));
-	assert_int_equal(envelope_sign(DOC_CRED, "fln1 cred", body, n + 1, secret, out, CRED_ENVELOPE_MAX), 0);
+	assert_int_equal(
+	    envelope_sign(DOC_CRED, "fln1 cred", body, n + 1, secret, out, CRED_ENVELOPE_MAX), 0);
 }
 
 static void validity(void **state)
@@ -417,22 +461,23 @@ static void validity(void **state)
 		uint64_t address, min_serial, ctime;
 		enum cred_verdict want;
 	} table[] = {
-		{NWID, key_hash, ADDRESS, 0, 3600, CRED_OK},
-		{NWID, key_hash, ADDRESS, 1001, 3600, CRED_OK},
-		{NWID, key_hash, ADDRESS, 1002, 3600, CRED_REVOKED},
-		{NWID, key_hash, ADDRESS, UINT64_MAX, 3600, CRED_REVOKED},
-		{NWID, key_hash, ADDRESS, 0, 0, CRED_OK}, /* issued after our HEAD: age 0 */
-		{NWID, key_hash, ADDRESS, 0, 3599, CRED_OK},
-		{NWID, key_hash, ADDRESS, 0, 3600 + 604800, CRED_OK},
-		{NWID, key_hash, ADDRESS, 0, 3600 + 604801, CRED_EXPIRED},
-		{NWID, key_hash, ADDRESS, 0, UINT64_MAX, CRED_EXPIRED},
-		{NWID + 1, key_hash, ADDRESS, 0, 3600, CRED_NETWORK},
-		{NWID, other, ADDRESS, 0, 3600, CRED_SUBJECT},
-		{NWID, key_hash, ADDRESS + 1, 0, 3600, CRED_ADDRESS},
+	    {NWID, key_hash, ADDRESS, 0, 3600, CRED_OK},
+	    {NWID, key_hash, ADDRESS, 1001, 3600, CRED_OK},
+	    {NWID, key_hash, ADDRESS, 1002, 3600, CRED_REVOKED},
+	    {NWID, key_hash, ADDRESS, UINT64_MAX, 3600, CRED_REVOKED},
+	    {NWID, key_hash, ADDRESS, 0, 0, CRED_OK}, /* issued after our HEAD: age 0 */
+	    {NWID, key_hash, ADDRESS, 0, 3599, CRED_OK},
+	    {NWID, key_hash, ADDRESS, 0, 3600 + 604800, CRED_OK},
+	    {NWID, key_hash, ADDRESS, 0, 3600 + 604801, CRED_EXPIRED},
+	    {NWID, key_hash, ADDRESS, 0, UINT64_MAX, CRED_EXPIRED},
+	    {NWID + 1, key_hash, ADDRESS, 0, 3600, CRED_NETWORK},
+	    {NWID, other, ADDRESS, 0, 3600, CRED_SUBJECT},
+	    {NWID, key_hash, ADDRESS + 1, 0, 3600, CRED_ADDRESS},
 	};
 	for (size_t i = 0; i < LENGTH(table); i++)
-		assert_int_equal(cred_check(&c, table[i].nwid, table[i].subject, table[i].address, table[i].min_serial, table[i].ctime),
-		                 table[i].want);
+		assert_int_equal(cred_check(&c, table[i].nwid, table[i].subject, table[i].address,
+					    table[i].min_serial, table[i].ctime),
+				 table[i].want);
 	c.issued_at = UINT64_MAX; /* no overflow: a large issued_at is age 0 */
 	assert_int_equal(cred_check(&c, NWID, key_hash, ADDRESS, 0, 3600), CRED_OK);
 	c.issued_at = 0, c.hard_ttl = 0;
@@ -445,16 +490,22 @@ static void head_order(void **state)
 	(void)state;
 	/* ascending */
 	static const struct head heads[] = {
-		{.deleg_epoch = 0, .version = 0, .issued_at = 99}, {.deleg_epoch = 0, .version = 1, .rev_epoch = 50},
-		{.deleg_epoch = 0, .version = UINT64_MAX},         {.deleg_epoch = 1, .version = 0},
-		{.deleg_epoch = 1, .version = 7},                  {.deleg_epoch = UINT64_MAX, .version = 6},
+	    {.deleg_epoch = 0, .version = 0, .issued_at = 99},
+	    {.deleg_epoch = 0, .version = 1, .rev_epoch = 50},
+	    {.deleg_epoch = 0, .version = UINT64_MAX},
+	    {.deleg_epoch = 1, .version = 0},
+	    {.deleg_epoch = 1, .version = 7},
+	    {.deleg_epoch = UINT64_MAX, .version = 6},
 	};
 	for (size_t a = 0; a < LENGTH(heads); a++)
 		for (size_t b = 0; b < LENGTH(heads); b++)
-			assert_int_equal(head_compare(&heads[a], &heads[b]), a < b ? -1 : a > b ? 1 : 0);
+			assert_int_equal(head_compare(&heads[a], &heads[b]), a < b   ? -1
+									     : a > b ? 1
+										     : 0);
 	struct head other = heads[4];
 	other.issued_at = 5, other.cfg_root[0] = 1;
-	assert_int_equal(head_compare(&heads[4], &other), 0); /* same order, other bytes: the caller's fork */
+	assert_int_equal(head_compare(&heads[4], &other),
+			 0); /* same order, other bytes: the caller's fork */
 }
 
 int main(void)
@@ -466,9 +517,10 @@ int main(void)
 		return 1;
 	crypto_sign_seed_keypair(signer, secret, seed);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vectors_signed), cmocka_unit_test(cuts_and_flips),  cmocka_unit_test(forge_fields),
-		cmocka_unit_test(forge_forms),    cmocka_unit_test(forge_envelopes), cmocka_unit_test(cred_sizes),
-		cmocka_unit_test(validity),       cmocka_unit_test(head_order),
+	    cmocka_unit_test(vectors_signed),  cmocka_unit_test(cuts_and_flips),
+	    cmocka_unit_test(forge_fields),    cmocka_unit_test(forge_forms),
+	    cmocka_unit_test(forge_envelopes), cmocka_unit_test(cred_sizes),
+	    cmocka_unit_test(validity),        cmocka_unit_test(head_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
