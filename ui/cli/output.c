@@ -114,6 +114,7 @@ int output_table(const json_t *array, const struct column *columns)
 	table = scols_new_table();
 	if (!table)
 		return complain(EXIT_FAILED, "out of memory");
+	scols_table_enable_noencoding(table, 1); /* cells are escaped already; twice would be unreadable */
 	for (const struct column *c = columns; c->title; c++) {
 		bool right = c->cell == CELL_COUNT || c->cell == CELL_BYTES || c->cell == CELL_RTT;
 		if (!scols_table_new_column(table, c->title, 0, right ? SCOLS_FL_RIGHT : 0))

@@ -1,0 +1,54 @@
+# bash completion of farlan: the output of "farlan completion bash"
+_farlan()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local said= words= options= i skip=
+	case $prev in
+	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
+	--public | --bridge | --dhcp-server | --router | --relay) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay) return ;;
+	esac
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		if [[ $skip ]]; then skip=; continue; fi
+		case ${COMP_WORDS[i]} in
+		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay) skip=1 ;;
+		-*) ;;
+		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
+		esac
+	done
+	case $said in
+	"") words="status join wait leave networks peers drops capture id root-line network member page completion version help" ;;
+	"status"*) options="" ;;
+	"join"*) options="--dev --wait " ;;
+	"wait"*) options="--wait " ;;
+	"leave"*) options="" ;;
+	"networks"*) options="" ;;
+	"peers"*) options="" ;;
+	"drops"*) options="" ;;
+	"capture"*) options="--write " ;;
+	"id"*) options="" ;;
+	"root-line"*) options="" ;;
+	"network") words="create list show set delete" ;;
+	"network create"*) options="--ipv4 --mtu --public " ;;
+	"network list"*) options="" ;;
+	"network show"*) options="" ;;
+	"network set"*) options="--ipv4 --mtu --public --name " ;;
+	"network delete"*) options="" ;;
+	"member") words="list approve deny revoke delete set" ;;
+	"member list"*) options="" ;;
+	"member approve"*) options="--name --ip " ;;
+	"member deny"*) options="" ;;
+	"member revoke"*) options="" ;;
+	"member delete"*) options="" ;;
+	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay " ;;
+	"page"*) options="" ;;
+	"completion") words="bash" ;;
+	"completion bash"*) options="" ;;
+	"version"*) options="" ;;
+	"help"*) options="" words="status join wait leave networks peers drops capture id root-line network member page completion version help" ;;
+	esac
+	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
+}
+complete -F _farlan farlan
