@@ -251,83 +251,83 @@ static size_t resigned(const char *old, const char *new, uint8_t out[CRED_ENVELO
 	return envelope_sign(DOC_CRED, "fln1 cred", bytes, len, secret, out, CRED_ENVELOPE_MAX);
 }
 
+static const struct {
+	const char *what, *old, *new;
+	bool ok;
+} forged[] = {
+    {"unchanged", "8e0001", "8e0001", true},
+    {"version 2", "8e0001", "8e0002", false},
+    {"duplicate key", "8e000101cf", "8f0001000101cf", false},
+    {"unsorted keys", "06ce0001518007ce00093a80", "07ce00093a8006ce00015180", false},
+    {"missing key", "8e000101cfc5057629d8000001", "8d0001", false},
+    {"long key", "02cd03e9", "cc02cd03e9", false},
+    {"long u8", "8e0001", "8e00cc01", false},
+    {"long u16", "0d070e", "0dcd00070e", false},
+    {"long u32", "02cd03e9", "02ce000003e9", false},
+    {"long u64", "02cd03e9", "02cf00000000000003e9", false},
+    {"signed form", "02cd03e9", "02d103e9", false},
+    {"negative", "0d070e", "0dff0e", false},
+    {"float", "0d070e", "0dca40e000000e", false},
+    {"double", "0d070e", "0dcb401c0000000000000e", false},
+    {"ext", "0d070e", "0dd401070e", false},
+    {"nil", "0d070e", "0dc00e", false},
+    {"bool", "0d070e", "0dc30e", false},
+    {"nil for a list", "0a91c40602aabbccddee", "0ac0", false},
+    {"long bin", "c40602aabbccddee", "c5000602aabbccddee", false},
+    {"long str", "0ea762c3bc726f2d31", "0ed90762c3bc726f2d31", false},
+    {"long array", "0a91c406", "0adc0001c406", false},
+    {"long map", "8e0001", "de000e0001", false},
+    {"text key", "8e0001", "8ea10001", false},
+    {"bin for text", "0ea762c3bc726f2d31", "0ec40762c3bc726f2d31", false},
+    {"text for bin", "c40602aabbccddee", "a6626162636465", false},
+    {"bad utf-8", "0ea762c3bc726f2d31", "0ea762c328726f2d31", false},
+    {"escape in a name", "0ea762c3bc726f2d31", "0ea71bc3bc726f2d31", false},
+    {"NUL in a name", "0ea762c3bc726f2d31", "0ea700c3bc726f2d31", false},
+    {"name of 63", "0ea762c3bc726f2d31", "0ed93f" TEN TEN TEN TEN TEN TEN "6e6e6e", true},
+    {"name of 64", "0ea762c3bc726f2d31", "0ed940" TEN TEN TEN TEN TEN TEN "6e6e6e6e", false},
+    {"short subject", "03c420f4", "03c41f", false},
+    {"short mac", "c40602aabbccddee", "c40502aabbccdd", false},
+    {"ip of 6 bytes", "c4050a93140518", "c4060a931405ff18", false},
+    {"prefix 33", "c4050a93140518", "c4050a93140521", false},
+    {"prefix 32", "c4050a93140518", "c4050a93140520", true},
+    {"prefix 129", "02c5057629d8000040", "02c5057629d8000081", false},
+    {"prefix 128", "02c5057629d8000040", "02c5057629d8000080", true},
+    {"address of 41 bits", "04cf000000c5057629d8", "04cf000001c5057629d8", false},
+    {"address 0", "04cf000000c5057629d8", "0400", false},
+    {"no network", "01cfc5057629d8000001", "01cfc5057629d8000000", false},
+    {"ttl of 33 bits", "07ce00093a80", "07cf0000000100093a80", false},
+    {"tag key of 33 bits", "ce00011170ceee6b2800", "cf0000000100011170ceee6b2800", false},
+    {"tag value of 33 bits", "ceee6b2800", "cf0000000100000000", false},
+    {"tags unsorted", "820102ce00011170", "82ce000111700102", false},
+    {"tag twice", "ce00011170ceee6b2800", "0103", false},
+    {"9 ips", "0992c405",
+     "0999c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140"
+     "118c4050a93140118c405",
+     false},
+    {"8 ips", "0992c405",
+     "0998c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140"
+     "118c405",
+     true},
+    {"trailing byte", "62c3bc726f2d31", "62c3bc726f2d3100", false},
+    {"trailing nil", "62c3bc726f2d31", "62c3bc726f2d31c0", false},
+    {"4e9 ips", "0992c405", "09ddffffffffc405", false},
+    {"4e9 tags", "0b82", "0bdfffffffff", false},
+    {"4e9 bytes of mac", "c40602aabbccddee", "c6ffffffff02aabbccddee", false},
+    {"4e9 fields", "8e0001", "dfffffffff0001", false},
+    {"array for map", "8e0001", "dc001c0001", false},
+};
+
 static void forge_forms(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *what, *old, *new;
-		bool ok;
-	} forms[] = {
-	    {"unchanged", "8e0001", "8e0001", true},
-	    {"version 2", "8e0001", "8e0002", false},
-	    {"duplicate key", "8e000101cf", "8f0001000101cf", false},
-	    {"unsorted keys", "06ce0001518007ce00093a80", "07ce00093a8006ce00015180", false},
-	    {"missing key", "8e000101cfc5057629d8000001", "8d0001", false},
-	    {"long key", "02cd03e9", "cc02cd03e9", false},
-	    {"long u8", "8e0001", "8e00cc01", false},
-	    {"long u16", "0d070e", "0dcd00070e", false},
-	    {"long u32", "02cd03e9", "02ce000003e9", false},
-	    {"long u64", "02cd03e9", "02cf00000000000003e9", false},
-	    {"signed form", "02cd03e9", "02d103e9", false},
-	    {"negative", "0d070e", "0dff0e", false},
-	    {"float", "0d070e", "0dca40e000000e", false},
-	    {"double", "0d070e", "0dcb401c0000000000000e", false},
-	    {"ext", "0d070e", "0dd401070e", false},
-	    {"nil", "0d070e", "0dc00e", false},
-	    {"bool", "0d070e", "0dc30e", false},
-	    {"nil for a list", "0a91c40602aabbccddee", "0ac0", false},
-	    {"long bin", "c40602aabbccddee", "c5000602aabbccddee", false},
-	    {"long str", "0ea762c3bc726f2d31", "0ed90762c3bc726f2d31", false},
-	    {"long array", "0a91c406", "0adc0001c406", false},
-	    {"long map", "8e0001", "de000e0001", false},
-	    {"text key", "8e0001", "8ea10001", false},
-	    {"bin for text", "0ea762c3bc726f2d31", "0ec40762c3bc726f2d31", false},
-	    {"text for bin", "c40602aabbccddee", "a6626162636465", false},
-	    {"bad utf-8", "0ea762c3bc726f2d31", "0ea762c328726f2d31", false},
-	    {"escape in a name", "0ea762c3bc726f2d31", "0ea71bc3bc726f2d31", false},
-	    {"NUL in a name", "0ea762c3bc726f2d31", "0ea700c3bc726f2d31", false},
-	    {"name of 63", "0ea762c3bc726f2d31", "0ed93f" TEN TEN TEN TEN TEN TEN "6e6e6e", true},
-	    {"name of 64", "0ea762c3bc726f2d31", "0ed940" TEN TEN TEN TEN TEN TEN "6e6e6e6e",
-	     false},
-	    {"short subject", "03c420f4", "03c41f", false},
-	    {"short mac", "c40602aabbccddee", "c40502aabbccdd", false},
-	    {"ip of 6 bytes", "c4050a93140518", "c4060a931405ff18", false},
-	    {"prefix 33", "c4050a93140518", "c4050a93140521", false},
-	    {"prefix 32", "c4050a93140518", "c4050a93140520", true},
-	    {"prefix 129", "02c5057629d8000040", "02c5057629d8000081", false},
-	    {"prefix 128", "02c5057629d8000040", "02c5057629d8000080", true},
-	    {"address of 41 bits", "04cf000000c5057629d8", "04cf000001c5057629d8", false},
-	    {"address 0", "04cf000000c5057629d8", "0400", false},
-	    {"no network", "01cfc5057629d8000001", "01cfc5057629d8000000", false},
-	    {"ttl of 33 bits", "07ce00093a80", "07cf0000000100093a80", false},
-	    {"tag key of 33 bits", "ce00011170ceee6b2800", "cf0000000100011170ceee6b2800", false},
-	    {"tag value of 33 bits", "ceee6b2800", "cf0000000100000000", false},
-	    {"tags unsorted", "820102ce00011170", "82ce000111700102", false},
-	    {"tag twice", "ce00011170ceee6b2800", "0103", false},
-	    {"9 ips", "0992c405",
-	     "0999c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140"
-	     "118c4050a93140118c405",
-	     false},
-	    {"8 ips", "0992c405",
-	     "0998c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140118c4050a93140"
-	     "118c405",
-	     true},
-	    {"trailing byte", "62c3bc726f2d31", "62c3bc726f2d3100", false},
-	    {"trailing nil", "62c3bc726f2d31", "62c3bc726f2d31c0", false},
-	    {"4e9 ips", "0992c405", "09ddffffffffc405", false},
-	    {"4e9 tags", "0b82", "0bdfffffffff", false},
-	    {"4e9 bytes of mac", "c40602aabbccddee", "c6ffffffff02aabbccddee", false},
-	    {"4e9 fields", "8e0001", "dfffffffff0001", false},
-	    {"array for map", "8e0001", "dc001c0001", false},
-	};
 	struct cred c;
-	for (size_t i = 0; i < LENGTH(forms); i++) {
+	for (size_t i = 0; i < LENGTH(forged); i++) {
 		uint8_t out[CRED_ENVELOPE_MAX];
-		size_t len = resigned(forms[i].old, forms[i].new, out);
+		size_t len = resigned(forged[i].old, forged[i].new, out);
 		assert_int_not_equal(len, 0);
-		if (cred_open(out, len, signer, &c) != forms[i].ok)
-			fail_msg("%s: %s", forms[i].what, forms[i].ok ? "refused" : "accepted");
-		assert_int_equal(cred_parse(out, len, &c), forms[i].ok);
+		if (cred_open(out, len, signer, &c) != forged[i].ok)
+			fail_msg("%s: %s", forged[i].what, forged[i].ok ? "refused" : "accepted");
+		assert_int_equal(cred_parse(out, len, &c), forged[i].ok);
 	}
 	/* Fields of later versions behind the last: 15 pairs, the last one nested to depth 8 and
 	 * then 9. */
