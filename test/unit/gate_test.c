@@ -106,6 +106,10 @@ static void test_flips(void **state)
 	}
 	for (size_t n = INIT_MIN; n < sizeof d; n++)
 		assert_false(gate_check(&gate, d, n));
+	d[12] ^= 1; /* a wrong hint under a good mac1 */
+	crypto_generichash_blake2b(d + sizeof d - 32, 16, d, sizeof d - 32, gate.mac1, 32);
+	assert_false(gate_check(&gate, d, sizeof d));
+	stamp(&gate, d, sizeof d);
 	gate_derive(&other, key_hash, gate_zero);
 	assert_false(gate_check(&other, d, sizeof d));
 	gate_derive(&other, key_hash, secret);

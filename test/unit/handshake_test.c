@@ -250,6 +250,9 @@ static void test_init_header(void **state)
 		{104, {0, 0, 0, 0}, 4, DROP_INIT_CRYPTO},  /* caps cleared */
 	};
 	assert_int_equal(consume(d, n), DROP_NONE);
+	struct init_payload p = init_plain;
+	p.caps = CAP_GCM; /* suite 2 is mandatory */
+	assert_int_equal(consume(forged, make_init(&i, &p, 8, forged)), DROP_INIT_FORM);
 	lift_init(d, n);
 	for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
 		memcpy(forged, d, n);

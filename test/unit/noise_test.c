@@ -163,6 +163,26 @@ static void test_low_order_responder(void **state)
 	}
 }
 
+/* A second encoding of a point that is fine otherwise: X25519 would reduce it, so it would be a second identity. */
+static void test_not_canonical(void **state)
+{
+	(void)state;
+	struct pair s = new_pair(), e = new_pair(), r = new_pair();
+	uint8_t bad[32], out[128];
+	struct noise ns;
+
+	memcpy(bad, r.public, 32);
+	bad[31] |= 0x80;
+	noise_begin(&ns, "x", 1, bad, NULL);
+	assert_false(noise_write_1(&ns, s.secret, s.public, bad, e.secret, NULL, 0, out));
+	unhex("efffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", bad, 32); /* p + 2 */
+	noise_begin(&ns, "x", 1, bad, NULL);
+	assert_false(noise_write_1(&ns, s.secret, s.public, bad, e.secret, NULL, 0, out));
+	unhex("ebffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", bad, 32); /* p - 2 is one */
+	noise_begin(&ns, "x", 1, bad, NULL);
+	assert_true(noise_write_1(&ns, s.secret, s.public, bad, e.secret, NULL, 0, out));
+}
+
 /* A message 1 whose e is the bad point and whose s is encrypted with the key that follows: es of a low-order e is known
  * to be zero, so an attacker could build it; the responder must stop at the point itself. */
 static void test_low_order_ephemeral(void **state)
@@ -256,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_low_order_responder),
+		cmocka_unit_test(test_not_canonical),
 		cmocka_unit_test(test_low_order_ephemeral),
 		cmocka_unit_test(test_low_order_static),
 		cmocka_unit_test(test_low_order_answer),

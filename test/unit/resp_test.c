@@ -197,8 +197,12 @@ static void test_forms(void **state)
 		size_t n = forge(&r, (const uint8_t *)"\x01\x02\x68\0", changed, 36, d);
 		assert_int_equal(consume(&fresh, CAPS, d, n), cases[k].verdict);
 	}
+	struct handshake wrong = r; /* sealed well, for another index of ours */
+	wrong.idx ^= 0x10;
+	size_t n = forge(&wrong, (const uint8_t *)"\x01\x02\x68\0", plain, 36, d);
+	assert_int_equal(consume(&i, CAPS, d, n), DROP_RESP_CRYPTO);
 	memset(plain, 0, 4); /* index zero */
-	size_t n = forge(&r, (const uint8_t *)"\x01\x02\x68\0", plain, 36, d);
+	n = forge(&r, (const uint8_t *)"\x01\x02\x68\0", plain, 36, d);
 	assert_int_equal(consume(&i, CAPS, d, n), DROP_RESP_FORM);
 	memcpy(plain, idx, 4);
 	static const uint8_t headers[][4] = {{2, 2, 104, 0}, {1, 1, 104, 0}, {1, 2, 103, 0}, {1, 2, 105, 0}, {1, 2, 0, 0xff}};
@@ -250,8 +254,8 @@ static void test_other_pending(void **state)
 	assert_int_equal(consume(&i1, CAPS, d, n), DROP_NONE);
 }
 
-static enum drop retry_read(const struct handshake *hs, const struct gate *gate, const uint8_t *d, size_t n, enum retry_kind *kind,
-                            uint8_t value[16])
+static enum drop retry_read(const struct handshake *hs, const struct gate *gate, const uint8_t *d, size_t n,
+                            enum retry_kind *kind, uint8_t value[16])
 {
 	struct handshake before = *hs;
 	uint8_t mine[16] = {0};

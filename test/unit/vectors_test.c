@@ -95,8 +95,9 @@ static void emit_draw(const char *who, const struct handshake_draw *draw, bool i
 	}
 }
 
-static size_t run_init(const char *who, struct handshake *hs, struct handshake *r, const struct secret *a, const struct secret *b,
-                       const struct gate *gate, const uint8_t *cookie, const struct init_payload *p, const struct handshake_draw *draw)
+static size_t run_init(const char *who, struct handshake *hs, struct handshake *r, const struct secret *a,
+                       const struct secret *b, const struct gate *gate, const uint8_t *cookie,
+                       const struct init_payload *p, const struct handshake_draw *draw)
 {
 	uint8_t d[INIT_SEND_MAX];
 	struct init_payload got;
@@ -161,8 +162,8 @@ static void run_legs(const uint8_t exporter[32], const uint8_t *inner, size_t n)
 	assert_int_equal(seq, 0);
 }
 
-static void run_retry(const char *who, const struct handshake *i, const struct gate *gate, enum retry_kind kind, const uint8_t value[16],
-                      unsigned nonce, uint8_t d[RETRY_BYTES])
+static void run_retry(const char *who, const struct handshake *i, const struct gate *gate, enum retry_kind kind,
+                      const uint8_t value[16], unsigned nonce, uint8_t d[RETRY_BYTES])
 {
 	struct handshake_draw draw = {.pad_len = 0};
 	uint8_t got[16];
