@@ -27,7 +27,8 @@ enum tlv_type {
 };
 #define TLV_CRITICAL 1u /* f bit0: drop the message if the type is unknown */
 
-/* TLVs are written by tlv_put and walked by tlv_next; tlvs_check refuses overruns and unknown critical types. */
+/* TLVs are written by tlv_put and walked by tlv_next; tlvs_check refuses overruns and unknown critical types (those of
+ * later stages are unknown). What init_consume and resp_consume hand out has passed tlvs_check. */
 bool tlv_put(struct writer *, uint8_t type, const void *value, size_t len);
 bool tlv_next(struct reader *, uint8_t *ret_type, const uint8_t **ret_value, size_t *ret_len); /* false at the end */
 bool tlvs_check(const uint8_t *tlvs, size_t len);
@@ -90,10 +91,12 @@ struct ss_cache {
 
 /* Responder, steps 4 and 5: unmasks and decrypts datagram (modified in place), fills hs->peer (x, ed, key_hash; address
  * 0 = unknown), hs->idx, hs->mac1 and ret (tlvs point into datagram). The gate has been checked before. Verdict NONE,
- * INIT_FORM or INIT_CRYPTO. cache may be NULL. */
+ * INIT_FORM (header, TLVs, caps without CAP_CHACHA, Ed25519 key of small order) or INIT_CRYPTO. cache may be NULL. */
 enum drop init_consume(struct handshake *, const struct secret *self, const struct gate *, struct ss_cache *cache,
                        uint8_t *datagram, size_t len, struct init_payload *ret);
 
+/* The initiator's index of an INIT whose gate was checked, without any decryption of its payload: what a RETRY is addressed to. */
+uint32_t init_peek_idx(const struct gate *, const uint8_t *datagram, size_t len);
 /* mac1 as it stands in the datagram, for the memory of authentic ones. */
 const uint8_t *init_mac1(const uint8_t *datagram, size_t len);
 /* Is mac2 keyed with this cookie value? */
@@ -104,8 +107,9 @@ bool init_mac2_check(const uint8_t *datagram, size_t len, const uint8_t cookie[1
 size_t resp_create(struct handshake *, const struct secret *self, const struct resp_payload *, size_t init_len, uint8_t *out,
                    size_t room, struct session_keys *ret, const struct handshake_draw *);
 
-/* Initiator: opens a RESP (modified in place). Verdict NONE, RESP_CRYPTO or RESP_FORM (version, kind, suite not offered,
- * lanes). The state stays usable after a failure: it works on a copy. */
+/* Initiator: opens a RESP (modified in place; ret->tlvs points into it). Verdict NONE, RESP_CRYPTO or RESP_FORM (version,
+ * kind, suite not offered, lanes, index, CAP_CTRL_CLASS other than offered, TLVs). The state stays usable after a failure:
+ * it works on a copy. */
 enum drop resp_consume(struct handshake *, const struct secret *self, uint32_t offered_caps, uint8_t *datagram, size_t len,
                        struct resp_payload *ret, struct session_keys *ret_keys);
 
