@@ -258,10 +258,21 @@ static void poll_fired(uv_poll_t *poll, int status, int events)
 	listener_turn(poll->data);
 }
 
+static unsigned connections(const struct listener *listener)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	return info ? info->num_connections : 0;
+}
+
 static void listener_turn(struct listener *listener)
 {
 	MHD_UNSIGNED_LONG_LONG wait;
+	unsigned before = connections(listener);
 	MHD_run(listener->daemon);
+	/* At its limit MHD takes the listening socket out of its set and puts it back only when it is run the next time, which
+	 * nothing would cause if the last connections just ended: those who wait in the backlog would wait for ever. */
+	if (connections(listener) < before)
+		MHD_run(listener->daemon);
 	if (MHD_get_timeout(listener->daemon, &wait) == MHD_YES)
 		uv_timer_start(&listener->timer, timer_fired, wait, 0);
 	else

@@ -1,0 +1,357 @@
+/* http_test.c: HTTP over real sockets: what a client may cost, and what it gets.
+ *
+ * The server turns on a thread of its own; the tests are plain blocking clients that write bytes as a hostile client would.
+ * The module is taken in whole, so the test links with libmicrohttpd, libuv and jansson only.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "ui/api.c"
+#include "ui/http.c"
+#include "ui/json.c"
+
+#define DEADLINE_MS 1500u
+#define BIG (8 * 1024 * 1024)
+
+static struct {
+	uv_loop_t loop;
+	uv_async_t stop;
+	struct http *http;
+	pthread_t thread;
+	struct endpoint tcp;
+	char path[64];
+	_Atomic unsigned served;
+	_Atomic unsigned last_local, last_body;
+} t;
+
+static void serve(void *self, const struct request *request, struct reply *reply)
+{
+	static char big[BIG];
+	(void)self;
+	t.served++;
+	t.last_local = request->local;
+	t.last_body = (unsigned)request->body_len;
+	reply->status = 200;
+	reply->type = "text/plain";
+	if (strcmp(request->path, "/big") == 0) {
+		reply->body = big;
+		reply->body_len = sizeof(big);
+	} else if (strcmp(request->path, "/echo") == 0) {
+		reply->body = malloc(request->body_len + 1);
+		memcpy(reply->body, request->body, request->body_len);
+		reply->body_len = request->body_len;
+		reply->owned = true;
+	} else if (strcmp(request->path, "/silent") == 0) {
+		reply->status = 0;
+	} else {
+		struct problem problem;
+		problem_set(&problem, 404, "no such path", "%s", request->path);
+		reply_problem(reply, &problem);
+	}
+}
+
+static void stop_asked(uv_async_t *stop)
+{
+	http_free(t.http);
+	uv_close((uv_handle_t *)stop, NULL);
+}
+
+static void *turn(void *self)
+{
+	(void)self;
+	uv_run(&t.loop, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+static int setup(void **state)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct endpoint tcp = {.family = 4, .ip = {127, 0, 0, 1}};
+	const char *why = "";
+	(void)state;
+	memset(&t, 0, sizeof(t));
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(t.path, sizeof(t.path), "/tmp/farlan-http-%d.sock", (int)getpid());
+	strcpy(at.sun_path, t.path);
+	unlink(t.path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	uv_loop_init(&t.loop);
+	uv_async_init(&t.loop, &t.stop, stop_asked);
+	struct http_config config = {.unix_fd = fd, .tcp = &tcp, .deadline_ms = DEADLINE_MS, .serve = serve};
+	assert_int_equal(http_new(&t.http, &t.loop, &config, &why), 0);
+	t.tcp = http_tcp(t.http);
+	assert_true(t.tcp.port != 0);
+	return pthread_create(&t.thread, NULL, turn, NULL);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	uv_async_send(&t.stop);
+	pthread_join(t.thread, NULL);
+	assert_int_equal(uv_loop_close(&t.loop), 0); /* nothing left open */
+	unlink(t.path);
+	return 0;
+}
+
+/* ---- a client ---- */
+
+static int tcp_open(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(t.tcp.port)};
+	memcpy(&at.sin_addr, t.tcp.ip, 4);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static int unix_open(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	strcpy(at.sun_path, t.path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	size_t len = strlen(text);
+	while (len) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+		if (n <= 0)
+			return; /* closed on us: what came back tells */
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+/* Reads until the far side closes, or nothing came for wait_ms. *ret_closed tells which. Returns bytes; room - 1 are kept. */
+static size_t hear(int fd, char *buf, size_t room, int wait_ms, bool *ret_closed)
+{
+	char spill[65536];
+	size_t len = 0;
+	*ret_closed = false;
+	for (;;) {
+		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+		if (poll(&poll_fd, 1, wait_ms) <= 0)
+			break;
+		bool keep = len < room - 1;
+		ssize_t n = read(fd, keep ? buf + len : spill, keep ? room - 1 - len : sizeof(spill));
+		if (n <= 0) {
+			*ret_closed = true;
+			break;
+		}
+		len += (size_t)n;
+	}
+	buf[len < room - 1 ? len : room - 1] = '\0';
+	return len;
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- tests ---- */
+
+static void both_sockets_answer(void **state)
+{
+	char buf[4096];
+	bool closed;
+	(void)state;
+	for (int local = 0; local < 2; local++) {
+		int fd = local ? unix_open() : tcp_open();
+		say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
+		hear(fd, buf, sizeof(buf), 300, &closed);
+		assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
+		assert_non_null(strstr(buf, "\r\n\r\nhello"));
+		assert_non_null(strstr(buf, "Content-Security-Policy: default-src 'none'; script-src 'self';"));
+		assert_non_null(strstr(buf, "X-Content-Type-Options: nosniff"));
+		assert_non_null(strstr(buf, "Cache-Control: no-store"));
+		assert_int_equal(t.last_local, local);
+		assert_false(closed); /* kept for the next request */
+		say(fd, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+		hear(fd, buf, sizeof(buf), 300, &closed);
+		assert_int_equal(strncmp(buf, "HTTP/1.1 404", 12), 0);
+		assert_non_null(strstr(buf, "application/problem+json"));
+		close(fd);
+	}
+	int fd = tcp_open();
+	say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+	hear(fd, buf, sizeof(buf), 300, &closed);
+	assert_non_null(strstr(buf, "\r\n\r\nabcde"));
+	say(fd, "GET /silent HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(fd, buf, sizeof(buf), 300, &closed);
+	assert_int_equal(strncmp(buf, "HTTP/1.1 500", 12), 0);
+	close(fd);
+}
+
+static void what_is_too_large_is_refused(void **state)
+{
+	static char text[200 * 1024];
+	char buf[4096];
+	bool closed;
+	(void)state;
+	int fd = tcp_open();
+	snprintf(text, sizeof(text), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", REQUEST_BODY_MAX + 1);
+	say(fd, text);
+	hear(fd, buf, sizeof(buf), 500, &closed);
+	assert_int_equal(strncmp(buf, "HTTP/1.1 413", 12), 0);
+	close(fd);
+
+	fd = tcp_open(); /* no length told: chunks beyond the limit */
+	say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n18000\r\n");
+	memset(text, 'a', 0x18000);
+	text[0x18000] = '\0';
+	say(fd, text);
+	say(fd, "\r\n0\r\n\r\n");
+	hear(fd, buf, sizeof(buf), 500, &closed);
+	assert_true(closed);
+	close(fd);
+
+	fd = tcp_open(); /* headers without end */
+	memset(text, 'h', 100 * 1024);
+	text[100 * 1024] = '\0';
+	say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: ");
+	say(fd, text);
+	say(fd, "\r\n\r\n");
+	hear(fd, buf, sizeof(buf), 500, &closed);
+	assert_true(closed);
+	assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12) == 0 || strncmp(buf, "HTTP/1.1 404", 12) == 0, 0);
+	close(fd);
+	assert_int_equal(t.served, 0); /* none of them reached a handler */
+
+	fd = tcp_open(); /* the largest that is allowed */
+	snprintf(text, sizeof(text), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", REQUEST_BODY_MAX);
+	say(fd, text);
+	memset(text, 'b', REQUEST_BODY_MAX);
+	text[REQUEST_BODY_MAX] = '\0';
+	say(fd, text);
+	assert_true(hear(fd, buf, sizeof(buf), 500, &closed) > REQUEST_BODY_MAX);
+	assert_int_equal(t.last_body, REQUEST_BODY_MAX);
+	close(fd);
+}
+
+/* A byte now and then keeps an idle timeout from firing; the deadline is for the whole request. */
+static void a_slow_writer_is_cut(void **state)
+{
+	char buf[256];
+	bool closed = false;
+	(void)state;
+	for (int body = 0; body < 2; body++) {
+		int fd = tcp_open();
+		uint64_t begin = clock_ms();
+		say(fd, body ? "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" : "GET /echo HTTP/1.1\r\nHost: x\r\nX: ");
+		for (int i = 0; i < 40 && !closed; i++) {
+			say(fd, "a");
+			hear(fd, buf, sizeof(buf), 100, &closed);
+		}
+		assert_true(closed);
+		assert_in_range(clock_ms() - begin, DEADLINE_MS - 100, DEADLINE_MS + SWEEP_MS + 700);
+		close(fd);
+		closed = false;
+	}
+	assert_int_equal(t.served, 0);
+}
+
+static void a_slow_reader_is_cut(void **state)
+{
+	struct timespec while_ = {.tv_sec = 3, .tv_nsec = 500000000}; /* beyond deadline and sweep */
+	char buf[256];
+	bool closed;
+	(void)state;
+	int fd = tcp_open();
+	say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+	nanosleep(&while_, NULL);
+	size_t len = hear(fd, buf, sizeof(buf), 500, &closed);
+	assert_true(closed);
+	assert_in_range(len, 1, BIG - 1); /* what lay in the kernel's buffers, not the whole */
+	close(fd);
+	fd = tcp_open();
+	say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_true(hear(fd, buf, sizeof(buf), 300, &closed) > BIG); /* a brisk one gets it all */
+	close(fd);
+}
+
+/* All connections taken by silence: others wait, and are served when the deadline has cleared the room. */
+static void silence_does_not_lock_the_door(void **state)
+{
+	int fd[HTTP_CONNECTIONS_MAX + 4];
+	char buf[512];
+	bool closed;
+	(void)state;
+	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
+		fd[i] = unix_open();
+	int late = unix_open();
+	say(late, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(late, buf, sizeof(buf), (int)DEADLINE_MS * 2 + 2 * SWEEP_MS, &closed);
+	assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
+	close(late);
+	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
+		close(fd[i]);
+}
+
+static void one_address_cannot_take_all(void **state)
+{
+	int fd[HTTP_CONNECTIONS_PER_IP_MAX + 1];
+	char buf[512];
+	bool closed;
+	(void)state;
+	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
+		fd[i] = tcp_open();
+		say(fd[i], "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+		hear(fd[i], buf, sizeof(buf), i < HTTP_CONNECTIONS_PER_IP_MAX ? 30 : 300, &closed);
+		assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12) == 0, i < HTTP_CONNECTIONS_PER_IP_MAX);
+	}
+	assert_true(closed);
+	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
+		close(fd[i]);
+}
+
+static void broken_requests(void **state)
+{
+	static const char *const lines[] = {"\x16\x03\x01\x02\x00\x01", "GET\r\n\r\n", "GET / HTTP/9.9\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+	                                    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "\r\n\r\n\r\n"};
+	char buf[512];
+	bool closed;
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		int fd = tcp_open();
+		say(fd, lines[i]);
+		shutdown(fd, SHUT_WR);
+		hear(fd, buf, sizeof(buf), (int)DEADLINE_MS + 2 * SWEEP_MS, &closed);
+		assert_true(closed);
+		assert_int_not_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
+		close(fd);
+	}
+	assert_int_equal(t.served, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(both_sockets_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_too_large_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_writer_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_reader_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(silence_does_not_lock_the_door, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
