@@ -55,7 +55,7 @@ static void failed(struct controller *c, int r)
 	c->retry_at = c->now_ms + RETRY_MS;
 }
 
-static void recovered(struct controller *c)
+void turn_recovered(struct controller *c)
 {
 	if (c->retry_at)
 		log_notice("controller: the database can be written again");
@@ -82,7 +82,7 @@ int turn_commit(struct controller *c)
 		return r;
 	}
 	letters_settle(c, true);
-	recovered(c);
+	turn_recovered(c);
 	return 0;
 }
 

@@ -285,6 +285,8 @@ void publications_issue(struct controller *c)
 			c->retry_at = c->now_ms + RETRY_MS;
 			return;
 		}
+		if (!written)
+			turn_recovered(c);
 		written = true;
 		n++;
 		issue(c, p);

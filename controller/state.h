@@ -98,6 +98,7 @@ uint64_t network_time(const struct controller *);
 void clock_advance(struct controller *, uint64_t now_ms, uint64_t wall_s);
 int turn_commit(struct controller *); /* on failure the turn's conditional letters become TRY_LATER */
 void turn_abort(struct controller *, int r); /* the same by hand */
+void turn_recovered(struct controller *);    /* what is written reaches the disk (again) */
 
 /* publication.c */
 struct publication *publication_find(const struct controller *, uint64_t nwid);

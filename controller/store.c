@@ -11,10 +11,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller/query.h"
 
@@ -276,6 +278,18 @@ static int migrate(sqlite3 *db, sqlite3_int64 from, const uint8_t owner[KEY_HASH
 	return errno_of(code);
 }
 
+/* The gates of networks stand in it, so nobody else reads it; SQLite gives its log the rights of the file. */
+static int file_make(const char *path)
+{
+	if (!strcmp(path, ":memory:"))
+		return 0;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 /* Whose database is it? Reads only. *ret_from = version to migrate from. */
 static int admit(sqlite3 *db, const char **ret_what, sqlite3_int64 *ret_from)
 {
@@ -330,6 +344,9 @@ int store_open(struct store **ret, const char *path, const uint8_t owner[KEY_HAS
 	sqlite3_int64 from = 0;
 	struct store *s = calloc(1, sizeof(*s));
 	int r = s ? 0 : -ENOMEM;
+	if (r)
+		goto out;
+	r = file_make(path);
 	if (r)
 		goto out;
 	r = errno_of(sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));

@@ -374,7 +374,6 @@ static void test_lifecycle(void **state)
 	struct identity ann = person(1), bob = person(2), eve = person(3);
 	struct admin_error e;
 	struct entries dir;
-	struct revoked revs;
 	uint64_t nwid = network_new(w, "home", 24);
 	settle(w, 1);
 
@@ -422,12 +421,31 @@ static void test_lifecycle(void **state)
 	assert_int_equal(blob_piece(w, &ann, nwid, h.cfg_root, 100000, &piece), STATUS_NOT_FOUND);
 	assert_int_equal(controller_member_approve(w->c, nwid, eve.address, NULL, &e), ADMIN_NOT_FOUND);
 
-	/* revocation: the HEAD leaves in the same turn and its REVLIST kills the credential */
+	world_free(w);
+}
+
+static void test_revocation(void **state)
+{
+	(void)state;
+	struct world *w = world_new();
+	struct identity ann = person(1), bob = person(2), eve = person(3);
+	struct admin_error e;
+	struct entries dir;
+	struct revoked revs;
+	struct body_blob piece;
+	uint64_t nwid = network_new(w, "home", 24);
+	member_new(w, nwid, &ann);
+	member_new(w, nwid, &bob);
+	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
+	struct papers second = papers_of(w, &ann);
+	settle(w, 300); /* quiet */
+
+	/* the HEAD leaves in the same turn and its REVLIST kills the credential */
 	w->n_sent = 0;
 	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
 	settle(w, 1);
 	assert_int_equal(join_answer(w, &ann).status, JOIN_DENIED);
-	h = pushed_head(w, &bob);
+	struct head h = pushed_head(w, &bob);
 	assert_null(letter_to(w, &ann, OP_HEAD));
 	assert_true(h.rev_epoch > second.head.rev_epoch);
 	revlist_get(w, &bob, nwid, &h, &revs);
@@ -1138,6 +1156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lifecycle),
+		cmocka_unit_test(test_revocation),
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_restored),

@@ -92,6 +92,9 @@ static void test_rows(void **state)
 	assert_int_equal(store_network_get(s, NWID, &back), -ENOENT);
 	assert_int_equal(store_network_insert(s, &n), 0);
 	assert_true(store_changed(s));
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(store_member_insert(s, &m), 0);
 	assert_int_equal(store_lease_put(s, NWID, &(struct lease){.ip = {10, 1, 2, 9}, .bits = 24, .member = m.id}), 0);
 	assert_int_equal(store_commit(s), 0);
