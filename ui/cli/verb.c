@@ -14,7 +14,6 @@
 #include "proto/base/log.h"
 #include "proto/ident.h"
 
-#define NAME_PARTS    2
 #define WAIT_MAX_S    86400
 #define VERB_NAME_MAX 64
 

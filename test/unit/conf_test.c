@@ -1,0 +1,185 @@
+/* The config reader: what it takes, and where, why and with what mend it refuses. */
+#include "ui/options.c"
+#include "ui/home.c"
+#include "ui/config.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw"
+#define ROOT_A "fln1:7f3a91c04e:" KEY "@192.0.2.1:9993"
+#define ROOT_B "fln1:7f3a91c04e:" KEY "@192.0.2.2:9993"
+#define GATE "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"
+
+static char why[CONFIG_WHY];
+
+static bool parse(struct config *c, enum home_kind kind, const char *text)
+{
+	return config_parse(c, kind, "farland.conf", text, strlen(text), NULL, why);
+}
+
+static void refused(enum home_kind kind, const char *text, const char *begins, const char *holds)
+{
+	struct config c, before;
+	config_init(&c);
+	before = c;
+	assert_false(parse(&c, kind, text));
+	if (strncmp(why, begins, strlen(begins)) || !strstr(why, holds))
+		fail_msg("\"%s\" gave: %s", text, why);
+	assert_memory_equal(&c, &before, sizeof(c));
+}
+
+static void test_all_keys(void **state)
+{
+	(void)state;
+	struct config c;
+	config_init(&c);
+	assert_true(parse(&c, HOME_NODE, "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
+					 "\troot = yes\r\nroot-gate = " GATE "\nworkers = 16\nsuite = chacha\nlog = debug\n"
+					 "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
+	assert_int_equal(c.n_listen, 2);
+	assert_int_equal(c.listen[0].family, 4);
+	assert_int_equal(c.listen[1].family, 6);
+	assert_true(c.root);
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(c.root_gate[i], i + 1);
+	assert_int_equal(c.workers, 16);
+	assert_int_equal(c.suite, SUITE_CHACHA20_POLY1305);
+	assert_int_equal(c.log, LOG_DEBUG);
+	assert_int_equal(c.n_roots, 2); /* the same line twice is one root */
+
+	config_init(&c);
+	assert_int_equal(c.http.port, 8080);
+	assert_true(parse(&c, HOME_CONTROLLER, "http = none\n"));
+	assert_int_equal(c.http.family, 0);
+	assert_true(parse(&c, HOME_CONTROLLER, "http = 127.0.0.1:81\n"));
+	assert_int_equal(c.http.port, 81);
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	refused(HOME_NODE, "log = info\nlisen = 1.2.3.4:5\n", "farland.conf:2:1: error: ", "did you mean \"listen\"?");
+	refused(HOME_NODE, "  wrokers = 3\n", "farland.conf:1:3: error: ", "did you mean \"workers\"?");
+	refused(HOME_NODE, "zzzzzzzz = 3\n", "farland.conf:1:1: error: unknown key \"zzzzzzzz\"", "");
+	refused(HOME_NODE, "http = 1.2.3.4:5\n", "farland.conf:1:1: error: ", "key of farlan-controller.conf");
+	refused(HOME_CONTROLLER, "workers = 1\n", "farland.conf:1:1: error: ", "key of farland.conf");
+	refused(HOME_NODE, "listen = 1.2.3.4\n", "farland.conf:1:10: error: ", "looks like");
+	refused(HOME_NODE, "workers = 17\n", "farland.conf:1:11: error: ", "1 to 16");
+	refused(HOME_NODE, "workers = 1x\n", "farland.conf:1:12: error: ", "1 to 16");
+	refused(HOME_NODE, "workers = 0\n", "farland.conf:1:11: error: ", "1 to 16");
+	refused(HOME_NODE, "root = maybe\n", "farland.conf:1:8: error: ", "yes or no");
+	refused(HOME_NODE, "root = yes\nlog = info\nroot = no\n", "farland.conf:3:1: error: ", "line 1");
+	refused(HOME_NODE, "log =\n", "farland.conf:1:6: error: ", "missing");
+	refused(HOME_NODE, "[node]\n", "farland.conf:1:1: error: ", "reserved");
+	refused(HOME_NODE, "listen\n", "farland.conf:1:1: error: ", "key = value");
+	refused(HOME_NODE, "add-root = " ROOT_A "x\n", "farland.conf:1:115: error: ", "looks like");
+	refused(HOME_NODE, "add-root = @roots\n", "farland.conf:1:12: error: ", "@FILE");
+	refused(HOME_NODE, "root-gate = " GATE "A\n", "farland.conf:1:13: error: ", "43 characters");
+	/* 43 characters whose last carries bits beyond the 32nd byte: two spellings of one gate are not taken */
+	refused(HOME_NODE, "root-gate = AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyB\n", "farland.conf:1:13: error: ", "43 characters");
+	refused(HOME_NODE, "root-gate = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", "farland.conf:1:13: error: ", "43 characters");
+	refused(HOME_NODE, "\x1b[31m = 1\n", "farland.conf:1:1: error: unknown key \"\\x1b[31m\"", "\\x1b");
+}
+
+static void test_secret_is_not_shown(void **state)
+{
+	(void)state;
+	struct config c;
+	config_init(&c);
+	assert_false(parse(&c, HOME_NODE, "root-gate = " GATE "A\n"));
+	assert_null(strstr(why, GATE));
+	assert_false(parse(&c, HOME_NODE, "add-root = " ROOT_A "#gate=" GATE "A\n"));
+	assert_null(strstr(why, GATE));
+}
+
+static void test_lengths(void **state)
+{
+	(void)state;
+	static char text[CONFIG_LINE_MAX + 32];
+	struct config c;
+	config_init(&c);
+	/* exactly the longest line, and one more byte */
+	memset(text, '#', CONFIG_LINE_MAX);
+	memcpy(text + CONFIG_LINE_MAX, "\nlog = info", 12);
+	assert_true(parse(&c, HOME_NODE, text));
+	assert_int_equal(c.log, LOG_INFO);
+	memset(text, '#', CONFIG_LINE_MAX + 1);
+	text[CONFIG_LINE_MAX + 1] = 0;
+	refused(HOME_NODE, text, "farland.conf:1:4097: error: ", "4096");
+	assert_false(config_parse(&c, HOME_NODE, "f", "log\0= info\n", 11, NULL, why));
+	assert_true(!strncmp(why, "f:1:4: error: ", 14));
+	assert_true(config_parse(&c, HOME_NODE, "f", "", 0, NULL, why));
+	for (int i = 0, n = 0; i < CONFIG_LISTEN_MAX + 1; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "listen = 0.0.0.0:%d\n", 1000 + i);
+	refused(HOME_NODE, text, "farland.conf:9:10: error: ", "at most 8");
+}
+
+/* A file replaces nothing unless all of it is good; the command line adds to lists and overrides scalars. */
+static void test_set(void **state)
+{
+	(void)state;
+	struct config c;
+	config_init(&c);
+	assert_true(parse(&c, HOME_NODE, "workers = 2\nlisten = 0.0.0.0:1\n"));
+	assert_true(config_set(&c, HOME_NODE, "workers", "3", why));
+	assert_true(config_set(&c, HOME_NODE, "listen", "0.0.0.0:2", why));
+	assert_true(config_set(&c, HOME_NODE, "root", "yes", why));
+	assert_int_equal(c.workers, 3);
+	assert_int_equal(c.n_listen, 2);
+	assert_true(c.root);
+	assert_false(config_set(&c, HOME_NODE, "listen", "here", why));
+	assert_true(!strncmp(why, "--listen: ", 10));
+	assert_int_equal(c.n_listen, 2);
+}
+
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void test_files(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/conf_test.XXXXXX", conf[128], roots[128];
+	struct config c;
+	struct home home;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(home_resolve(&home, HOME_NODE, dir, why), 0);
+	snprintf(conf, sizeof(conf), "%s/farland.conf", dir);
+	snprintf(roots, sizeof(roots), "%s/roots", dir);
+	config_init(&c);
+	assert_int_equal(config_load(&c, &home, why), 0); /* no file is fine */
+	put(conf, "log = info\nadd-root = @roots\n");
+	assert_int_equal(config_load(&c, &home, why), -EINVAL);
+	assert_non_null(strstr(why, "farland.conf:2:13: error: cannot read"));
+	assert_int_equal(c.log, LOG_NOTICE);
+	put(roots, "# two roots\n" ROOT_A "\n\n" ROOT_B "\n");
+	assert_int_equal(config_load(&c, &home, why), 0); /* relative to the config's folder */
+	assert_int_equal(c.n_roots, 2);
+	put(roots, ROOT_A "\n  fln1:oops\n");
+	assert_int_equal(config_load(&c, &home, why), -EINVAL);
+	assert_non_null(strstr(why, "/roots:2:12: error: "));
+	put(roots, "@roots\n");
+	assert_int_equal(config_load(&c, &home, why), -EINVAL);
+	assert_non_null(strstr(why, "/roots:1:1: error: "));
+	assert_int_equal(unlink(conf), 0);
+	assert_int_equal(mkdir(conf, 0700), 0);
+	assert_int_equal(config_load(&c, &home, why), -EISDIR);
+	rmdir(conf);
+	unlink(roots);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_keys), cmocka_unit_test(test_refusals), cmocka_unit_test(test_secret_is_not_shown),
+		cmocka_unit_test(test_lengths),	 cmocka_unit_test(test_set),	  cmocka_unit_test(test_files),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
