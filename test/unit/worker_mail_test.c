@@ -1,0 +1,599 @@
+/* worker_mail_test.c: what a worker tells control, strangers at the gate, bridges, and workers as threads. */
+#include "worker_bed.h"
+
+#include "proto/handshake.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	bed_make(false);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bed_free();
+	return 0;
+}
+
+static uint8_t frame[2048];
+
+/* ---- frames control has to take over ---------------------------------------------------------------------------- */
+
+static void closed_channel(void **state)
+{
+	(void)state;
+	struct member *a_at_b = &bed.host[1].member[0];
+	for (unsigned why = 0; why < 5; why++) {
+		atomic_store(&a_at_b->rx_open, why != 0);
+		atomic_store(&bed.host[1].port->open, why != 1);
+		atomic_store(&bed.host[1].session[0]->confirmed, why != 2);
+		atomic_store(&bed.host[1].remote[0].member[chan_of(1) - 1], why == 3 ? NULL : a_at_b);
+		frame_make(frame, 0, 1, 200);
+		tap_give(0, frame, 200);
+		turn(0);
+		turn(1);
+		if (why == 4) {
+			tap_expect(1, frame, 200);
+			break;
+		}
+		tap_expect(1, NULL, 0);
+		assert_true(woken(1));
+		struct letter *l = letter_expect(1, LETTER_FRAME_IN);
+		assert_int_equal(l->idx, bed.host[1].session[0]->named.idx);
+		assert_int_equal(l->len, INNER_HEADER + 188);
+		assert_int_equal(l->data[0], INNER_FRAME);
+		assert_int_equal(le16_at(l->data + 2), chan_of(1));
+		assert_memory_equal(l->data + 4, frame + 12, 188);
+		assert_int_equal(l->time_us, bed.now_us);
+		assert_int_equal(l->size, 220);
+		letter_done(1, l);
+		letter_none(1);
+	}
+	/* A frame in pieces arrives whole in its letter. */
+	atomic_store(&a_at_b->rx_open, false);
+	frame_make(frame, 0, HOSTS, 1514);
+	tap_give(0, frame, 1514);
+	turn(0);
+	turn(1);
+	struct letter *l = letter_expect(1, LETTER_FRAME_IN);
+	assert_int_equal(l->len, 1518);
+	assert_memory_equal(l->data + 4, frame, 1514);
+	letter_done(1, l);
+	assert_int_equal(drops(1), 0);
+}
+
+static void no_session(void **state)
+{
+	(void)state;
+	struct host *a = &bed.host[0];
+	const struct way *way = atomic_load(&a->remote[1].way);
+	for (unsigned why = 0; why < 4; why++) {
+		atomic_store(&a->remote[1].session, why == 0 ? NULL : a->session[1]);
+		atomic_store(&a->member[1].tx_chan, (uint16_t)(why == 1 ? 0 : chan_of(1)));
+		atomic_store(&a->remote[1].way, why == 2 ? NULL : way);
+		a->session[1]->reject_ms = why == 3 ? bed.now_us / 1000 : UINT64_MAX;
+		frame_make(frame, 0, 1, 1000);
+		tap_give(0, frame, 1000);
+		frame_make(frame, 0, HOSTS, 300);
+		tap_give(0, frame, 300);
+		assert_int_equal(turn(0), 2);
+		assert_true(woken(0));
+		assert_int_equal(wire_to(1)->n, 0);
+		assert_int_equal(wire_to(2)->n, 1 + why); /* the others have theirs */
+		assert_int_equal(wire_to(3)->n, 1 + why);
+		struct letter *l = letter_expect(0, LETTER_FRAME_OUT);
+		frame_make(frame, 0, 1, 1000);
+		assert_int_equal(l->len, 1000);
+		assert_memory_equal(l->data, frame, 1000);
+		assert_int_equal(l->chan, chan_of(0));
+		assert_int_equal(l->address, bed.host[1].address);
+		letter_done(0, l);
+		l = letter_expect(0, LETTER_FLOOD_OUT);
+		assert_int_equal(l->len, 300);
+		assert_int_equal(l->chan, chan_of(0));
+		assert_int_equal(l->generation, 11);
+		assert_int_equal(l->slots[0], 1); /* member 1 stands first in 0's roster */
+		for (unsigned i = 1; i < sizeof(l->slots); i++)
+			assert_int_equal(l->slots[i], 0);
+		letter_done(0, l);
+		letter_none(0);
+	}
+	assert_int_equal(drops(0), 0);
+	/* Rings end. */
+	for (unsigned i = 0; i < MAIL_LETTERS + 3; i++) {
+		frame_make(frame, 0, 1, 60);
+		tap_give(0, frame, 60);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		turn(0);
+	assert_int_equal(worker_drop(a->worker[0], DROP_MAIL_FULL), 3);
+	assert_int_equal(drops(0), 3);
+}
+
+static void rekey(void **state)
+{
+	(void)state;
+	atomic_store(&bed.host[0].session[1]->next[1], LANE_REKEY - 2);
+	for (unsigned i = 0; i < 4; i++) {
+		frame_make(frame, 0, 1, 60);
+		tap_give(0, frame, 60);
+		turn(0);
+		if (i != 1) {
+			letter_none(0);
+			continue;
+		}
+		struct letter *l = letter_expect(0, LETTER_REKEY);
+		assert_int_equal(l->idx, bed.host[0].session[1]->named.idx);
+		letter_done(0, l);
+	}
+}
+
+/* ---- what is control's anyway ----------------------------------------------------------------------------------- */
+
+static void control_types(void **state)
+{
+	(void)state;
+	static const struct { uint8_t type, kind; } types[] = {
+		{INNER_CTRL, LETTER_CTRL}, {INNER_PROBE, LETTER_PROBE}, {INNER_PROBE_ACK, LETTER_PROBE_ACK}, {INNER_CLOSE, LETTER_CLOSE},
+	};
+	for (unsigned confirmed = 0; confirmed < 2; confirmed++)
+		for (unsigned i = 0; i < 4; i++) {
+			uint8_t plain[100] = {types[i].type, 0, 0, 0, 0xaa, 0xbb};
+			atomic_store(&bed.host[1].session[0]->confirmed, confirmed);
+			inject(0, 1, plain, sizeof(plain));
+			turn(1);
+			struct letter *l = letter_expect(1, types[i].kind);
+			struct endpoint from = endpoint_of(0);
+			assert_int_equal(l->len, 96);
+			assert_memory_equal(l->data, plain + 4, 96);
+			assert_int_equal(l->size, 128);
+			assert_int_equal(l->idx, bed.host[1].session[0]->named.idx);
+			assert_int_equal(l->circuit, 0);
+			assert_int_equal(l->socket, 1);
+			assert_memory_equal(&l->from, &from, sizeof(from));
+			letter_done(1, l);
+			letter_none(1);
+		}
+	assert_int_equal(drops(1), 0);
+}
+
+static void confirm(void **state)
+{
+	(void)state;
+	atomic_store(&bed.host[1].session[0]->confirmed, false);
+	inject(0, 1, "\0\0\0\0", 4);
+	turn(1);
+	letter_done(1, letter_expect(1, LETTER_CONFIRM));
+	inject(0, 1, "\x20\0\0\0", 4); /* authentic, if not understood */
+	expect_drop(1, DROP_TYPE, turn(1));
+	letter_done(1, letter_expect(1, LETTER_CONFIRM));
+	frame_make(frame, 0, 1, 1514);
+	tap_give(0, frame, 1514);
+	turn(0);
+	turn(1);
+	letter_done(1, letter_expect(1, LETTER_CONFIRM));
+	letter_done(1, letter_expect(1, LETTER_CONFIRM));
+	letter_done(1, letter_expect(1, LETTER_FRAME_IN));
+	letter_none(1);
+}
+
+static void through_circuit(void **state)
+{
+	(void)state;
+	circuits(true);
+	uint8_t d[256] = {0};
+	struct endpoint e = endpoint_of(RELAY);
+	size_t n = seal_by(bed.host[0].session[1], 0, "\x11\0\0\0abcdefgh", 12, d + LEG_HEADER, sizeof(d) - LEG_HEADER);
+	leg_seal(&bed.leg[1]->tx, bed.leg[1]->tx_idx, 0, d, n);
+	queue_put(wire_to(1), d, (uint32_t)(n + LEG_HEADER), &e);
+	turn(1);
+	struct letter *l = letter_expect(1, LETTER_PROBE);
+	assert_int_equal(l->circuit, bed.host[1].circuit->named.idx);
+	assert_int_equal(l->size, n);
+	assert_int_equal(l->len, 8);
+	letter_done(1, l);
+	letter_none(1);
+}
+
+static void roam(void **state)
+{
+	(void)state;
+	uint8_t d[3][64];
+	struct endpoint e = endpoint_of(0);
+	size_t n = 0;
+	for (unsigned i = 0; i < 3; i++)
+		n = seal_by(bed.host[0].session[1], 0, "\0\0\0\0", 4, d[i], sizeof(d[i]));
+	queue_put(wire_to(1), d[1], (uint32_t)n, &e);
+	turn(1);
+	letter_none(1); /* where it always was */
+	e.port = 9;
+	queue_put(wire_to(1), d[0], (uint32_t)n, &e);
+	turn(1);
+	letter_none(1); /* not the newest */
+	queue_put(wire_to(1), d[2], (uint32_t)n, &e);
+	turn(1);
+	struct letter *l = letter_expect(1, LETTER_ROAM);
+	assert_int_equal(l->from.port, 9);
+	assert_int_equal(l->idx, bed.host[1].session[0]->named.idx);
+	letter_done(1, l);
+	for (unsigned i = 0; i < 4; i++) { /* once in 100 ms */
+		bed.now_us += 33000;
+		n = seal_by(bed.host[0].session[1], 0, "\0\0\0\0", 4, d[0], sizeof(d[0]));
+		queue_put(wire_to(1), d[0], (uint32_t)n, &e);
+		turn(1);
+		if (i < 3)
+			letter_none(1);
+		else
+			letter_done(1, letter_expect(1, LETTER_ROAM));
+	}
+	circuits(true); /* traffic goes by the relay, and now one comes straight */
+	bed.now_us += 200000;
+	e = endpoint_of(0);
+	n = seal_by(bed.host[0].session[1], 0, "\0\0\0\0", 4, d[0], sizeof(d[0]));
+	queue_put(wire_to(1), d[0], (uint32_t)n, &e);
+	turn(1);
+	letter_done(1, letter_expect(1, LETTER_ROAM));
+	assert_int_equal(drops(1), 0);
+}
+
+static void pending_handshake(void **state)
+{
+	(void)state;
+	struct pending pending = {.named = {.idx = 0x7770, .kind = INDEX_PENDING}};
+	uint8_t d[200] = {0x70, 0x77};
+	struct endpoint e = endpoint_of(3);
+	index_put(bed.host[1].index, &pending.named);
+	for (uint32_t len = 32; len <= 200; len++) {
+		queue_put(wire_to(1), d, len, &e);
+		if (len != RETRY_BYTES && len < RESP_MIN) {
+			expect_drop(1, DROP_PENDING_LEN, turn(1));
+			continue;
+		}
+		turn(1);
+		struct letter *l = letter_expect(1, len == RETRY_BYTES ? LETTER_RETRY : LETTER_RESP);
+		assert_int_equal(l->idx, 0x7770);
+		assert_int_equal(l->len, len);
+		assert_memory_equal(l->data, d, len);
+		letter_done(1, l);
+	}
+	index_take(bed.host[1].index, &pending.named);
+}
+
+/* ---- strangers -------------------------------------------------------------------------------------------------- */
+
+static struct secret responder;
+
+static size_t init_make(const struct gate *gate, uint8_t *out)
+{
+	static struct handshake hs;
+	struct init_payload payload = {.caps = CAP_CHACHA};
+	struct secret self;
+	memset(&self, 7, sizeof(self));
+	size_t n = init_create(&hs, &self, &responder.self, gate, NULL, 0x990, &payload, out, INIT_SEND_MAX, NULL);
+	assert_true(n >= INIT_MIN);
+	handshake_fini(&hs);
+	return n;
+}
+
+static void gates(void **state)
+{
+	(void)state;
+	struct view_gate gate[3] = {{.direct = true}, {.direct = false}, {.direct = true}};
+	struct gate strange;
+	uint8_t secret[32], d[INIT_MAX + 64] = {0};
+	struct endpoint e = endpoint_of(3);
+	memset(responder.self.x, 9, 32);
+	memset(responder.self.ed, 8, 32);
+	identity_hash(&responder.self);
+	for (unsigned i = 0; i < 3; i++) {
+		memset(secret, (int)(i * 2), 32);
+		gate_derive(&gate[2 - i].gate, responder.self.key_hash, secret);
+	}
+	memset(secret, 99, 32);
+	gate_derive(&strange, responder.self.key_hash, secret);
+	view_show(1, gate, 3);
+	circuits(false);
+	for (unsigned i = 0; i < 3; i++) {
+		size_t n = init_make(&gate[i].gate, d + LEG_HEADER);
+		queue_put(wire_to(1), d + LEG_HEADER, (uint32_t)n, &e);
+		if (!gate[i].direct) {
+			expect_drop(1, DROP_STRANGER, turn(1));
+		} else {
+			uint32_t before = atomic_load(&worker_mail(bed.host[1].worker[0])->strangers.head);
+			turn(1);
+			assert_int_equal(atomic_load(&worker_mail(bed.host[1].worker[0])->strangers.head), before + 1);
+			struct letter *l = letter_expect(1, LETTER_INIT);
+			assert_int_equal(l->len, n);
+			assert_memory_equal(l->data, d + LEG_HEADER, n);
+			assert_memory_equal(l->gate_secret, gate[i].gate.secret, 32);
+			assert_int_equal(l->circuit, 0);
+			letter_done(1, l);
+		}
+		leg_seal(&bed.leg[1]->tx, bed.leg[1]->tx_idx, i, d, n); /* through a circuit all gates count */
+		queue_put(wire_to(1), d, (uint32_t)(n + LEG_HEADER), &e);
+		uint32_t strangers = atomic_load(&worker_mail(bed.host[1].worker[0])->strangers.head);
+		turn(1);
+		assert_int_equal(atomic_load(&worker_mail(bed.host[1].worker[0])->strangers.head), strangers);
+		struct letter *l = letter_expect(1, LETTER_INIT);
+		assert_int_equal(l->len, n);
+		assert_memory_equal(l->gate_secret, gate[i].gate.secret, 32);
+		assert_int_equal(l->circuit, bed.host[1].circuit->named.idx);
+		letter_done(1, l);
+		d[LEG_HEADER + 40] ^= 1; /* mac1 covers it */
+		queue_put(wire_to(1), d + LEG_HEADER, (uint32_t)n, &e);
+		expect_drop(1, DROP_STRANGER, turn(1));
+	}
+	size_t n = init_make(&strange, d);
+	queue_put(wire_to(1), d, (uint32_t)n, &e);
+	expect_drop(1, DROP_STRANGER, turn(1));
+	for (uint32_t len = 0; len <= INIT_MAX + 8; len += len < 40 || (len > 210 && len < 220) || len > 1228 ? 1 : 10) {
+		queue_put(wire_to(1), d, len, &e);
+		expect_drop(1, len < DATA_OVERHEAD ? DROP_SHORT : len < INIT_MIN || len > INIT_MAX ? DROP_INDEX : DROP_STRANGER, turn(1));
+	}
+	letter_none(1);
+}
+
+/* Garbage without end costs a bounded share, and peers do not feel it. */
+static void flood(void **state)
+{
+	(void)state;
+	struct view_gate gate = {.direct = true};
+	uint8_t d[300] = {0}, id[32] = {1};
+	struct endpoint e = endpoint_of(3);
+	gate_derive(&gate.gate, id, gate_zero);
+	view_show(1, &gate, 1);
+	unsigned sent = 0;
+	while (!worker_drop(bed.host[1].worker[0], DROP_BUDGET) && sent < 1000000) {
+		for (unsigned i = 0; i < 64; i++, sent++)
+			queue_put(wire_to(1), d, 250, &e);
+		turn(1);
+	}
+	/* 25 ms of work, a quarter of it this worker's, 125 ns each */
+	assert_in_range(sent, 50000, 50000 + 128);
+	frame_make(frame, 0, 1, 100);
+	tap_give(0, frame, 100);
+	turn(0);
+	turn(1);
+	tap_expect(1, frame, 100);
+	queue_put(wire_to(1), d, 250, &e);
+	expect_drop(1, DROP_BUDGET, turn(1));
+	bed.now_us += 10000;
+	queue_put(wire_to(1), d, 250, &e);
+	expect_drop(1, DROP_STRANGER, turn(1));
+}
+
+static void strangers_ring(void **state)
+{
+	(void)state;
+	struct view_gate gate = {.direct = true};
+	uint8_t d[INIT_MAX];
+	struct endpoint e = endpoint_of(3);
+	memset(responder.self.x, 9, 32);
+	identity_hash(&responder.self);
+	gate_derive(&gate.gate, responder.self.key_hash, gate_zero);
+	view_show(1, &gate, 1);
+	size_t n = init_make(&gate.gate, d);
+	for (unsigned i = 0; i < MAIL_STRANGERS + 5; i++)
+		queue_put(wire_to(1), d, (uint32_t)n, &e);
+	turn(1), turn(1);
+	assert_int_equal(worker_drop(bed.host[1].worker[0], DROP_MAIL_FULL), 5);
+	assert_int_equal(drops(1), 5);
+	inject(0, 1, "\x10\0\0\0abcd", 8);
+	turn(1);
+	letter_done(1, letter_expect(1, LETTER_CTRL)); /* first, and there was room */
+}
+
+/* ---- bridges ---------------------------------------------------------------------------------------------------- */
+
+static void bridges(void **state)
+{
+	(void)state;
+	static const uint8_t cow[6] = {0x02, 0xc0, 0x03, 1, 2, 3};
+	struct host *a = &bed.host[0], *b = &bed.host[1];
+	frame_make(frame, 0, 1, 60);
+	memcpy(frame, cow, 6);
+	tap_give(0, frame, 60);
+	expect_drop(0, DROP_NO_MEMBER, turn(0));
+	/* 1 and 3 are bridges: both get what nobody knows, 50 times a second */
+	atomic_store(&a->member[1].flags, MEMBER_BRIDGE);
+	atomic_store(&a->member[3].flags, MEMBER_BRIDGE);
+	atomic_store(&b->port->own_flags, MEMBER_BRIDGE);
+	bed.now_us += 1000000;
+	for (unsigned i = 0; i < 60; i++)
+		tap_give(0, frame, 60);
+	turn(0);
+	assert_int_equal(wire_to(1)->n, 50);
+	assert_int_equal(wire_to(2)->n, 0);
+	assert_int_equal(wire_to(3)->n, 50);
+	assert_int_equal(worker_drop(a->worker[0], DROP_UNKNOWN_RATE), 10);
+	bed.now_us += 20000;
+	wire_to(1)->n = wire_to(3)->n = 0;
+	tap_give(0, frame, 60);
+	turn(0);
+	turn(1);
+	assert_int_equal(wire_to(3)->n, 1);
+	tap_expect(1, frame, 60);
+
+	/* The cow answers from behind 1: 0 asks control once, then knows. */
+	uint8_t answer[60];
+	mac_derive(NWID, a->address, answer);
+	memcpy(answer + 6, cow, 6);
+	memcpy(answer + 12, "\x81\0\0\x07\x88\xb5", 6);
+	for (unsigned i = 0; i < 3; i++)
+		tap_give(1, answer, 60);
+	turn(1);
+	turn(0);
+	assert_int_equal(a->tap.out[0].n, 3);
+	a->tap.out[0].n = 0;
+	struct letter *l = letter_expect(0, LETTER_MAC);
+	assert_int_equal(l->vlan, 7);
+	assert_int_equal(l->chan, chan_of(0));
+	assert_int_equal(l->address, b->address);
+	assert_memory_equal(l->mac, cow, 6);
+	letter_done(0, l);
+	letter_none(0);
+	assert_true(fdb_learn(a->port->fdb, 0, cow, b->address, bed.now_us / 1000));
+	assert_true(fdb_learn(a->port->fdb, 7, cow, b->address, bed.now_us / 1000));
+	bed.now_us += 2000000;
+	tap_give(1, answer, 60);
+	turn(1);
+	turn(0);
+	letter_none(0);
+	wire_to(1)->n = wire_to(3)->n = 0;
+	tap_give(0, frame, 60);
+	turn(0);
+	assert_int_equal(wire_to(1)->n, 1);
+	assert_int_equal(wire_to(3)->n, 0);
+
+	/* Seen behind another: told again. A derived MAC of a listed member never is. */
+	fdb_learn(a->port->fdb, 7, cow, bed.host[3].address, bed.now_us / 1000);
+	tap_give(1, answer, 60);
+	mac_derive(NWID, bed.host[2].address, answer + 6);
+	tap_give(1, answer, 60);
+	turn(1);
+	turn(0);
+	letter_done(0, letter_expect(0, LETTER_MAC));
+	letter_none(0);
+	/* From one that is no bridge it does not get in at all. */
+	atomic_store(&a->member[1].flags, 0);
+	memcpy(answer + 6, cow, 6);
+	tap_give(1, answer, 60);
+	turn(1);
+	expect_drop(0, DROP_SOURCE_MAC, turn(0));
+}
+
+static void link_local(void **state)
+{
+	(void)state;
+	struct host *a = &bed.host[0], *b = &bed.host[1];
+	atomic_store(&a->port->own_flags, MEMBER_BRIDGE);
+	atomic_store(&b->port->own_flags, MEMBER_BRIDGE);
+	atomic_store(&a->member[1].flags, MEMBER_BRIDGE);
+	atomic_store(&b->member[0].flags, MEMBER_BRIDGE);
+	frame_make(frame, 0, HOSTS, 60);
+	memcpy(frame, "\1\x80\xc2\0\0\0", 6);
+	memcpy(frame + 6, "\2\7\7\7\7\7", 6); /* a switch behind us */
+	tap_give(0, frame, 60);
+	turn(0);
+	assert_int_equal(wire_to(2)->n + wire_to(3)->n, 0);
+	turn(1);
+	tap_expect(1, frame, 60);
+	assert_int_equal(drops(0) + drops(1), 0);
+}
+
+/* ---- threads ---------------------------------------------------------------------------------------------------- */
+
+static void *one_turn(void *arg)
+{
+	worker_turn(arg, bed.now_us);
+	return NULL;
+}
+
+/* T38: the same packets handed to four workers at once reach the devices once in all. */
+static void race(void **state)
+{
+	(void)state;
+	struct host *b = &bed.host[1];
+	unsigned delivered = 0, sent = 0;
+	for (unsigned round = 0; round < 150; round++) {
+		pthread_t t[BED_WORKERS];
+		for (unsigned i = 0; i < 8; i++, sent++) {
+			frame_make(frame, 0, 1, 200);
+			tap_give(0, frame, 200);
+		}
+		turn(0);
+		for (unsigned i = 0; i < 8; i++)
+			for (unsigned k = 1; k < BED_WORKERS; k++)
+				queue_put(&b->udp.in[k], b->udp.in[0].item[i].bytes, b->udp.in[0].item[i].len, &b->udp.in[0].item[i].from);
+		for (unsigned k = 0; k < BED_WORKERS; k++)
+			pthread_create(&t[k], NULL, one_turn, b->worker[k]);
+		for (unsigned k = 0; k < BED_WORKERS; k++)
+			pthread_join(t[k], NULL);
+		for (unsigned k = 0; k < BED_WORKERS; k++) {
+			delivered += b->tap.out[k].n;
+			b->tap.out[k].n = 0;
+		}
+		assert_int_equal(delivered, sent);
+	}
+	uint64_t replays = 0;
+	for (unsigned k = 0; k < BED_WORKERS; k++)
+		replays += worker_drop(b->worker[k], DROP_REPLAY);
+	assert_int_equal(replays, 3 * sent);
+	assert_int_equal(drops(1), 3 * sent);
+}
+
+static void *run(void *arg)
+{
+	worker_run(arg);
+	return NULL;
+}
+
+/* Asleep until something comes, by wire or device; awake for a new view; ends when told. Two workers send on one pair of hosts. */
+static void running(void **state)
+{
+	(void)state;
+	struct host *a = &bed.host[0], *b = &bed.host[1];
+	pthread_t t[4];
+	a->session[1]->reject_ms = b->session[0]->reject_ms = UINT64_MAX; /* these live by the real clock */
+	pthread_create(&t[0], NULL, run, a->worker[0]);
+	pthread_create(&t[1], NULL, run, a->worker[1]);
+	pthread_create(&t[2], NULL, run, b->worker[0]);
+	pthread_create(&t[3], NULL, run, b->worker[1]);
+	frame_make(frame, 0, 1, 300);
+	for (unsigned i = 0; i < 200; i++) {
+		queue_put(&a->tap.in[i % 2], frame, 300, NULL);
+		if (i % 50 == 49)
+			usleep(3000);
+		if (i == 100) { /* the network goes, and comes back */
+			struct view *v = calloc(1, sizeof(*v));
+			v->index = a->index;
+			v->ports_generation = 2;
+			guestbook_publish(&a->book, v);
+			worker_wake(a->worker[0]);
+			worker_wake(a->worker[1]);
+			usleep(3000);
+			view_show(0, NULL, 0);
+			worker_wake(a->worker[0]);
+			worker_wake(a->worker[1]);
+		}
+	}
+	unsigned got = 0;
+	for (unsigned wait = 0; wait < 2000 && got < 200; wait++) {
+		usleep(1000);
+		pthread_mutex_lock(&b->tap.out[0].lock);
+		got = b->tap.out[0].n;
+		pthread_mutex_unlock(&b->tap.out[0].lock);
+	}
+	assert_int_equal(got, 200);
+	for (unsigned i = 0; i < 2; i++) {
+		worker_stop(a->worker[i]);
+		worker_stop(b->worker[i]);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(drops(0) + drops(1), 0);
+	guestbook_reap(&a->book);
+	assert_null(a->book.first); /* nobody is in any more */
+}
+
+static int setup_polled(void **state)
+{
+	(void)state;
+	bed_make(true);
+	return 0;
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(closed_channel), T(no_session), T(rekey),
+		T(control_types), T(confirm), T(through_circuit), T(roam), T(pending_handshake),
+		T(gates), T(flood), T(strangers_ring), T(bridges), T(link_local),
+		T(race), cmocka_unit_test_setup_teardown(running, setup_polled, teardown),
+	};
+	assert_int_equal(seal_setup(), 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
