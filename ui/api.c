@@ -117,17 +117,12 @@ static int problem_code(const struct problem *problem)
 	case 400:
 	case 405:
 	case 413:
-	case 415:
-		return 2;
+	case 415: return 2;
 	case 401:
-	case 403:
-		return 4;
-	case 404:
-		return 5;
-	case 409:
-		return 8;
-	default:
-		return 1;
+	case 403: return 4;
+	case 404: return 5;
+	case 409: return 8;
+	default: return 1;
 	}
 }
 

@@ -9,17 +9,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define API_ARGS_MAX 4
-#define API_PATH_MAX 256         /* longer ones are not found */
+#define API_ARGS_MAX     4
+#define API_PATH_MAX     256 /* longer ones are not found */
 #define REQUEST_BODY_MAX (64 * 1024)
 
 enum method { METHOD_NONE = 0, METHOD_GET = 1, METHOD_POST = 2, METHOD_PATCH = 4, METHOD_DELETE = 8 };
 
 struct request {
 	enum method method;
-	bool local;        /* by the unix socket: the file's mode has let the caller in */
-	const char *path;  /* unescaped, without the query */
-	const char *body;  /* not terminated; len 0 = none */
+	bool local;       /* by the unix socket: the file's mode has let the caller in */
+	const char *path; /* unescaped, without the query */
+	const char *body; /* not terminated; len 0 = none */
 	size_t body_len;
 	/* Headers a handler may look at; NULL = absent. */
 	const char *host, *origin, *fetch_site, *cookie, *accept_encoding, *content_type, *if_none_match;

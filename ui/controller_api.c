@@ -18,7 +18,7 @@
 static void admin_problem(struct reply *reply, enum admin_status status, const struct admin_error *error)
 {
 	static const unsigned http[] = {
-		[ADMIN_OK] = 500, [ADMIN_NOT_FOUND] = 404, [ADMIN_CONFLICT] = 409, [ADMIN_INVALID] = 400, [ADMIN_UNAVAILABLE] = 503,
+	    [ADMIN_OK] = 500, [ADMIN_NOT_FOUND] = 404, [ADMIN_CONFLICT] = 409, [ADMIN_INVALID] = 400, [ADMIN_UNAVAILABLE] = 503,
 	};
 	struct problem problem;
 	problem_set(&problem, http[status], error->title, "%s", error->detail);
@@ -77,8 +77,14 @@ static json_t *network_json(const struct network_row *row)
 
 static json_t *member_json(const struct member_row *row)
 {
-	static const struct { const char *name; uint32_t flag; } flags[] = {
-		{"bridge", MEMBER_BRIDGE}, {"dhcp-server", MEMBER_DHCP_SERVER}, {"router", MEMBER_ROUTER}, {"relay", MEMBER_RELAY},
+	static const struct {
+		const char *name;
+		uint32_t flag;
+	} flags[] = {
+	    {"bridge", MEMBER_BRIDGE},
+	    {"dhcp-server", MEMBER_DHCP_SERVER},
+	    {"router", MEMBER_ROUTER},
+	    {"relay", MEMBER_RELAY},
 	};
 	char address[ADDRESS_TEXT], words[WORDS_TEXT], text[64];
 	struct prefix v6 = {.family = 6, .bits = 64};
@@ -115,8 +121,14 @@ static json_t *member_json(const struct member_row *row)
 	return o;
 }
 
-static void network_append(void *array, const struct network_row *row) { json_array_append_new(array, network_json(row)); }
-static void member_append(void *array, const struct member_row *row) { json_array_append_new(array, member_json(row)); }
+static void network_append(void *array, const struct network_row *row)
+{
+	json_array_append_new(array, network_json(row));
+}
+static void member_append(void *array, const struct member_row *row)
+{
+	json_array_append_new(array, member_json(row));
+}
 
 /* Takes row; the schema stands first, as in every answer. */
 static void reply_row(struct reply *reply, unsigned status, const char *schema, json_t *row)
@@ -320,8 +332,14 @@ static void member_change(struct controller_api *api, const struct request *requ
 	member_answer(api, status, &error, nwid, address, reply);
 }
 
-static void member_patch(void *self, const struct request *request, struct reply *reply) { member_change(self, request, false, reply); }
-static void member_approve(void *self, const struct request *request, struct reply *reply) { member_change(self, request, true, reply); }
+static void member_patch(void *self, const struct request *request, struct reply *reply)
+{
+	member_change(self, request, false, reply);
+}
+static void member_approve(void *self, const struct request *request, struct reply *reply)
+{
+	member_change(self, request, true, reply);
+}
 
 static void member_verb(struct controller_api *api, const struct request *request, struct reply *reply,
                         enum admin_status (*verb)(struct controller *, uint64_t, uint64_t, struct admin_error *))
@@ -390,20 +408,20 @@ static void page_link_post(void *self, const struct request *request, struct rep
 }
 
 static const struct api_route routes[] = {
-	{METHOD_GET, "/v1/status", status_get},
-	{METHOD_GET, "/v1/networks", networks_get},
-	{METHOD_POST, "/v1/networks", networks_post},
-	{METHOD_GET, "/v1/networks/*", network_get},
-	{METHOD_PATCH, "/v1/networks/*", network_patch},
-	{METHOD_DELETE, "/v1/networks/*", network_delete},
-	{METHOD_GET, "/v1/networks/*/members", members_get},
-	{METHOD_GET, "/v1/networks/*/members/*", member_get},
-	{METHOD_PATCH, "/v1/networks/*/members/*", member_patch},
-	{METHOD_DELETE, "/v1/networks/*/members/*", member_delete},
-	{METHOD_POST, "/v1/networks/*/members/*/approve", member_approve},
-	{METHOD_POST, "/v1/networks/*/members/*/deny", member_deny},
-	{METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke},
-	{METHOD_POST, "/v1/page-link", page_link_post},
+    {METHOD_GET, "/v1/status", status_get},
+    {METHOD_GET, "/v1/networks", networks_get},
+    {METHOD_POST, "/v1/networks", networks_post},
+    {METHOD_GET, "/v1/networks/*", network_get},
+    {METHOD_PATCH, "/v1/networks/*", network_patch},
+    {METHOD_DELETE, "/v1/networks/*", network_delete},
+    {METHOD_GET, "/v1/networks/*/members", members_get},
+    {METHOD_GET, "/v1/networks/*/members/*", member_get},
+    {METHOD_PATCH, "/v1/networks/*/members/*", member_patch},
+    {METHOD_DELETE, "/v1/networks/*/members/*", member_delete},
+    {METHOD_POST, "/v1/networks/*/members/*/approve", member_approve},
+    {METHOD_POST, "/v1/networks/*/members/*/deny", member_deny},
+    {METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke},
+    {METHOD_POST, "/v1/page-link", page_link_post},
 };
 
 void controller_api_serve(struct controller_api *api, const struct request *request, struct reply *reply)

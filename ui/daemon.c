@@ -125,7 +125,10 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	return -1;
 }
 
-void daemon_run(struct daemon *daemon) { uv_run(&daemon->uv, UV_RUN_DEFAULT); }
+void daemon_run(struct daemon *daemon)
+{
+	uv_run(&daemon->uv, UV_RUN_DEFAULT);
+}
 
 void daemon_end(struct daemon *daemon, void (*free_own)(void *self), void *self)
 {

@@ -19,7 +19,10 @@ struct program {
 	struct controller_api api;
 };
 
-static uint64_t wall_s(void) { return (uint64_t)time(NULL); }
+static uint64_t wall_s(void)
+{
+	return (uint64_t)time(NULL);
+}
 
 /* ---- node → controller ---- */
 
@@ -72,7 +75,7 @@ static void serve(void *self, const struct request *request, struct reply *reply
 	program->api.now = loop_now();
 	if (!request->local && !page_admit(&program->page, program->api.now, request, reply))
 		return;
-	if (!request->local && request->method == METHOD_GET && web_serve(request, reply))
+	if (!request->local && request->method == METHOD_GET && web_serve(program->daemon.start.ui_dir, request, reply))
 		return;
 	controller_api_serve(&program->api, request, reply);
 	if (request->method != METHOD_GET)
@@ -97,7 +100,7 @@ static void page_hello(struct program *program)
 	page_init(&program->page, &at, program->daemon.start.secret.self.address);
 	page_url(&program->page, url, sizeof(url));
 	if (*url)
-		log_notice("page %s; a one-time link to it: farlan%s%s page-link", url, home->given ? " --home " : "",
+		log_notice("page %s; a one-time link to it: farlan%s%s page", url, home->given ? " --home " : "",
 		           home->given ? home->dir : "");
 }
 
@@ -107,9 +110,9 @@ int main(int argc, char **argv)
 	struct daemon *daemon = &program.daemon;
 	struct controller_port port = {.self = &program, .send = message_send};
 	struct loop_config config = {
-		.node = {.workers = 1, .port = {.self = &program, .request = member_request, .online = member_online, .knows = member_known}},
-		.settle = settle,
-		.self = &program,
+	    .node = {.workers = 1, .port = {.self = &program, .request = member_request, .online = member_online, .knows = member_known}},
+	    .settle = settle,
+	    .self = &program,
 	};
 	const char *why = "";
 
@@ -127,8 +130,11 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		goto out;
 	page_hello(&program);
-	program.api = (struct controller_api){.controller = program.controller, .self = &daemon->start.secret.self, .page = &program.page,
-	                                      .status_roots = status_roots, .status_self = &program};
+	program.api = (struct controller_api){.controller = program.controller,
+	                                      .self = &daemon->start.secret.self,
+	                                      .page = &program.page,
+	                                      .status_roots = status_roots,
+	                                      .status_self = &program};
 	daemon_run(daemon);
 	code = 0;
 out:

@@ -26,7 +26,7 @@
 #include "proto/base/log.h"
 
 #define HEADER_BYTES_MAX (16 * 1024) /* MHD's memory of one connection: request line, headers, write buffer */
-#define SWEEP_MS 1000
+#define SWEEP_MS         1000
 
 /* What surrounds one listening socket. Handles point back through data. */
 struct listener {
@@ -54,7 +54,7 @@ struct http {
 	uv_timer_t sweep;
 };
 
-struct exchange { /* one request while its body comes */
+struct exchange {         /* one request while its body comes */
 	size_t len, room; /* of body; room follows from the headers */
 	char body[];
 };
@@ -106,8 +106,8 @@ static void connection_notify(void *self, struct MHD_Connection *connection, voi
 		free(client);
 		return;
 	}
-	*client = (struct client){.next = http->clients, .link = &http->clients, .http = http, .fd = info->connect_fd,
-	                          .deadline = deadline_after(http)};
+	*client = (struct client){
+	    .next = http->clients, .link = &http->clients, .http = http, .fd = info->connect_fd, .deadline = deadline_after(http)};
 	if (client->next)
 		client->next->link = &client->next;
 	else
@@ -120,8 +120,11 @@ static void connection_notify(void *self, struct MHD_Connection *connection, voi
 
 static enum method method_of(const char *name)
 {
-	static const struct { const char *name; enum method method; } methods[] = {
-		{"GET", METHOD_GET}, {"HEAD", METHOD_GET}, {"POST", METHOD_POST}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+	static const struct {
+		const char *name;
+		enum method method;
+	} methods[] = {
+	    {"GET", METHOD_GET}, {"HEAD", METHOD_GET}, {"POST", METHOD_POST}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
 	};
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(name, methods[i].name) == 0)
@@ -144,7 +147,8 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, struct repl
 		problem_set(&problem, 500, "no answer", "this request was not answered; that is a bug");
 		reply_problem(reply, &problem);
 	}
-	response = MHD_create_response_from_buffer(reply->body_len, reply->body, reply->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	response =
+	    MHD_create_response_from_buffer(reply->body_len, reply->body, reply->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (!response) {
 		reply_fini(reply);
 		return MHD_NO;
@@ -224,10 +228,18 @@ static enum MHD_Result access_handle(void *self, struct MHD_Connection *connecti
 		return MHD_YES;
 	}
 	struct request request = {
-		.method = method_of(method), .local = listener->local, .path = url, .body = exchange->body, .body_len = exchange->len,
-		.host = header(connection, "Host"), .origin = header(connection, "Origin"), .fetch_site = header(connection, "Sec-Fetch-Site"),
-		.cookie = header(connection, "Cookie"), .accept_encoding = header(connection, "Accept-Encoding"),
-		.content_type = header(connection, "Content-Type"), .if_none_match = header(connection, "If-None-Match"),
+	    .method = method_of(method),
+	    .local = listener->local,
+	    .path = url,
+	    .body = exchange->body,
+	    .body_len = exchange->len,
+	    .host = header(connection, "Host"),
+	    .origin = header(connection, "Origin"),
+	    .fetch_site = header(connection, "Sec-Fetch-Site"),
+	    .cookie = header(connection, "Cookie"),
+	    .accept_encoding = header(connection, "Accept-Encoding"),
+	    .content_type = header(connection, "Content-Type"),
+	    .if_none_match = header(connection, "If-None-Match"),
 	};
 	struct reply reply = {0};
 	listener->http->config.serve(listener->http->config.self, &request, &reply);
@@ -249,7 +261,10 @@ static void exchange_end(void *self, struct MHD_Connection *connection, void **c
 
 static void listener_turn(struct listener *listener);
 
-static void timer_fired(uv_timer_t *timer) { listener_turn(timer->data); }
+static void timer_fired(uv_timer_t *timer)
+{
+	listener_turn(timer->data);
+}
 
 static void poll_fired(uv_poll_t *poll, int status, int events)
 {
@@ -325,17 +340,12 @@ static int listener_start(struct http *http, int fd, bool local)
 
 	listener->http = http;
 	listener->local = local;
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, access_handle, listener,
-		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, local ? 0u : (unsigned)HTTP_CONNECTIONS_PER_IP_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000),
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener,
-		MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL,
-		MHD_OPTION_END);
+	listener->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, access_handle, listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    local ? 0u : (unsigned)HTTP_CONNECTIONS_PER_IP_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener, MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL, MHD_OPTION_END);
 	if (!listener->daemon) {
 		close(fd);
 		return -ENOMEM;
@@ -411,4 +421,7 @@ void http_free(struct http *http)
 	uv_close((uv_handle_t *)&http->sweep, handle_closed);
 }
 
-struct endpoint http_tcp(const struct http *http) { return http->tcp; }
+struct endpoint http_tcp(const struct http *http)
+{
+	return http->tcp;
+}

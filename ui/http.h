@@ -10,17 +10,17 @@
 #include "proto/base/batch.h"
 #include "ui/api.h"
 
-#define HTTP_CONNECTIONS_MAX 64          /* per listening socket */
-#define HTTP_CONNECTIONS_PER_IP_MAX 32   /* TCP: one neighbour must not take all */
-#define HTTP_DEADLINE_MS 30000           /* for a whole request, and again for its whole reply */
+#define HTTP_CONNECTIONS_MAX        64    /* per listening socket */
+#define HTTP_CONNECTIONS_PER_IP_MAX 32    /* TCP: one neighbour must not take all */
+#define HTTP_DEADLINE_MS            30000 /* for a whole request, and again for its whole reply */
 
 struct uv_loop_s;
 struct http;
 
 struct http_config {
-	int unix_fd;                  /* a listening unix socket (home_listen), taken even on failure; -1 = none */
-	const struct endpoint *tcp;   /* NULL = none */
-	uint32_t deadline_ms;         /* 0 = HTTP_DEADLINE_MS; tests take less */
+	int unix_fd;                /* a listening unix socket (home_listen), taken even on failure; -1 = none */
+	const struct endpoint *tcp; /* NULL = none */
+	uint32_t deadline_ms;       /* 0 = HTTP_DEADLINE_MS; tests take less */
 	void (*serve)(void *self, const struct request *, struct reply *);
 	void *self;
 };

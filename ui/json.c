@@ -32,8 +32,14 @@ json_t *json_hex(const uint8_t *bytes, size_t n)
 	return json_stringn(text, 2 * n);
 }
 
-json_t *json_count(uint64_t n) { return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n); }
-json_t *json_count_or_null(uint64_t n) { return n ? json_count(n) : json_null(); }
+json_t *json_count(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+json_t *json_count_or_null(uint64_t n)
+{
+	return n ? json_count(n) : json_null();
+}
 
 json_t *json_schema(const char *schema)
 {
@@ -96,7 +102,8 @@ json_t *json_body(const char *body, size_t len, const char *const *names, struct
 		json_decref(object);
 		return NULL;
 	}
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		if (name_known(name, names))
 			continue;
 		problem_set(problem, 400, "unknown field", "there is no field named \"%.100s\" here", name);
@@ -142,7 +149,8 @@ bool json_take_bool(const json_t *object, const char *name, bool *ret, bool *ret
 	return true;
 }
 
-bool json_take_count(const json_t *object, const char *name, uint64_t min, uint64_t max, uint64_t *ret, bool *ret_set, struct problem *problem)
+bool json_take_count(const json_t *object, const char *name, uint64_t min, uint64_t max, uint64_t *ret, bool *ret_set,
+                     struct problem *problem)
 {
 	const json_t *value = json_object_get(object, name);
 	*ret_set = false;

@@ -13,8 +13,8 @@
 /* A string of whatever bytes: invalid UTF-8 is escaped as \xNN instead of being refused. */
 json_t *json_text(const char *);
 json_t *json_hex(const uint8_t *, size_t n);
-json_t *json_count(uint64_t);            /* integers above 2^63 - 1 are cut there */
-json_t *json_count_or_null(uint64_t);    /* 0 = null: a time that never came */
+json_t *json_count(uint64_t);         /* integers above 2^63 - 1 are cut there */
+json_t *json_count_or_null(uint64_t); /* 0 = null: a time that never came */
 
 json_t *json_schema(const char *schema); /* an object that begins with its "schema" */
 

@@ -64,7 +64,10 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	return o;
 }
 
-static void net_append(void *array, const struct net_view *view) { json_array_append_new(array, net_json(view, NULL)); }
+static void net_append(void *array, const struct net_view *view)
+{
+	json_array_append_new(array, net_json(view, NULL));
+}
 
 struct roots {
 	json_t *array;
@@ -284,13 +287,13 @@ static void drops_get(void *self, const struct request *request, struct reply *r
 }
 
 static const struct api_route routes[] = {
-	{METHOD_GET, "/v1/status", status_get},
-	{METHOD_GET, "/v1/networks", networks_get},
-	{METHOD_GET, "/v1/networks/*", network_get},
-	{METHOD_POST, "/v1/networks/*", network_post},
-	{METHOD_DELETE, "/v1/networks/*", network_delete},
-	{METHOD_GET, "/v1/peers", peers_get},
-	{METHOD_GET, "/v1/drops", drops_get},
+    {METHOD_GET, "/v1/status", status_get},
+    {METHOD_GET, "/v1/networks", networks_get},
+    {METHOD_GET, "/v1/networks/*", network_get},
+    {METHOD_POST, "/v1/networks/*", network_post},
+    {METHOD_DELETE, "/v1/networks/*", network_delete},
+    {METHOD_GET, "/v1/peers", peers_get},
+    {METHOD_GET, "/v1/drops", drops_get},
 };
 
 void node_api_serve(struct node_api *api, const struct request *request, struct reply *reply)

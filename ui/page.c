@@ -99,7 +99,7 @@ static struct page_token *session_of(struct page *page, uint64_t now, const char
 		size_t len = strcspn(at, ";");
 		if (len > name && strncmp(at, page->cookie, name) == 0 && at[name] == '=') {
 			struct page_token *found =
-				token_find(page->session, PAGE_SESSIONS_MAX, SESSION_LABEL, at + name + 1, len - name - 1, now);
+			    token_find(page->session, PAGE_SESSIONS_MAX, SESSION_LABEL, at + name + 1, len - name - 1, now);
 			if (found)
 				return found;
 		}
@@ -157,7 +157,7 @@ static void refuse(struct reply *reply, unsigned status, const char *title, cons
 	problem_set(&problem, status, title, "%s", detail);
 	snprintf(problem.hint, sizeof(problem.hint), "%s", hint);
 	if (status == 401)
-		snprintf(problem.command, sizeof(problem.command), "farlan page-link");
+		snprintf(problem.command, sizeof(problem.command), "farlan page");
 	reply_problem(reply, &problem);
 }
 

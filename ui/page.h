@@ -10,11 +10,11 @@
 #include "proto/base/batch.h"
 #include "ui/api.h"
 
-#define PAGE_LINK_MS (15 * 60 * 1000ull)
-#define PAGE_SESSION_MS (12 * 3600 * 1000ull)
-#define PAGE_LINKS_MAX 16    /* the oldest gives way */
+#define PAGE_LINK_MS      (15 * 60 * 1000ull)
+#define PAGE_SESSION_MS   (12 * 3600 * 1000ull)
+#define PAGE_LINKS_MAX    16 /* the oldest gives way */
 #define PAGE_SESSIONS_MAX 64 /* the oldest gives way */
-#define PAGE_TOKEN_TEXT 65   /* 64 hex and NUL */
+#define PAGE_TOKEN_TEXT   65 /* 64 hex and NUL */
 
 struct page_token {
 	uint8_t hash[32];

@@ -141,8 +141,14 @@ out:
 
 static bool take_flags(const json_t *object, struct member_settings *settings, struct problem *problem)
 {
-	static const struct { const char *name; uint32_t flag; } flags[] = {
-		{"bridge", MEMBER_BRIDGE}, {"dhcp-server", MEMBER_DHCP_SERVER}, {"router", MEMBER_ROUTER}, {"relay", MEMBER_RELAY},
+	static const struct {
+		const char *name;
+		uint32_t flag;
+	} flags[] = {
+	    {"bridge", MEMBER_BRIDGE},
+	    {"dhcp-server", MEMBER_DHCP_SERVER},
+	    {"router", MEMBER_ROUTER},
+	    {"relay", MEMBER_RELAY},
 	};
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		bool on = false, is;

@@ -8,7 +8,11 @@
 #include "ui/web.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define ASSET_MAX (1024 * 1024) /* of a file read from a folder */
 
 struct asset {
 	const char *path, *type;
@@ -32,30 +36,58 @@ static bool accepts_gzip(const char *accept)
 	return false;
 }
 
-bool web_serve(const struct request *request, struct reply *reply)
+static bool asset_read(const char *folder, const struct asset *asset, struct reply *reply)
+{
+	char path[1024];
+	snprintf(path, sizeof(path), "%s%s", folder, asset->path); /* the name is the table's, never the client's */
+	FILE *file = fopen(path, "re");
+	char *bytes = file ? malloc(ASSET_MAX) : NULL;
+	size_t len = bytes ? fread(bytes, 1, ASSET_MAX, file) : 0;
+	if (file)
+		fclose(file);
+	if (!len) {
+		free(bytes);
+		return false;
+	}
+	reply->body = bytes;
+	reply->body_len = len;
+	reply->owned = true;
+	return true;
+}
+
+static void asset_serve(const struct asset *asset, const struct request *request, struct reply *reply)
+{
+	if (!accepts_gzip(request->accept_encoding)) {
+		struct problem problem;
+		problem_set(&problem, 406, "gzip is needed", "this file is kept compressed; send Accept-Encoding: gzip");
+		reply_problem(reply, &problem);
+		return;
+	}
+	reply->cacheable = true;
+	reply->etag = asset->etag;
+	if (request->if_none_match && strstr(request->if_none_match, asset->etag)) {
+		reply->status = 304;
+		return;
+	}
+	reply->status = 200;
+	reply->type = asset->type;
+	reply->encoding = "gzip";
+	reply->body = (void *)(uintptr_t)asset->begin; /* only read: static */
+	reply->body_len = (size_t)(asset->end - asset->begin);
+}
+
+bool web_serve(const char *folder, const struct request *request, struct reply *reply)
 {
 	const char *path = strcmp(request->path, "/") == 0 ? "/index.html" : request->path;
 	for (size_t i = 0; i < sizeof(assets) / sizeof(assets[0]); i++) {
-		const struct asset *asset = &assets[i];
-		if (strcmp(asset->path, path) != 0)
+		if (strcmp(assets[i].path, path) != 0)
 			continue;
-		if (!accepts_gzip(request->accept_encoding)) {
-			struct problem problem;
-			problem_set(&problem, 406, "gzip is needed", "this file is kept compressed; send Accept-Encoding: gzip");
-			reply_problem(reply, &problem);
-			return true;
-		}
-		reply->cacheable = true;
-		reply->etag = asset->etag;
-		if (request->if_none_match && strstr(request->if_none_match, asset->etag)) {
-			reply->status = 304;
+		if (!folder || !asset_read(folder, &assets[i], reply)) {
+			asset_serve(&assets[i], request, reply);
 			return true;
 		}
 		reply->status = 200;
-		reply->type = asset->type;
-		reply->encoding = "gzip";
-		reply->body = (void *)(uintptr_t)asset->begin; /* only read: static */
-		reply->body_len = (size_t)(asset->end - asset->begin);
+		reply->type = assets[i].type;
 		return true;
 	}
 	return false;

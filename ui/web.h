@@ -4,7 +4,8 @@
 
 #include "ui/api.h"
 
-/* Answers a GET of an embedded file ("/" is index.html). false: no such file, reply untouched. */
-bool web_serve(const struct request *, struct reply *);
+/* Answers a GET of an embedded file ("/" is index.html). false: no such file, reply untouched. folder: NULL, or where files of the
+ * same names are read from instead, for those who work on the page. */
+bool web_serve(const char *folder, const struct request *, struct reply *);
 
 #endif

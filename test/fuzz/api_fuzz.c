@@ -110,8 +110,12 @@ static void way_in(const char *text, size_t len, bool write)
 	copy[len] = '\0';
 	for (size_t i = 0, n = 0; n < 4 && i <= len; n++, i += strlen(copy + i) + 1)
 		part[n] = copy + i;
-	struct request request = {.method = write ? METHOD_POST : METHOD_GET, .path = part[0], .host = part[1],
-	                          .origin = *part[2] ? part[2] : NULL, .cookie = part[3], .content_type = "application/json"};
+	struct request request = {.method = write ? METHOD_POST : METHOD_GET,
+	                          .path = part[0],
+	                          .host = part[1],
+	                          .origin = *part[2] ? part[2] : NULL,
+	                          .cookie = part[3],
+	                          .content_type = "application/json"};
 	struct reply reply = {0};
 	page_init(&page, &at, 1);
 	bool in = page_admit(&page, 1, &request, &reply);
@@ -137,18 +141,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(body);
 	switch (data[0] % 7) {
 	case 0:
-	case 1:
-		network(body, len, data[0] % 7);
-		break;
+	case 1: network(body, len, data[0] % 7); break;
 	case 2:
-	case 3:
-		member(body, len, data[0] % 7 == 2);
-		break;
-	case 4:
-		join(body, len);
-		break;
-	default:
-		way_in(body, len, data[0] % 7 == 5);
+	case 3: member(body, len, data[0] % 7 == 2); break;
+	case 4: join(body, len); break;
+	default: way_in(body, len, data[0] % 7 == 5);
 	}
 	free(body);
 	return 0;

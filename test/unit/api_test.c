@@ -194,13 +194,34 @@ static void networks_by_route(void **state)
 static void bad_network_bodies(void **state)
 {
 	static const char *const bodies[] = {
-		"", "{}", "[]", "null", "{\"name\":7}", "{\"name\":\"\"}", "{\"name\":\" x\"}", "{\"name\":\"a\\nb\"}", "{\"name\":\"a\\u0000b\"}",
-		"{\"name\":\"a\",\"name\":\"b\"}", "{\"name\":\"a\"} x", "{\"name\":\"a\"", "{\"name\":\"\xff\"}", "{\"name\":\"a\",\"mtu\":1279}",
-		"{\"name\":\"a\",\"mtu\":9001}", "{\"name\":\"a\",\"mtu\":-1}", "{\"name\":\"a\",\"mtu\":1500.0}", "{\"name\":\"a\",\"mtu\":\"1500\"}",
-		"{\"name\":\"a\",\"mtu\":99999999999999999999}", "{\"name\":\"a\",\"public\":1}", "{\"name\":\"a\",\"ipv4\":\"10.0.0.1/24\"}",
-		"{\"name\":\"a\",\"ipv4\":\"10.0.0.0\"}", "{\"name\":\"a\",\"ipv4\":\"10.0.0.0/33\"}", "{\"name\":\"a\",\"ipv4\":\"10.0.0.0/08\"}",
-		"{\"name\":\"a\",\"ipv4\":\"fd00::/64\"}", "{\"name\":\"a\",\"ipv4\":\"010.0.0.0/8\"}", "{\"name\":\"a\",\"ipv4\":10}",
-		"{\"name\":\"0123456789012345678901234567890123456789012345678901234567890123\"}", /* 64 bytes */
+	    "",
+	    "{}",
+	    "[]",
+	    "null",
+	    "{\"name\":7}",
+	    "{\"name\":\"\"}",
+	    "{\"name\":\" x\"}",
+	    "{\"name\":\"a\\nb\"}",
+	    "{\"name\":\"a\\u0000b\"}",
+	    "{\"name\":\"a\",\"name\":\"b\"}",
+	    "{\"name\":\"a\"} x",
+	    "{\"name\":\"a\"",
+	    "{\"name\":\"\xff\"}",
+	    "{\"name\":\"a\",\"mtu\":1279}",
+	    "{\"name\":\"a\",\"mtu\":9001}",
+	    "{\"name\":\"a\",\"mtu\":-1}",
+	    "{\"name\":\"a\",\"mtu\":1500.0}",
+	    "{\"name\":\"a\",\"mtu\":\"1500\"}",
+	    "{\"name\":\"a\",\"mtu\":99999999999999999999}",
+	    "{\"name\":\"a\",\"public\":1}",
+	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.1/24\"}",
+	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.0\"}",
+	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.0/33\"}",
+	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.0/08\"}",
+	    "{\"name\":\"a\",\"ipv4\":\"fd00::/64\"}",
+	    "{\"name\":\"a\",\"ipv4\":\"010.0.0.0/8\"}",
+	    "{\"name\":\"a\",\"ipv4\":10}",
+	    "{\"name\":\"0123456789012345678901234567890123456789012345678901234567890123\"}", /* 64 bytes */
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
@@ -294,8 +315,13 @@ static void member_from_pending_to_gone(void **state)
 
 static struct request browser(enum method method, const char *url, const char *body)
 {
-	return (struct request){.method = method, .path = url, .body = body, .body_len = body ? strlen(body) : 0, .host = "127.0.0.1:8080",
-	                        .origin = method == METHOD_GET ? NULL : "http://127.0.0.1:8080", .fetch_site = "same-origin",
+	return (struct request){.method = method,
+	                        .path = url,
+	                        .body = body,
+	                        .body_len = body ? strlen(body) : 0,
+	                        .host = "127.0.0.1:8080",
+	                        .origin = method == METHOD_GET ? NULL : "http://127.0.0.1:8080",
+	                        .fetch_site = "same-origin",
 	                        .content_type = method == METHOD_GET ? NULL : "application/json"};
 }
 
@@ -386,11 +412,14 @@ static void the_oldest_link_gives_way(void **state)
 
 static void other_sites_stay_out(void **state)
 {
-	static const char *const hosts[] = {"", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "127.0.0.2:8080", "127.1:8080",
-	                                    "[::1]:8080", "localhost.:8080", "127.0.0.1:80x", "localhostx", "2130706433", "[127.0.0.1]"};
+	static const char *const hosts[] = {"",           "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "127.0.0.2:8080",
+	                                    "127.1:8080", "[::1]:8080",   "localhost.:8080",   "127.0.0.1:80x",          "localhostx",
+	                                    "2130706433", "[127.0.0.1]"};
 	static const char *const sites[] = {"cross-site", "same-site", "none", ""};
-	static const char *const origins[] = {"null", "http://evil.example", "https://127.0.0.1:8080", "http://127.0.0.1:8081", "http://127.0.0.1"};
-	static const char *const types[] = {NULL, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data"};
+	static const char *const origins[] = {"null", "http://evil.example", "https://127.0.0.1:8080", "http://127.0.0.1:8081",
+	                                      "http://127.0.0.1"};
+	static const char *const types[] = {NULL, "text/plain", "application/x-www-form-urlencoded", "application/jsonx",
+	                                    "multipart/form-data"};
 	char body[160];
 	(void)state;
 	once_body(body);
@@ -477,9 +506,12 @@ static void join_bodies(void **state)
 	assert_true(settings_join(id, with_pin, strlen(with_pin), &nwid, dev, &pinned, pin, &why));
 	assert_true(pinned);
 	assert_true(settings_join("0123456789abcdef-aaaaaaaaaaaaaaaaaaaaaaaaaa", NULL, 0, &nwid, dev, &pinned, pin, &why) && pinned);
-	assert_false(settings_join("0123456789abcdef-aaaaaaaaaaaaaaaaaaaaaaaaaa", with_pin, strlen(with_pin), &nwid, dev, &pinned, pin, &why));
-	static const char *const bad[] = {"{\"dev\":\"\"}", "{\"dev\":\"a/b\"}", "{\"dev\":\"..\"}", "{\"dev\":\"fl%d\"}", "{\"dev\":\"a b\"}",
-	                                  "{\"dev\":\"0123456789abcdef\"}", "{\"pin\":\"short\"}", "{\"pin\":\"!!!!!!!!!!!!!!!!!!!!!!!!!!\"}",
+	assert_false(
+	    settings_join("0123456789abcdef-aaaaaaaaaaaaaaaaaaaaaaaaaa", with_pin, strlen(with_pin), &nwid, dev, &pinned, pin, &why));
+	static const char *const bad[] = {"{\"dev\":\"\"}",      "{\"dev\":\"a/b\"}",
+	                                  "{\"dev\":\"..\"}",    "{\"dev\":\"fl%d\"}",
+	                                  "{\"dev\":\"a b\"}",   "{\"dev\":\"0123456789abcdef\"}",
+	                                  "{\"pin\":\"short\"}", "{\"pin\":\"!!!!!!!!!!!!!!!!!!!!!!!!!!\"}",
 	                                  "{\"wait\":1}"};
 	nwid = 5;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -492,17 +524,17 @@ static void join_bodies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(networks_by_route, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_network_bodies, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_paths, setup, teardown),
-		cmocka_unit_test_setup_teardown(member_from_pending_to_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(link_once_and_in_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(signing_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_oldest_link_gives_way, setup, teardown),
-		cmocka_unit_test_setup_teardown(other_sites_stay_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(links_only_from_here, setup, teardown),
-		cmocka_unit_test_setup_teardown(any_address_of_an_open_page, setup, teardown),
-		cmocka_unit_test(join_bodies),
+	    cmocka_unit_test_setup_teardown(networks_by_route, setup, teardown),
+	    cmocka_unit_test_setup_teardown(bad_network_bodies, setup, teardown),
+	    cmocka_unit_test_setup_teardown(bad_paths, setup, teardown),
+	    cmocka_unit_test_setup_teardown(member_from_pending_to_gone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(link_once_and_in_time, setup, teardown),
+	    cmocka_unit_test_setup_teardown(signing_out, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_oldest_link_gives_way, setup, teardown),
+	    cmocka_unit_test_setup_teardown(other_sites_stay_out, setup, teardown),
+	    cmocka_unit_test_setup_teardown(links_only_from_here, setup, teardown),
+	    cmocka_unit_test_setup_teardown(any_address_of_an_open_page, setup, teardown),
+	    cmocka_unit_test(join_bodies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

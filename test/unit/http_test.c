@@ -21,7 +21,7 @@
 #include "ui/json.c"
 
 #define DEADLINE_MS 1500u
-#define BIG (8 * 1024 * 1024)
+#define BIG         (8 * 1024 * 1024)
 
 static struct {
 	uv_loop_t loop;
@@ -325,8 +325,12 @@ static void one_address_cannot_take_all(void **state)
 
 static void broken_requests(void **state)
 {
-	static const char *const lines[] = {"\x16\x03\x01\x02\x00\x01", "GET\r\n\r\n", "GET / HTTP/9.9\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-	                                    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "\r\n\r\n\r\n"};
+	static const char *const lines[] = {"\x16\x03\x01\x02\x00\x01",
+	                                    "GET\r\n\r\n",
+	                                    "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+	                                    "GET / HTTP/1.1\r\n\r\n",
+	                                    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+	                                    "\r\n\r\n\r\n"};
 	char buf[512];
 	bool closed;
 	(void)state;
@@ -345,13 +349,13 @@ static void broken_requests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(both_sockets_answer, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_too_large_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_slow_writer_is_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_slow_reader_is_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(silence_does_not_lock_the_door, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
+	    cmocka_unit_test_setup_teardown(both_sockets_answer, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_too_large_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_slow_writer_is_cut, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_slow_reader_is_cut, setup, teardown),
+	    cmocka_unit_test_setup_teardown(silence_does_not_lock_the_door, setup, teardown),
+	    cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
+	    cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
