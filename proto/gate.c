@@ -47,6 +47,16 @@ bool gate_check(const struct gate *gate, const uint8_t *datagram, size_t len)
 	return bytes_equal(mac1, datagram + len - 2 * MAC, MAC);
 }
 
+bool gate_pair_secret(const struct secret *self, const uint8_t other_x[32], uint8_t ret[32])
+{
+	uint8_t dh[32];
+	if (crypto_scalarmult(dh, self->x, other_x) != 0)
+		return false;
+	hash256(ret, "fln1 pair gate", dh, sizeof dh);
+	sodium_memzero(dh, sizeof dh);
+	return true;
+}
+
 void gate_fini(struct gate *gate)
 {
 	sodium_memzero(gate, sizeof *gate);

@@ -21,6 +21,10 @@ extern const uint8_t gate_zero[32];
 void gate_derive(struct gate *ret, const uint8_t responder_key_hash[32], const uint8_t secret[32]);
 /* Is this an INIT (len already in INIT_MIN..INIT_MAX) made with this gate? Hint first, mac1 only on a match. */
 bool gate_check(const struct gate *, const uint8_t *datagram, size_t len);
+/* Gate secret of a pair, H256("fln1 pair gate", X25519 of the static keys): lets a root or a controller call, after its own restart, a
+ * node that is silent to everybody else. Same result on both sides; false for a low-order key. */
+struct secret;
+bool gate_pair_secret(const struct secret *self, const uint8_t other_x[32], uint8_t ret[32]);
 void gate_fini(struct gate *);
 
 #endif

@@ -130,6 +130,16 @@ static void mask_init(const struct gate *gate, uint8_t *datagram, size_t len)
 	crypto_stream_xchacha20_xor(datagram + CRYPTED, datagram + CRYPTED, len - CRYPTED - 2 * MAC, nonce, gate->mask);
 }
 
+uint32_t init_peek_idx(const struct gate *gate, const uint8_t *datagram, size_t len)
+{
+	uint8_t nonce[24] = {0}, head[8];
+	if (len < INIT_MIN)
+		return 0;
+	memcpy(nonce, datagram, CRYPTED);
+	crypto_stream_xchacha20_xor(head, datagram + CRYPTED, sizeof head, nonce, gate->mask);
+	return le32_at(head + 4);
+}
+
 static void key_of_ck1(uint8_t out[32], const struct noise *ns, const char *label)
 {
 	uint8_t text[1 + 16];
