@@ -91,6 +91,9 @@ struct circuit {
 	_Atomic uint64_t bytes;          /* forwarded (relay) */
 	/* relay: byte bucket of the sending node, refilled by the worker under lock */
 	uint64_t bucket_bytes, bucket_ms, bucket_rate; /* rate in bytes/s; 0 = unlimited */
+	/* control only */
+	bool accepted;                   /* at a node: the relay was told our index; at the relay: the twin was */
+	uint64_t made_ms;
 };
 
 struct circuit *circuit_new(uint32_t idx, struct remote *far, bool at_relay);

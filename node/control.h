@@ -1,0 +1,187 @@
+/* control.h: the control half's one struct and what its files offer each other. Control thread only.
+ *
+ * One turn: mail is read, timers fire, callbacks change state and fill the outbox; node_turn() settles: publishes the view, sends
+ * the outbox. A file that wants a header of its own has one; what is here is what crosses two or more files.
+ */
+#ifndef FARLAN_NODE_CONTROL_H
+#define FARLAN_NODE_CONTROL_H
+
+#include "node/mail.h"
+#include "node/node.h"
+#include "node/peer.h"
+#include "node/udp.h"
+#include "node/view.h"
+#include "node/worker.h"
+#include "proto/base/heap.h"
+#include "proto/base/log.h"
+#include "tap/netlink.h"
+#include "tap/tap.h"
+
+#define OUTBOX_BYTES (192 * 1024)
+#define MAC1_MEMORY 4096
+#define SOURCES_MAX 1024
+#define PARKED_MAX 256
+#define HOSTS_MAX 16
+#define INCOMING_MAX 256
+
+struct outbox {
+	struct packet p[BATCH_MAX];
+	unsigned n;
+	uint8_t *slab;
+	size_t used;
+};
+
+/* The responder's memory: what protects it from strangers (responder.c). */
+struct responder {
+	uint8_t mac1[MAC1_MEMORY][16];
+	unsigned mac1_at;
+	uint8_t secret[2][32]; /* current, previous */
+	uint64_t secret_ms;
+	struct ss_cache ss;
+	struct { struct endpoint net; uint64_t tokens_ms; } source[SOURCES_MAX];
+	uint64_t busy_us, busy_since_ms; /* estimated cost of this second's handshakes */
+	struct parked { /* an INIT that waits for its identity's proof of work */
+		struct identity identity;
+		struct letter *letter;
+	} *parked[PARKED_MAX];
+};
+
+struct net;
+
+struct node {
+	struct node_config config;
+	struct node_port port;
+	struct udp *udp;
+	uint64_t now, now_us;
+	struct heap heap;
+	struct guestbook book;
+	struct index *index;
+	bool view_dirty, ports_dirty;
+	uint32_t ports_generation;
+	struct worker *worker[WORKERS_MAX];
+	int wake_fd;
+	struct outbox outbox;
+	struct peers peers;
+	size_t waiting_bytes;
+	struct peer *root[ROOTS_MAX];
+	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
+	unsigned n_roots;
+	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
+	struct responder responder;
+	struct netlink *netlink;
+	struct endpoint host[HOSTS_MAX];
+	uint16_t host_mtu[HOSTS_MAX];
+	unsigned n_hosts;
+	uint64_t hosts_ms;        /* when they were read */
+	uint64_t ts_last_ns;      /* strictly growing part of INIT timestamps */
+	uint64_t drop[DROP_COUNT];
+	uint64_t save_peers_ms;   /* NEVER = clean */
+	uint64_t restart_ms, restart_left; /* INITs to latest peers, 20/s */
+	struct timer housekeeping;
+	struct relay_service *relay; /* root role */
+	uint32_t incoming[INCOMING_MAX]; /* circuits others opened to us that no path owns yet */
+	unsigned incoming_at;
+};
+
+static inline void node_drop(struct node *n, enum drop why) { n->drop[why]++; }
+
+/* ---- node.c ----------------------------------------------------------------------------------------------------- */
+uint32_t node_index_put(struct node *, struct named *, uint32_t idx); /* idx 0 = draw a free one; 0 on failure */
+uint32_t node_index_draw(struct node *);
+void node_index_take(struct node *, struct named *);
+void node_view_changed(struct node *); /* publish at the end of this turn */
+bool node_publish(struct node *);      /* now: before retiring what only the old view shows. false: no memory */
+/* Queues one UDP datagram (copied). */
+void node_datagram(struct node *, const struct endpoint *to, uint8_t socket, const uint8_t *bytes, size_t len);
+/* ... through one of our legs. */
+void node_datagram_leg(struct node *, struct circuit *, const uint8_t *bytes, size_t len);
+/* ... by a path. */
+void node_datagram_path(struct node *, const struct path *, const uint8_t *bytes, size_t len);
+/* Seals plaintext (inner header and body) on lane 0 of a session and queues it by that path. false: key used up or expired. */
+bool node_seal(struct node *, struct session *, const struct path *, const uint8_t *plain, size_t len);
+void node_changed(struct node *); /* tell waiting clients */
+struct circuit *node_circuit(struct node *, uint32_t idx);
+struct session *node_session(struct node *, uint32_t idx);
+
+/* ---- initiator.c ------------------------------------------------------------------------------------------------ */
+void initiator_want(struct peer *, enum session_class); /* set up a session unless one stands */
+void initiator_resp(struct node *, const struct letter *);
+void initiator_retry(struct node *, const struct letter *);
+void initiator_tick(struct peer *, uint64_t now);       /* retransmission, rekey, confirmation */
+uint64_t initiator_deadline(const struct peer *);
+void initiator_drop_pending(struct peer *);
+uint32_t node_caps(const struct node *, enum session_class); /* what we offer and announce */
+
+/* ---- responder.c ------------------------------------------------------------------------------------------------ */
+/* An INIT from a worker, or one that came inside INCOMING (circuit set). Returns true if it was answered (or parked). */
+bool responder_init(struct node *, struct letter *);
+void responder_work_done(struct node *, const struct identity *, bool good);
+void responder_rotate(struct node *);
+/* An authentic packet under an unconfirmed session: makes it current. from/circuit = the confirming packet's path. */
+void responder_confirm(struct node *, struct session *, const struct letter *);
+/* A fresh session becomes current (initiator.c decides between two that crossed). */
+void peer_adopt(struct peer *, struct session *, int path);
+
+/* ---- path.c ----------------------------------------------------------------------------------------------------- */
+int path_direct(struct peer *, const struct endpoint *, uint8_t socket); /* finds or makes; -1 = full or refused */
+int path_relayed(struct peer *, struct circuit *, struct peer *relay);
+int path_find_circuit(const struct peer *, const struct circuit *);
+void path_valid(struct peer *, int path);                /* something authentic proved it both ways */
+void path_probe(struct peer *, struct session *, int path, uint16_t size); /* size 0 = smallest */
+/* The path a letter came by, made if need be; -1 = no room. */
+int path_of_letter(struct peer *, const struct letter *);
+void path_probe_in(struct node *, const struct letter *);
+void path_probe_ack(struct node *, const struct letter *);
+void path_roam(struct node *, const struct letter *);
+void path_choose(struct peer *);                         /* publishes the best way */
+void path_tick(struct peer *, uint64_t now);
+uint64_t path_deadline(const struct peer *);
+void path_cands_send(struct peer *);
+void path_cands(struct peer *, const struct body_cands *);
+void path_forget_circuit(struct peer *, struct circuit *);
+void path_hosts_read(struct node *);
+void path_fini(struct peer *);
+
+/* ---- request.c -------------------------------------------------------------------------------------------------- */
+/* Sends a request until it is answered; body is copied. false: no room. Without a session it waits for one and is sent then. */
+bool request_send(struct peer *, enum session_class, uint8_t op, const uint8_t *body, size_t len, request_done *, uint64_t context,
+                  const uint8_t context_hash[32]);
+void request_reply(struct peer *, enum session_class, uint32_t req, uint8_t op, uint8_t status, const uint8_t *body, size_t len);
+void request_ctrl(struct node *, const struct letter *); /* a CTRL body arrived */
+void request_tick(struct peer *, uint64_t now);
+uint64_t request_deadline(const struct peer *);
+void request_resend(struct peer *, enum session_class);  /* a session came up */
+void request_fini(struct peer *);
+
+/* ---- circuit.c (our side of relaying) and relay.c (the root's) ---------------------------------------------------- */
+/* Asks a root for a way to the peer with this INIT inside. false: no root is up. */
+bool circuit_connect(struct peer *, const uint8_t *init, size_t len);
+void circuit_incoming(struct peer *root, struct session *, uint32_t req, const uint8_t *body, size_t len);
+void circuit_unreach(struct peer *root, const struct body_unreach *);
+/* Answers by a leg; the first answer of an incoming circuit travels inside ACCEPT. */
+void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, size_t len);
+void circuit_root_up(struct peer *root);   /* our session with a root stands: register */
+void circuit_drop(struct node *, struct circuit *);
+void circuit_tick(struct node *);
+void circuit_keys(struct circuit *, const uint8_t exporter[32]); /* both indices known: derive */
+int relay_new(struct node *);
+void relay_free(struct node *);
+void relay_register(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len, const struct letter *);
+void relay_whois(struct peer *, uint32_t req, const uint8_t *body, size_t len);
+void relay_connect(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len);
+void relay_accept(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len);
+void relay_peer_gone(struct peer *);
+void relay_tick(struct node *, uint64_t now);
+
+/* ---- net.c, member.c, config.c: networks (net.h) ------------------------------------------------------------------ */
+#include "node/net.h"
+
+/* ---- state.c ---------------------------------------------------------------------------------------------------- */
+void state_load_peers(struct node *);
+void state_save_peers(struct node *);
+void state_load_networks(struct node *);
+void state_save_network(struct net *);
+void state_forget_network(struct node *, uint64_t nwid);
+void state_restart(struct node *, uint64_t now); /* INIT to the latest peers */
+
+#endif

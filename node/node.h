@@ -1,0 +1,133 @@
+/* node.h: the node as its surroundings see it: one core without I/O, fed with mail and time.
+ *
+ * Control thread only (but worker.h). Times are monotonic milliseconds given by the caller. The core reaches the world by
+ * struct node_port (files, proof of work, events), by udp.h, tap.h and netlink.h (link-time seams the simulator replaces) and
+ * by nothing else. A controller is a node that joins nothing and has a message port plugged in.
+ */
+#ifndef FARLAN_NODE_NODE_H
+#define FARLAN_NODE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/batch.h"
+#include "proto/body.h"
+#include "proto/ident.h"
+
+#define ROOTS_MAX 16
+#define NETWORKS_MAX 64
+#define WORKERS_MAX 16
+
+struct node;
+struct worker;
+struct udp;
+
+struct node_port {
+	void *self;
+	/* Files of the state folder; names may hold one '/'. save copies, writes temp+fsync+rename off the control thread and
+	 * keeps the order of saves to one name; urgent ones are on disk when it returns. load: length, or -errno. */
+	int (*save)(void *self, const char *name, const void *bytes, size_t len, bool urgent);
+	long (*load)(void *self, const char *name, void *buf, size_t room);
+	void (*remove)(void *self, const char *name);
+	/* Each file name under a folder of the state folder. */
+	void (*list)(void *self, const char *folder, void (*each)(void *, const char *name), void *each_self);
+	/* Proof of work of these keys, elsewhere; answered by node_work_done(). false: queue full, ask again later. */
+	bool (*work)(void *self, const struct identity *claimed);
+	/* A network's or the node's state changed (for waiting clients); may be NULL. */
+	void (*changed)(void *self);
+};
+
+/* Requests of others that are not the node's own business: the controller. All may be NULL. */
+struct message_port {
+	void *self;
+	void (*request)(void *self, const struct identity *from, const struct endpoint *physical, const struct message *, uint64_t now);
+	void (*online)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool online, uint64_t now);
+	bool (*knows)(void *self, const uint8_t key_hash[KEY_HASH_BYTES]);
+};
+
+struct node_config {
+	struct secret self;      /* copied */
+	uint32_t epoch;          /* already persisted */
+	bool root;               /* rendezvous and relay for others */
+	bool joins;              /* may join networks (farland) */
+	uint8_t root_gate[32];   /* of a private root; zero = gate_0 */
+	struct root_line roots[ROOTS_MAX];
+	unsigned n_roots;
+	unsigned workers;        /* 1..WORKERS_MAX */
+	uint8_t suite;           /* 0 = by hardware, else SUITE_* only */
+	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
+	unsigned n_bound;
+	struct message_port port;
+};
+
+/* udp is borrowed until node_free. The workers are made here; the caller runs them (worker.h). */
+int node_new(struct node **ret, const struct node_config *, const struct node_port *, struct udp *, uint64_t now);
+void node_free(struct node *); /* closes devices; no worker may run any more */
+/* One control turn at now (monotonic MICROseconds, so that round trips are worth reading): mail, timers, publication, outbox. Returns the
+ * next deadline in milliseconds of the same clock, NEVER if none. */
+uint64_t node_turn(struct node *, uint64_t now_us);
+struct worker *node_worker(struct node *, unsigned i);
+/* The descriptor workers wake control by (eventfd), and one for each worker to be woken by. -1 in the simulator. */
+int node_wake_fd(const struct node *);
+
+void node_work_done(struct node *, const struct identity *claimed, bool good, uint64_t now);
+/* Sends a control message to a peer with a session; for the controller. false: none. */
+bool node_send_message(struct node *, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *, uint64_t now);
+/* The host's addresses or links changed. */
+void node_hosts_changed(struct node *, uint64_t now);
+
+/* ---- what the API asks ---------------------------------------------------------------------------------------- */
+
+enum net_state {
+	NET_ASKING,   /* looking for the controller */
+	NET_PENDING,  /* waiting for approval */
+	NET_JOINED,   /* credential held, device up, addresses and routes set */
+	NET_DENIED,   /* refused by the controller */
+	NET_ERROR,    /* device or key trouble: see reason */
+};
+const char *net_state_name(enum net_state); /* "asking" "pending" "joined" "denied" "error" */
+
+struct net_view {
+	uint64_t nwid;
+	char name[NAME_MAX_BYTES + 1];
+	enum net_state state;
+	char reason[160];    /* a sentence with the mend, or "" */
+	char dev[16];
+	uint8_t mac[6];
+	uint16_t mtu;
+	struct prefix addresses[CRED_IPS_MAX + 1]; /* managed ones, then the derived IPv6 */
+	unsigned n_addresses;
+	unsigned members, peers_up;
+	uint64_t rx_frames, tx_frames, rx_bytes, tx_bytes;
+	uint64_t head_version;
+	uint8_t controller_key_hash[KEY_HASH_BYTES]; /* zero until pinned */
+};
+
+struct peer_view {
+	struct identity identity;
+	bool up;           /* session in use */
+	bool direct;
+	bool role_root, role_controller;
+	struct endpoint endpoint; /* direct: the peer; relay: the root's */
+	uint64_t relay_address;   /* relay: the root's address, else 0 */
+	uint32_t rtt_us;          /* 0 = unknown */
+	uint8_t suite;
+	uint16_t datagram;        /* largest datagram of the path */
+	uint64_t rx_bytes, tx_bytes;
+	uint64_t last_heard_ms;   /* ago */
+};
+
+struct root_view { struct identity identity; struct endpoint endpoint; bool online; uint32_t rtt_us; struct endpoint observed; };
+
+/* 0, -EEXIST never (idempotent), -ENOSPC above NETWORKS_MAX, -EINVAL. pin_bits NULL or the 130 bits of the long form. */
+int node_join(struct node *, uint64_t nwid, const uint8_t pin_bits[17], const char *dev, uint64_t now);
+int node_leave(struct node *, uint64_t nwid, uint64_t now); /* -ENOENT */
+bool node_network(struct node *, uint64_t nwid, struct net_view *ret);
+void node_networks(struct node *, void (*each)(void *, const struct net_view *), void *);
+void node_peers(struct node *, uint64_t now, void (*each)(void *, const struct peer_view *), void *);
+void node_roots(struct node *, void (*each)(void *, const struct root_view *), void *);
+void node_drops(struct node *, uint64_t ret[DROP_COUNT]);
+const struct identity *node_identity(const struct node *);
+
+#endif

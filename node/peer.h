@@ -1,0 +1,186 @@
+/* peer.h: one other identity as control sees it: sessions, handshakes, paths, requests under way, frames that wait.
+ *
+ * Control thread only. A peer is made when we want to talk to an identity or when one proved itself; it owns its sessions, pending
+ * handshakes, paths and queue, and hands what workers may still see to the guest book. All its deadlines are plain fields;
+ * peer_schedule() puts the earliest into its one timer.
+ */
+#ifndef FARLAN_NODE_PEER_H
+#define FARLAN_NODE_PEER_H
+
+#include "node/session.h"
+#include "proto/base/heap.h"
+#include "proto/body.h"
+
+#define PATHS_MAX 24
+#define PROBES_MAX 64
+#define PENDING_MAX 4
+#define WAITING_MAX 64               /* frames waiting for a session, per peer */
+#define WAITING_BYTES (2 << 20)      /* and in the whole daemon */
+#define REQUESTS_MAX 64
+#define ANSWERS_MAX 64
+#define PEER_ENDPOINTS 4             /* remembered on disk */
+
+enum path_state {
+	PATH_FREE,    /* slot unused */
+	PATH_PROBING, /* may carry probes only */
+	PATH_VALID,   /* answered; may carry traffic */
+	PATH_STALE,   /* was valid, lost three probes; probed on, carries traffic only when nothing else is left */
+};
+
+struct path {
+	enum path_state state;
+	struct endpoint to;        /* direct */
+	uint8_t socket;
+	struct circuit *circuit;   /* relayed: our leg, owned by this path; NULL = direct */
+	struct peer *relay;        /* relayed: who relays */
+	uint32_t srtt_us;          /* 0 = no sample yet */
+	uint16_t datagram;         /* largest that came through */
+	uint16_t sizing;           /* rounds of the search for it that are left */
+	uint8_t lost;              /* probes in a row without an answer */
+	uint8_t rounds;            /* probes sent while PROBING */
+	bool roaming;              /* a new source: asks before it may take over */
+	uint64_t next_probe_ms, next_size_ms, heard_ms, tried_ms;
+};
+
+struct probe { /* one on its way */
+	uint64_t token;
+	uint64_t sent_us;
+	uint8_t path;
+	uint16_t size;
+};
+
+struct waiting { /* a frame without a session yet */
+	struct waiting *next;
+	struct port *port;
+	uint32_t len;
+	uint8_t frame[];
+};
+
+struct request;
+typedef void request_done(struct peer *, const struct request *, const struct message *reply); /* reply NULL: given up */
+
+struct request {
+	uint32_t req;
+	uint8_t op;
+	enum session_class class;
+	uint8_t tries;
+	uint64_t next_ms;
+	request_done *done;   /* may be NULL */
+	uint64_t context;     /* the caller's: a network id, an index, ... */
+	uint8_t context_hash[32];
+	uint8_t *bytes;       /* encoded message */
+	uint32_t len;
+};
+
+struct answer { /* what was answered, for a repeated question */
+	uint32_t req;
+	bool set;
+	uint8_t *bytes; /* NULL: still being worked on */
+	uint32_t len;
+};
+
+struct peer {
+	struct node *node;
+	struct peer *hash_next, *address_next;
+	struct identity identity;    /* address 0 = not known */
+	bool keys;                   /* x and ed are known (a directory names key_hash and address only) */
+	bool work;                   /* the identity's work was computed here */
+	struct remote *remote;
+
+	/* roles towards us */
+	bool is_root;                /* one of our configured roots */
+	bool is_controller;          /* pinned controller of a network of ours */
+	const struct root_line *root_line;
+	bool registered;             /* at us, the root */
+	bool served;                 /* talks to our message port */
+	bool pair_gate_set;
+	uint8_t pair_gate[32];       /* see peer_pair_gate() */
+
+	/* handshake: initiator.c, responder.c */
+	struct session *current[CLASS_COUNT], *previous[CLASS_COUNT], *next[CLASS_COUNT][2];
+	uint8_t next_newest[CLASS_COUNT];
+	struct pending *pending[PENDING_MAX];
+	unsigned pending_at;
+	bool want[CLASS_COUNT];      /* a session is being set up or kept */
+	uint64_t init_ms[CLASS_COUNT];       /* next INIT */
+	uint64_t init_since_ms[CLASS_COUNT]; /* first of this attempt */
+	uint8_t init_tries[CLASS_COUNT];
+	uint8_t cookie[16];
+	uint64_t cookie_until_ms;
+	bool fresh_set;
+	uint8_t fresh[16];
+	bool ts_known;
+	uint8_t last_ts[12];
+	uint32_t epoch;              /* newest confirmed of the peer */
+	uint64_t init_bucket_ms;     /* responder: 2/s burst 5 */
+	uint64_t confirm_ms[CLASS_COUNT];    /* next confirming PROBE; NEVER = none */
+	struct waiting *wait_first, **wait_last;
+	unsigned waiting;
+
+	/* what a handshake said, applied on confirmation: chan.c */
+	struct greeting *greeting[CLASS_COUNT][2];
+
+	/* paths: path.c */
+	struct path path[PATHS_MAX];
+	int best;                    /* index of the path in use, -1 none */
+	struct probe probe[PROBES_MAX];
+	unsigned probe_at;
+	uint32_t cands_gen, cands_seen;
+	uint64_t cands_ms, cands_received_ms;
+	unsigned probes_10s;
+	uint64_t probes_since_ms;
+	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */
+	unsigned n_cached;
+	unsigned relay_try;          /* which root is asked next for a circuit */
+	uint64_t silent_since_ms;    /* sent and heard nothing since; NEVER = fine */
+	uint64_t keepalive_ms;
+	uint64_t used_ms;            /* last frame or request: keeps the paths warm */
+	bool recent;                 /* had a session when the last run ended: called at start */
+	uint64_t past_rx, past_tx;   /* bytes of sessions that ended */
+
+	/* requests: request.c */
+	uint32_t next_req;
+	struct request *request[REQUESTS_MAX];
+	struct answer answer[ANSWERS_MAX];
+	unsigned answer_at;
+	uint64_t ctrl_bucket_ms;
+
+	struct timer timer;
+	uint64_t made_ms;
+};
+
+struct peers {
+	struct peer **by_key, **by_address;
+	size_t buckets, n;
+};
+
+int peers_init(struct peers *);
+void peers_fini(struct peers *);
+struct peer *peer_find(struct node *, const uint8_t key_hash[KEY_HASH_BYTES]);
+/* A peer of that address whose work was verified here; the only global meaning an address has. */
+struct peer *peer_find_address(struct node *, uint64_t address);
+/* Finds or makes; identity is copied. NULL: no memory or above the limit. */
+struct peer *peer_get(struct node *, const struct identity *);
+void peer_set_work(struct peer *, uint64_t address); /* enters it in the table of addresses */
+void peers_each(struct node *, void (*each)(struct peer *, void *), void *);
+void peer_free(struct peer *);
+/* Drops a peer nobody needs any more. */
+void peer_schedule(struct peer *); /* after any change of a deadline */
+/* The secret only we two can know without a word, from our static keys: the gate by which a root or a controller calls a node that
+ * opens to nobody else (PROTOCOL.md, Gate keys). false: low-order key. */
+bool peer_pair_gate(struct peer *);
+bool peer_up(const struct peer *, enum session_class); /* a session that may send now */
+/* The session to send control messages on: class asked for, NULL = none. */
+struct session *peer_session(struct peer *, enum session_class);
+/* Any session that may be used for control traffic of this peer, data class first. */
+struct session *peer_any_session(struct peer *);
+void peer_retire_session(struct peer *, struct session **slot); /* unfindable now, freed later */
+/* Ends all sessions and forgets waiting frames (revocation). */
+void peer_cut(struct peer *);
+void peer_drop_waiting(struct peer *, enum drop why);
+/* A session stands (either side); the last one of a class ended. peer_role.c tells who cares. */
+void peer_session_up(struct peer *, struct session *, int path);
+void peer_session_down(struct peer *, enum session_class);
+void peer_remember_endpoint(struct peer *, const struct endpoint *);
+
+#endif
