@@ -1,0 +1,563 @@
+/* path.c: the ways to a peer: which there are, which answers, which is used.
+ *
+ * A path is a direct endpoint or one leg through a relay. Everything new is PROBING until something authentic proved it both ways; only a
+ * VALID path carries traffic, a direct one before any relayed one. A path that stays silent while we send gets three probes 300 ms apart, then it
+ * is STALE and the next best takes over; when none is left a new handshake looks for one. Workers see only the one way published.
+ */
+#include "node/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/random.h"
+
+#define POLL_MS 1000          /* how often footprints are read */
+#define SILENCE_MS 1000
+#define PROBE_AGAIN_MS 300
+#define LOST_MAX 3
+#define KEEPALIVE_MS 25000
+#define IN_USE_MS (5 * 60 * 1000)
+#define CIRCUIT_IDLE_MS 110000
+#define PROBES_PER_10S 48
+#define PORTS_PER_IP 4
+#define CANDS_MS 500          /* 2/s taken from one peer */
+#define SIZING_ROUNDS 3
+#define BETTER_US 2000
+#define UDP4_HEADERS 28
+#define UDP6_HEADERS 48
+
+static const uint16_t sizes[] = {1352, 1392, 1424, 1444, 1452, 1464, 1472, 4052, 8952, 8972};
+
+/* ---- the table -------------------------------------------------------------------------------------------------- */
+
+static void path_free(struct peer *peer, int i)
+{
+	struct path *path = &peer->path[i];
+	if (path->circuit)
+		circuit_drop(peer->node, path->circuit);
+	*path = (struct path){0};
+	for (unsigned k = 0; k < PROBES_MAX; k++)
+		if (peer->probe[k].path == i)
+			peer->probe[k].token = 0;
+	if (peer->best == i) {
+		peer->best = -1;
+		path_choose(peer);
+	}
+}
+
+static int path_slot(struct peer *peer)
+{
+	int worst = -1;
+	for (int i = 0; i < PATHS_MAX; i++) {
+		struct path *p = &peer->path[i];
+		if (p->state == PATH_FREE)
+			return i;
+		if (p->state != PATH_VALID && i != peer->best && (worst < 0 || p->heard_ms < peer->path[worst].heard_ms))
+			worst = i;
+	}
+	if (worst >= 0)
+		path_free(peer, worst);
+	return worst;
+}
+
+static int path_new(struct peer *peer)
+{
+	int i = path_slot(peer);
+	if (i >= 0)
+		peer->path[i] = (struct path){.state = PATH_PROBING, .datagram = DATAGRAM_BASE, .next_probe_ms = NEVER, .next_size_ms = NEVER};
+	return i;
+}
+
+int path_direct(struct peer *peer, const struct endpoint *to, uint8_t socket)
+{
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (peer->path[i].state != PATH_FREE && !peer->path[i].circuit && endpoint_equal(&peer->path[i].to, to))
+			return i;
+	int i = to->family ? path_new(peer) : -1;
+	if (i >= 0) {
+		peer->path[i].to = *to;
+		peer->path[i].socket = socket;
+	}
+	return i;
+}
+
+int path_find_circuit(const struct peer *peer, const struct circuit *c)
+{
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (peer->path[i].state != PATH_FREE && peer->path[i].circuit == c)
+			return i;
+	return -1;
+}
+
+int path_relayed(struct peer *peer, struct circuit *c, struct peer *relay)
+{
+	int i = path_find_circuit(peer, c);
+	if (i < 0 && (i = path_new(peer)) >= 0) {
+		peer->path[i].circuit = c;
+		peer->path[i].relay = relay;
+	}
+	return i;
+}
+
+int path_of_letter(struct peer *peer, const struct letter *l)
+{
+	if (!l->circuit)
+		return path_direct(peer, &l->from, l->socket);
+	struct circuit *c = node_circuit(peer->node, l->circuit);
+	/* A circuit belongs to the pair it was made for; whatever else comes through it is no path of this peer. */
+	if (!c || c->at_relay || !bytes_equal(c->peer_key_hash, peer->identity.key_hash, KEY_HASH_BYTES))
+		return -1;
+	struct peer *relay = peer_find(peer->node, c->far->key_hash);
+	return relay ? path_relayed(peer, c, relay) : -1;
+}
+
+void path_forget_circuit(struct peer *peer, struct circuit *c)
+{
+	int i = path_find_circuit(peer, c);
+	if (i >= 0)
+		path_free(peer, i);
+	else
+		circuit_drop(peer->node, c);
+}
+
+static void way_publish(struct peer *peer, const struct way *fresh)
+{
+	const struct way *old = atomic_load(&peer->remote->way);
+	atomic_store(&peer->remote->way, fresh);
+	if (old)
+		guestbook_retire(&peer->node->book, (void *)old, free);
+}
+
+void path_fini(struct peer *peer)
+{
+	way_publish(peer, NULL);
+	peer->best = -1;
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (peer->path[i].circuit) {
+			circuit_drop(peer->node, peer->path[i].circuit);
+			peer->path[i].circuit = NULL;
+		}
+}
+
+/* ---- the choice ------------------------------------------------------------------------------------------------- */
+
+/* Is a to be used rather than b? Direct before relayed; of two alike the faster one by a clear margin, so that they do not flap. */
+static bool better(const struct path *a, const struct path *b)
+{
+	if (b->state != PATH_VALID || !a->circuit != !b->circuit)
+		return b->state != PATH_VALID || !a->circuit;
+	return a->srtt_us && b->srtt_us && a->srtt_us + BETTER_US < b->srtt_us && a->srtt_us + a->srtt_us / 10 < b->srtt_us;
+}
+
+void path_choose(struct peer *peer)
+{
+	int best = peer->best;
+	if (best >= 0 && peer->path[best].state != PATH_VALID)
+		best = -1;
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (peer->path[i].state == PATH_VALID && (best < 0 || better(&peer->path[i], &peer->path[best])))
+			best = i;
+	const struct way *now = atomic_load(&peer->remote->way);
+	const struct path *p = best >= 0 ? &peer->path[best] : NULL;
+	bool same = now && p && now->circuit == p->circuit && endpoint_equal(&now->to, &p->to) && now->datagram == p->datagram &&
+	            now->socket == p->socket;
+	if (best != peer->best && best >= 0) {
+		peer->path[best].sizing = SIZING_ROUNDS;
+		peer->path[best].next_size_ms = peer->node->now;
+	}
+	peer->best = best;
+	if (same || (!now && !p))
+		return;
+	struct way *fresh = p ? malloc(sizeof *fresh) : NULL;
+	if (p && !fresh)
+		return; /* the old way stays: it may still work */
+	if (fresh)
+		*fresh = (struct way){.to = p->to, .socket = p->socket, .circuit = p->circuit, .datagram = p->datagram};
+	way_publish(peer, fresh);
+	node_changed(peer->node);
+}
+
+void path_valid(struct peer *peer, int i)
+{
+	struct path *p = &peer->path[i];
+	p->heard_ms = peer->node->now;
+	p->lost = 0;
+	p->rounds = 0;
+	p->roaming = false;
+	p->next_probe_ms = NEVER;
+	if (p->state != PATH_VALID) {
+		p->state = PATH_VALID;
+		if (!p->circuit && !peer->is_root)
+			peer_remember_endpoint(peer, &p->to);
+	}
+	path_choose(peer);
+}
+
+/* ---- probes ----------------------------------------------------------------------------------------------------- */
+
+static bool probe_allowed(struct peer *peer)
+{
+	uint64_t now = peer->node->now;
+	if (now - peer->probes_since_ms >= 10000) {
+		peer->probes_since_ms = now;
+		peer->probes_10s = 0;
+	}
+	return peer->probes_10s < PROBES_PER_10S && ++peer->probes_10s;
+}
+
+void path_probe(struct peer *peer, struct session *s, int i, uint16_t size)
+{
+	struct node *node = peer->node;
+	struct probe *probe = &peer->probe[peer->probe_at++ % PROBES_MAX];
+	uint8_t plain[DATAGRAM_MAX] = {0};
+	if (size < PROBE_DATAGRAM_MIN)
+		size = PROBE_DATAGRAM_MIN;
+	*probe = (struct probe){.sent_us = node->now_us, .path = (uint8_t)i, .size = size};
+	random_bytes(&probe->token, sizeof probe->token);
+	struct writer w = writer_over(plain, sizeof plain);
+	put_u8(&w, INNER_PROBE);
+	put_u8(&w, 0);
+	put_le16(&w, 0);
+	put_le64(&w, probe->token);
+	put_le32(&w, (uint32_t)node->now_us);
+	put_le16(&w, 0);
+	put_le16(&w, (uint16_t)i);
+	node_seal(node, s, &peer->path[i], plain, (size_t)size - DATA_HEADER - DATA_TAG);
+}
+
+/* One more probe on a path whose answer we wait for; after the last one it is given up or STALE. */
+static void probe_again(struct peer *peer, int i)
+{
+	struct path *p = &peer->path[i];
+	struct session *s = peer_any_session(peer);
+	p->next_probe_ms = NEVER;
+	if (!s)
+		return;
+	if (p->state == PATH_PROBING) {
+		if (p->rounds >= 3) {
+			path_free(peer, i);
+			return;
+		}
+		p->next_probe_ms = peer->node->now + (p->rounds == 0 ? 250 : 750);
+		p->rounds++;
+		if (probe_allowed(peer))
+			path_probe(peer, s, i, 0);
+		return;
+	}
+	if (p->lost >= LOST_MAX) {
+		p->state = PATH_STALE;
+		p->lost = 0;
+		path_choose(peer);
+		return;
+	}
+	p->lost++;
+	p->next_probe_ms = peer->node->now + PROBE_AGAIN_MS;
+	path_probe(peer, s, i, 0);
+}
+
+static void probe_start(struct peer *peer, int i)
+{
+	struct path *p = &peer->path[i];
+	if (p->next_probe_ms == NEVER)
+		p->next_probe_ms = peer->node->now;
+}
+
+void path_probe_in(struct node *node, const struct letter *l)
+{
+	struct session *s = node_session(node, l->idx);
+	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
+	struct reader r = reader_over(l->data, l->len);
+	uint64_t token = get_le64(&r);
+	uint32_t t_us = get_le32(&r);
+	if (!peer || r.bad || l->size < PROBE_DATAGRAM_MIN) {
+		node_drop(node, DROP_MALFORMED);
+		return;
+	}
+	int i = path_of_letter(peer, l);
+	struct path back = {.to = l->from, .socket = l->socket, .circuit = node_circuit(node, l->circuit)};
+	uint8_t plain[INNER_HEADER + PROBE_ACK_BODY] = {INNER_PROBE_ACK};
+	struct writer w = writer_over(plain + INNER_HEADER, PROBE_ACK_BODY);
+	put_le64(&w, token);
+	put_le32(&w, t_us);
+	put_le32(&w, 0);
+	put_le16(&w, (uint16_t)(l->size > UINT16_MAX ? UINT16_MAX : l->size));
+	put_le16(&w, 0);
+	put_endpoint(&w, l->circuit ? &(struct endpoint){0} : &l->from);
+	if (!l->circuit || back.circuit)
+		node_seal(node, s, &back, plain, sizeof plain);
+	if (i >= 0 && peer->path[i].state != PATH_VALID) {
+		/* Someone authentic is there: ask back at once, he has opened his side. */
+		peer->path[i].rounds = 0;
+		peer->path[i].state = PATH_PROBING;
+		peer->path[i].next_probe_ms = node->now;
+		path_tick(peer, node->now);
+	}
+	peer_schedule(peer);
+}
+
+static bool came_by(const struct node *node, const struct path *p, const struct letter *l)
+{
+	if (p->circuit)
+		return l->circuit && node_circuit((struct node *)node, l->circuit) == p->circuit;
+	return !l->circuit && endpoint_equal(&p->to, &l->from);
+}
+
+void path_probe_ack(struct node *node, const struct letter *l)
+{
+	struct session *s = node_session(node, l->idx);
+	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
+	struct reader r = reader_over(l->data, l->len);
+	uint64_t token = get_le64(&r);
+	struct probe *probe = NULL;
+	for (unsigned k = 0; peer && token && k < PROBES_MAX; k++)
+		if (peer->probe[k].token == token)
+			probe = &peer->probe[k];
+	if (!probe || r.bad || !came_by(node, &peer->path[probe->path], l)) {
+		node_drop(node, DROP_PROBE);
+		return;
+	}
+	int i = probe->path;
+	struct path *p = &peer->path[i];
+	probe->token = 0;
+	uint64_t now_us = l->time_us > probe->sent_us ? l->time_us : probe->sent_us + 1;
+	uint32_t rtt = (uint32_t)(now_us - probe->sent_us);
+	if (probe->size <= DATAGRAM_BASE) /* padded ones measure the link's rate too */
+		p->srtt_us = p->srtt_us ? (p->srtt_us * 7 + rtt) / 8 : rtt;
+	if (probe->size > p->datagram)
+		p->datagram = probe->size;
+	path_valid(peer, i);
+	peer_schedule(peer);
+}
+
+void path_roam(struct node *node, const struct letter *l)
+{
+	struct session *s = node_session(node, l->idx);
+	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
+	int i = peer && !l->circuit ? path_direct(peer, &l->from, l->socket) : -1;
+	if (i < 0)
+		return;
+	if (peer->path[i].state != PATH_VALID) {
+		peer->path[i].state = PATH_PROBING;
+		peer->path[i].roaming = true;
+		probe_start(peer, i);
+	}
+	/* The old one is asked too: it moves only if the new one answers and the old one does not (RFC 9000, 9.3 in spirit). */
+	if (peer->best >= 0 && peer->best != i)
+		probe_start(peer, peer->best);
+	path_tick(peer, node->now);
+	peer_schedule(peer);
+}
+
+/* ---- candidates ------------------------------------------------------------------------------------------------- */
+
+void path_hosts_read(struct node *node)
+{
+	unsigned skip[NETWORKS_MAX], n = 0;
+	node->hosts_ms = node->now;
+	if (!node->netlink)
+		return;
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		if (node->net[i] && node->net[i]->port && node->net[i]->port->tap)
+			skip[n++] = tap_ifindex(node->net[i]->port->tap);
+	int got = netlink_hosts(node->netlink, skip, n, node->host, node->host_mtu, HOSTS_MAX);
+	if (got >= 0)
+		node->n_hosts = (unsigned)got;
+}
+
+static void cands_add(struct body_cands *c, const struct endpoint *e)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		if (endpoint_equal(&c->endpoints[i], e))
+			return;
+	if (c->n < CANDIDATES_MAX && e->family && e->port)
+		c->endpoints[c->n++] = *e;
+}
+
+static void cands_done(struct peer *peer, const struct request *r, const struct message *reply)
+{
+	(void)r;
+	(void)reply;
+	peer_schedule(peer);
+}
+
+void path_cands_send(struct peer *peer)
+{
+	struct node *node = peer->node;
+	struct body_cands c = {.gen = ++peer->cands_gen};
+	uint8_t body[BODY_MAX];
+	if (peer->is_root || peer->registered)
+		return;
+	for (unsigned i = 0; i < node->n_hosts; i++)
+		for (unsigned k = 0; k < node->config.n_bound; k++) {
+			struct endpoint e = node->host[i];
+			e.port = node->config.bound[k].port;
+			if (e.family == node->config.bound[k].family)
+				cands_add(&c, &e);
+		}
+	for (unsigned i = 0; i < node->n_roots; i++)
+		cands_add(&c, &node->observed[i]);
+	size_t len = body_cands_encode(&c, body, sizeof body);
+	peer->cands_ms = node->now;
+	if (len)
+		request_send(peer, peer_up(peer, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL, OP_CANDS, body, len, cands_done, 0, NULL);
+}
+
+/* Inside an overlay of ours: a path through it would carry itself. */
+static bool in_overlay(const struct node *node, const struct endpoint *e)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		const struct net *net = node->net[i];
+		for (unsigned k = 0; net && k < net->n_addresses; k++) {
+			const struct prefix *a = &net->address[k];
+			if (a->family != e->family)
+				continue;
+			unsigned full = a->bits / 8, rest = a->bits % 8;
+			if (!memcmp(a->ip, e->ip, full) && (!rest || (a->ip[full] ^ e->ip[full]) >> (8 - rest) == 0))
+				return true;
+		}
+		if (net && e->family == 6) {
+			uint8_t ula[16];
+			ula_derive(net->nwid, 0, ula);
+			if (!memcmp(ula, e->ip, 8))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool forbidden(const struct node *node, const struct endpoint *e)
+{
+	static const uint8_t loopback6[16] = {[15] = 1}, any6[16];
+	if (!e->port || in_overlay(node, e))
+		return true;
+	if (e->family == 4)
+		return e->ip[0] == 0 || e->ip[0] == 127 || e->ip[0] >= 224 || (e->ip[0] == 169 && e->ip[1] == 254);
+	return e->ip[0] == 0xff || (e->ip[0] == 0xfe && (e->ip[1] & 0xc0) == 0x80) || !memcmp(e->ip, loopback6, 16) ||
+	       !memcmp(e->ip, any6, 16);
+}
+
+void path_cands(struct peer *peer, const struct body_cands *c)
+{
+	struct node *node = peer->node;
+	bool first = !peer->cands_received_ms;
+	if (c->gen <= peer->cands_seen || (!first && node->now - peer->cands_received_ms < CANDS_MS))
+		return;
+	peer->cands_seen = c->gen;
+	peer->cands_received_ms = node->now;
+	for (unsigned i = 0; i < c->n; i++) {
+		unsigned same = 0;
+		for (unsigned k = 0; k < i; k++)
+			same += !memcmp(c->endpoints[k].ip, c->endpoints[i].ip, 16);
+		if (same >= PORTS_PER_IP || forbidden(node, &c->endpoints[i]))
+			continue;
+		int p = path_direct(peer, &c->endpoints[i], 0);
+		if (p < 0 || peer->path[p].state == PATH_VALID)
+			continue;
+		peer->path[p].state = PATH_PROBING;
+		peer->path[p].rounds = 0;
+		peer->path[p].next_probe_ms = node->now + i * 5;
+	}
+	/* Simultaneous: the other side starts probing when it has ours. */
+	if (node->now - peer->cands_ms > 2000)
+		path_cands_send(peer);
+	path_tick(peer, node->now);
+	peer_schedule(peer);
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------------- */
+
+static void size_tick(struct peer *peer, uint64_t now)
+{
+	struct session *s = peer_any_session(peer);
+	struct path *p = peer->best >= 0 ? &peer->path[peer->best] : NULL;
+	if (!p || !s || !p->sizing || p->next_size_ms > now)
+		return;
+	p->sizing--;
+	p->next_size_ms = p->sizing ? now + (p->sizing == SIZING_ROUNDS - 1 ? 250 : 1000) : NEVER;
+	uint16_t link = 1500;
+	for (unsigned i = 0; i < peer->node->n_hosts; i++)
+		if (peer->node->host_mtu[i] > link)
+			link = peer->node->host_mtu[i];
+	unsigned headers = p->to.family == 6 ? UDP6_HEADERS : UDP4_HEADERS;
+	unsigned most = link - headers - (p->circuit ? LEG_HEADER : 0);
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes && sizes[i] <= most; i++)
+		if (sizes[i] > p->datagram)
+			path_probe(peer, s, peer->best, sizes[i]);
+}
+
+static uint64_t frames_sent_ms(const struct session *s, unsigned workers)
+{
+	uint64_t at = 0;
+	for (unsigned i = 0; i < workers; i++) {
+		uint64_t ms = atomic_load(&s->foot[i].tx_ms);
+		at = ms > at ? ms : at;
+	}
+	return at;
+}
+
+/* Sent and heard nothing since: ask; still nothing and no path left: shake hands anew. */
+static void silence_tick(struct peer *peer, uint64_t now)
+{
+	struct session *s = peer_any_session(peer);
+	if (!s)
+		return;
+	uint64_t sent = session_last_tx(s), heard = session_last_rx(s);
+	uint64_t base = heard > s->born_ms ? heard : s->born_ms;
+	bool silent = sent > base && now - base >= SILENCE_MS;
+	if (silent && peer->best >= 0)
+		probe_start(peer, peer->best);
+	enum session_class class = s->class;
+	if (peer->best < 0 && peer->init_ms[class] == NEVER && (silent || peer->want[class]) &&
+	    (peer->is_root || peer->is_controller || now - sent < 10000)) {
+		peer->init_ms[class] = peer->init_since_ms[class] = now;
+		peer->init_tries[class] = 0;
+	}
+	uint64_t used = peer->used_ms, frames = frames_sent_ms(s, peer->node->config.workers);
+	used = frames > used ? frames : used;
+	bool in_use = peer->is_root || peer->is_controller || now - used < IN_USE_MS;
+	if (in_use && peer->best >= 0 && now - base >= KEEPALIVE_MS && now - peer->keepalive_ms >= KEEPALIVE_MS) {
+		peer->keepalive_ms = now;
+		probe_start(peer, peer->best);
+	}
+}
+
+void path_tick(struct peer *peer, uint64_t now)
+{
+	silence_tick(peer, now);
+	for (int i = 0; i < PATHS_MAX; i++) {
+		struct path *p = &peer->path[i];
+		if (p->state == PATH_FREE)
+			continue;
+		uint64_t used = p->circuit ? atomic_load(&p->circuit->used_ms) : 0;
+		uint64_t since = p->circuit && p->circuit->made_ms > used ? p->circuit->made_ms : used;
+		if (p->circuit && i != peer->best && now - since > CIRCUIT_IDLE_MS)
+			path_free(peer, i);
+		else if (p->next_probe_ms <= now)
+			probe_again(peer, i);
+	}
+	size_tick(peer, now);
+}
+
+uint64_t path_deadline(const struct peer *peer)
+{
+	uint64_t at = NEVER;
+	bool any = false;
+	for (int i = 0; i < PATHS_MAX; i++) {
+		const struct path *p = &peer->path[i];
+		if (p->state == PATH_FREE)
+			continue;
+		any = any || p->circuit;
+		if (p->next_probe_ms < at)
+			at = p->next_probe_ms;
+	}
+	if (peer->best >= 0 && peer->path[peer->best].sizing && peer->path[peer->best].next_size_ms < at)
+		at = peer->path[peer->best].next_size_ms;
+	if (any || peer->current[CLASS_DATA] || peer->current[CLASS_CTRL]) {
+		/* A poll that is set already is not put off by what else happens. */
+		uint64_t now = peer->node->now, poll = now + POLL_MS;
+		if (peer->timer.slot && peer->timer.at > now && peer->timer.at < poll)
+			poll = peer->timer.at;
+		at = poll < at ? poll : at;
+	}
+	return at;
+}
