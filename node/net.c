@@ -1,0 +1,653 @@
+/* net.c: joining a network and keeping its device (PROTOCOL.md, Controller protocol).
+ *
+ * A network goes ASKING -> (PENDING ->) JOINED, or DENIED; net_set_state() is the only writer. The controller is found by the first ten digits of
+ * the network id, its work verified, its key pinned on disk at first contact. What the controller says comes as JOIN_RES, asked for or pushed; the
+ * device stands only while a valid credential and the configuration of a HEAD are held. With both on disk a restart needs nobody.
+ */
+#include "node/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "proto/random.h"
+
+#define WHOIS_AGAIN_MS 2000
+#define WHOIS_PATIENCE_MS 1000
+#define DENIED_AGAIN_MS 60000
+#define DEVICE_AGAIN_MS 10000
+#define WANT_AGAIN_MS 3000
+#define FDB_AGE_EVERY_MS 10000
+
+const char *net_state_name(enum net_state state)
+{
+	static const char *const name[] = {"asking", "pending", "joined", "denied", "error"};
+	return (unsigned)state < sizeof name / sizeof *name ? name[state] : "?";
+}
+
+struct net *net_find(struct node *node, uint64_t nwid)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		if (node->net[i] && node->net[i]->nwid == nwid)
+			return node->net[i];
+	return NULL;
+}
+
+/* Which state may follow which; anything else is our bug. */
+static bool may_follow(enum net_state from, enum net_state to)
+{
+	static const uint8_t after[] = {
+		[NET_ASKING] = 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_DENIED | 1 << NET_ERROR,
+		[NET_PENDING] = 1 << NET_JOINED | 1 << NET_DENIED | 1 << NET_ERROR,
+		[NET_JOINED] = 1 << NET_PENDING | 1 << NET_DENIED | 1 << NET_ERROR,
+		[NET_DENIED] = 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_ERROR,
+		[NET_ERROR] = 1 << NET_ASKING | 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_DENIED,
+	};
+	return from == to || after[from] >> to & 1;
+}
+
+void net_set_state(struct net *net, enum net_state state, const char *reason)
+{
+	char id[NWID_TEXT];
+	if (!may_follow(net->state, state))
+		abort();
+	bool same = net->state == state && !strcmp(net->reason, reason);
+	net->state = state;
+	snprintf(net->reason, sizeof net->reason, "%s", reason);
+	if (same)
+		return;
+	nwid_format(net->nwid, id);
+	log_info("network %s: %s%s%s", id, net_state_name(state), *reason ? ": " : "", reason);
+	node_changed(net->node);
+}
+
+void net_schedule(struct net *net, uint64_t at)
+{
+	if (at <= net->node->now)
+		at = net->node->now + 1;
+	if (net->timer.slot && net->timer.at <= at)
+		return;
+	if (heap_set(&net->node->heap, &net->timer, at))
+		log_error("out of memory for a timer");
+}
+
+void net_save_soon(struct net *net)
+{
+	if (net->save_ms == NEVER)
+		net->save_ms = net->node->now + 50;
+	net_schedule(net, net->save_ms);
+}
+
+/* ---- finding the controller --------------------------------------------------------------------------------------- */
+
+static bool pin_fits(const struct net *net, const struct identity *who)
+{
+	if (!net->pin_bits_set)
+		return true;
+	return !memcmp(net->pin_bits, who->key_hash, 16) && !((net->pin_bits[16] ^ who->key_hash[16]) & 0xc0);
+}
+
+static void controller_set(struct net *net)
+{
+	net->controller_peer = peer_get(net->node, &net->controller);
+	if (!net->controller_peer)
+		return;
+	net->controller_peer->is_controller = true;
+	peer_set_work(net->controller_peer, net->controller.address);
+	node_view_changed(net->node); /* its gate */
+}
+
+static void controller_pin(struct net *net, const struct identity *who)
+{
+	char words[WORDS_TEXT], id[NWID_TEXT];
+	net->controller = *who;
+	net->pinned = true;
+	net->whois_ms = NEVER;
+	controller_set(net);
+	fingerprint_words(who->key_hash, words);
+	nwid_format(net->nwid, id);
+	log_notice("network %s: controller pinned, key fingerprint %s", id, words);
+	net->ask_ms = net->node->now;
+	net_save_soon(net);
+	net_schedule(net, net->ask_ms);
+}
+
+void net_whois(struct node *node, const struct identity *who)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct net *net = node->net[i];
+		if (!net || net->pinned || net->nwid >> 24 != who->address)
+			continue;
+		if (!net->found_set || !bytes_equal(net->found.key_hash, who->key_hash, KEY_HASH_BYTES))
+			continue;
+		net->working = false;
+		controller_pin(net, who);
+	}
+}
+
+void net_work_bad(struct node *node, const struct identity *who)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct net *net = node->net[i];
+		if (!net || net->pinned || !net->found_set || !bytes_equal(net->found.key_hash, who->key_hash, KEY_HASH_BYTES))
+			continue;
+		net->working = net->found_set = false;
+		net_set_state(net, NET_ERROR, "a root named a controller whose key does not carry its address; check the roots in add-root");
+		net->whois_ms = node->now + DENIED_AGAIN_MS;
+		net_schedule(net, net->whois_ms);
+	}
+}
+
+static void work_ask(struct net *net)
+{
+	if (!net->found_set || net->working)
+		return;
+	net->working = net->node->port.work(net->node->port.self, &net->found);
+}
+
+static void whois_done(struct peer *root, const struct request *r, const struct message *reply)
+{
+	struct net *net = net_find(root->node, r->context);
+	struct body_identity b;
+	if (!net || net->pinned)
+		return;
+	net->whois_heard++;
+	if (reply && reply->status == STATUS_OK && body_identity_parse(reply->body, reply->len, &b) && b.identity.address == net->nwid >> 24) {
+		if (!pin_fits(net, &b.identity)) {
+			net_set_state(net, NET_ERROR, "the controller a root named has another key than the network id you typed says");
+			return;
+		}
+		if (net->found_set && !bytes_equal(net->found.key_hash, b.identity.key_hash, KEY_HASH_BYTES)) {
+			net->found_set = false;
+			net_set_state(net, NET_ERROR, "the roots disagree about the controller's key; join by the long id to settle it");
+			return;
+		}
+		net->found = b.identity;
+		net->found_set = true;
+	}
+	if (net->whois_heard >= net->whois_sent)
+		work_ask(net);
+}
+
+static void whois_send(struct net *net)
+{
+	struct node *node = net->node;
+	struct body_whois b = {.address = net->nwid >> 24};
+	uint8_t body[32];
+	size_t n = body_whois_encode(&b, body, sizeof body);
+	const struct peer *known = peer_find_address(node, b.address);
+	net->whois_ms = node->now + WHOIS_AGAIN_MS;
+	if (net->found_set && net->whois_heard) {
+		work_ask(net);
+		return;
+	}
+	if (known && known->keys && known->work && pin_fits(net, &known->identity)) {
+		controller_pin(net, &known->identity);
+		return;
+	}
+	net->whois_sent = net->whois_heard = 0;
+	for (unsigned i = 0; i < node->n_roots; i++)
+		if (peer_up(node->root[i], CLASS_CTRL) &&
+		    request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, net->nwid, NULL))
+			net->whois_sent++;
+	if (!net->whois_sent && net->state == NET_ASKING)
+		net_set_state(net, NET_ASKING, node->n_roots ? "no root answers yet" : "no root is configured: add-root in farland.conf");
+}
+
+void net_root_up(struct node *node)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct net *net = node->net[i];
+		if (net && !net->pinned) {
+			net->whois_ms = node->now;
+			net_schedule(net, node->now);
+		} else if (net && net->controller_peer && !peer_up(net->controller_peer, CLASS_CTRL)) {
+			net->controller_peer->init_ms[CLASS_CTRL] = NEVER;
+			initiator_want(net->controller_peer, CLASS_CTRL);
+		}
+	}
+}
+
+/* ---- asking it ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t renew_at(const struct net *net)
+{
+	uint64_t half = (uint64_t)net->cred.soft_ttl * 500;
+	return net->node->now + half * 8 / 10 + random_below((uint32_t)(half * 4 / 10 + 1));
+}
+
+static void join_done(struct peer *peer, const struct request *r, const struct message *reply)
+{
+	struct net *net = net_find(peer->node, r->context);
+	struct body_join_res b;
+	if (!net)
+		return;
+	net->asking = false;
+	if (!reply || reply->status != STATUS_OK || !body_join_res_parse(reply->body, reply->len, &b)) {
+		net->ask_ms = peer->node->now + WHOIS_AGAIN_MS;
+		net_schedule(net, net->ask_ms);
+		return;
+	}
+	net_join_res(peer, &b);
+}
+
+static void ask(struct net *net)
+{
+	struct node *node = net->node;
+	struct body_join_req b = {.nwid = net->nwid, .identity = node->config.self.self, .have_version = net->head_ok ? net->head.version : 0};
+	struct utsname host;
+	uint8_t body[BODY_MAX];
+	net->ask_ms = node->now + WANT_AGAIN_MS;
+	if (!net->controller_peer || net->asking)
+		return;
+	if (!peer_up(net->controller_peer, CLASS_CTRL)) {
+		if (net->state == NET_ASKING)
+			net_set_state(net, NET_ASKING, "the controller does not answer yet");
+		initiator_want(net->controller_peer, CLASS_CTRL);
+		return;
+	}
+	if (!uname(&host)) {
+		snprintf(b.hostname, sizeof b.hostname, "%.*s", NAME_MAX_BYTES, host.nodename);
+		snprintf(b.os, sizeof b.os, "%.20s/%.20s", host.sysname, host.machine);
+	}
+	snprintf(b.version, sizeof b.version, "%s", FARLAN_VERSION);
+	size_t n = body_join_req_encode(&b, body, sizeof body);
+	net->asking = n && request_send(net->controller_peer, CLASS_CTRL, OP_JOIN_REQ, body, n, join_done, net->nwid, NULL);
+}
+
+void net_controller_up(struct peer *peer)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct net *net = peer->node->net[i];
+		if (net && net->controller_peer == peer) {
+			net->ask_ms = peer->node->now;
+			net_schedule(net, net->ask_ms);
+		}
+	}
+}
+
+static bool memberconf_take(struct net *net, const struct body_join_res *b)
+{
+	struct memberconf conf;
+	struct cred cred;
+	const struct identity *self = &net->node->config.self.self;
+	if (!memberconf_parse(b->memberconf, b->memberconf_len, &conf) || conf.cred_len > CRED_ENVELOPE_MAX ||
+	    !cred_open(conf.cred, conf.cred_len, net->controller.ed, &cred) || cred.nwid != net->nwid || cred.address != self->address ||
+	    !bytes_equal(cred.subject, self->key_hash, KEY_HASH_BYTES))
+		return false;
+	/* An older one is a replay: what was taken away does not come back. */
+	if (net->cred_ok && (cred.serial < net->cred.serial || (cred.serial == net->cred.serial && cred.issued_at < net->cred.issued_at)))
+		return false;
+	bool fresh = !net->cred_ok || conf.cred_len != net->cred_len || memcmp(net->cred_env, conf.cred, conf.cred_len) != 0;
+	net->cred = cred;
+	memcpy(net->cred_env, conf.cred, conf.cred_len);
+	net->cred_len = conf.cred_len;
+	net->cred_ok = true;
+	if (!net->gate_set || !bytes_equal(net->gate, conf.gate, 32)) {
+		memcpy(net->gate, conf.gate, 32);
+		net->gate_set = true;
+		node_view_changed(net->node);
+	}
+	if (conf.head)
+		config_head(net, net->controller_peer, conf.head, conf.head_len);
+	net_save_soon(net);
+	if (fresh && net->head_ok)
+		channel_push_cred(net);
+	return true;
+}
+
+void net_join_res(struct peer *peer, const struct body_join_res *b)
+{
+	struct net *net = net_find(peer->node, b->nwid);
+	if (!net || net->controller_peer != peer)
+		return;
+	uint64_t now = peer->node->now;
+	switch (b->status) {
+	case JOIN_OK:
+		if (!memberconf_take(net, b)) {
+			log_warning("a membership that does not verify or is older than ours was refused");
+			net->ask_ms = now + ASK_AGAIN_MS;
+			break;
+		}
+		net->ask_ms = renew_at(net);
+		net_apply_device(net);
+		break;
+	case JOIN_PENDING:
+		net_down(net);
+		net->cred_ok = false;
+		net_set_state(net, NET_PENDING, "waiting for approval");
+		net->ask_ms = now + ASK_AGAIN_MS;
+		break;
+	case JOIN_DENIED:
+		net_down(net);
+		net->cred_ok = false;
+		net_set_state(net, NET_DENIED, "refused by the controller");
+		net->ask_ms = now + DENIED_AGAIN_MS;
+		net_save_soon(net);
+		break;
+	case JOIN_COLLISION:
+		net_set_state(net, NET_ERROR, "this node's address belongs to another member; it needs a new identity");
+		net->ask_ms = now + DENIED_AGAIN_MS;
+		break;
+	default:
+		net->ask_ms = now + ASK_AGAIN_MS;
+		break;
+	}
+	net_schedule(net, net->ask_ms);
+}
+
+/* ---- the device ------------------------------------------------------------------------------------------------------ */
+
+static bool prefix_same(const struct prefix *a, const struct prefix *b)
+{
+	return a->family == b->family && a->bits == b->bits && !memcmp(a->ip, b->ip, 16);
+}
+
+static void addresses_set(struct net *net, const struct prefix *want, unsigned n)
+{
+	struct netlink *nl = net->node->netlink;
+	unsigned ifindex = tap_ifindex(net->port->tap);
+	for (unsigned i = 0; i < net->n_addresses; i++) {
+		bool keep = false;
+		for (unsigned k = 0; k < n; k++)
+			keep = keep || prefix_same(&net->address[i], &want[k]);
+		if (!keep)
+			netlink_address(nl, false, ifindex, net->address[i].family, net->address[i].ip, net->address[i].bits);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		int error = netlink_address(nl, true, ifindex, want[i].family, want[i].ip, want[i].bits);
+		if (error)
+			log_warning("%s: an address could not be set: %s", net->dev, strerror(-error));
+	}
+	uint8_t ula[16];
+	ula_derive(net->nwid, net->node->config.self.self.address, ula);
+	int error = netlink_address(nl, true, ifindex, 6, ula, 64);
+	if (error && error != -EOPNOTSUPP && error != -EACCES && error != -EPERM)
+		log_warning("%s: the derived IPv6 address could not be set: %s", net->dev, strerror(-error));
+	memcpy(net->address, want, n * sizeof *want);
+	net->n_addresses = n;
+}
+
+/* Private prefixes only; what leads elsewhere needs the user's own word, which is a later option. */
+static bool route_allowed(const struct prefix *p)
+{
+	if (p->family == 6)
+		return p->bits >= 8 && (p->ip[0] & 0xfe) == 0xfc;
+	return (p->ip[0] == 10 && p->bits >= 8) || (p->ip[0] == 172 && (p->ip[1] & 0xf0) == 16 && p->bits >= 12) ||
+	       (p->ip[0] == 192 && p->ip[1] == 168 && p->bits >= 16) || (p->ip[0] == 100 && (p->ip[1] & 0xc0) == 64 && p->bits >= 10) ||
+	       (p->ip[0] == 198 && (p->ip[1] & 0xfe) == 18 && p->bits >= 15);
+}
+
+static bool covers(const struct prefix *a, const struct prefix *target)
+{
+	if (a->family != target->family || a->bits != target->bits)
+		return false;
+	for (unsigned bit = 0; bit < a->bits; bit++)
+		if ((a->ip[bit / 8] ^ target->ip[bit / 8]) >> (7 - bit % 8) & 1)
+			return false;
+	return true;
+}
+
+static void routes_set(struct net *net)
+{
+	struct netlink *nl = net->node->netlink;
+	unsigned ifindex = tap_ifindex(net->port->tap);
+	for (unsigned i = 0; i < net->n_routes_set; i++) {
+		const struct route *old = &net->route_set[i];
+		netlink_route(nl, false, ifindex, old->target.family, old->target.ip, old->target.bits, old->via_set ? old->via : NULL, old->metric);
+	}
+	net->n_routes_set = 0;
+	for (unsigned i = 0; i < net->n_routes; i++) {
+		const struct route *r = &net->route[i];
+		bool connected = false;
+		for (unsigned k = 0; k < net->n_addresses; k++)
+			connected = connected || (!r->via_set && covers(&net->address[k], &r->target));
+		if (connected || !route_allowed(&r->target))
+			continue;
+		int error = netlink_route(nl, true, ifindex, r->target.family, r->target.ip, r->target.bits, r->via_set ? r->via : NULL, r->metric);
+		if (error)
+			log_warning("%s: a managed route could not be set: %s", net->dev, strerror(-error));
+		else
+			net->route_set[net->n_routes_set++] = *r;
+	}
+}
+
+static void device_name(const struct net *net, char ret[TAP_NAME_MAX])
+{
+	static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
+	uint8_t hash[32], id[8];
+	struct writer w = writer_over(id, sizeof id);
+	if (*net->dev_wanted) {
+		memcpy(ret, net->dev_wanted, TAP_NAME_MAX);
+		return;
+	}
+	put_be64(&w, net->nwid);
+	hash256(hash, "farlan dev", id, sizeof id);
+	ret[0] = 'f';
+	ret[1] = 'l';
+	for (int i = 0; i < 8; i++)
+		ret[2 + i] = base32[hash[i] & 31];
+	ret[10] = 0;
+}
+
+static bool device_open(struct net *net)
+{
+	char name[TAP_NAME_MAX];
+	struct node *node = net->node;
+	device_name(net, name);
+	int error = tap_open(&net->port->tap, name, node->config.workers, net->port->mac, net->base.mtu, net->dev);
+	if (error) {
+		net_set_state(net, NET_ERROR, tap_why(error));
+		net_schedule(net, node->now + DEVICE_AGAIN_MS);
+		net->ask_ms = net->ask_ms < node->now + DEVICE_AGAIN_MS ? net->ask_ms : node->now + DEVICE_AGAIN_MS;
+		return false;
+	}
+	atomic_store(&net->port->mtu, net->base.mtu);
+	error = tap_up(net->port->tap, true);
+	if (error)
+		log_warning("%s: could not be set up: %s", net->dev, strerror(-error));
+	net->device_up = true;
+	node->ports_dirty = true;
+	node->ports_generation++;
+	node_view_changed(node);
+	return true;
+}
+
+void net_apply_device(struct net *net)
+{
+	struct node *node = net->node;
+	if (!net->cred_ok || !net->head_ok)
+		return;
+	enum cred_verdict verdict = cred_check(&net->cred, net->nwid, node->config.self.self.key_hash, node->config.self.self.address,
+	                                       config_min_serial(net, node->config.self.self.key_hash), net->head.issued_at);
+	if (verdict != CRED_OK) {
+		/* Ours is no longer good: nothing passes until the controller gave another. */
+		atomic_store(&net->port->open, false);
+		if (!net->asking && net->ask_ms > node->now + 1000)
+			net->ask_ms = node->now;
+		net_schedule(net, net->ask_ms);
+		return;
+	}
+	if (!net->device_up && !device_open(net))
+		return;
+	if (atomic_load(&net->port->mtu) != net->base.mtu && !tap_set_mtu(net->port->tap, net->base.mtu))
+		atomic_store(&net->port->mtu, net->base.mtu);
+	atomic_store(&net->port->own_flags, net->cred.flags);
+	addresses_set(net, net->cred.ips, net->cred.n_ips);
+	routes_set(net);
+	atomic_store(&net->port->open, true);
+	net_set_state(net, NET_JOINED, "");
+}
+
+static void tap_close_later(void *tap) { tap_close(tap); }
+
+void net_down(struct net *net)
+{
+	struct node *node = net->node;
+	atomic_store(&net->port->open, false);
+	for (unsigned i = 0; i < net->n_members; i++)
+		channel_close(net, net->member[i], true);
+	if (!net->device_up)
+		return;
+	net->device_up = false;
+	node->ports_generation++;
+	node->ports_dirty = true;
+	struct tap *tap = net->port->tap;
+	if (node_publish(node))
+		guestbook_retire(&node->book, tap, tap_close_later);
+	net->port->tap = NULL;
+	net->n_addresses = net->n_routes_set = 0;
+	*net->dev = 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------ */
+
+static void net_fire(struct timer *t, uint64_t now)
+{
+	struct net *net = (struct net *)((char *)t - offsetof(struct net, timer));
+	if (!net->pinned && net->whois_ms <= now)
+		whois_send(net);
+	if (net->pinned && net->ask_ms <= now)
+		ask(net);
+	if (net->state == NET_ERROR && net->cred_ok && net->head_ok && !net->device_up)
+		net_apply_device(net);
+	config_fetch_tick(net, now);
+	if (net->gossip)
+		config_gossip(net);
+	if (net->save_ms <= now) {
+		net->save_ms = NEVER;
+		state_save_network(net);
+	}
+	if (now - net->age_ms >= FDB_AGE_EVERY_MS) {
+		net->age_ms = now;
+		fdb_age(net->port->fdb, now);
+	}
+	uint64_t at = now + FDB_AGE_EVERY_MS;
+	if (!net->pinned && net->whois_ms < at)
+		at = net->whois_ms;
+	if (net->pinned && net->ask_ms < at)
+		at = net->ask_ms;
+	if (net->save_ms < at)
+		at = net->save_ms;
+	if ((net->fetch.active || net->gossip) && now + 500 < at)
+		at = now + 500;
+	net_schedule(net, at);
+}
+
+static struct port *port_new(struct node *node, uint64_t nwid, unsigned chan)
+{
+	struct port *port = calloc(1, sizeof *port);
+	if (!port)
+		return NULL;
+	port->nwid = nwid;
+	port->chan = chan;
+	port->address = node->config.self.self.address;
+	mac_derive(nwid, port->address, port->mac);
+	port->fdb = fdb_new();
+	if (!port->fdb) {
+		free(port);
+		return NULL;
+	}
+	return port;
+}
+
+static void port_free(void *p)
+{
+	struct port *port = p;
+	free((void *)atomic_load(&port->roster));
+	fdb_free(port->fdb);
+	free(port);
+}
+
+struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
+{
+	unsigned i = 0;
+	while (i < NETWORKS_MAX && node->net[i])
+		i++;
+	struct net *net = i < NETWORKS_MAX ? calloc(1, sizeof *net) : NULL;
+	if (!net)
+		return NULL;
+	net->node = node;
+	net->nwid = nwid;
+	net->chan = i + 1;
+	net->port = port_new(node, nwid, net->chan);
+	if (!net->port) {
+		free(net);
+		return NULL;
+	}
+	snprintf(net->dev_wanted, sizeof net->dev_wanted, "%s", dev ? dev : "");
+	net->timer.fire = net_fire;
+	net->timer.at = net->save_ms = NEVER;
+	net->whois_ms = net->ask_ms = node->now;
+	node->net[i] = net;
+	net_schedule(net, node->now);
+	return net;
+}
+
+void net_free(struct net *net, bool remove_device)
+{
+	struct node *node = net->node;
+	(void)remove_device;
+	if (net->save_ms != NEVER)
+		state_save_network(net);
+	net_down(net);
+	config_free(net);
+	roster_free(net);
+	heap_cancel(&node->heap, &net->timer);
+	node->net[net->chan - 1] = NULL;
+	node_publish(node);
+	guestbook_retire(&node->book, net->port, port_free);
+	bool other = false;
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		other = other || (node->net[i] && node->net[i]->controller_peer == net->controller_peer);
+	if (net->controller_peer && !other)
+		net->controller_peer->is_controller = false;
+	wipe(net->gate, sizeof net->gate);
+	free(net);
+}
+
+int node_join(struct node *node, uint64_t nwid, const uint8_t pin_bits[17], const char *dev, uint64_t now)
+{
+	struct net *net = net_find(node, nwid);
+	node->now = now;
+	if (!node->config.joins || (dev && strlen(dev) >= TAP_NAME_MAX))
+		return -EINVAL;
+	if (!net && !(net = net_new(node, nwid, dev)))
+		return -ENOSPC;
+	if (pin_bits && !net->pinned) {
+		net->pin_bits_set = true;
+		memcpy(net->pin_bits, pin_bits, 17);
+	}
+	if (net->state == NET_DENIED || net->state == NET_PENDING)
+		net->ask_ms = now;
+	net_save_soon(net);
+	net_schedule(net, now);
+	return 0;
+}
+
+static void leave_done(struct peer *peer, const struct request *r, const struct message *reply)
+{
+	(void)peer;
+	(void)r;
+	(void)reply;
+}
+
+int node_leave(struct node *node, uint64_t nwid, uint64_t now)
+{
+	struct net *net = net_find(node, nwid);
+	node->now = now;
+	if (!net)
+		return -ENOENT;
+	struct body_leave b = {.nwid = nwid};
+	uint8_t body[32];
+	size_t n = body_leave_encode(&b, body, sizeof body);
+	if (net->controller_peer && peer_up(net->controller_peer, CLASS_CTRL))
+		request_send(net->controller_peer, CLASS_CTRL, OP_LEAVE, body, n, leave_done, 0, NULL);
+	net->save_ms = NEVER;
+	net_free(net, true);
+	state_forget_network(node, nwid);
+	node_changed(node);
+	return 0;
+}

@@ -1,0 +1,179 @@
+/* net.h: a network this node joined: credential, HEAD, configuration, directory and channels (PROTOCOL.md, Networks).
+ *
+ * Control thread only. net.c joins, renews and keeps the device; config.c takes HEADs and fetches what they name; roster.c turns the
+ * directory into members; channel.c opens channels and moves frames that waited. Workers see none of this but struct port and
+ * struct member of view.h.
+ */
+#ifndef FARLAN_NODE_NET_H
+#define FARLAN_NODE_NET_H
+
+#include "node/fdb.h"
+#include "node/node.h"
+#include "node/peer.h"
+#include "proto/cred.h"
+#include "tap/tap.h"
+
+#define FETCH_WINDOW 16
+#define NET_BLOBS (SECTIONS_MAX + 2) /* manifest, revlist, sections */
+#define ASK_AGAIN_MS 30000
+#define ASK_FIRST_MS 500
+
+/* Bytes we own, with their hash. */
+struct blob {
+	uint8_t hash[32];
+	uint32_t len;
+	uint8_t *bytes; /* NULL = not held */
+};
+
+struct net_member {
+	struct member *member;   /* the workers' side */
+	struct peer *peer;
+	bool listed;             /* in the directory (else: only its credential spoke for it) */
+	struct directory_entry entry;
+	bool cred_ok;
+	struct cred cred;
+	uint64_t head_told;      /* newest HEAD version sent to it */
+	bool opening;            /* NET_OPEN under way */
+	uint64_t open_ms;        /* not again before */
+};
+
+/* Fetching what a newer HEAD names, from one peer. */
+struct fetch {
+	bool active;
+	uint8_t head_env[HEAD_ENVELOPE_MAX];
+	size_t head_len;
+	struct head head;
+	uint8_t source[KEY_HASH_BYTES];
+	struct blob blob[NET_BLOBS]; /* [0] manifest, [1] revlist, then sections */
+	uint32_t got[NET_BLOBS], asked[NET_BLOBS];
+	unsigned n;
+	bool sections_known;
+	unsigned in_flight;
+	uint64_t since_ms;
+};
+
+struct net {
+	struct node *node;
+	unsigned chan; /* 1.. */
+	uint64_t nwid;
+	enum net_state state;
+	char reason[160];
+
+	bool pin_bits_set;
+	uint8_t pin_bits[17];
+	bool pinned;
+	struct identity controller;
+	struct peer *controller_peer;
+	struct identity found;       /* what a root said the controller is, until its work is verified */
+	bool found_set, working;
+	unsigned whois_sent, whois_heard;
+	uint64_t whois_ms, ask_ms;   /* next try; NEVER = none */
+	bool asking;                 /* a JOIN_REQ is on its way */
+
+	char dev_wanted[TAP_NAME_MAX], dev[TAP_NAME_MAX];
+	struct port *port;           /* made with the net; its tap when joined */
+	bool device_up;
+
+	bool cred_ok;
+	struct cred cred;
+	uint8_t cred_env[CRED_ENVELOPE_MAX];
+	size_t cred_len;
+	bool gate_set;
+	uint8_t gate[32];
+
+	bool head_ok;                /* in force: its blobs are held */
+	struct head head;
+	uint8_t head_env[HEAD_ENVELOPE_MAX];
+	size_t head_len;
+	struct blob manifest_blob, revlist;
+	struct revocation *revocation; /* revlist, as it was signed: ascending key_hash */
+	size_t n_revocations;
+	struct manifest manifest;
+	struct blob section[SECTIONS_MAX]; /* as in manifest */
+	struct section_base base;
+	struct route route[ROUTES_MAX];
+	unsigned n_routes;
+	struct prefix address[CRED_IPS_MAX]; /* as set on the device */
+	unsigned n_addresses;
+	struct route route_set[ROUTES_MAX]; /* as set on the device */
+	unsigned n_routes_set;
+	struct fetch fetch;
+	uint64_t head_told_ms;       /* last gossip */
+	bool gossip;                 /* some member has not been told the HEAD in force */
+	uint64_t age_ms;             /* fdb aged */
+
+	struct net_member **member;  /* ascending address */
+	unsigned n_members, room_members;
+	uint32_t generation;
+	uint64_t save_ms;            /* NEVER = clean */
+	struct timer timer;
+};
+
+/* net.c */
+struct net *net_find(struct node *, uint64_t nwid);
+struct net *net_new(struct node *, uint64_t nwid, const char *dev);
+void net_free(struct net *, bool remove_device);
+void net_schedule(struct net *, uint64_t at);
+void net_set_state(struct net *, enum net_state, const char *reason);
+void net_join_res(struct peer *, const struct body_join_res *);
+void net_whois(struct node *, const struct identity *); /* a root answered, or an identity's work was verified */
+void net_work_bad(struct node *, const struct identity *);
+void net_controller_up(struct peer *);
+void net_apply_device(struct net *); /* device, addresses, routes as credential and configuration say */
+void net_save_soon(struct net *);
+void net_root_up(struct node *); /* a root can be asked now */
+void net_down(struct net *);     /* device and channels away, what is on disk stays */
+
+/* config.c */
+/* A HEAD from a peer (or the controller): true if it is in force already or is being fetched. */
+bool config_head(struct net *, struct peer *from, const uint8_t *envelope, size_t len);
+void config_fetch_tick(struct net *, uint64_t now);
+void config_get_blob(struct peer *, enum session_class, uint32_t req, const uint8_t *body, size_t len); /* serve */
+/* Puts in force what was read from disk: HEAD and its blobs, each checked again. Takes the blobs' bytes. */
+bool config_load(struct net *, const uint8_t *head, size_t len, struct blob *blobs, unsigned n);
+void config_free(struct net *);
+uint64_t config_min_serial(const struct net *, const uint8_t key_hash[KEY_HASH_BYTES]);
+void config_gossip(struct net *);
+void config_fetch_end(struct net *);
+
+/* roster.c */
+struct net_member *roster_member(struct net *, uint64_t address, const uint8_t key_hash[KEY_HASH_BYTES]);
+struct net_member *roster_get(struct net *, struct peer *, uint64_t address); /* finds or makes (not listed) */
+void roster_apply(struct net *);   /* the directory section changed */
+void roster_publish(struct net *);
+void roster_free(struct net *);
+
+/* channel.c */
+/* Takes the credential of a peer for a network; true if valid now. */
+bool channel_cred(struct net *, struct peer *, const uint8_t *envelope, size_t len);
+void channel_open(struct net *, struct net_member *);             /* send NET_OPEN unless open */
+void channel_close(struct net *, struct net_member *, bool tell);
+void channel_net_open(struct peer *, uint32_t req, const uint8_t *body, size_t len);
+void channel_net_close(struct peer *, const uint8_t *body, size_t len);
+void channel_cred_in(struct peer *, uint32_t req, const uint8_t *body, size_t len);
+void channel_push_cred(struct net *);
+void channel_recheck(struct net *);     /* after a new HEAD: every channel against REVLIST and ctime */
+bool channel_frame_queue(struct peer *, struct port *, const uint8_t *frame, uint32_t len);
+void channel_flush(struct peer *);      /* frames that waited */
+void channel_frame_in(struct node *, const struct letter *);
+void channel_frame_out(struct node *, const struct letter *);
+void channel_flood_out(struct node *, const struct letter *);
+void channel_mac(struct node *, const struct letter *);
+void channel_peer_restarted(struct peer *); /* its handles are void */
+void channel_session_up(struct peer *);
+/* What an INIT or RESP says about networks: writer side for a peer, reader side kept until the session is confirmed. */
+struct greeting {
+	unsigned n;
+	struct { uint64_t nwid; uint16_t chan; } offer[8];
+	uint64_t nwid; /* the credential's */
+	size_t cred_len;
+	uint8_t cred[CRED_ENVELOPE_MAX];
+};
+size_t channel_greet(struct peer *, uint8_t *tlvs, size_t room, bool with_cred);
+/* Reads TLVs: true if some credential in them is valid for a network of ours (its holder may talk to us). */
+bool channel_greeted(struct node *, const struct identity *, const uint8_t *tlvs, size_t len, struct greeting *ret);
+void channel_apply_greeting(struct peer *, const struct greeting *);
+/* The network we share with a peer, for its gate. NULL = none. */
+struct net *channel_shared(struct peer *);
+
+#endif

@@ -1,0 +1,144 @@
+/* roster.c: the directory of a network as members: who is listed, which peer that is, what workers see of it.
+ *
+ * Members stand in one array by address. Workers read an immutable copy (struct roster) that is replaced whole; a struct member outlives the
+ * roster that showed it and is retired when nothing names it any more. The directory binds address and key_hash within its network only.
+ */
+#include "node/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROSTER_MAX (MEMBERS_MAX + 64)
+
+static unsigned position(const struct net *net, uint64_t address)
+{
+	unsigned low = 0, high = net->n_members;
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		if (net->member[mid]->member->address < address)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct net_member *roster_member(struct net *net, uint64_t address, const uint8_t key_hash[KEY_HASH_BYTES])
+{
+	unsigned i = position(net, address);
+	if (i == net->n_members || net->member[i]->member->address != address)
+		return NULL;
+	return bytes_equal(net->member[i]->member->remote->key_hash, key_hash, KEY_HASH_BYTES) ? net->member[i] : NULL;
+}
+
+static void member_remove(struct net *net, unsigned i)
+{
+	struct net_member *m = net->member[i];
+	atomic_store(&m->peer->remote->member[net->chan - 1], NULL);
+	memmove(&net->member[i], &net->member[i + 1], (net->n_members - i - 1) * sizeof *net->member);
+	net->n_members--;
+	fdb_forget(net->port->fdb, m->member->address);
+	roster_publish(net);
+	guestbook_retire(&net->node->book, m->member, free);
+	free(m);
+}
+
+struct net_member *roster_get(struct net *net, struct peer *peer, uint64_t address)
+{
+	unsigned i = position(net, address);
+	if (i < net->n_members && net->member[i]->member->address == address) {
+		if (net->member[i]->peer == peer)
+			return net->member[i];
+		if (net->member[i]->listed || net->member[i]->cred_ok)
+			return NULL; /* the address is another's in this network */
+		member_remove(net, i);
+	}
+	if (net->n_members >= ROSTER_MAX || atomic_load(&peer->remote->member[net->chan - 1]))
+		return NULL;
+	if (net->n_members == net->room_members) {
+		unsigned room = net->room_members ? net->room_members * 2 : 16;
+		struct net_member **more = realloc(net->member, room * sizeof *more);
+		if (!more)
+			return NULL;
+		net->member = more;
+		net->room_members = room;
+	}
+	struct net_member *m = calloc(1, sizeof *m);
+	struct member *seen = m ? calloc(1, sizeof *seen) : NULL;
+	if (!seen) {
+		free(m);
+		return NULL;
+	}
+	seen->remote = peer->remote;
+	seen->address = address;
+	mac_derive(net->nwid, address, seen->mac);
+	m->member = seen;
+	m->peer = peer;
+	memmove(&net->member[i + 1], &net->member[i], (net->n_members - i) * sizeof *net->member);
+	net->member[i] = m;
+	net->n_members++;
+	atomic_store(&peer->remote->member[net->chan - 1], seen);
+	return m;
+}
+
+void roster_publish(struct net *net)
+{
+	struct roster *fresh = malloc(sizeof *fresh + net->n_members * sizeof *fresh->member);
+	if (!fresh)
+		return;
+	fresh->generation = ++net->generation;
+	fresh->n = net->n_members;
+	for (unsigned i = 0; i < net->n_members; i++)
+		fresh->member[i] = net->member[i]->member;
+	const struct roster *old = atomic_load(&net->port->roster);
+	atomic_store(&net->port->roster, fresh);
+	if (old)
+		guestbook_retire(&net->node->book, (void *)old, free);
+}
+
+static void entry_take(void *self, const struct directory_entry *e)
+{
+	struct net *net = self;
+	const struct identity *own = &net->node->config.self.self;
+	if (e->address == own->address)
+		return;
+	struct identity named = {.address = e->address};
+	memcpy(named.key_hash, e->key_hash, KEY_HASH_BYTES);
+	struct peer *peer = peer_get(net->node, &named);
+	struct net_member *m = peer ? roster_get(net, peer, e->address) : NULL;
+	if (!m)
+		return;
+	m->listed = true;
+	m->entry = *e;
+	/* Known from the directory before its credential: unknown unicast goes to bridges. Rights count only with the credential. */
+	if (!m->cred_ok)
+		atomic_store(&m->member->flags, e->flags);
+}
+
+void roster_apply(struct net *net)
+{
+	const struct blob *section = NULL;
+	for (unsigned i = 0; i < net->manifest.n; i++)
+		if (net->manifest.section[i].id == SECTION_MEMBERS)
+			section = &net->section[i];
+	for (unsigned i = 0; i < net->n_members; i++)
+		net->member[i]->listed = false;
+	if (section)
+		section_members_walk(section->bytes, section->len, entry_take, net);
+	for (unsigned i = net->n_members; i-- > 0;) {
+		struct net_member *m = net->member[i];
+		if (!m->listed && !m->cred_ok)
+			member_remove(net, i);
+	}
+	roster_publish(net);
+	node_changed(net->node);
+}
+
+void roster_free(struct net *net)
+{
+	while (net->n_members)
+		member_remove(net, net->n_members - 1);
+	free(net->member);
+	net->member = NULL;
+	net->room_members = 0;
+}
