@@ -1,0 +1,360 @@
+/* state.c: what a node keeps on disk besides its identity (PROTOCOL.md, State on disk).
+ *
+ * Records of one shape: u8 tag, u32 length, bytes; a file ends with a 16-byte hash over all before it, so that a torn or damaged one is
+ * noticed and treated as missing: everything here can be fetched again. Peers are saved at most every two seconds when an endpoint changed.
+ */
+#include "node/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/random.h"
+
+#define CHECK 16
+#define PEERS_SAVED_MAX 4096
+#define RESTART_PEERS 64
+#define RESTART_GAP_MS 50 /* 20/s */
+#define PEERS_FILE_MAX (PEERS_SAVED_MAX * 160 + CHECK)
+#define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + 8192)
+
+enum tag {
+	TAG_PEER = 1, /* x 32, ed 32, address be40, flags u8, n u8, n endpoints of 20 */
+	TAG_DEV = 16,
+	TAG_PIN_BITS,
+	TAG_CONTROLLER, /* x 32, ed 32 */
+	TAG_CRED,
+	TAG_HEAD,
+	TAG_GATE,
+	TAG_BLOB,
+	TAG_STATE, /* u8 1 = denied */
+};
+
+#define PEER_WORK 1u
+#define PEER_REGISTERED 2u
+#define PEER_RECENT 4u /* had a session when the file was written */
+
+static void record_put(struct writer *w, uint8_t tag, const void *bytes, size_t len)
+{
+	put_u8(w, tag);
+	put_le32(w, (uint32_t)len);
+	put_bytes(w, bytes, len);
+}
+
+static bool record_next(struct reader *r, uint8_t *tag, struct reader *ret)
+{
+	if (!reader_left(r))
+		return false;
+	*tag = get_u8(r);
+	uint32_t len = get_le32(r);
+	const uint8_t *at = get_bytes(r, len);
+	if (!at)
+		return false;
+	*ret = reader_over(at, len);
+	return true;
+}
+
+static void save(struct node *node, const char *name, struct writer *w, bool urgent)
+{
+	uint8_t hash[32];
+	hash256(hash, "farlan file", w->start, writer_len(w));
+	put_bytes(w, hash, CHECK);
+	if (w->bad) {
+		log_error("%s would be too large and was not written", name);
+		return;
+	}
+	int error = node->port.save(node->port.self, name, w->start, writer_len(w), urgent);
+	if (error)
+		log_error("%s could not be written: %s", name, strerror(-error));
+}
+
+/* The whole file if its check holds; the caller frees *ret_buf. */
+static bool load(struct node *node, const char *name, size_t room, uint8_t **ret_buf, struct reader *ret)
+{
+	uint8_t *buf = malloc(room), hash[32];
+	long len = buf ? node->port.load(node->port.self, name, buf, room) : -ENOMEM;
+	if (len >= CHECK)
+		hash256(hash, "farlan file", buf, (size_t)len - CHECK);
+	if (len < CHECK || !bytes_equal(hash, buf + len - CHECK, CHECK)) {
+		if (len >= 0)
+			log_warning("%s is damaged; what it held will be fetched again", name);
+		free(buf);
+		return false;
+	}
+	*ret_buf = buf;
+	*ret = reader_over(buf, (size_t)len - CHECK);
+	return true;
+}
+
+/* ---- peers -------------------------------------------------------------------------------------------------------------- */
+
+struct saving {
+	struct writer w;
+	unsigned n;
+	bool recent; /* this pass takes those with a session, the next the others: the latest come first */
+};
+
+static void peer_save(struct peer *peer, void *self)
+{
+	struct saving *s = self;
+	uint8_t bytes[80 + PEER_ENDPOINTS * 20];
+	bool up = peer->current[CLASS_DATA] || peer->current[CLASS_CTRL];
+	if (up != s->recent || s->n >= PEERS_SAVED_MAX || !peer->keys || !(peer->work || peer->n_cached))
+		return;
+	struct writer w = writer_over(bytes, sizeof bytes);
+	put_bytes(&w, peer->identity.x, 32);
+	put_bytes(&w, peer->identity.ed, 32);
+	put_be(&w, peer->identity.address, 5);
+	put_u8(&w, (uint8_t)((peer->work ? PEER_WORK : 0) | (peer->registered ? PEER_REGISTERED : 0) | (up ? PEER_RECENT : 0)));
+	put_u8(&w, (uint8_t)peer->n_cached);
+	for (unsigned i = 0; i < peer->n_cached; i++)
+		put_endpoint(&w, &peer->cached[i]);
+	record_put(&s->w, TAG_PEER, bytes, writer_len(&w));
+	s->n++;
+}
+
+void state_save_peers(struct node *node)
+{
+	node->save_peers_ms = NEVER;
+	uint8_t *buf = malloc(PEERS_FILE_MAX);
+	if (!buf)
+		return;
+	struct saving s = {.w = writer_over(buf, PEERS_FILE_MAX), .recent = true};
+	peers_each(node, peer_save, &s);
+	s.recent = false;
+	peers_each(node, peer_save, &s);
+	save(node, "peers.cache", &s.w, false);
+	free(buf);
+}
+
+static void peer_load(struct node *node, struct reader *r)
+{
+	struct identity who = {0};
+	struct endpoint cached[PEER_ENDPOINTS];
+	get_copy(r, who.x, 32);
+	get_copy(r, who.ed, 32);
+	uint64_t address = get_be(r, 5);
+	uint8_t flags = get_u8(r), n = get_u8(r);
+	for (unsigned i = 0; i < n && i < PEER_ENDPOINTS; i++)
+		get_endpoint(r, &cached[i]);
+	if (r->bad || n > PEER_ENDPOINTS)
+		return;
+	identity_hash(&who);
+	who.address = address;
+	struct peer *peer = peer_get(node, &who);
+	if (!peer)
+		return;
+	if (flags & PEER_WORK)
+		peer_set_work(peer, address);
+	memcpy(peer->cached, cached, n * sizeof *cached);
+	peer->n_cached = n;
+	peer->recent = flags & PEER_RECENT && n;
+	node->restart_left += peer->recent;
+}
+
+void state_load_peers(struct node *node)
+{
+	uint8_t *buf, tag;
+	struct reader r, record;
+	if (!load(node, "peers.cache", PEERS_FILE_MAX, &buf, &r))
+		return;
+	for (unsigned i = 0; i < PEERS_SAVED_MAX && record_next(&r, &tag, &record); i++)
+		if (tag == TAG_PEER)
+			peer_load(node, &record);
+	free(buf);
+	if (node->restart_left > RESTART_PEERS)
+		node->restart_left = RESTART_PEERS;
+	node->restart_ms = node->now;
+}
+
+struct restarting {
+	unsigned left;
+};
+
+/* Which class a peer is called on after our restart: members on data, those we serve (as root or controller) on control. */
+static void peer_call(struct peer *peer, void *self)
+{
+	struct restarting *r = self;
+	struct node *node = peer->node;
+	if (!r->left || !peer->recent)
+		return;
+	peer->recent = false;
+	r->left--;
+	node->restart_left--;
+	if (channel_shared(peer))
+		initiator_want(peer, CLASS_DATA);
+	if (!peer->is_root && !peer->is_controller && (node->config.root || node->config.port.request))
+		initiator_want(peer, CLASS_CTRL);
+}
+
+void state_restart(struct node *node, uint64_t now)
+{
+	struct restarting r = {.left = 1};
+	peers_each(node, peer_call, &r);
+	if (r.left)
+		node->restart_left = 0;
+	node->restart_ms = now + RESTART_GAP_MS;
+}
+
+/* ---- networks ------------------------------------------------------------------------------------------------------------ */
+
+static void network_file(uint64_t nwid, char ret[40])
+{
+	char id[NWID_TEXT];
+	nwid_format(nwid, id);
+	snprintf(ret, 40, "networks/%s", id);
+}
+
+void state_save_network(struct net *net)
+{
+	uint8_t *buf = malloc(NETWORK_FILE_MAX);
+	char name[40];
+	if (!buf)
+		return;
+	struct writer w = writer_over(buf, NETWORK_FILE_MAX);
+	record_put(&w, TAG_DEV, net->dev_wanted, strlen(net->dev_wanted));
+	uint8_t denied = net->state == NET_DENIED;
+	record_put(&w, TAG_STATE, &denied, 1);
+	if (net->pin_bits_set)
+		record_put(&w, TAG_PIN_BITS, net->pin_bits, sizeof net->pin_bits);
+	if (net->pinned) {
+		uint8_t keys[64];
+		memcpy(keys, net->controller.x, 32);
+		memcpy(keys + 32, net->controller.ed, 32);
+		record_put(&w, TAG_CONTROLLER, keys, sizeof keys);
+	}
+	if (net->gate_set)
+		record_put(&w, TAG_GATE, net->gate, 32);
+	if (net->cred_ok)
+		record_put(&w, TAG_CRED, net->cred_env, net->cred_len);
+	if (net->head_ok) {
+		record_put(&w, TAG_BLOB, net->manifest_blob.bytes, net->manifest_blob.len);
+		record_put(&w, TAG_BLOB, net->revlist.bytes, net->revlist.len);
+		for (unsigned i = 0; i < net->manifest.n; i++)
+			record_put(&w, TAG_BLOB, net->section[i].bytes, net->section[i].len);
+		record_put(&w, TAG_HEAD, net->head_env, net->head_len);
+	}
+	network_file(net->nwid, name);
+	save(net->node, name, &w, false);
+	wipe(buf, writer_len(&w) < 4096 ? writer_len(&w) : 4096);
+	free(buf);
+}
+
+struct loading {
+	struct net *net;
+	struct blob blob[NET_BLOBS];
+	unsigned n;
+};
+
+static void cred_load(struct net *net, const uint8_t *bytes, size_t len)
+{
+	struct cred cred;
+	const struct identity *self = &net->node->config.self.self;
+	if (!net->pinned || len > sizeof net->cred_env || !cred_open(bytes, len, net->controller.ed, &cred) || cred.nwid != net->nwid ||
+	    !bytes_equal(cred.subject, self->key_hash, KEY_HASH_BYTES))
+		return;
+	net->cred = cred;
+	memcpy(net->cred_env, bytes, len);
+	net->cred_len = len;
+	net->cred_ok = true;
+}
+
+static void controller_load(struct net *net, struct reader *r)
+{
+	struct identity who = {.address = net->nwid >> 24};
+	get_copy(r, who.x, 32);
+	get_copy(r, who.ed, 32);
+	if (r->bad)
+		return;
+	identity_hash(&who);
+	net->controller = who;
+	net->pinned = true;
+	net->whois_ms = NEVER;
+	net->controller_peer = peer_get(net->node, &who);
+	if (net->controller_peer) {
+		net->controller_peer->is_controller = true;
+		peer_set_work(net->controller_peer, who.address);
+	}
+}
+
+static void network_record(struct loading *l, uint8_t tag, struct reader *r)
+{
+	struct net *net = l->net;
+	size_t len = reader_left(r);
+	switch (tag) {
+	case TAG_DEV:
+		if (len < sizeof net->dev_wanted)
+			get_copy(r, net->dev_wanted, len), net->dev_wanted[len] = 0;
+		break;
+	case TAG_STATE:
+		if (get_u8(r) && !r->bad)
+			net_set_state(net, NET_DENIED, "refused by the controller");
+		break;
+	case TAG_PIN_BITS:
+		get_copy(r, net->pin_bits, sizeof net->pin_bits);
+		net->pin_bits_set = !r->bad;
+		break;
+	case TAG_CONTROLLER:
+		controller_load(net, r);
+		break;
+	case TAG_GATE:
+		get_copy(r, net->gate, 32);
+		net->gate_set = !r->bad;
+		break;
+	case TAG_CRED:
+		cred_load(net, r->p, len);
+		break;
+	case TAG_BLOB:
+		if (l->n < NET_BLOBS && (l->blob[l->n].bytes = malloc(len + 1))) {
+			l->blob[l->n].len = (uint32_t)len;
+			get_copy(r, l->blob[l->n++].bytes, len);
+		}
+		break;
+	case TAG_HEAD:
+		if (net->pinned)
+			config_load(net, r->p, len, l->blob, l->n);
+		l->n = 0; /* taken or freed */
+		break;
+	default:
+		break; /* of a newer version */
+	}
+}
+
+static void network_load(void *self, const char *file)
+{
+	struct node *node = self;
+	uint64_t nwid;
+	bool pin;
+	uint8_t bits[17], tag, *buf;
+	char name[40];
+	struct reader r, record;
+	if (!nwid_parse(file, &nwid, &pin, bits) || net_find(node, nwid))
+		return;
+	struct loading l = {.net = net_new(node, nwid, "")};
+	if (!l.net)
+		return;
+	network_file(nwid, name);
+	if (!load(node, name, NETWORK_FILE_MAX, &buf, &r))
+		return; /* joined, nothing known: asks again */
+	for (unsigned i = 0; i < 64 && record_next(&r, &tag, &record); i++)
+		network_record(&l, tag, &record);
+	for (unsigned i = 0; i < l.n; i++)
+		free(l.blob[i].bytes);
+	wipe(buf, 4096);
+	free(buf);
+	if (l.net->controller_peer)
+		initiator_want(l.net->controller_peer, CLASS_CTRL);
+}
+
+void state_load_networks(struct node *node)
+{
+	node->port.list(node->port.self, "networks", network_load, node);
+}
+
+void state_forget_network(struct node *node, uint64_t nwid)
+{
+	char name[40];
+	network_file(nwid, name);
+	node->port.remove(node->port.self, name);
+}

@@ -1,0 +1,129 @@
+/* status.c: what the API asks of a node: networks, peers, roots, drops, copied out of the control half's structs.
+ */
+#include "node/control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void net_fill(const struct net *net, struct net_view *v)
+{
+	*v = (struct net_view){.nwid = net->nwid, .state = net->state, .mtu = net->head_ok ? net->base.mtu : 0, .members = net->n_members};
+	snprintf(v->name, sizeof v->name, "%s", net->head_ok ? net->base.name : "");
+	snprintf(v->reason, sizeof v->reason, "%s", net->reason);
+	snprintf(v->dev, sizeof v->dev, "%s", net->dev);
+	memcpy(v->mac, net->port->mac, 6);
+	v->head_version = net->head_ok ? net->head.version : 0;
+	if (net->pinned)
+		memcpy(v->controller_key_hash, net->controller.key_hash, KEY_HASH_BYTES);
+	if (net->device_up) {
+		memcpy(v->addresses, net->address, net->n_addresses * sizeof *v->addresses);
+		v->n_addresses = net->n_addresses;
+		struct prefix *ula = &v->addresses[v->n_addresses++];
+		ula->family = 6;
+		ula->bits = 64;
+		ula_derive(net->nwid, net->node->config.self.self.address, ula->ip);
+	}
+	for (unsigned i = 0; i < net->n_members; i++)
+		v->peers_up += peer_up(net->member[i]->peer, CLASS_DATA) && net->member[i]->peer->best >= 0;
+	for (unsigned i = 0; i <= WORKERS_MAX; i++) {
+		v->rx_frames += atomic_load(&net->port->count[i].rx_frames);
+		v->tx_frames += atomic_load(&net->port->count[i].tx_frames);
+		v->rx_bytes += atomic_load(&net->port->count[i].rx_bytes);
+		v->tx_bytes += atomic_load(&net->port->count[i].tx_bytes);
+	}
+}
+
+bool node_network(struct node *node, uint64_t nwid, struct net_view *ret)
+{
+	const struct net *net = net_find(node, nwid);
+	if (net)
+		net_fill(net, ret);
+	return net != NULL;
+}
+
+void node_networks(struct node *node, void (*each)(void *, const struct net_view *), void *self)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct net_view v;
+		if (!node->net[i])
+			continue;
+		net_fill(node->net[i], &v);
+		each(self, &v);
+	}
+}
+
+struct peers_walk {
+	void (*each)(void *, const struct peer_view *);
+	void *self;
+};
+
+static void peer_fill(struct peer *peer, void *arg)
+{
+	struct peers_walk *walk = arg;
+	struct session *s = peer_any_session(peer);
+	struct peer_view v = {.identity = peer->identity, .role_root = peer->is_root, .role_controller = peer->is_controller};
+	if (!s && !peer->is_root && !peer->is_controller)
+		return;
+	uint64_t now = peer->node->now;
+	v.up = s && peer->best >= 0;
+	if (peer->best >= 0) {
+		const struct path *p = &peer->path[peer->best];
+		v.direct = !p->circuit;
+		v.rtt_us = p->srtt_us;
+		v.datagram = p->datagram;
+		v.endpoint = p->to;
+		if (p->relay) {
+			v.relay_address = p->relay->identity.address;
+			if (p->relay->best >= 0)
+				v.endpoint = p->relay->path[p->relay->best].to;
+		}
+	}
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		struct session *of[] = {peer->current[c], peer->previous[c]};
+		for (int k = 0; k < 2; k++)
+			for (unsigned i = 0; of[k] && i <= of[k]->workers; i++) {
+				v.rx_bytes += atomic_load(&of[k]->foot[i].rx_bytes);
+				v.tx_bytes += atomic_load(&of[k]->foot[i].tx_bytes);
+			}
+	}
+	v.rx_bytes += peer->past_rx;
+	v.tx_bytes += peer->past_tx;
+	if (s) {
+		v.suite = s->suite;
+		uint64_t heard = session_last_rx(s);
+		v.last_heard_ms = heard && heard < now ? now - heard : 0;
+	}
+	walk->each(walk->self, &v);
+}
+
+void node_peers(struct node *node, uint64_t now, void (*each)(void *, const struct peer_view *), void *self)
+{
+	struct peers_walk walk = {.each = each, .self = self};
+	node->now = now;
+	peers_each(node, peer_fill, &walk);
+}
+
+void node_roots(struct node *node, void (*each)(void *, const struct root_view *), void *self)
+{
+	for (unsigned i = 0; i < node->n_roots; i++) {
+		struct peer *root = node->root[i];
+		struct root_view v = {.identity = root->identity, .observed = node->observed[i]};
+		v.online = peer_up(root, CLASS_CTRL) && root->best >= 0;
+		if (v.online) {
+			v.endpoint = root->path[root->best].to;
+			v.rtt_us = root->path[root->best].srtt_us;
+		} else if (root->root_line) {
+			v.endpoint = root->root_line->endpoints[0];
+		}
+		each(self, &v);
+	}
+}
+
+void node_drops(struct node *node, uint64_t ret[DROP_COUNT])
+{
+	for (unsigned d = 0; d < DROP_COUNT; d++) {
+		ret[d] = node->drop[d];
+		for (unsigned i = 0; i < node->config.workers; i++)
+			ret[d] += worker_drop(node->worker[i], (enum drop)d);
+	}
+}
