@@ -151,7 +151,7 @@ static void fetch_done(struct net *net)
 	net_schedule(net, net->node->now);
 }
 
-bool config_load(struct net *net, const uint8_t *head_env, size_t len, struct blob *blobs, unsigned n)
+bool config_restore(struct net *net, const uint8_t *head_env, size_t len, struct blob *blobs, unsigned n)
 {
 	struct head head;
 	struct manifest m;

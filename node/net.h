@@ -130,7 +130,7 @@ bool config_head(struct net *, struct peer *from, const uint8_t *envelope, size_
 void config_fetch_tick(struct net *, uint64_t now);
 void config_get_blob(struct peer *, enum session_class, uint32_t req, const uint8_t *body, size_t len); /* serve */
 /* Puts in force what was read from disk: HEAD and its blobs, each checked again. Takes the blobs' bytes. */
-bool config_load(struct net *, const uint8_t *head, size_t len, struct blob *blobs, unsigned n);
+bool config_restore(struct net *, const uint8_t *head, size_t len, struct blob *blobs, unsigned n);
 void config_free(struct net *);
 uint64_t config_min_serial(const struct net *, const uint8_t key_hash[KEY_HASH_BYTES]);
 void config_gossip(struct net *);

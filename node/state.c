@@ -313,7 +313,7 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		break;
 	case TAG_HEAD:
 		if (net->pinned)
-			config_load(net, r->p, len, l->blob, l->n);
+			config_restore(net, r->p, len, l->blob, l->n);
 		l->n = 0; /* taken or freed */
 		break;
 	default:
