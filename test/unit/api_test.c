@@ -22,6 +22,7 @@
 #include "ui/settings.c"
 
 #include "proto/seal.h"
+#include "ui/web.h"
 
 static struct {
 	char dir[64];
@@ -486,6 +487,40 @@ static void any_address_of_an_open_page(void **state)
 	assert_string_equal(url, "http://[::1]:8080/");
 }
 
+/* The embedded files themselves come from the library. */
+static void files_only_for_those_who_read_gzip(void **state)
+{
+	static const char *const yes[] = {"gzip", "br, gzip", "gzip;q=0.5, br", "deflate,gzip ; q=1"};
+	static const char *const no[] = {NULL, "", "br", "gzip;q=0", "gzip; q=0.000", "xgzip", "gzipped", "identity"};
+	struct request request = browser(METHOD_GET, "/", NULL);
+	(void)state;
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		struct reply reply = {0};
+		request.accept_encoding = yes[i];
+		assert_true(web_serve(NULL, &request, &reply));
+		assert_int_equal(reply.status, 200);
+		assert_string_equal(reply.encoding, "gzip");
+		assert_memory_equal(reply.body, "\x1f\x8b", 2);
+		request.if_none_match = reply.etag;
+		struct reply again = {0};
+		assert_true(web_serve(NULL, &request, &again));
+		assert_int_equal(again.status, 304);
+		assert_int_equal(again.body_len, 0);
+		request.if_none_match = NULL;
+	}
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		memset(&t.reply, 0, sizeof(t.reply));
+		request.accept_encoding = no[i];
+		assert_true(web_serve(NULL, &request, &t.reply));
+		assert_int_equal(t.reply.status, 406);
+		reply_fini(&t.reply);
+	}
+	request.path = "/../start.c";
+	struct reply reply = {0};
+	assert_false(web_serve("/", &request, &reply));
+	assert_int_equal(reply.status, 0);
+}
+
 /* ---- the node's door ---- */
 
 static void join_bodies(void **state)
@@ -534,6 +569,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(other_sites_stay_out, setup, teardown),
 	    cmocka_unit_test_setup_teardown(links_only_from_here, setup, teardown),
 	    cmocka_unit_test_setup_teardown(any_address_of_an_open_page, setup, teardown),
+	    cmocka_unit_test_setup_teardown(files_only_for_those_who_read_gzip, setup, teardown),
 	    cmocka_unit_test(join_bodies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

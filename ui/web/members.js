@@ -57,7 +57,7 @@ function addresses(member) {
 	const on = Object.entries(member.flags || {}).filter(([, is]) => is).map(([name]) => name);
 	return [
 		...member.ips.map((ip) => el('code', {}, ip)),
-		el('code', { class: 'minor' }, member.ipv6),
+		el('code', { class: 'minor' }, member.ipv6.split('/')[0]),
 		on.length ? el('small', {}, on.join(', ')) : null,
 	];
 }
