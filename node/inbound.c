@@ -58,6 +58,40 @@ static void mail(struct worker *w, struct packet *p, enum letter_kind kind, uint
 	p->session = NULL;
 }
 
+/* ---- roaming ---------------------------------------------------------------------------------------------------- */
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->family == b->family && a->port == b->port && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+/* Did it come from elsewhere than we send to, and was control not told lately? One letter of all workers per 100 ms. */
+static bool roam_due(struct worker *w, const struct packet *p, const struct remote *remote, _Atomic uint64_t *told_ms)
+{
+	const struct way *way = remote ? atomic_load(&remote->way) : NULL;
+	if (way && !way->circuit && same_endpoint(&way->to, &p->from))
+		return false;
+	uint64_t told = atomic_load(told_ms);
+	return (!told || w->now_ms >= told + ROAM_EVERY_MS) && atomic_compare_exchange_strong(told_ms, &told, w->now_ms);
+}
+
+/* Only authentic packets that came straight and are the newest of their lane speak of where a peer is. */
+static void roam_check(struct worker *w, const struct packet *p, struct session *s)
+{
+	if (!p->circuit && w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms))
+		(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
+}
+
+/* At the relay: the node behind this leg moved. No session is named, the leg is (idx 0, circuit). */
+static void leg_roam_check(struct worker *w, struct packet *p, struct circuit *c)
+{
+	if (!roam_due(w, p, c->far, &c->roam_told_ms))
+		return;
+	p->circuit = c;
+	(void)post(w, p, worker_letter(w, LETTER_ROAM), 0, NULL, 0);
+	p->circuit = NULL;
+}
+
 /* ---- 2 sort ----------------------------------------------------------------------------------------------------- */
 
 static bool budget_take(struct worker *w, uint64_t ns)
@@ -149,7 +183,8 @@ static bool bucket_take(struct circuit *c, uint64_t now_ms, uint32_t bytes)
 static enum drop forward(struct worker *w, struct packet *p, struct circuit *c, bool in_rate)
 {
 	struct circuit *twin = atomic_load(&c->twin);
-	if (!twin || !twin->tx_idx || !twin->far)
+	uint32_t tx_idx = twin ? atomic_load(&twin->tx_idx) : 0;
+	if (!tx_idx || !twin->far)
 		return DROP_LEG_DEAD;
 	if (!in_rate)
 		return DROP_LEG_RATE;
@@ -157,7 +192,7 @@ static enum drop forward(struct worker *w, struct packet *p, struct circuit *c, 
 	if (!way || way->circuit)
 		return DROP_NO_PATH;
 	uint32_t seq = atomic_fetch_add_explicit(&twin->tx_seq, 1, memory_order_relaxed);
-	leg_seal(&twin->tx, twin->tx_idx, seq, p->data, p->len - LEG_HEADER);
+	leg_seal(&twin->tx, tx_idx, seq, p->data, p->len - LEG_HEADER);
 	p->from = way->to;
 	p->socket = way->socket;
 	relaxed_stamp(&c->used_ms, w->now_ms);
@@ -175,6 +210,10 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 		p->verdict = DROP_LEG_NEST;
 		return false;
 	}
+	if (!atomic_load(&c->tx_idx)) { /* no keys before it: all zero would open to anybody */
+		p->verdict = DROP_LEG_DEAD;
+		return false;
+	}
 	if (!leg_open(&c->rx, p->data, p->len, &seq)) {
 		p->verdict = DROP_LEG_TAG;
 		return false;
@@ -182,7 +221,7 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 	/* A leg that leads nowhere must not use up its rate. */
 	bool dead = c->at_relay && !atomic_load(&c->twin), in_rate = true;
 	pthread_mutex_lock(&c->lock);
-	bool fresh = window_commit(c->window, seq);
+	bool fresh = window_commit(c->window, seq), newest = fresh && window_top(c->window) == seq + 1ull;
 	if (fresh && c->at_relay && !dead)
 		in_rate = bucket_take(c, w->now_ms, p->len);
 	pthread_mutex_unlock(&c->lock);
@@ -191,6 +230,8 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 		return false;
 	}
 	if (c->at_relay) {
+		if (newest)
+			leg_roam_check(w, p, c);
 		p->verdict = forward(w, p, c, in_rate);
 		return false;
 	}
@@ -313,23 +354,6 @@ static void open_runs(struct worker *w, unsigned n)
 }
 
 /* ---- 4 deliver -------------------------------------------------------------------------------------------------- */
-
-static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->family == b->family && a->port == b->port && !memcmp(a->ip, b->ip, sizeof(a->ip));
-}
-
-/* Only authentic packets that came straight and are the newest of their lane speak of where a peer is. */
-static void roam_check(struct worker *w, const struct packet *p, struct session *s)
-{
-	const struct way *way = s->remote ? atomic_load(&s->remote->way) : NULL;
-	if (p->circuit || !w->arrival[p - w->in].newest || (way && !way->circuit && same_endpoint(&way->to, &p->from)))
-		return;
-	uint64_t told = atomic_load(&s->roam_told_ms);
-	if ((told && w->now_ms < told + ROAM_EVERY_MS) || !atomic_compare_exchange_strong(&s->roam_told_ms, &told, w->now_ms))
-		return;
-	(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
-}
 
 /* A bridge speaks for MACs behind it: control is told of those the table does not have there, each at most once a second. */
 static void mac_check(struct worker *w, const struct port *port, const struct member *m, const struct packet *p)

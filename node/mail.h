@@ -27,7 +27,8 @@ enum letter_kind {
 	LETTER_FRAME_IN,  /* data = inner header and body of a FRAME or EFRAME whose channel is not open yet */
 	LETTER_FRAME_OUT, /* data = Ethernet frame; chan = our network, address = member without a session */
 	LETTER_FLOOD_OUT, /* data = Ethernet frame; chan; generation and slots: members it could not be sent to */
-	LETTER_ROAM,      /* authentic packet, newest of its lane, from another direct address than the way's */
+	LETTER_ROAM,      /* authentic packet, newest of its lane, from another direct address than the way's; idx = session.
+	                   * At a relay also a leg packet: idx 0, circuit = our leg, whose far end moved */
 	LETTER_MAC,       /* a bridge member sent a frame with a source MAC the fdb does not have for it: mac, address, chan */
 	LETTER_REKEY,     /* a lane passed LANE_REKEY: idx = session */
 };

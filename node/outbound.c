@@ -55,7 +55,7 @@ static void leg_front(struct worker *w, struct packet *p)
 		return;
 	p->data -= LEG_HEADER;
 	p->room += LEG_HEADER;
-	leg_seal(&c->tx, c->tx_idx, atomic_fetch_add_explicit(&c->tx_seq, 1, memory_order_relaxed), p->data, p->len);
+	leg_seal(&c->tx, atomic_load(&c->tx_idx), atomic_fetch_add_explicit(&c->tx_seq, 1, memory_order_relaxed), p->data, p->len);
 	p->len += LEG_HEADER;
 	relaxed_stamp(&c->used_ms, w->now_ms);
 }

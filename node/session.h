@@ -80,7 +80,8 @@ struct circuit {
 	struct named named;              /* our index: what arrives on this leg */
 	struct remote *far;              /* whom this leg's UDP goes to: the relay (at a node), the node (at the relay) */
 	struct leg_keys rx, tx;
-	uint32_t tx_idx;                 /* far end's index of this leg; 0 = not known yet */
+	/* Far end's index of this leg. Workers take a leg for keyed once it is not 0: store it after the keys, which never change then. */
+	_Atomic uint32_t tx_idx;
 	_Atomic uint32_t tx_seq;
 	pthread_mutex_t lock;            /* window */
 	struct window *window;
@@ -88,6 +89,7 @@ struct circuit {
 	_Atomic(struct circuit *) twin;  /* at the relay: the leg to forward on; NULL = not accepted yet */
 	uint8_t peer_key_hash[KEY_HASH_BYTES]; /* at a node: who is beyond the relay */
 	_Atomic uint64_t used_ms;        /* last packet either way */
+	_Atomic uint64_t roam_told_ms;   /* relay: last ROAM letter of this leg */
 	_Atomic uint64_t bytes;          /* forwarded (relay) */
 	/* relay: byte bucket of the sending node, refilled by the worker under lock */
 	uint64_t bucket_bytes, bucket_ms, bucket_rate; /* rate in bytes/s; 0 = unlimited */

@@ -224,6 +224,11 @@ static void relay_refuses(void **state)
 	again(1, &down);
 	expect_drop(1, DROP_LEG_REPLAY, turn(1));
 
+	it = leg_catch(200); /* no keys yet */
+	uint32_t tx_idx = atomic_exchange(&bed.leg[0]->tx_idx, 0);
+	again(RELAY, &it);
+	expect_drop(RELAY, DROP_LEG_DEAD, turn(RELAY));
+	atomic_store(&bed.leg[0]->tx_idx, tx_idx);
 	it = leg_catch(200); /* nobody has accepted yet */
 	atomic_store(&bed.leg[0]->twin, NULL);
 	again(RELAY, &it);
