@@ -105,6 +105,8 @@ struct session *node_session(struct node *, uint32_t idx);
 
 /* ---- initiator.c ------------------------------------------------------------------------------------------------ */
 void initiator_want(struct peer *, enum session_class); /* set up a session unless one stands */
+void initiator_again(struct peer *, enum session_class); /* a new handshake although a session stands: its path died */
+void initiator_relayed(struct peer *, enum session_class); /* one INIT through a root, beside whatever else is under way */
 void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
 void initiator_tick(struct peer *, uint64_t now);       /* retransmission, rekey, confirmation */

@@ -69,16 +69,19 @@ static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 static bool roam_due(struct worker *w, const struct packet *p, const struct remote *remote, _Atomic uint64_t *told_ms)
 {
 	const struct way *way = remote ? atomic_load(&remote->way) : NULL;
-	if (way && !way->circuit && same_endpoint(&way->to, &p->from))
+	if (way && way->circuit == p->circuit && (p->circuit || same_endpoint(&way->to, &p->from)))
 		return false;
+	if (way && way->circuit && p->circuit)
+		return false; /* through another relay than ours: either serves */
 	uint64_t told = atomic_load(told_ms);
 	return (!told || w->now_ms >= told + ROAM_EVERY_MS) && atomic_compare_exchange_strong(told_ms, &told, w->now_ms);
 }
 
-/* Only authentic packets that came straight and are the newest of their lane speak of where a peer is. */
+/* Only authentic packets that are the newest of their lane speak of where a peer is. One that comes through a relay while we send
+ * straight says that our packets may not arrive: its sender would use the same way if it could. */
 static void roam_check(struct worker *w, const struct packet *p, struct session *s)
 {
-	if (!p->circuit && w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms))
+	if (w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms))
 		(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
 }
 
@@ -218,11 +221,10 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 		p->verdict = DROP_LEG_TAG;
 		return false;
 	}
-	/* A leg that leads nowhere must not use up its rate. */
-	bool dead = c->at_relay && !atomic_load(&c->twin), in_rate = true;
+	bool in_rate = true;
 	pthread_mutex_lock(&c->lock);
 	bool fresh = window_commit(c->window, seq), newest = fresh && window_top(c->window) == seq + 1ull;
-	if (fresh && c->at_relay && !dead)
+	if (fresh && c->at_relay)
 		in_rate = bucket_take(c, w->now_ms, p->len);
 	pthread_mutex_unlock(&c->lock);
 	if (!fresh) {

@@ -167,6 +167,16 @@ static void whois_send(struct peer *peer)
 			request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, 0, peer->identity.key_hash);
 }
 
+void initiator_relayed(struct peer *peer, enum session_class class)
+{
+	uint8_t init[INIT_SEND_MAX];
+	if (!peer->keys || peer->is_root || !peer->node->n_roots)
+		return;
+	size_t len = init_make(peer, class, init);
+	if (len)
+		circuit_connect(peer, init, len);
+}
+
 static void init_send(struct peer *peer, enum session_class class)
 {
 	struct node *node = peer->node;
@@ -183,11 +193,16 @@ static void init_send(struct peer *peer, enum session_class class)
 		return;
 	}
 	init_direct(peer, class);
-	if (peer->is_root || !node->n_roots)
+	initiator_relayed(peer, class);
+}
+
+void initiator_again(struct peer *peer, enum session_class class)
+{
+	if (peer->init_ms[class] != NEVER)
 		return;
-	size_t len = init_make(peer, class, init);
-	if (len)
-		circuit_connect(peer, init, len);
+	peer->init_ms[class] = peer->init_since_ms[class] = peer->node->now;
+	peer->init_tries[class] = 0;
+	peer_schedule(peer);
 }
 
 static uint64_t jitter(uint64_t ms) { return ms * 80 / 100 + random_below((uint32_t)(ms * 40 / 100 + 1)); }

@@ -1,8 +1,8 @@
 /* net.c: joining a network and keeping its device (PROTOCOL.md, Controller protocol).
  *
  * A network goes ASKING -> (PENDING ->) JOINED, or DENIED; net_set_state() is the only writer. The controller is found by the first ten digits of
- * the network id, its work verified, its key pinned on disk at first contact. What the controller says comes as JOIN_RES, asked for or pushed; the
- * device stands only while a valid credential and the configuration of a HEAD are held. With both on disk a restart needs nobody.
+ * the network id, its work verified, its key pinned on disk at first contact. What the controller says comes as JOIN_RES, asked for or pushed.
+ * With credential and configuration on disk a restart needs nobody. The device itself is device.c's.
  */
 #include "node/control.h"
 
@@ -17,7 +17,6 @@
 #define WHOIS_AGAIN_MS 2000
 #define WHOIS_PATIENCE_MS 1000
 #define DENIED_AGAIN_MS 60000
-#define DEVICE_AGAIN_MS 10000
 #define WANT_AGAIN_MS 3000
 #define FDB_AGE_EVERY_MS 10000
 
@@ -336,170 +335,6 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 		break;
 	}
 	net_schedule(net, net->ask_ms);
-}
-
-/* ---- the device ------------------------------------------------------------------------------------------------------ */
-
-static bool prefix_same(const struct prefix *a, const struct prefix *b)
-{
-	return a->family == b->family && a->bits == b->bits && !memcmp(a->ip, b->ip, 16);
-}
-
-static void addresses_set(struct net *net, const struct prefix *want, unsigned n)
-{
-	struct netlink *nl = net->node->netlink;
-	unsigned ifindex = tap_ifindex(net->port->tap);
-	for (unsigned i = 0; i < net->n_addresses; i++) {
-		bool keep = false;
-		for (unsigned k = 0; k < n; k++)
-			keep = keep || prefix_same(&net->address[i], &want[k]);
-		if (!keep)
-			netlink_address(nl, false, ifindex, net->address[i].family, net->address[i].ip, net->address[i].bits);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		int error = netlink_address(nl, true, ifindex, want[i].family, want[i].ip, want[i].bits);
-		if (error)
-			log_warning("%s: an address could not be set: %s", net->dev, strerror(-error));
-	}
-	uint8_t ula[16];
-	ula_derive(net->nwid, net->node->config.self.self.address, ula);
-	int error = netlink_address(nl, true, ifindex, 6, ula, 64);
-	if (error && error != -EOPNOTSUPP && error != -EACCES && error != -EPERM)
-		log_warning("%s: the derived IPv6 address could not be set: %s", net->dev, strerror(-error));
-	memcpy(net->address, want, n * sizeof *want);
-	net->n_addresses = n;
-}
-
-/* Private prefixes only; what leads elsewhere needs the user's own word, which is a later option. */
-static bool route_allowed(const struct prefix *p)
-{
-	if (p->family == 6)
-		return p->bits >= 8 && (p->ip[0] & 0xfe) == 0xfc;
-	return (p->ip[0] == 10 && p->bits >= 8) || (p->ip[0] == 172 && (p->ip[1] & 0xf0) == 16 && p->bits >= 12) ||
-	       (p->ip[0] == 192 && p->ip[1] == 168 && p->bits >= 16) || (p->ip[0] == 100 && (p->ip[1] & 0xc0) == 64 && p->bits >= 10) ||
-	       (p->ip[0] == 198 && (p->ip[1] & 0xfe) == 18 && p->bits >= 15);
-}
-
-static bool covers(const struct prefix *a, const struct prefix *target)
-{
-	if (a->family != target->family || a->bits != target->bits)
-		return false;
-	for (unsigned bit = 0; bit < a->bits; bit++)
-		if ((a->ip[bit / 8] ^ target->ip[bit / 8]) >> (7 - bit % 8) & 1)
-			return false;
-	return true;
-}
-
-static void routes_set(struct net *net)
-{
-	struct netlink *nl = net->node->netlink;
-	unsigned ifindex = tap_ifindex(net->port->tap);
-	for (unsigned i = 0; i < net->n_routes_set; i++) {
-		const struct route *old = &net->route_set[i];
-		netlink_route(nl, false, ifindex, old->target.family, old->target.ip, old->target.bits, old->via_set ? old->via : NULL, old->metric);
-	}
-	net->n_routes_set = 0;
-	for (unsigned i = 0; i < net->n_routes; i++) {
-		const struct route *r = &net->route[i];
-		bool connected = false;
-		for (unsigned k = 0; k < net->n_addresses; k++)
-			connected = connected || (!r->via_set && covers(&net->address[k], &r->target));
-		if (connected || !route_allowed(&r->target))
-			continue;
-		int error = netlink_route(nl, true, ifindex, r->target.family, r->target.ip, r->target.bits, r->via_set ? r->via : NULL, r->metric);
-		if (error)
-			log_warning("%s: a managed route could not be set: %s", net->dev, strerror(-error));
-		else
-			net->route_set[net->n_routes_set++] = *r;
-	}
-}
-
-static void device_name(const struct net *net, char ret[TAP_NAME_MAX])
-{
-	static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
-	uint8_t hash[32], id[8];
-	struct writer w = writer_over(id, sizeof id);
-	if (*net->dev_wanted) {
-		memcpy(ret, net->dev_wanted, TAP_NAME_MAX);
-		return;
-	}
-	put_be64(&w, net->nwid);
-	hash256(hash, "farlan dev", id, sizeof id);
-	ret[0] = 'f';
-	ret[1] = 'l';
-	for (int i = 0; i < 8; i++)
-		ret[2 + i] = base32[hash[i] & 31];
-	ret[10] = 0;
-}
-
-static bool device_open(struct net *net)
-{
-	char name[TAP_NAME_MAX];
-	struct node *node = net->node;
-	device_name(net, name);
-	int error = tap_open(&net->port->tap, name, node->config.workers, net->port->mac, net->base.mtu, net->dev);
-	if (error) {
-		net_set_state(net, NET_ERROR, tap_why(error));
-		net_schedule(net, node->now + DEVICE_AGAIN_MS);
-		net->ask_ms = net->ask_ms < node->now + DEVICE_AGAIN_MS ? net->ask_ms : node->now + DEVICE_AGAIN_MS;
-		return false;
-	}
-	atomic_store(&net->port->mtu, net->base.mtu);
-	error = tap_up(net->port->tap, true);
-	if (error)
-		log_warning("%s: could not be set up: %s", net->dev, strerror(-error));
-	net->device_up = true;
-	node->ports_dirty = true;
-	node->ports_generation++;
-	node_view_changed(node);
-	return true;
-}
-
-void net_apply_device(struct net *net)
-{
-	struct node *node = net->node;
-	if (!net->cred_ok || !net->head_ok)
-		return;
-	enum cred_verdict verdict = cred_check(&net->cred, net->nwid, node->config.self.self.key_hash, node->config.self.self.address,
-	                                       config_min_serial(net, node->config.self.self.key_hash), net->head.issued_at);
-	if (verdict != CRED_OK) {
-		/* Ours is no longer good: nothing passes until the controller gave another. */
-		atomic_store(&net->port->open, false);
-		if (!net->asking && net->ask_ms > node->now + 1000)
-			net->ask_ms = node->now;
-		net_schedule(net, net->ask_ms);
-		return;
-	}
-	if (!net->device_up && !device_open(net))
-		return;
-	if (atomic_load(&net->port->mtu) != net->base.mtu && !tap_set_mtu(net->port->tap, net->base.mtu))
-		atomic_store(&net->port->mtu, net->base.mtu);
-	atomic_store(&net->port->own_flags, net->cred.flags);
-	addresses_set(net, net->cred.ips, net->cred.n_ips);
-	routes_set(net);
-	atomic_store(&net->port->open, true);
-	net_set_state(net, NET_JOINED, "");
-}
-
-static void tap_close_later(void *tap) { tap_close(tap); }
-
-void net_down(struct net *net)
-{
-	struct node *node = net->node;
-	atomic_store(&net->port->open, false);
-	for (unsigned i = 0; i < net->n_members; i++)
-		channel_close(net, net->member[i], true);
-	if (!net->device_up)
-		return;
-	net->device_up = false;
-	node->ports_generation++;
-	node->ports_dirty = true;
-	struct tap *tap = net->port->tap;
-	if (node_publish(node))
-		guestbook_retire(&node->book, tap, tap_close_later);
-	net->port->tap = NULL;
-	net->n_addresses = net->n_routes_set = 0;
-	*net->dev = 0;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------ */

@@ -245,6 +245,9 @@ static void letter_read(struct node *node, struct letter *l)
 	case LETTER_MAC:
 		channel_mac(node, l);
 		return;
+	case LETTER_ROAM:
+		path_roam(node, l);
+		return;
 	case LETTER_REKEY: {
 		struct session *s = node_session(node, l->idx);
 		struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
@@ -272,9 +275,6 @@ static void letter_read(struct node *node, struct letter *l)
 		break;
 	case LETTER_FRAME_IN:
 		channel_frame_in(node, l);
-		break;
-	case LETTER_ROAM:
-		path_roam(node, l);
 		break;
 	case LETTER_CLOSE: {
 		struct peer *peer = peer_find(node, s->remote->key_hash);

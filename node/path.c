@@ -12,6 +12,7 @@
 #include "proto/random.h"
 
 #define POLL_MS 1000          /* how often footprints are read */
+#define POLL_BUSY_MS 250      /* while frames are on their way */
 #define SILENCE_MS 1000
 #define PROBE_AGAIN_MS 300
 #define LOST_MAX 3
@@ -225,6 +226,14 @@ void path_probe(struct peer *peer, struct session *s, int i, uint16_t size)
 	node_seal(node, s, &peer->path[i], plain, (size_t)size - DATA_HEADER - DATA_TAG);
 }
 
+static bool valid_relayed(const struct peer *peer)
+{
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (peer->path[i].state == PATH_VALID && peer->path[i].circuit)
+			return true;
+	return false;
+}
+
 /* One more probe on a path whose answer we wait for; after the last one it is given up or STALE. */
 static void probe_again(struct peer *peer, int i)
 {
@@ -248,9 +257,13 @@ static void probe_again(struct peer *peer, int i)
 		p->state = PATH_STALE;
 		p->lost = 0;
 		path_choose(peer);
+		if (peer->best < 0)
+			initiator_again(peer, s->class);
 		return;
 	}
-	p->lost++;
+	/* The second in a row: have a way through a root ready by the time this one is given up. */
+	if (p->lost++ == 1 && i == peer->best && !p->circuit && !valid_relayed(peer))
+		initiator_relayed(peer, s->class);
 	p->next_probe_ms = peer->node->now + PROBE_AGAIN_MS;
 	path_probe(peer, s, i, 0);
 }
@@ -329,12 +342,26 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	peer_schedule(peer);
 }
 
-void path_roam(struct node *node, const struct letter *l)
+/* Whom a ROAM letter is about: a session's peer; at a relay, named by no session, the node behind a leg. */
+static struct peer *roamer(struct node *node, const struct letter *l, int *ret_path)
 {
 	struct session *s = node_session(node, l->idx);
-	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
-	int i = peer && !l->circuit ? path_direct(peer, &l->from, l->socket) : -1;
-	if (i < 0)
+	struct circuit *c = node_circuit(node, l->circuit);
+	if (s) {
+		struct peer *peer = peer_find(node, s->remote->key_hash);
+		*ret_path = peer ? path_of_letter(peer, l) : -1;
+		return peer;
+	}
+	struct peer *peer = !l->idx && c && c->at_relay ? peer_find(node, c->far->key_hash) : NULL;
+	*ret_path = peer ? path_direct(peer, &l->from, l->socket) : -1;
+	return peer;
+}
+
+void path_roam(struct node *node, const struct letter *l)
+{
+	int i = -1;
+	struct peer *peer = roamer(node, l, &i);
+	if (!peer || i < 0)
 		return;
 	if (peer->path[i].state != PATH_VALID) {
 		peer->path[i].state = PATH_PROBING;
@@ -506,12 +533,8 @@ static void silence_tick(struct peer *peer, uint64_t now)
 	bool silent = sent > base && now - base >= SILENCE_MS;
 	if (silent && peer->best >= 0)
 		probe_start(peer, peer->best);
-	enum session_class class = s->class;
-	if (peer->best < 0 && peer->init_ms[class] == NEVER && (silent || peer->want[class]) &&
-	    (peer->is_root || peer->is_controller || now - sent < 10000)) {
-		peer->init_ms[class] = peer->init_since_ms[class] = now;
-		peer->init_tries[class] = 0;
-	}
+	if (peer->best < 0 && (silent || peer->want[s->class]) && (peer->is_root || peer->is_controller || now - sent < 10000))
+		initiator_again(peer, s->class);
 	uint64_t used = peer->used_ms, frames = frames_sent_ms(s, peer->node->config.workers);
 	used = frames > used ? frames : used;
 	bool in_use = peer->is_root || peer->is_controller || now - used < IN_USE_MS;
@@ -554,7 +577,9 @@ uint64_t path_deadline(const struct peer *peer)
 		at = peer->path[peer->best].next_size_ms;
 	if (any || peer->current[CLASS_DATA] || peer->current[CLASS_CTRL]) {
 		/* A poll that is set already is not put off by what else happens. */
-		uint64_t now = peer->node->now, poll = now + POLL_MS;
+		const struct session *s = peer->current[CLASS_DATA];
+		uint64_t now = peer->node->now;
+		uint64_t poll = now + (s && frames_sent_ms(s, peer->node->config.workers) + 5000 > now ? POLL_BUSY_MS : POLL_MS);
 		if (peer->timer.slot && peer->timer.at > now && peer->timer.at < poll)
 			poll = peer->timer.at;
 		at = poll < at ? poll : at;
