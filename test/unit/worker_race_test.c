@@ -69,6 +69,17 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void portless(void)
+{
+	struct host *a = &bed.host[0];
+	struct view *v = calloc(1, sizeof(*v));
+	v->index = a->index;
+	v->ports_generation = 2;
+	guestbook_publish(&a->book, v);
+	worker_wake(a->worker[0]);
+	worker_wake(a->worker[1]);
+}
+
 /* Asleep until something comes, by wire or device; awake for a new view; ends when told. Two workers send on one pair of hosts. */
 static void running(void **state)
 {
@@ -76,27 +87,25 @@ static void running(void **state)
 	struct host *a = &bed.host[0], *b = &bed.host[1];
 	pthread_t t[4];
 	a->session[1]->reject_ms = b->session[0]->reject_ms = UINT64_MAX; /* these live by the real clock */
+	portless();
 	pthread_create(&t[0], NULL, run, a->worker[0]);
 	pthread_create(&t[1], NULL, run, a->worker[1]);
 	pthread_create(&t[2], NULL, run, b->worker[0]);
 	pthread_create(&t[3], NULL, run, b->worker[1]);
 	frame_make(frame, 0, 1, 300);
 	for (unsigned i = 0; i < 200; i++) {
-		queue_put(&a->tap.in[i % 2], frame, 300, NULL);
-		if (i % 50 == 49)
-			usleep(3000);
-		if (i == 100) { /* the network goes, and comes back */
-			struct view *v = calloc(1, sizeof(*v));
-			v->index = a->index;
-			v->ports_generation = 2;
-			guestbook_publish(&a->book, v);
-			worker_wake(a->worker[0]);
-			worker_wake(a->worker[1]);
-			usleep(3000);
+		if (i % 100 == 0) { /* the network comes; goes and comes back */
+			usleep(5000);
+			portless();
+			usleep(5000);
 			view_show(0, NULL, 0);
 			worker_wake(a->worker[0]);
 			worker_wake(a->worker[1]);
+			usleep(5000);
 		}
+		queue_put(&a->tap.in[i % 2], frame, 300, NULL);
+		if (i % 50 == 49)
+			usleep(3000);
 	}
 	unsigned got = 0;
 	for (unsigned wait = 0; wait < 2000 && got < 200; wait++) {

@@ -130,6 +130,28 @@ static void fragments(void **state)
 	assert_int_equal(drops(0), 0);
 }
 
+/* Two workers share a lane and start counting frames alike: their pieces, mixed, are still two frames. */
+static void fragments_of_two(void **state)
+{
+	(void)state;
+	static uint8_t second[1514];
+	struct queue *q = wire_to(1), *out = &bed.host[1].tap.out[0];
+	bed.host[0].session[1]->tx_lanes = 2;
+	tap_give(0, frame, frame_make(frame, 0, 1, 1514));
+	frame_make(second, 0, 1, 1514);
+	memset(second + 14, 0x77, 1500);
+	queue_put(&bed.host[0].tap.in[1], second, 1514, NULL);
+	turn(0);
+	assert_int_equal(worker_turn(bed.host[0].worker[1], bed.now_us), 1);
+	assert_int_equal(q->n, 4);
+	swap_items(q, 1, 2);
+	assert_int_equal(turn(1), 4);
+	assert_int_equal(out->n, 2);
+	assert_memory_equal(out->item[0].bytes, frame, 1514);
+	assert_memory_equal(out->item[1].bytes, second, 1514);
+	assert_int_equal(drops(1), 0);
+}
+
 static void longest(void **state)
 {
 	(void)state;
@@ -175,6 +197,7 @@ static void relayed(void **state)
 		turn(1);
 		tap_expect(1, frame, i ? 1514 : 700);
 	}
+	assert_int_equal(atomic_load(&bed.leg[1]->used_ms), bed.now_us / 1000); /* one way is use of both legs */
 	/* and back */
 	frame_make(frame, 1, 0, 300);
 	tap_give(1, frame, 300);
@@ -183,7 +206,10 @@ static void relayed(void **state)
 	assert_int_equal(drops(0) + drops(1) + drops(RELAY), 0);
 	letter_none(0);
 	letter_none(1); /* what comes through a circuit is no roaming */
-	assert_int_equal(atomic_load(&bed.leg[0]->used_ms), bed.now_us / 1000);
+	for (unsigned h = 0; h < 2; h++) {
+		assert_int_equal(atomic_load(&bed.leg[h]->used_ms), bed.now_us / 1000);
+		assert_int_equal(atomic_load(&bed.host[h].circuit->used_ms), bed.now_us / 1000);
+	}
 	assert_true(atomic_load(&bed.leg[0]->bytes) > 700 + 2 * 1514);
 }
 
@@ -488,7 +514,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(unicast),    T(batch),      T(broadcast),  T(fragments), T(longest),
+		T(unicast),    T(batch),      T(broadcast),  T(fragments), T(fragments_of_two), T(longest),
 		T(relayed),    T(relay_refuses), T(relay_rate), T(leg_in_leg),
 		T(replays),    T(bit_flips),  T(data_verdicts), T(frames_on_ctrl_class), T(frame_verdicts), T(outbound_verdicts),
 	};
