@@ -62,7 +62,7 @@ static bool take_listen(struct reading *r, const char *value)
 
 static bool same_root(const struct root_line *a, const struct root_line *b)
 {
-	if (memcmp(&a->identity, &b->identity, sizeof(a->identity)) || memcmp(a->gate, b->gate, sizeof(a->gate)) ||
+	if (memcmp(&a->identity, &b->identity, sizeof(a->identity)) != 0 || memcmp(a->gate, b->gate, sizeof(a->gate)) != 0 ||
 	    a->n_endpoints != b->n_endpoints)
 		return false;
 	for (unsigned i = 0; i < a->n_endpoints; i++)
@@ -101,7 +101,7 @@ static bool take_root(struct reading *r, const char *value)
 
 static bool take_is_root(struct reading *r, const char *value)
 {
-	if (strcmp(value, "yes") && strcmp(value, "no"))
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 		return refuse(r, 0, "yes or no, please");
 	r->config->root = !strcmp(value, "yes");
 	return true;
@@ -155,8 +155,10 @@ static bool take_workers(struct reading *r, const char *value)
 
 static bool take_suite(struct reading *r, const char *value)
 {
-	static const struct { const char *name; uint8_t suite; } suites[] = {
-		{"auto", 0}, {"aes", SUITE_AES256_GCM}, {"chacha", SUITE_CHACHA20_POLY1305}};
+	static const struct {
+		const char *name;
+		uint8_t suite;
+	} suites[] = {{"auto", 0}, {"aes", SUITE_AES256_GCM}, {"chacha", SUITE_CHACHA20_POLY1305}};
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
 		if (!strcmp(value, suites[i].name)) {
 			r->config->suite = suites[i].suite;
@@ -181,17 +183,16 @@ static bool take_log(struct reading *r, const char *value)
 static bool take_http(struct reading *r, const char *value)
 {
 	struct endpoint e = {0};
-	if (strcmp(value, "none") && !endpoint_parse(value, &e))
+	if (strcmp(value, "none") != 0 && !endpoint_parse(value, &e))
 		return refuse(r, 0, "the page's address looks like 127.0.0.1:8080 or [::1]:8080; none = no page");
 	r->config->http = e;
 	return true;
 }
 
 static const struct key keys[] = {
-	{"listen", BOTH, true, take_listen},	{"add-root", BOTH, true, take_root},
-	{"root", NODE, false, take_is_root},	{"root-gate", NODE, false, take_gate},
-	{"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
-	{"http", CONTROLLER, false, take_http}, {"log", BOTH, false, take_log},
+    {"listen", BOTH, true, take_listen},    {"add-root", BOTH, true, take_root},    {"root", NODE, false, take_is_root},
+    {"root-gate", NODE, false, take_gate},  {"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
+    {"http", CONTROLLER, false, take_http}, {"log", BOTH, false, take_log},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -227,7 +228,7 @@ static bool key_unknown(struct reading *r, enum home_kind kind, const char *name
 	r->at = 0;
 	if (key_find(kind == HOME_NODE ? HOME_CONTROLLER : HOME_NODE, name))
 		snprintf(r->why, sizeof(r->why), "\"%s\" is a key of %s.conf, not of this file", shown,
-			 home_program(kind == HOME_NODE ? HOME_CONTROLLER : HOME_NODE));
+		         home_program(kind == HOME_NODE ? HOME_CONTROLLER : HOME_NODE));
 	else if (near)
 		snprintf(r->why, sizeof(r->why), "unknown key \"%s\"; did you mean \"%s\"?", shown, near);
 	else
@@ -293,7 +294,7 @@ static bool line_next(struct line *line, const uint8_t **at, const uint8_t *end,
 
 /* Calls each for every line that is neither blank nor a comment, with the offset of its first character. */
 static bool lines(const char *name, const uint8_t *bytes, size_t len, char why[CONFIG_WHY],
-		  bool (*each)(void *self, struct line *, size_t start), void *self)
+                  bool (*each)(void *self, struct line *, size_t start), void *self)
 {
 	struct line line = {.number = 0};
 	const uint8_t *at = bytes, *end = bytes + len;
@@ -384,7 +385,7 @@ void config_fini(struct config *config)
 }
 
 bool config_parse(struct config *config, enum home_kind kind, const char *name, const void *bytes, size_t len, const char *folder,
-		  char why[CONFIG_WHY])
+                  char why[CONFIG_WHY])
 {
 	struct config copy = *config;
 	struct file f = {.reading = {.config = &copy, .folder = folder}, .kind = kind, .name = name, .why = why};

@@ -15,12 +15,12 @@
 #include "proto/root_line.h"
 #include "ui/home.h"
 
-#define CONFIG_LISTEN_MAX 8
-#define CONFIG_ROOTS_MAX 16
+#define CONFIG_LISTEN_MAX  8
+#define CONFIG_ROOTS_MAX   16
 #define CONFIG_WORKERS_MAX 16
-#define CONFIG_LINE_MAX 4096
-#define CONFIG_FILE_MAX (256 * 1024)
-#define CONFIG_WHY 1536
+#define CONFIG_LINE_MAX    4096
+#define CONFIG_FILE_MAX    (256 * 1024)
+#define CONFIG_WHY         1536
 
 struct config {
 	struct endpoint listen[CONFIG_LISTEN_MAX]; /* none: the program's default ports */

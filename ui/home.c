@@ -28,9 +28,8 @@
 static const struct place {
 	const char *program, *dir, *config, *run, *user;
 } places[] = {
-	[HOME_NODE] = {"farland", "/var/lib/farlan", "/etc/farlan", "/run/farlan", "_farlan"},
-	[HOME_CONTROLLER] = {"farlan-controller", "/var/lib/farlan-controller", "/etc/farlan",
-			     "/run/farlan-controller", "_farlan-controller"},
+    [HOME_NODE] = {"farland", "/var/lib/farlan", "/etc/farlan", "/run/farlan", "_farlan"},
+    [HOME_CONTROLLER] = {"farlan-controller", "/var/lib/farlan-controller", "/etc/farlan", "/run/farlan-controller", "_farlan-controller"},
 };
 
 const char *home_program(enum home_kind kind)
@@ -89,7 +88,7 @@ int home_resolve(struct home *ret, enum home_kind kind, const char *dir, char wh
 		return fail(why, -ENAMETOOLONG, "--home: a path of at most %zu bytes, please", sizeof(home.dir) - 65);
 	memcpy(home.dir, state, len);
 	bool fits = join(home.config, dir ? home.dir : place->config, place->program, ".conf") &&
-		    join(home.socket, dir ? home.dir : place->run, place->program, ".sock");
+	            join(home.socket, dir ? home.dir : place->run, place->program, ".sock");
 	if (!fits)
 		return fail(why, -ENAMETOOLONG, "--home: too long");
 	*ret = home;
@@ -129,7 +128,7 @@ static int lock_busy(const struct home *home, int fd, char why[HOME_WHY])
 	if (pid <= 0) /* between its flock and its write */
 		return fail(why, -EBUSY, "another daemon is running on %s; give this one a --home of its own", home->dir);
 	return fail(why, -EBUSY, "%s is already running on %s (pid %ld); stop it (kill %ld) or give this one a --home of its own",
-		    controller ? "farlan-controller" : "farland", home->dir, pid, pid);
+	            controller ? "farlan-controller" : "farland", home->dir, pid, pid);
 }
 
 int home_lock(struct home *home, char why[HOME_WHY])
@@ -194,7 +193,7 @@ static int identity_read(const struct home *home, int dir, struct secret *ret, c
 	}
 	if (S_ISREG(st.st_mode) && (st.st_mode & 077)) {
 		rc = fail(why, -EPERM, "%s/%s can be read by others (mode %04o); mend it: chmod 600 %s/%s", home->dir, IDENTITY_NAME,
-			  (unsigned)(st.st_mode & 07777), home->dir, IDENTITY_NAME);
+		          (unsigned)(st.st_mode & 07777), home->dir, IDENTITY_NAME);
 		goto out;
 	}
 	ssize_t n = S_ISREG(st.st_mode) ? read(fd, text, sizeof(text)) : 0;
@@ -202,9 +201,9 @@ static int identity_read(const struct home *home, int dir, struct secret *ret, c
 		rc = fail_errno(home, why, "read", IDENTITY_NAME, errno);
 	else if (!secret_parse(text, (size_t)n, ret))
 		rc = fail(why, -EBADMSG,
-			  "%s/%s is damaged and was left as it is; put back a copy, or move it away to get a new identity (every "
-			  "network must then approve this machine anew)",
-			  home->dir, IDENTITY_NAME);
+		          "%s/%s is damaged and was left as it is; put back a copy, or move it away to get a new identity (every "
+		          "network must then approve this machine anew)",
+		          home->dir, IDENTITY_NAME);
 out:
 	explicit_bzero(text, sizeof(text));
 	close(fd);
@@ -350,8 +349,7 @@ int home_listen(const struct home *home, char why[HOME_WHY])
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* Under umask 077 the name is ours alone until the mode is widened for the group. */
 	mode_t mask = umask(077);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(sa.sun_path, 0660) < 0 ||
-	    listen(fd, LISTEN_QUEUE) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(sa.sun_path, 0660) < 0 || listen(fd, LISTEN_QUEUE) < 0)
 		rc = socket_refuse(home, why, errno);
 	umask(mask);
 	if (rc == 0) {

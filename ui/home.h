@@ -13,7 +13,7 @@
 #include "proto/ident.h"
 
 #define HOME_PATH_MAX 1024
-#define HOME_WHY 1536
+#define HOME_WHY      1536
 
 enum home_kind { HOME_NODE, HOME_CONTROLLER };
 

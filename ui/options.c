@@ -44,7 +44,7 @@ const char *options_near(const char *wrong, const char *const *names)
 {
 	const char *best = NULL;
 	size_t limit = strlen(wrong) < 3 ? 1 : strlen(wrong) < 6 ? 2 : 3, best_d = limit + 1;
-	for (unsigned i = 0; names[i] && i < NAMES_MAX; i++) {
+	for (unsigned i = 0; i < NAMES_MAX && names[i]; i++) {
 		size_t d = distance(wrong, names[i]);
 		/* a word of nothing but changes is not near */
 		if (d < best_d && d < strlen(names[i])) {

@@ -10,7 +10,7 @@
 
 #define OPTIONS_GIVEN_MAX 64
 #define OPTIONS_WORDS_MAX 128
-#define OPTIONS_WHY 512
+#define OPTIONS_WHY       512
 
 struct option {
 	const char *name; /* without "--" */

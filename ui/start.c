@@ -17,27 +17,27 @@
 #include "ui/options.h"
 
 static const struct option node_options[] = {
-	{"home", 0, "DIR", "config, state and socket in this folder ($FARLAN_HOME)"},
-	{"listen", 0, "IP:PORT", "UDP address to listen on; may be given again"},
-	{"add-root", 0, "LINE|@FILE", "a root to use, or a file of them; may be given again"},
-	{"root", 0, NULL, "be a root: rendezvous and relay for others"},
-	{"workers", 0, "N", "threads that carry frames (default: one per core)"},
-	{"log", 0, "LEVEL", "error, warning, notice, info or debug"},
-	{"help", 'h', NULL, "print this"},
-	{"version", 0, NULL, "print the version"},
-	{0},
+    {"home", 0, "DIR", "config, state and socket in this folder ($FARLAN_HOME)"},
+    {"listen", 0, "IP:PORT", "UDP address to listen on; may be given again"},
+    {"add-root", 0, "LINE|@FILE", "a root to use, or a file of them; may be given again"},
+    {"root", 0, NULL, "be a root: rendezvous and relay for others"},
+    {"workers", 0, "N", "threads that carry frames (default: one per core)"},
+    {"log", 0, "LEVEL", "error, warning, notice, info or debug"},
+    {"help", 'h', NULL, "print this"},
+    {"version", 0, NULL, "print the version"},
+    {0},
 };
 
 static const struct option controller_options[] = {
-	{"home", 0, "DIR", "config, state and socket in this folder ($FARLAN_HOME)"},
-	{"listen", 0, "IP:PORT", "UDP address to listen on; may be given again"},
-	{"add-root", 0, "LINE|@FILE", "a root to use, or a file of them; may be given again"},
-	{"http", 0, "IP:PORT", "the page's address (default: 127.0.0.1:8080; none = no page)"},
-	{"ui-dir", 0, "DIR", "serve the page's files from this folder"},
-	{"log", 0, "LEVEL", "error, warning, notice, info or debug"},
-	{"help", 'h', NULL, "print this"},
-	{"version", 0, NULL, "print the version"},
-	{0},
+    {"home", 0, "DIR", "config, state and socket in this folder ($FARLAN_HOME)"},
+    {"listen", 0, "IP:PORT", "UDP address to listen on; may be given again"},
+    {"add-root", 0, "LINE|@FILE", "a root to use, or a file of them; may be given again"},
+    {"http", 0, "IP:PORT", "the page's address (default: 127.0.0.1:8080; none = no page)"},
+    {"ui-dir", 0, "DIR", "serve the page's files from this folder"},
+    {"log", 0, "LEVEL", "error, warning, notice, info or debug"},
+    {"help", 'h', NULL, "print this"},
+    {"version", 0, NULL, "print the version"},
+    {0},
 };
 
 static int usage(enum home_kind kind, const char *why)
@@ -50,7 +50,7 @@ static void help(enum home_kind kind, const struct option *table)
 {
 	printf("usage: %s [OPTION]...\n\n%s\n\n", home_program(kind),
 	       kind == HOME_NODE ? "The node of Farlan: carries the Ethernet of the networks this machine has joined."
-				 : "The controller of Farlan: says who is a member of its networks.");
+	                         : "The controller of Farlan: says who is a member of its networks.");
 	options_print(table);
 	printf("\nIt stays in the foreground. Keys of %s.conf:", home_program(kind));
 	const char *key;

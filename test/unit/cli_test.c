@@ -39,13 +39,13 @@
 #include "ui/cli/output.c"
 #include "ui/cli/join.c"
 
+#include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define PARSE(call, ...)                                                                           \
-	verb_parse(call, (int)(sizeof((char *[]){"farlan", __VA_ARGS__}) / sizeof(char *)),        \
-		   (char *[]){"farlan", __VA_ARGS__})
+#define PARSE(call, ...)                                                                                                                   \
+	verb_parse(call, (int)(sizeof((char *[]){"farlan", __VA_ARGS__}) / sizeof(char *)), (char *[]){"farlan", __VA_ARGS__})
 
 static void test_parse(void **state)
 {
@@ -179,7 +179,9 @@ static void test_manual(void **state)
 	size_t n = 0;
 	load("contrib/man/farlan.1", man, sizeof(man));
 	char *begin = strstr(man, ".SH SYNOPSIS\n.nf\n"), *end = begin ? strstr(begin, ".fi\n") : NULL;
-	assert_non_null(end);
+	if (!end)
+		fail_msg("farlan.1 has no synopsis");
+	assert(end);
 	*end = 0;
 	for (const char *p = begin + strlen(".SH SYNOPSIS\n.nf\n"); *p; p++)
 		if (*p != '\\')
@@ -229,8 +231,8 @@ static void test_cells(void **state)
 	(void)state;
 	char buf[CELL_MAX];
 	json_t *o = json_pack("{s:s, s:s, s:n, s:I, s:I, s:b, s:[s,s], s:{s:b, s:b}, s:I}", "name", "a\x1b[2Jb\xe2\x80\xae", "empty", "",
-			      "null", "bytes", (json_int_t)1234567, "rtt", (json_int_t)1234, "yes", 1, "ips", "10.0.0.1/24", "fd00::1/64",
-			      "flags", "bridge", 1, "relay", 0, "ago", (json_int_t)130000);
+	                      "null", "bytes", (json_int_t)1234567, "rtt", (json_int_t)1234, "yes", 1, "ips", "10.0.0.1/24", "fd00::1/64",
+	                      "flags", "bridge", 1, "relay", 0, "ago", (json_int_t)130000);
 	assert_non_null(o);
 	assert_string_equal(cell_text(o, "name", CELL_TEXT, buf), "a\\x1b[2Jb\\xe2\\x80\\xae");
 	assert_string_equal(cell_text(o, "empty", CELL_TEXT, buf), "-");
@@ -249,9 +251,9 @@ static void test_cells(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	cmocka_unit_test(test_refusals),	cmocka_unit_test(test_words),
-		cmocka_unit_test(test_table),	cmocka_unit_test(test_completion_file), cmocka_unit_test(test_manual),
-		cmocka_unit_test(test_cells),	cmocka_unit_test(test_when_waiting_ends),
+	    cmocka_unit_test(test_parse), cmocka_unit_test(test_refusals),          cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_table), cmocka_unit_test(test_completion_file),   cmocka_unit_test(test_manual),
+	    cmocka_unit_test(test_cells), cmocka_unit_test(test_when_waiting_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,10 +7,10 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw"
+#define KEY    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw"
 #define ROOT_A "fln1:7f3a91c04e:" KEY "@192.0.2.1:9993"
 #define ROOT_B "fln1:7f3a91c04e:" KEY "@192.0.2.2:9993"
-#define GATE "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"
+#define GATE   "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"
 
 static char why[CONFIG_WHY];
 
@@ -25,7 +25,7 @@ static void refused(enum home_kind kind, const char *text, const char *begins, c
 	config_init(&c);
 	before = c;
 	assert_false(parse(&c, kind, text));
-	if (strncmp(why, begins, strlen(begins)) || !strstr(why, holds))
+	if (strncmp(why, begins, strlen(begins)) != 0 || !strstr(why, holds))
 		fail_msg("\"%s\" gave: %s", text, why);
 	assert_memory_equal(&c, &before, sizeof(c));
 }
@@ -35,9 +35,10 @@ static void test_all_keys(void **state)
 	(void)state;
 	struct config c;
 	config_init(&c);
-	assert_true(parse(&c, HOME_NODE, "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
-					 "\troot = yes\r\nroot-gate = " GATE "\nworkers = 16\nsuite = chacha\nlog = debug\n"
-					 "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
+	assert_true(parse(&c, HOME_NODE,
+	                  "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
+	                  "\troot = yes\r\nroot-gate = " GATE "\nworkers = 16\nsuite = chacha\nlog = debug\n"
+	                  "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
 	assert_int_equal(c.n_listen, 2);
 	assert_int_equal(c.listen[0].family, 4);
 	assert_int_equal(c.listen[1].family, 6);
@@ -147,7 +148,7 @@ static void test_files(void **state)
 	(void)state;
 	char dir[] = "/tmp/conf_test.XXXXXX", conf[128], roots[128];
 	struct config c;
-	struct home home;
+	struct home home = {0};
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(home_resolve(&home, HOME_NODE, dir, why), 0);
 	snprintf(conf, sizeof(conf), "%s/farland.conf", dir);
@@ -178,8 +179,8 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_keys), cmocka_unit_test(test_refusals), cmocka_unit_test(test_secret_is_not_shown),
-		cmocka_unit_test(test_lengths),	 cmocka_unit_test(test_set),	  cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_all_keys), cmocka_unit_test(test_refusals), cmocka_unit_test(test_secret_is_not_shown),
+	    cmocka_unit_test(test_lengths),  cmocka_unit_test(test_set),      cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static size_t read_file(const char *name, char *buf, size_t room)
 static void test_resolve(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	char longer[HOME_PATH_MAX + 8];
 	unsetenv("FARLAN_HOME");
 	assert_int_equal(home_resolve(&h, HOME_NODE, NULL, why), 0);
@@ -94,7 +94,7 @@ static void test_resolve(void **state)
 static void test_make(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	struct stat st;
 	char dir[128];
 	snprintf(dir, sizeof(dir), "%s/new", base);
@@ -116,7 +116,7 @@ static void test_make(void **state)
 static void test_lock(void **state)
 {
 	(void)state;
-	struct home one, two;
+	struct home one = {0}, two = {0};
 	char pid[32];
 	open_home(&one);
 	assert_int_equal(home_resolve(&two, HOME_CONTROLLER, base, why), 0);
@@ -134,7 +134,7 @@ static void test_lock(void **state)
 static void test_identity(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	struct secret first, again;
 	struct stat st;
 	char before[256], after[256];
@@ -179,7 +179,7 @@ static void test_identity(void **state)
 static void test_identity_link(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	struct secret s;
 	bool created = true;
 	char target[128];
@@ -198,7 +198,7 @@ static void test_identity_link(void **state)
 static void test_identity_race(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	struct secret made, other;
 	int dir;
 	open_home(&h);
@@ -226,7 +226,7 @@ static void connects(const char *name, int expect)
 static void test_listen(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	struct stat st;
 	open_home(&h);
 	int fd = home_listen(&h, why);
@@ -251,7 +251,7 @@ static void test_listen(void **state)
 static void test_listen_long(void **state)
 {
 	(void)state;
-	struct home h;
+	struct home h = {0};
 	char dir[320], name[108];
 	int at;
 	memset(dir, 0, sizeof(dir));
@@ -274,8 +274,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve), T(test_make),   T(test_lock),   T(test_identity),   T(test_identity_link),
-		T(test_identity_race),	      T(test_listen), T(test_listen_long),
+	    cmocka_unit_test(test_resolve), T(test_make),          T(test_lock),   T(test_identity),
+	    T(test_identity_link),          T(test_identity_race), T(test_listen), T(test_listen_long),
 	};
 	umask(077);
 	if (seal_setup() < 0)

@@ -8,13 +8,13 @@
 #include <cmocka.h>
 
 static const struct option table[] = {
-	{"home", 0, "DIR", ""}, {"listen", 0, "IP:PORT", ""}, {"output", 'o', "FORMAT", ""}, {"root", 0, NULL, ""}, {"help", 'h', NULL, ""}, {0},
+    {"home", 0, "DIR", ""}, {"listen", 0, "IP:PORT", ""}, {"output", 'o', "FORMAT", ""},
+    {"root", 0, NULL, ""},  {"help", 'h', NULL, ""},      {0},
 };
 static char why[OPTIONS_WHY];
 
-#define PARSE(ret, ...)                                                                            \
-	options_parse(ret, table, (int)(sizeof((char *[]){"p", __VA_ARGS__}) / sizeof(char *)),    \
-		      (char *[]){"p", __VA_ARGS__}, why)
+#define PARSE(ret, ...)                                                                                                                    \
+	options_parse(ret, table, (int)(sizeof((char *[]){"p", __VA_ARGS__}) / sizeof(char *)), (char *[]){"p", __VA_ARGS__}, why)
 
 static void test_anywhere(void **state)
 {
@@ -98,6 +98,6 @@ static void test_near(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_anywhere), cmocka_unit_test(test_refusals), cmocka_unit_test(test_limits),
-					   cmocka_unit_test(test_near)};
+	                                   cmocka_unit_test(test_near)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

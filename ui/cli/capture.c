@@ -19,7 +19,7 @@
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
 
-#define FILTER_MAX 2048
+#define FILTER_MAX      2048
 #define ETHERTYPE_LEAST 0x600 /* below it stands a length (IEEE 802.3) */
 
 static volatile sig_atomic_t over;
@@ -38,9 +38,12 @@ static bool is_over(void *self)
 
 static const char *type_name(unsigned type)
 {
-	static const struct { unsigned type; const char *name; } names[] = {
-		{0x0800, "IPv4"}, {0x0806, "ARP"}, {0x86dd, "IPv6"}, {0x8100, "VLAN"}, {0x88a8, "QinQ"},
-		{0x8137, "IPX"}, {0x0842, "Wake-on-LAN"}, {0x88cc, "LLDP"}, {0x8863, "PPPoE"}, {0x8864, "PPPoE"},
+	static const struct {
+		unsigned type;
+		const char *name;
+	} names[] = {
+	    {0x0800, "IPv4"}, {0x0806, "ARP"},         {0x86dd, "IPv6"}, {0x8100, "VLAN"},  {0x88a8, "QinQ"},
+	    {0x8137, "IPX"},  {0x0842, "Wake-on-LAN"}, {0x88cc, "LLDP"}, {0x8863, "PPPoE"}, {0x8864, "PPPoE"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].type == type)
@@ -91,8 +94,8 @@ static int device(struct call *call, char ret[IFNAMSIZ])
 		return code;
 	const char *dev = field(net, "dev");
 	if (!*dev || strlen(dev) >= IFNAMSIZ || !if_nametoindex(dev))
-		code = complain(EXIT_PENDING, "%s has no device here yet (state %s); farlan wait %s", nwid, cell_text(net, "state", CELL_TEXT, state),
-				nwid);
+		code = complain(EXIT_PENDING, "%s has no device here yet (state %s); farlan wait %s", nwid,
+		                cell_text(net, "state", CELL_TEXT, state), nwid);
 	else
 		snprintf(ret, IFNAMSIZ, "%s", dev);
 	json_decref(net);
@@ -144,7 +147,7 @@ int run_capture(struct call *call)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	if (capture_live(dev, filter, capture ? write_frame : print_frame, is_over, capture, &why) < 0)
-		code = complain(strncmp(why, "filter:", 7) ? EXIT_FAILED : EXIT_USAGE, "%s: %s", dev, why);
+		code = complain(strncmp(why, "filter:", 7) != 0 ? EXIT_FAILED : EXIT_USAGE, "%s: %s", dev, why);
 	int rc = capture_close(capture);
 	if (rc < 0 && code == 0)
 		code = complain(EXIT_FAILED, "the capture is not whole: %s", strerror(-rc));

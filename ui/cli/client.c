@@ -16,9 +16,9 @@
 
 #include "proto/base/log.h"
 
-#define ANSWER_MAX     (16 * 1024 * 1024)
-#define ANSWER_MAX_MS  10000L
-#define URL_MAX        256
+#define ANSWER_MAX    (16 * 1024 * 1024)
+#define ANSWER_MAX_MS 10000L
+#define URL_MAX       256
 
 struct client {
 	struct home home;
@@ -143,12 +143,12 @@ static int unreachable(const struct home *home, int error)
 	case EPERM:
 		if (home->given)
 			return complain(EXIT_PERMISSION, "no permission for %s: use it as the user who started %s, or with sudo",
-					home->socket, program);
+			                home->socket, program);
 		return complain(EXIT_PERMISSION, "no permission for %s: use sudo, or once: sudo usermod -aG farlan $USER, then log in anew",
-				home->socket);
+		                home->socket);
 	case ECONNREFUSED:
 		return complain(EXIT_NO_DAEMON, "%s is not running any more (nobody listens at %s); start it: %s", program, home->socket,
-				command);
+		                command);
 	}
 	if (home->given && stat(home->dir, &st) < 0 && errno == ENOENT)
 		return complain(EXIT_NO_DAEMON, "%s is not running: there is no folder %s; start it: %s", program, home->dir, command);
@@ -157,7 +157,7 @@ static int unreachable(const struct home *home, int error)
 	char why[HOME_WHY];
 	if (home->given && home_resolve(&other, kind, home->dir, why) == 0 && is_there(&other))
 		return complain(EXIT_NO_DAEMON, "%s is the home of %s; this verb asks %s: give the --home of that one", home->dir,
-				home_program(other.kind), program);
+		                home_program(other.kind), program);
 	return complain(EXIT_NO_DAEMON, "%s is not running (no %s); start it: %s", program, home->socket, command);
 }
 
@@ -229,7 +229,7 @@ static int answered(const struct client *client, const struct answer *answer, js
 		code = problem(object, status);
 	} else if (!good || (answer->len && (!json_is_object(object) || !json_is_string(json_object_get(object, "schema"))))) {
 		code = complain(EXIT_FAILED, "%s answered what this farlan does not understand (status %ld); are both of one version?",
-				home_program(client->home.kind), status);
+		                home_program(client->home.kind), status);
 	} else if (ret) {
 		*ret = object;
 		return 0;

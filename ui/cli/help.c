@@ -8,10 +8,10 @@
 #include <string.h>
 
 static const char *const services[] = {
-	[SERVICE_NONE] = "Works without a daemon.",
-	[SERVICE_NODE] = "Asks farland.",
-	[SERVICE_CONTROLLER] = "Asks farlan-controller.",
-	[SERVICE_EITHER] = "Asks farland, or farlan-controller where that one runs.",
+    [SERVICE_NONE] = "Works without a daemon.",
+    [SERVICE_NODE] = "Asks farland.",
+    [SERVICE_CONTROLLER] = "Asks farlan-controller.",
+    [SERVICE_EITHER] = "Asks farland, or farlan-controller where that one runs.",
 };
 
 static bool is_general(const struct option *option)
@@ -26,7 +26,7 @@ void help_synopsis(const struct verb *verb, char buf[SYNOPSIS_MAX])
 	for (const struct option *o = cli_options; o->name && n < SYNOPSIS_MAX; o++)
 		if (!is_general(o) && verb_takes(verb, o))
 			n += (size_t)snprintf(buf + n, SYNOPSIS_MAX - n, " [%s%s %s]", o->letter ? "-" : "--",
-					      o->letter ? (char[]){o->letter, 0} : o->name, o->arg);
+			                      o->letter ? (char[]){o->letter, 0} : o->name, o->arg);
 }
 
 static void print_options(FILE *out, const struct verb *verb)
@@ -74,7 +74,7 @@ void help_all(FILE *out)
 	fprintf(out, "\noptions, anywhere on the line:\n");
 	print_options(out, NULL);
 	fprintf(out, "\nfarlan help VERB says more. Exit: 0 ok, 1 failed, 2 usage, 3 no daemon, 4 permission, 5 not found,\n"
-		     "6 pending or time-out, 7 refused, 8 conflict, 130 interrupted.\n");
+	             "6 pending or time-out, 7 refused, 8 conflict, 130 interrupted.\n");
 }
 
 /* ---- completion ---- */
@@ -108,7 +108,7 @@ static void print_value_options(FILE *out, const char *arg, const char *reply)
 	const char *bar = "";
 	fprintf(out, "\t");
 	for (const struct option *o = cli_options; o->name; o++) {
-		if (!o->arg || (arg && strcmp(o->arg, arg)))
+		if (!o->arg || (arg && strcmp(o->arg, arg) != 0))
 			continue;
 		if (o->letter)
 			fprintf(out, "%s-%c", bar, o->letter), bar = " | ";
@@ -146,31 +146,31 @@ static void print_verb_cases(FILE *out)
 void help_completion_bash(FILE *out)
 {
 	fprintf(out, "# bash completion of farlan: the output of \"farlan completion bash\"\n"
-		     "_farlan()\n{\n"
-		     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-		     "\tlocal said= words= options= i skip=\n"
-		     "\tcase $prev in\n");
+	             "_farlan()\n{\n"
+	             "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+	             "\tlocal said= words= options= i skip=\n"
+	             "\tcase $prev in\n");
 	print_value_options(out, "DIR", "COMPREPLY=($(compgen -d -- \"$cur\")); return");
 	print_value_options(out, "FILE", "COMPREPLY=($(compgen -f -- \"$cur\")); return");
 	print_value_options(out, "FORMAT", "COMPREPLY=($(compgen -W \"table json jsonl\" -- \"$cur\")); return");
 	print_value_options(out, "on|off", "COMPREPLY=($(compgen -W \"on off\" -- \"$cur\")); return");
 	print_value_options(out, NULL, "return");
 	fprintf(out, "\tesac\n"
-		     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-		     "\t\tif [[ $skip ]]; then skip=; continue; fi\n"
-		     "\t\tcase ${COMP_WORDS[i]} in\n\t");
+	             "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	             "\t\tif [[ $skip ]]; then skip=; continue; fi\n"
+	             "\t\tcase ${COMP_WORDS[i]} in\n\t");
 	print_value_options(out, NULL, "skip=1");
 	fprintf(out, "\t\t-*) ;;\n"
-		     "\t\t*) said=\"${said:+$said }${COMP_WORDS[i]}\" ;;\n"
-		     "\t\tesac\n"
-		     "\tdone\n"
-		     "\tcase $said in\n"
-		     "\t\"\") words=\"");
+	             "\t\t*) said=\"${said:+$said }${COMP_WORDS[i]}\" ;;\n"
+	             "\t\tesac\n"
+	             "\tdone\n"
+	             "\tcase $said in\n"
+	             "\t\"\") words=\"");
 	print_words(out, NULL);
 	fprintf(out, "\" ;;\n");
 	print_verb_cases(out);
 	fprintf(out, "\tesac\n"
-		     "\tCOMPREPLY=($(compgen -W \"$words $options");
+	             "\tCOMPREPLY=($(compgen -W \"$words $options");
 	for (const struct option *o = cli_options; o->name; o++)
 		if (is_general(o))
 			fprintf(out, "--%s ", o->name);
@@ -208,7 +208,7 @@ int run_help(struct call *call)
 	bool any = false;
 	for (verb = verbs; verb->name; verb++) {
 		char line[SYNOPSIS_MAX];
-		if (strncmp(verb->name, call->words[0], len) || verb->name[len] != ' ')
+		if (strncmp(verb->name, call->words[0], len) != 0 || verb->name[len] != ' ')
 			continue;
 		help_synopsis(verb, line);
 		printf("farlan [--home DIR] %s\n    %s\n", line, verb->help);

@@ -41,7 +41,7 @@ static int id_home(const struct call *call, struct home *home, struct identity *
 int run_id(struct call *call)
 {
 	struct home home;
-	struct identity me;
+	struct identity me = {0};
 	char text[IDENTITY_TEXT_MAX], words[WORDS_TEXT], address[ADDRESS_TEXT];
 	int code = id_home(call, &home, &me);
 	if (code)
@@ -52,7 +52,8 @@ int run_id(struct call *call)
 	if (call->format == FORMAT_TABLE)
 		printf("%s\n", text);
 	else /* none of these can hold a quote */
-		printf("{\"schema\":\"farlan.id/1\",\"address\":\"%s\",\"identity\":\"%s\",\"fingerprint\":\"%s\"}\n", address, text, words);
+		printf("{\"schema\":\"farlan.id/1\",\"address\":\"%s\",\"identity\":\"%s\",\"fingerprint\":\"%s\"}\n", address, text,
+		       words);
 	return EXIT_OK;
 }
 
@@ -71,7 +72,8 @@ int run_root_line(struct call *call)
 	const char *word = call->words[0];
 	if (!endpoint_parse(word, &line.endpoints[0]) || is_nowhere(&line.endpoints[0])) {
 		log_text(shown, sizeof(shown), word, strlen(word));
-		return complain(EXIT_USAGE, "\"%s\" is no address others can reach: give IP:PORT, like 192.0.2.1:9993 or [2001:db8::1]:9993", shown);
+		return complain(EXIT_USAGE,
+		                "\"%s\" is no address others can reach: give IP:PORT, like 192.0.2.1:9993 or [2001:db8::1]:9993", shown);
 	}
 	int code = id_home(call, &home, &line.identity);
 	if (code)
@@ -84,7 +86,7 @@ int run_root_line(struct call *call)
 	}
 	memcpy(line.gate, config.root_gate, sizeof(line.gate));
 	static const uint8_t public_gate[sizeof(line.gate)];
-	if (memcmp(line.gate, public_gate, sizeof(line.gate)))
+	if (memcmp(line.gate, public_gate, sizeof(line.gate)) != 0)
 		fprintf(stderr, "farlan: this line holds the root's gate: give it only to those who may use the root\n");
 	root_line_format(&line, text, sizeof(text));
 	printf("%s\n", text);

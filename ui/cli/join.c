@@ -13,11 +13,11 @@
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
 
-#define LOOK_MS         50
-#define OLD_REFUSAL_MS  300
-#define JOIN_WAIT_S     10
-#define WAIT_WAIT_S     60
-#define PATH_ROOM       64
+#define LOOK_MS        50
+#define OLD_REFUSAL_MS 300
+#define JOIN_WAIT_S    10
+#define WAIT_WAIT_S    60
+#define PATH_ROOM      64
 
 struct joining {
 	struct call *call;
@@ -69,7 +69,7 @@ static void print_waiting(struct joining *j, const json_t *net)
 	if (client_ask(j->client, "GET", "/v1/status", NULL, &status) == 0) {
 		cell_text(status, "address", CELL_TEXT, address);
 		fprintf(stderr, "  this node: %s  fingerprint %s  (compare it with what the admin sees)\n", address,
-			cell_text(status, "fingerprint", CELL_TEXT, words));
+		        cell_text(status, "fingerprint", CELL_TEXT, words));
 		print_controller(stderr, net);
 		if (pending)
 			fprintf(stderr, "  the admin runs: farlan member approve %s %s\n", j->nwid, address);
@@ -111,14 +111,15 @@ static void report(struct joining *j, const json_t *net, int code)
 		print_joined(net);
 	cell_text(net, "reason", CELL_TEXT, reason);
 	if (code == EXIT_REFUSED)
-		complain(code, "%s: refused by the controller%s%s", j->nwid, *field(net, "reason") ? ": " : "", *field(net, "reason") ? reason : "");
+		complain(code, "%s: refused by the controller%s%s", j->nwid, *field(net, "reason") ? ": " : "",
+		         *field(net, "reason") ? reason : "");
 	else if (code == EXIT_FAILED)
 		complain(code, "%s: %s", j->nwid, *field(net, "reason") ? reason : "it does not work; see the daemon's log");
 	else if (code == EXIT_PENDING && !j->told)
 		print_waiting(j, net);
 	else if (code == EXIT_PENDING)
 		complain(code, "%s: still %s after %u s; the node goes on, see farlan status", j->nwid,
-			 strcmp(field(net, "state"), "pending") ? "without an answer" : "waiting for approval", j->wait_ms / 1000);
+		         strcmp(field(net, "state"), "pending") != 0 ? "without an answer" : "waiting for approval", j->wait_ms / 1000);
 }
 
 /* Looks until it is decided; takes net, the first answer. */

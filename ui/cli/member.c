@@ -14,10 +14,16 @@
 #define PATH_ROOM 128
 
 static const struct column columns[] = {
-	{"MEMBER", "address", CELL_TEXT}, {"NAME", "name", CELL_TEXT},	    {"STATE", "state", CELL_TEXT},
-	{"ONLINE", "online", CELL_YES_NO}, {"ADDRESSES", "ips", CELL_LIST}, {"FLAGS", "flags", CELL_FLAGS},
-	{"FINGERPRINT", "fingerprint", CELL_TEXT}, {"HOSTNAME", "hostname", CELL_TEXT}, {"FROM", "physical", CELL_TEXT},
-	{0},
+    {"MEMBER", "address", CELL_TEXT},
+    {"NAME", "name", CELL_TEXT},
+    {"STATE", "state", CELL_TEXT},
+    {"ONLINE", "online", CELL_YES_NO},
+    {"ADDRESSES", "ips", CELL_LIST},
+    {"FLAGS", "flags", CELL_FLAGS},
+    {"FINGERPRINT", "fingerprint", CELL_TEXT},
+    {"HOSTNAME", "hostname", CELL_TEXT},
+    {"FROM", "physical", CELL_TEXT},
+    {0},
 };
 
 struct member {
@@ -40,7 +46,7 @@ static int by_name(struct member *m, const char *word)
 	json_array_foreach(json_object_get(list, "members"), i, one)
 	{
 		uint64_t address;
-		if (strcmp(field(one, "name"), word) || !address_parse(field(one, "address"), &address))
+		if (strcmp(field(one, "name"), word) != 0 || !address_parse(field(one, "address"), &address))
 			continue;
 		address_format(address, m->address);
 		if (found++ < 2)
@@ -52,8 +58,9 @@ static int by_name(struct member *m, const char *word)
 	log_text(shown, sizeof(shown), word, strlen(word));
 	if (found)
 		return complain(EXIT_USAGE, "%u members are called \"%s\" (%s); give the address", found, shown, both);
-	return complain(EXIT_USAGE, "\"%s\" is no member's name, and no address, which is 10 hex digits like 7f3a91c04e; see farlan member list %s",
-			shown, m->nwid);
+	return complain(EXIT_USAGE,
+	                "\"%s\" is no member's name, and no address, which is 10 hex digits like 7f3a91c04e; see farlan member list %s",
+	                shown, m->nwid);
 }
 
 /* NWID MEMBER into *m; the client is open when 0 is returned. */
@@ -76,7 +83,9 @@ static int begin(struct member *m, struct call *call, const char *tail)
 	return code;
 }
 
-static const struct flag { const char *name; } flags[] = {{"bridge"}, {"dhcp-server"}, {"router"}, {"relay"}};
+static const struct flag {
+	const char *name;
+} flags[] = {{"bridge"}, {"dhcp-server"}, {"router"}, {"relay"}};
 
 /* The fields of the options. NULL with the complaint printed. */
 static json_t *settings(const struct call *call)
@@ -92,7 +101,7 @@ static json_t *settings(const struct call *call)
 	}
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		const char *value = options_value(&call->options, flags[i].name);
-		if (value && strcmp(value, "on") && strcmp(value, "off")) {
+		if (value && strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
 			complain(EXIT_USAGE, "--%s takes on or off", flags[i].name);
 			goto refused;
 		}
@@ -169,6 +178,15 @@ int run_member_set(struct call *call)
 	return act(call, "PATCH", "", body, "changed");
 }
 
-int run_member_deny(struct call *call) { return act(call, "POST", "/deny", json_object(), "denied"); }
-int run_member_revoke(struct call *call) { return act(call, "POST", "/revoke", json_object(), "revoked"); }
-int run_member_delete(struct call *call) { return act(call, "DELETE", "", NULL, "deleted"); }
+int run_member_deny(struct call *call)
+{
+	return act(call, "POST", "/deny", json_object(), "denied");
+}
+int run_member_revoke(struct call *call)
+{
+	return act(call, "POST", "/revoke", json_object(), "revoked");
+}
+int run_member_delete(struct call *call)
+{
+	return act(call, "DELETE", "", NULL, "deleted");
+}

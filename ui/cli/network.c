@@ -13,10 +13,17 @@
 #define PATH_ROOM 96
 
 static const struct column columns[] = {
-	{"network", "id", CELL_TEXT},	{"name", "name", CELL_TEXT},	 {"ipv4", "ipv4", CELL_TEXT},
-	{"mtu", "mtu", CELL_COUNT},	{"public", "public", CELL_YES_NO}, {"members", "members", CELL_COUNT},
-	{"pending", "pending", CELL_COUNT}, {"online", "online", CELL_COUNT}, {"version", "version", CELL_COUNT},
-	{"created", "created", CELL_TIME}, {0},
+    {"network", "id", CELL_TEXT},
+    {"name", "name", CELL_TEXT},
+    {"ipv4", "ipv4", CELL_TEXT},
+    {"mtu", "mtu", CELL_COUNT},
+    {"public", "public", CELL_YES_NO},
+    {"members", "members", CELL_COUNT},
+    {"pending", "pending", CELL_COUNT},
+    {"online", "online", CELL_COUNT},
+    {"version", "version", CELL_COUNT},
+    {"created", "created", CELL_TIME},
+    {0},
 };
 
 /* The fields of --name, --ipv4, --mtu and --public. NULL with the complaint printed. */
@@ -31,12 +38,12 @@ static json_t *settings(const struct call *call)
 		complain(EXIT_USAGE, "--mtu takes a number, like 2800 or 1500");
 		goto refused;
 	}
-	if (open && strcmp(open, "on") && strcmp(open, "off")) {
+	if (open && strcmp(open, "on") != 0 && strcmp(open, "off") != 0) {
 		complain(EXIT_USAGE, "--public takes on or off");
 		goto refused;
 	}
 	if ((name && json_object_set_new(body, "name", json_string(name))) ||
-	    (ipv4 && json_object_set_new(body, "ipv4", strcmp(ipv4, "none") ? json_string(ipv4) : json_null()))) {
+	    (ipv4 && json_object_set_new(body, "ipv4", strcmp(ipv4, "none") != 0 ? json_string(ipv4) : json_null()))) {
 		complain(EXIT_USAGE, "a name is UTF-8 text"); /* jansson takes nothing else */
 		goto refused;
 	}
@@ -77,7 +84,7 @@ static int path_of(const struct call *call, char nwid[NWID_TEXT], char path[PATH
 
 int run_network_create(struct call *call)
 {
-	char name[CELL_MAX];
+	char name[CELL_MAX], id[CELL_MAX];
 	json_t *network, *body = settings(call);
 	if (!body)
 		return EXIT_USAGE;
@@ -87,7 +94,8 @@ int run_network_create(struct call *call)
 	}
 	int code = ask(call, "POST", "/v1/networks", body, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
-		printf("created network \"%s\": %s\n", cell_text(network, "name", CELL_TEXT, name), field(network, "id"));
+		printf("created network \"%s\": %s\n", cell_text(network, "name", CELL_TEXT, name),
+		       cell_text(network, "id", CELL_TEXT, id));
 	json_decref(network);
 	return code;
 }

@@ -91,9 +91,13 @@ const char *cell_text(const json_t *object, const char *name, enum cell cell, ch
 	else if (json_is_boolean(value))
 		snprintf(buf, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
 	else if (json_is_array(value))
-		json_array_foreach(value, i, one) add_word(buf, json_is_string(one) ? json_string_value(one) : "?");
+		json_array_foreach(value, i, one)
+		{
+			add_word(buf, json_is_string(one) ? json_string_value(one) : "?");
+		}
 	else if (json_is_object(value))
-		json_object_foreach((json_t *)value, key, flag) {
+		json_object_foreach((json_t *)value, key, flag)
+		{
 			if (json_is_true(flag))
 				add_word(buf, key);
 		}
@@ -172,6 +176,9 @@ int output_json(const struct call *call, const json_t *object, const char *membe
 	else if (!member)
 		output_object(object, false);
 	else
-		json_array_foreach(json_object_get(object, member), i, one) output_element(one, schema);
+		json_array_foreach(json_object_get(object, member), i, one)
+		{
+			output_element(one, schema);
+		}
 	return EXIT_OK;
 }

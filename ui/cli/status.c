@@ -10,23 +10,30 @@
 #include "ui/cli/output.h"
 
 static const struct column network_columns[] = {
-	{"NETWORK", "id", CELL_TEXT},	      {"NAME", "name", CELL_TEXT},	{"STATE", "state", CELL_TEXT},
-	{"DEV", "dev", CELL_TEXT},	      {"ADDRESSES", "addresses", CELL_LIST}, {"MTU", "mtu", CELL_COUNT},
-	{"PEERS", "peers_up", CELL_COUNT}, {"RX", "rx_bytes", CELL_BYTES},	{"TX", "tx_bytes", CELL_BYTES},
-	{0},
+    {"NETWORK", "id", CELL_TEXT},          {"NAME", "name", CELL_TEXT},
+    {"STATE", "state", CELL_TEXT},         {"DEV", "dev", CELL_TEXT},
+    {"ADDRESSES", "addresses", CELL_LIST}, {"MTU", "mtu", CELL_COUNT},
+    {"PEERS", "peers_up", CELL_COUNT},     {"RX", "rx_bytes", CELL_BYTES},
+    {"TX", "tx_bytes", CELL_BYTES},        {0},
 };
 static const struct column own_columns[] = {
-	{"NETWORK", "id", CELL_TEXT},	    {"NAME", "name", CELL_TEXT},      {"IPV4", "ipv4", CELL_TEXT},
-	{"MTU", "mtu", CELL_COUNT},	    {"MEMBERS", "members", CELL_COUNT}, {"PENDING", "pending", CELL_COUNT},
-	{"ONLINE", "online", CELL_COUNT}, {0},
+    {"NETWORK", "id", CELL_TEXT},       {"NAME", "name", CELL_TEXT},        {"IPV4", "ipv4", CELL_TEXT},      {"MTU", "mtu", CELL_COUNT},
+    {"MEMBERS", "members", CELL_COUNT}, {"PENDING", "pending", CELL_COUNT}, {"ONLINE", "online", CELL_COUNT}, {0},
 };
 static const struct column peer_columns[] = {
-	{"PEER", "address", CELL_TEXT}, {"ROLE", "roles", CELL_LIST}, {"PATH", "path", CELL_TEXT},	{"ENDPOINT", "endpoint", CELL_TEXT},
-	{"RTT", "rtt_us", CELL_RTT},	{"SUITE", "suite", CELL_TEXT},	 {"RX", "rx_bytes", CELL_BYTES}, {"TX", "tx_bytes", CELL_BYTES},
-	{"HEARD", "last_heard_ms", CELL_AGO_MS}, {0},
+    {"PEER", "address", CELL_TEXT},
+    {"ROLE", "roles", CELL_LIST},
+    {"PATH", "path", CELL_TEXT},
+    {"ENDPOINT", "endpoint", CELL_TEXT},
+    {"RTT", "rtt_us", CELL_RTT},
+    {"SUITE", "suite", CELL_TEXT},
+    {"RX", "rx_bytes", CELL_BYTES},
+    {"TX", "tx_bytes", CELL_BYTES},
+    {"HEARD", "last_heard_ms", CELL_AGO_MS},
+    {0},
 };
 static const struct column drop_columns[] = {
-	{"DROPS", "count", CELL_COUNT}, {"REASON", "reason", CELL_TEXT}, {"MEANING", "text", CELL_TEXT}, {0}};
+    {"DROPS", "count", CELL_COUNT}, {"REASON", "reason", CELL_TEXT}, {"MEANING", "text", CELL_TEXT}, {0}};
 
 /* The GET and, for programs, its answer. *ret is NULL when nothing is left to print. */
 static int get(struct call *call, const char *path, const char *member, const char *schema, json_t **ret)
@@ -56,10 +63,11 @@ static void print_roots(const json_t *status)
 	json_array_foreach(json_object_get(status, "roots"), i, root)
 	{
 		bool online = json_is_true(json_object_get(root, "online"));
-		printf("  root %s  %s  %s", cell_text(root, "address", CELL_TEXT, address), cell_text(root, "endpoint", CELL_TEXT, endpoint),
-		       online ? "online" : "offline");
+		printf("  root %s  %s  %s", cell_text(root, "address", CELL_TEXT, address),
+		       cell_text(root, "endpoint", CELL_TEXT, endpoint), online ? "online" : "offline");
 		if (online)
-			printf("  %s  sees us at %s", cell_text(root, "rtt_us", CELL_RTT, rtt), cell_text(root, "observed", CELL_TEXT, observed));
+			printf("  %s  sees us at %s", cell_text(root, "rtt_us", CELL_RTT, rtt),
+			       cell_text(root, "observed", CELL_TEXT, observed));
 		printf("\n");
 	}
 }
@@ -125,9 +133,18 @@ static int run_list(struct call *call, const char *path, const char *member, con
 	return code;
 }
 
-int run_networks(struct call *call) { return run_list(call, "/v1/networks", "networks", "farlan.network/1", network_columns); }
-int run_peers(struct call *call) { return run_list(call, "/v1/peers", "peers", "farlan.peer/1", peer_columns); }
-int run_network_list(struct call *call) { return run_list(call, "/v1/networks", "networks", "farlan.controller.network/1", own_columns); }
+int run_networks(struct call *call)
+{
+	return run_list(call, "/v1/networks", "networks", "farlan.network/1", network_columns);
+}
+int run_peers(struct call *call)
+{
+	return run_list(call, "/v1/peers", "peers", "farlan.peer/1", peer_columns);
+}
+int run_network_list(struct call *call)
+{
+	return run_list(call, "/v1/networks", "networks", "farlan.controller.network/1", own_columns);
+}
 
 int run_drops(struct call *call)
 {
@@ -136,17 +153,21 @@ int run_drops(struct call *call)
 	struct call asked = *call;
 	asked.format = call->format == FORMAT_JSON ? FORMAT_JSON : FORMAT_TABLE;
 	int code = get(&asked, "/v1/drops", NULL, NULL, &object);
-	json_object_foreach(json_object_get(object, "drops"), reason, count) {
+	json_object_foreach(json_object_get(object, "drops"), reason, count)
+	{
 		json_t *text = json_object_get(json_object_get(object, "text"), reason);
 		if (call->format == FORMAT_TABLE && !json_integer_value(count))
 			continue;
-		json_array_append_new(rows, json_pack("{s:s, s:s, s:O, s:O*}", "schema", "farlan.drop/1", "reason", reason, "count", count,
-						      "text", text));
+		json_array_append_new(
+		    rows, json_pack("{s:s, s:s, s:O, s:O*}", "schema", "farlan.drop/1", "reason", reason, "count", count, "text", text));
 	}
 	if (code == 0 && object && call->format == FORMAT_JSONL) {
 		size_t i;
 		json_t *row;
-		json_array_foreach(rows, i, row) output_object(row, false);
+		json_array_foreach(rows, i, row)
+		{
+			output_object(row, false);
+		}
 	} else if (code == 0 && object && !json_array_size(rows)) {
 		printf("nothing was dropped\n");
 	} else if (code == 0 && object) {
@@ -161,6 +182,7 @@ int run_page(struct call *call)
 {
 	struct client *client;
 	json_t *link = NULL;
+	char url[CELL_MAX];
 	int code = client_open(&client, call);
 	if (code)
 		return code;
@@ -169,7 +191,7 @@ int run_page(struct call *call)
 	if (code == 0 && call->format != FORMAT_TABLE)
 		code = output_json(call, link, NULL, NULL);
 	else if (code == 0 && *field(link, "url"))
-		printf("%s\n", field(link, "url"));
+		printf("%s\n", cell_text(link, "url", CELL_TEXT, url));
 	else if (code == 0)
 		code = complain(EXIT_FAILED, "this controller serves no page; start it with --http IP:PORT");
 	json_decref(link);

@@ -18,52 +18,52 @@
 #define VERB_NAME_MAX 64
 
 const struct option cli_options[] = {
-	{"home", 0, "DIR", "the daemon's folder ($FARLAN_HOME; default: the system's)"},
-	{"output", 'o', "FORMAT", "table, json or jsonl"},
-	{"dev", 0, "NAME", "name of the network's device"},
-	{"wait", 0, "SEC", "how long to wait; 0 = not at all"},
-	{"write", 'w', "FILE", "write a pcap file; - = standard output"},
-	{"ipv4", 0, "CIDR", "pool of IPv4 addresses, like 10.77.0.0/24; none = no pool"},
-	{"mtu", 0, "N", "MTU of the network's devices"},
-	{"public", 0, "on|off", "approve whoever asks"},
-	{"name", 0, "NAME", "name for people"},
-	{"ip", 0, "ADDR", "fixed IPv4 address of the pool"},
-	{"bridge", 0, "on|off", "may send from other MACs (implies dhcp-server and router)"},
-	{"dhcp-server", 0, "on|off", "may answer DHCP"},
-	{"router", 0, "on|off", "may announce routers"},
-	{"relay", 0, "on|off", "may relay for members"},
-	{"help", 'h', NULL, "explain the verb"},
-	{"version", 0, NULL, "print the version"},
-	{0},
+    {"home", 0, "DIR", "the daemon's folder ($FARLAN_HOME; default: the system's)"},
+    {"output", 'o', "FORMAT", "table, json or jsonl"},
+    {"dev", 0, "NAME", "name of the network's device"},
+    {"wait", 0, "SEC", "how long to wait; 0 = not at all"},
+    {"write", 'w', "FILE", "write a pcap file; - = standard output"},
+    {"ipv4", 0, "CIDR", "pool of IPv4 addresses, like 10.77.0.0/24; none = no pool"},
+    {"mtu", 0, "N", "MTU of the network's devices"},
+    {"public", 0, "on|off", "approve whoever asks"},
+    {"name", 0, "NAME", "name for people"},
+    {"ip", 0, "ADDR", "fixed IPv4 address of the pool"},
+    {"bridge", 0, "on|off", "may send from other MACs (implies dhcp-server and router)"},
+    {"dhcp-server", 0, "on|off", "may answer DHCP"},
+    {"router", 0, "on|off", "may announce routers"},
+    {"relay", 0, "on|off", "may relay for members"},
+    {"help", 'h', NULL, "explain the verb"},
+    {"version", 0, NULL, "print the version"},
+    {0},
 };
 
 const struct verb verbs[] = {
-	{"status", "", "", SERVICE_EITHER, "what the daemon of this home does (the default verb)", run_status},
-	{"join", "NWID", "dev wait", SERVICE_NODE, "join a network and wait until it works", run_join},
-	{"wait", "NWID", "wait", SERVICE_NODE, "wait until a network works", run_wait},
-	{"leave", "NWID", "", SERVICE_NODE, "leave a network", run_leave},
-	{"networks", "", "", SERVICE_NODE, "networks this machine is in", run_networks},
-	{"peers", "", "", SERVICE_NODE, "who it talks to, and by which path", run_peers},
-	{"drops", "", "", SERVICE_NODE, "why packets were dropped, and how many", run_drops},
-	{"capture", "NWID [FILTER]...", "write", SERVICE_NODE, "see or record a network's frames", run_capture},
-	{"id", "", "", SERVICE_NONE, "this home's identity", run_id},
-	{"root-line", "IP:PORT", "", SERVICE_NONE, "the line that names this root to others", run_root_line},
-	{"network create", "NAME", "ipv4 mtu public", SERVICE_CONTROLLER, "make a network", run_network_create},
-	{"network list", "", "", SERVICE_CONTROLLER, "networks of this controller", run_network_list},
-	{"network show", "NWID", "", SERVICE_CONTROLLER, "a network's settings", run_network_show},
-	{"network set", "NWID", "name ipv4 mtu public", SERVICE_CONTROLLER, "change a network", run_network_set},
-	{"network delete", "NWID", "", SERVICE_CONTROLLER, "delete a network and its members", run_network_delete},
-	{"member list", "NWID", "", SERVICE_CONTROLLER, "members and who waits for approval", run_member_list},
-	{"member approve", "NWID MEMBER", "ip name", SERVICE_CONTROLLER, "let a member in", run_member_approve},
-	{"member deny", "NWID MEMBER", "", SERVICE_CONTROLLER, "refuse who asks", run_member_deny},
-	{"member revoke", "NWID MEMBER", "", SERVICE_CONTROLLER, "shut a member out", run_member_revoke},
-	{"member delete", "NWID MEMBER", "", SERVICE_CONTROLLER, "forget a member", run_member_delete},
-	{"member set", "NWID MEMBER", "name ip bridge dhcp-server router relay", SERVICE_CONTROLLER, "change a member", run_member_set},
-	{"page", "", "", SERVICE_CONTROLLER, "a one-time link to the controller's page", run_page},
-	{"completion bash", "", "", SERVICE_NONE, "print the script for bash", run_completion_bash},
-	{"version", "", "", SERVICE_NONE, "print the version", run_version},
-	{"help", "[VERB]...", "", SERVICE_NONE, "explain a verb", run_help},
-	{0},
+    {"status", "", "", SERVICE_EITHER, "what the daemon of this home does (the default verb)", run_status},
+    {"join", "NWID", "dev wait", SERVICE_NODE, "join a network and wait until it works", run_join},
+    {"wait", "NWID", "wait", SERVICE_NODE, "wait until a network works", run_wait},
+    {"leave", "NWID", "", SERVICE_NODE, "leave a network", run_leave},
+    {"networks", "", "", SERVICE_NODE, "networks this machine is in", run_networks},
+    {"peers", "", "", SERVICE_NODE, "who it talks to, and by which path", run_peers},
+    {"drops", "", "", SERVICE_NODE, "why packets were dropped, and how many", run_drops},
+    {"capture", "NWID [FILTER]...", "write", SERVICE_NODE, "see or record a network's frames", run_capture},
+    {"id", "", "", SERVICE_NONE, "this home's identity", run_id},
+    {"root-line", "IP:PORT", "", SERVICE_NONE, "the line that names this root to others", run_root_line},
+    {"network create", "NAME", "ipv4 mtu public", SERVICE_CONTROLLER, "make a network", run_network_create},
+    {"network list", "", "", SERVICE_CONTROLLER, "networks of this controller", run_network_list},
+    {"network show", "NWID", "", SERVICE_CONTROLLER, "a network's settings", run_network_show},
+    {"network set", "NWID", "name ipv4 mtu public", SERVICE_CONTROLLER, "change a network", run_network_set},
+    {"network delete", "NWID", "", SERVICE_CONTROLLER, "delete a network and its members", run_network_delete},
+    {"member list", "NWID", "", SERVICE_CONTROLLER, "members and who waits for approval", run_member_list},
+    {"member approve", "NWID MEMBER", "ip name", SERVICE_CONTROLLER, "let a member in", run_member_approve},
+    {"member deny", "NWID MEMBER", "", SERVICE_CONTROLLER, "refuse who asks", run_member_deny},
+    {"member revoke", "NWID MEMBER", "", SERVICE_CONTROLLER, "shut a member out", run_member_revoke},
+    {"member delete", "NWID MEMBER", "", SERVICE_CONTROLLER, "forget a member", run_member_delete},
+    {"member set", "NWID MEMBER", "name ip bridge dhcp-server router relay", SERVICE_CONTROLLER, "change a member", run_member_set},
+    {"page", "", "", SERVICE_CONTROLLER, "a one-time link to the controller's page", run_page},
+    {"completion bash", "", "", SERVICE_NONE, "print the script for bash", run_completion_bash},
+    {"version", "", "", SERVICE_NONE, "print the version", run_version},
+    {"help", "[VERB]...", "", SERVICE_NONE, "explain a verb", run_help},
+    {0},
 };
 
 int complain(int code, const char *format, ...)
@@ -83,7 +83,7 @@ static bool name_fits(const char *name, const char *const *words, unsigned n, un
 	unsigned used = 0;
 	while (used < n) {
 		size_t len = strcspn(name, " ");
-		if (strlen(words[used]) != len || memcmp(name, words[used], len))
+		if (strlen(words[used]) != len || memcmp(name, words[used], len) != 0)
 			return false;
 		used++;
 		name += len;
@@ -175,7 +175,7 @@ static int check(struct call *call)
 	for (unsigned i = 0; i < call->options.n_given; i++)
 		if (!verb_takes(verb, call->options.given[i].option))
 			return complain(EXIT_USAGE, "--%s does not go with \"farlan %s\"; see farlan help %s",
-					call->options.given[i].option->name, verb->name, verb->name);
+			                call->options.given[i].option->name, verb->name, verb->name);
 	if (call->n_words < least || (call->n_words > most && !more))
 		return complain(EXIT_USAGE, "too %s words: farlan %s %s", call->n_words < least ? "few" : "many", verb->name, verb->args);
 	const char *format = options_value(&call->options, "output");
@@ -237,7 +237,8 @@ int word_nwid(const char *word, char ret_nwid[17], char ret_pin[27])
 	char shown[128];
 	if (!nwid_parse(word, &nwid, &pin, bits)) {
 		log_text(shown, sizeof(shown), word, strlen(word));
-		return complain(EXIT_USAGE, "\"%s\" is no network id: it is 16 hex digits, like 7f3a91c04e000001; the network's admin has it", shown);
+		return complain(EXIT_USAGE,
+		                "\"%s\" is no network id: it is 16 hex digits, like 7f3a91c04e000001; the network's admin has it", shown);
 	}
 	nwid_format(nwid, ret_nwid);
 	if (ret_pin)
