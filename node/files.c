@@ -394,9 +394,8 @@ bool files_number_load(struct files *f, const char *name, uint32_t *ret)
 	char text[NUMBER_TEXT];
 	uint64_t value = 0;
 	long len = files_load(f, name, text, sizeof(text));
-	if (len > 0 && text[len - 1] == '\n')
-		len--;
-	if (len < 1 || len > 10)
+	/* Without the newline it may be the beginning of a longer number. */
+	if (len < 2 || len > 11 || text[--len] != '\n')
 		return false;
 	for (long i = 0; i < len; i++) {
 		if (text[i] < '0' || text[i] > '9')

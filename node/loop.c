@@ -303,7 +303,7 @@ static int workers_start(struct loop *loop, unsigned workers)
 {
 	for (unsigned i = 0; i < workers; i++) {
 		char name[16];
-		snprintf(name, sizeof(name), "worker-%u", i);
+		snprintf(name, sizeof(name), "worker-%u", (uint8_t)i);
 		loop->worker[i] = node_worker(loop->node, i);
 		int error = thread_start(&loop->thread[i], name, worker_body, loop->worker[i]);
 		if (error)

@@ -380,17 +380,18 @@ static void lists(void **state)
 static void numbers(void **state)
 {
 	struct place *p = *state;
-	static const char *const bad[] = {"", "\n", "12a", " 12", "-1", "4294967296", "99999999999", "12\n\n", "0x10", "12\n3"};
+	static const char *const bad[] = {"",   "\n",	 "12",   "12a\n",  " 12\n",	 "-1\n",
+	                                  "4294967296\n", "99999999999\n", "999999999999\n", "12\n\n", "0x10\n", "12\n3\n"};
 	uint32_t n = 77;
 	assert_false(files_number_load(p->files, "epoch", &n));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		put(p, "epoch", bad[i], strlen(bad[i]));
 		assert_false(files_number_load(p->files, "epoch", &n));
 	}
-	put(p, "epoch", "1\0002", 3);
+	put(p, "epoch", "1\0002\n", 4);
 	assert_false(files_number_load(p->files, "epoch", &n));
 	assert_int_equal(n, 77);
-	put(p, "epoch", "12", 2);
+	put(p, "epoch", "12\n", 3);
 	assert_true(files_number_load(p->files, "epoch", &n));
 	assert_int_equal(n, 12);
 	assert_int_equal(files_number_save(p->files, "epoch", UINT32_MAX), 0);
