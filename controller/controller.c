@@ -125,7 +125,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 	return deadline(c);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static void load(void *self, const struct network_record *n)
 {
@@ -200,7 +200,7 @@ void controller_close(struct controller *c)
 	free(c);
 }
 
-/* ---- who is there --------------------------------------------------------------------------------------------- */
+/* ---- who is there ------------------------------------------------------------------- */
 
 bool controller_knows(const struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES])
 {

@@ -23,7 +23,7 @@ const char *member_state_name(enum member_state state)
 	return "?";
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------ */
 
 static bool ips_same(const struct member_record *a, const struct member_record *b)
 {
@@ -90,7 +90,7 @@ int member_admit(struct controller *c, struct publication *p, const struct netwo
 	return r ? r : member_write(c, p, was, m);
 }
 
-/* ---- finding -------------------------------------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------------------ */
 
 struct edit {
 	struct network_record network;
@@ -154,7 +154,7 @@ static void tell(struct controller *c, const struct edit *e, enum join_status an
 		letter_join(c, e->will.identity.key_hash, 0, e->will.nwid, answer, false);
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------------- */
+/* ---- settings ----------------------------------------------------------------------- */
 
 static enum admin_status ip_refuse(const struct edit *e, const struct prefix *ip, struct admin_error *error)
 {
@@ -241,7 +241,7 @@ static bool row_same(const struct edit *e)
 	       ips_same(&e->was, &e->will) && !strcmp(e->was.name, e->will.name);
 }
 
-/* ---- the edits ------------------------------------------------------------------------------------------------ */
+/* ---- the edits ---------------------------------------------------------------------- */
 
 static enum admin_status may_approve(struct controller *c, const struct edit *e, struct admin_error *error)
 {
@@ -344,7 +344,7 @@ enum admin_status controller_member_set(struct controller *c, uint64_t nwid, uin
 	return status;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------ */
 
 static void member_show(const struct controller *c, const struct member_record *m, struct member_row *ret)
 {

@@ -11,7 +11,7 @@
 
 #include "controller/state.h"
 
-/* ---- what all edits share ------------------------------------------------------------------------------------- */
+/* ---- what all edits share ----------------------------------------------------------- */
 
 void admin_error_set(struct admin_error *e, const char *title, const char *hint, const char *detail, ...)
 {
@@ -72,7 +72,7 @@ void prefix_format(const struct prefix *p, char *buf, size_t room)
 	snprintf(buf, room, "%u.%u.%u.%u/%u", p->ip[0], p->ip[1], p->ip[2], p->ip[3], p->bits);
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------------- */
+/* ---- settings ----------------------------------------------------------------------- */
 
 static enum admin_status settings_take(struct controller *c, const struct network_settings *s, struct network_record *n,
                                        struct admin_error *error)
@@ -116,7 +116,7 @@ static enum admin_status settings_take(struct controller *c, const struct networ
 	return ADMIN_OK;
 }
 
-/* ---- renumbering ---------------------------------------------------------------------------------------------- */
+/* ---- renumbering -------------------------------------------------------------------- */
 
 struct roll { /* members that hold an address or need one */
 	struct member_record *was, *will;
@@ -216,7 +216,7 @@ out:
 	return r;
 }
 
-/* ---- the edits ------------------------------------------------------------------------------------------------ */
+/* ---- the edits ---------------------------------------------------------------------- */
 
 /* 24 random bits that are not 0 and not in use. 0 = no luck, which with NETWORKS_MAX networks takes a broken getrandom. */
 static uint64_t nwid_choose(const struct controller *c)
@@ -311,7 +311,7 @@ enum admin_status controller_network_delete(struct controller *c, uint64_t nwid,
 	return ADMIN_OK;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------ */
 
 static void network_show(const struct controller *c, const struct network_record *n, struct network_row *ret)
 {

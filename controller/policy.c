@@ -64,7 +64,7 @@ struct policy_decision policy_decide(const struct policy_rows *rows, const struc
 	return d;
 }
 
-/* ---- rights --------------------------------------------------------------------------------------------------- */
+/* ---- rights ------------------------------------------------------------------------- */
 
 uint32_t policy_flags(uint32_t on, uint32_t off)
 {
@@ -101,7 +101,7 @@ bool policy_name(const char *name)
 	return n >= 1 && n <= NAME_MAX_BYTES;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------------------------ */
+/* ---- addresses ---------------------------------------------------------------------- */
 
 static uint32_t ip_number(const uint8_t ip[4])
 {

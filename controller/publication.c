@@ -13,7 +13,7 @@
 
 #include "controller/state.h"
 
-/* ---- the list of networks ------------------------------------------------------------------------------------- */
+/* ---- the list of networks ----------------------------------------------------------- */
 
 struct publication *publication_find(const struct controller *c, uint64_t nwid)
 {
@@ -58,7 +58,7 @@ void publication_remove(struct controller *c, uint64_t nwid)
 		}
 }
 
-/* ---- counters, all within the turn's transaction -------------------------------------------------------------- */
+/* ---- counters, all within the turn's transaction ------------------------------------ */
 
 int publication_touch(struct controller *c, struct publication *p, bool revocations)
 {
@@ -139,7 +139,7 @@ uint64_t publications_next(const struct controller *c)
 	return next > c->now_ms ? next : c->now_ms;
 }
 
-/* ---- an edition ----------------------------------------------------------------------------------------------- */
+/* ---- an edition --------------------------------------------------------------------- */
 
 struct edition {
 	struct blob blobs[BLOB_COUNT];
@@ -293,7 +293,7 @@ void publications_issue(struct controller *c)
 	}
 }
 
-/* ---- serving -------------------------------------------------------------------------------------------------- */
+/* ---- serving ------------------------------------------------------------------------ */
 
 const struct blob *publication_blob(const struct publication *p, const uint8_t hash[32])
 {

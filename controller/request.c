@@ -23,7 +23,7 @@ static bool approved(struct controller *c, uint64_t nwid, const uint8_t key_hash
 	return !store_member_get(c->store, nwid, key_hash, &m) && m.state == MEMBER_APPROVED;
 }
 
-/* ---- JOIN_REQ ------------------------------------------------------------------------------------------------- */
+/* ---- JOIN_REQ ----------------------------------------------------------------------- */
 
 struct join {
 	struct body_join_req req;
@@ -136,7 +136,7 @@ static void join_request(const struct asking *a)
 	letter_join(c, a->from->key_hash, a->m->req, j.req.nwid, answer, d.action != POLICY_NOTHING);
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------------------- */
 
 static void get_blob(const struct asking *a)
 {

@@ -61,7 +61,7 @@ static int errno_of(int code)
 	}
 }
 
-/* ---- statements ----------------------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------------------- */
 
 static struct query *query_find(struct store *s, const char *sql)
 {
@@ -186,7 +186,7 @@ uint64_t store_revision_next(struct store *s)
 	return query_end(q) ? 0 : revision;
 }
 
-/* ---- the transaction ------------------------------------------------------------------------------------------ */
+/* ---- the transaction ---------------------------------------------------------------- */
 
 bool store_changed(const struct store *s) { return s->open; }
 
@@ -228,7 +228,7 @@ int store_ceiling_set(struct store *s, uint64_t ceiling)
 	return query_run(q);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static int number(sqlite3 *db, const char *sql, sqlite3_int64 *ret)
 {

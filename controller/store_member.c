@@ -195,7 +195,7 @@ int store_member_evict(struct store *s, uint64_t nwid)
 	return query_run(q);
 }
 
-/* ---- addresses ------------------------------------------------------------------------------------------------ */
+/* ---- addresses ---------------------------------------------------------------------- */
 
 int store_lease_put(struct store *s, uint64_t nwid, const struct lease *l)
 {

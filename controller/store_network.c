@@ -135,7 +135,7 @@ int store_network_count(struct store *s, uint64_t nwid, enum member_state state,
 	return query_end(q);
 }
 
-/* ---- revocations ---------------------------------------------------------------------------------------------- */
+/* ---- revocations -------------------------------------------------------------------- */
 
 int store_revoke(struct store *s, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t min_serial, uint64_t drop_after)
 {

@@ -906,6 +906,17 @@ static void test_requests(void **state)
 	assert_int_equal(join_answer(w, &liar).status, JOIN_DENIED);
 	assert_false(controller_knows(w->c, liar.key_hash));
 
+	for (unsigned i = 0; i < 2; i++) { /* half of it is not enough */
+		req.identity = liar;
+		(i ? req.identity.ed : req.identity.x)[31] ^= 1;
+		len = body_join_req_encode(&req, body, sizeof(body));
+		w->n_sent = 0;
+		ask(w, &liar, OP_JOIN_REQ, body, len);
+		settle(w, 1);
+		assert_int_equal(join_answer(w, &liar).status, JOIN_DENIED);
+		assert_false(controller_knows(w->c, liar.key_hash));
+	}
+
 	/* another key with the address of a member */
 	twin.address = ann.address;
 	assert_int_equal(join(w, &twin, nwid), JOIN_COLLISION);
@@ -1050,6 +1061,21 @@ static void test_thousand(void **state)
 		for (unsigned k = i + 1; k < dir.n; k++)
 			assert_memory_not_equal(dir.list[i].ips[0].ip, dir.list[k].ips[0].ip, 4);
 
+	/* the last of the list hears of edits however often the others' HEADs change meanwhile */
+	settle(w, 1000);
+	w->n_sent = 0;
+	for (unsigned i = 0; i < 12; i++) {
+		struct member_settings s = {.set = SET_MEMBER_NAME};
+		snprintf(s.name, sizeof(s.name), "busy %u", i);
+		assert_int_equal(controller_member_set(w->c, nwid, first.address, &s, &e), ADMIN_OK);
+		settle(w, 125);
+	}
+	assert_true(pushed_head(w, &last).version > h.version);
+
+	settle(w, 1000);
+	settle(w, 1000);
+	settle(w, 1000);
+	settle(w, 1000);
 	assert_int_equal(join(w, &extra, nwid), JOIN_PENDING);
 	assert_int_equal(controller_member_approve(w->c, nwid, extra.address, NULL, &e), ADMIN_CONFLICT);
 	assert_non_null(strstr(e.detail, "1000"));
@@ -1106,6 +1132,8 @@ static void test_disk_full(void **state)
 	struct network_row before, after;
 	uint64_t nwid = network_new(w, "home", 24);
 	member_new(w, nwid, &ann);
+	settle(w, 20000);
+	settle(w, 20000);
 	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
 	struct papers p = papers_of(w, &ann);
 	assert_int_equal(controller_network_get(w->c, nwid, &before, &e), ADMIN_OK);
@@ -1117,11 +1145,16 @@ static void test_disk_full(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	enum join_status stranger = join(w, &bob, nwid);
 	enum admin_status edit = controller_member_revoke(w->c, nwid, ann.address, &e);
-	uint64_t head_seen = 0, last = 0;
+	uint64_t head_seen = 0, last = 0, backwards = 0;
 	for (unsigned i = 0; i < 400; i++) { /* beyond the ceiling and the hour */
 		w->n_sent = 0;
 		settle(w, 20000);
 		head_seen += letter_to(w, &ann, OP_HEAD) != NULL;
+		join_send(w, &ann, nwid);
+		settle(w, 0);
+		uint64_t at = papers_of(w, &ann).cred.issued_at;
+		backwards += at < last;
+		last = at;
 	}
 	bool complained = strcmp(controller_health(w->c), "ok") != 0;
 	enum join_status renewal = join(w, &ann, nwid);
@@ -1133,6 +1166,7 @@ static void test_disk_full(void **state)
 	assert_int_equal(edit, ADMIN_UNAVAILABLE);
 	assert_true(complained);
 	assert_int_equal(head_seen, 0);
+	assert_int_equal(backwards, 0);
 	assert_int_equal(renewal, JOIN_OK); /* running networks go on */
 	assert_int_equal(q.head.version, p.head.version);
 	assert_in_range(last, p.cred.issued_at, p.cred.issued_at + 61); /* time stood at the ceiling */

@@ -185,6 +185,9 @@ static void test_address(void **state)
 	l[4].freed = now - 20;
 	assert_true(policy_address(&pool, l, 6, now, ip));
 	assert_int_equal(ip[3], 13);
+	l[1].freed = now - 30;
+	assert_true(policy_address(&pool, l, 6, now, ip));
+	assert_int_equal(ip[3], 10);
 	l[1].freed = now - day; /* rested: the lowest again */
 	assert_true(policy_address(&pool, l, 5, now, ip));
 	assert_int_equal(ip[3], 10);
