@@ -64,7 +64,7 @@ static void print_waiting(struct joining *j, const json_t *net)
 	char address[CELL_MAX], words[CELL_MAX], reason[CELL_MAX];
 	bool pending = !strcmp(field(net, "state"), "pending");
 	fprintf(stderr, "farlan: %s: %s\n", j->nwid, pending ? "waiting for approval" : "no answer of the controller yet");
-	if (*field(net, "reason"))
+	if (!pending && *field(net, "reason"))
 		fprintf(stderr, "  reason: %s\n", cell_text(net, "reason", CELL_TEXT, reason));
 	if (client_ask(j->client, "GET", "/v1/status", NULL, &status) == 0) {
 		cell_text(status, "address", CELL_TEXT, address);
@@ -111,8 +111,7 @@ static void report(struct joining *j, const json_t *net, int code)
 		print_joined(net);
 	cell_text(net, "reason", CELL_TEXT, reason);
 	if (code == EXIT_REFUSED)
-		complain(code, "%s: refused by the controller%s%s", j->nwid, *field(net, "reason") ? ": " : "",
-		         *field(net, "reason") ? reason : "");
+		complain(code, "%s: %s", j->nwid, *field(net, "reason") ? reason : "refused by the controller");
 	else if (code == EXIT_FAILED)
 		complain(code, "%s: %s", j->nwid, *field(net, "reason") ? reason : "it does not work; see the daemon's log");
 	else if (code == EXIT_PENDING && !j->told)

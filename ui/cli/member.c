@@ -131,7 +131,8 @@ static int act(struct call *call, const char *method, const char *tail, json_t *
 		if (member)
 			code = output_json(call, member, NULL, NULL);
 	} else if (code == 0) {
-		bool named = *field(member, "name") != 0, placed = json_array_size(json_object_get(member, "ips")) > 0;
+		bool approved = !strcmp(field(member, "state"), "approved") && strcmp(method, "DELETE") != 0;
+		bool named = *field(member, "name") != 0, placed = approved && json_array_size(json_object_get(member, "ips")) > 0;
 		printf("%s %s%s%s%s%s%s\n", done, named ? cell_text(member, "name", CELL_TEXT, name) : "", named ? " (" : "", m.address,
 		       named ? ")" : "", placed ? ": " : "", placed ? cell_text(member, "ips", CELL_LIST, ips) : "");
 	}

@@ -81,7 +81,7 @@ static void print_reasons(const json_t *status, const char *me)
 	json_array_foreach(json_object_get(status, "networks"), i, net)
 	{
 		cell_text(net, "id", CELL_TEXT, id);
-		if (*field(net, "reason"))
+		if (*field(net, "reason") && strcmp(field(net, "state"), "pending") != 0)
 			printf("! %s: %s\n", id, cell_text(net, "reason", CELL_TEXT, reason));
 		if (!strcmp(field(net, "state"), "pending"))
 			printf("! %s waits for approval; its admin runs: farlan member approve %s %s\n", id, id, me);
@@ -103,7 +103,7 @@ static void print_status(const json_t *status, bool node)
 		       (long long)json_integer_value(json_object_get(peers, "relay")));
 	else
 		printf("  page %s  (farlan page prints a link)\n", cell_text(status, "page", CELL_TEXT, text));
-	if (*field(status, "health"))
+	if (*field(status, "health") && strcmp(field(status, "health"), "ok") != 0)
 		printf("  health %s\n", cell_text(status, "health", CELL_TEXT, text));
 	printf("\n");
 	if (!json_array_size(networks))
