@@ -1,0 +1,85 @@
+/* fake_tap.c: an Ethernet device whose other side is the scenario: frames it sends are queued here, frames that arrive are counted by
+ * frames.c. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/sim/sim.h"
+
+int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, char ret_name[TAP_NAME_MAX])
+{
+	assert(host_running && !host_running->tap && queues <= TAP_QUEUES_MAX);
+	struct tap *tap = calloc(1, sizeof *tap);
+	assert(tap);
+	*tap = (struct tap){.host = host_running, .mtu = mtu, .queues = queues};
+	for (unsigned q = 0; q < queues; q++)
+		tap->last[q] = &tap->first[q];
+	memcpy(tap->mac, mac, 6);
+	snprintf(ret_name, TAP_NAME_MAX, "%s", name);
+	*ret = host_running->tap = tap;
+	return 0;
+}
+
+void tap_close(struct tap *tap)
+{
+	for (unsigned q = 0; q < tap->queues; q++) {
+		while (tap->first[q]) {
+			struct datagram *d = tap->first[q];
+			tap->first[q] = d->next;
+			free(d);
+		}
+	}
+	if (tap->host->tap == tap)
+		tap->host->tap = NULL;
+	free(tap);
+}
+
+const char *tap_why(int error) { return strerror(-error); }
+
+int tap_set_mtu(struct tap *tap, uint16_t mtu)
+{
+	tap->mtu = mtu;
+	return 0;
+}
+
+int tap_up(struct tap *tap, bool up)
+{
+	tap->up = up;
+	return 0;
+}
+
+unsigned tap_ifindex(const struct tap *tap) { return 100 + tap->host->number; }
+
+int tap_fd(const struct tap *tap, unsigned queue)
+{
+	(void)tap, (void)queue;
+	return -1;
+}
+
+int tap_read(struct tap *tap, unsigned queue, struct packet *p, unsigned n)
+{
+	unsigned i = 0;
+	while (i < n && tap->first[queue]) {
+		struct datagram *d = tap->first[queue];
+		tap->first[queue] = d->next;
+		if (!tap->first[queue])
+			tap->last[queue] = &tap->first[queue];
+		assert(d->len <= tap->mtu + 18u && d->len <= p[i].room);
+		memcpy(p[i].data, d->bytes, d->len);
+		p[i].len = d->len;
+		p[i].verdict = DROP_NONE;
+		free(d);
+		i++;
+	}
+	return (int)i;
+}
+
+void tap_write(struct tap *tap, unsigned queue, struct packet *p, unsigned n)
+{
+	assert(queue < tap->queues);
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].verdict == DROP_NONE)
+			frame_arrived(tap->host, p[i].data, p[i].len);
+}

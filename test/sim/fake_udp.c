@@ -1,0 +1,69 @@
+/* fake_udp.c: the node's UDP port on the simulated network. Its datagrams wait here until the worker's turn; a datagram goes to the
+ * worker its lane names, as the steering program of the real one does. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/sim/sim.h"
+
+int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint *ret_bound)
+{
+	(void)ret, (void)listen, (void)n, (void)workers, (void)ret_bound;
+	abort(); /* hosts hand their own to the node */
+}
+
+void udp_close(struct udp *udp)
+{
+	for (unsigned w = 0; w < udp->workers; w++) {
+		while (udp->first[w]) {
+			struct datagram *d = udp->first[w];
+			udp->first[w] = d->next;
+			free(d);
+		}
+		udp->last[w] = &udp->first[w];
+	}
+}
+
+unsigned udp_sockets(const struct udp *udp)
+{
+	(void)udp;
+	return 1;
+}
+
+int udp_fd(const struct udp *udp, unsigned socket, unsigned worker)
+{
+	(void)udp, (void)socket, (void)worker;
+	return -1;
+}
+
+unsigned udp_recv(struct udp *udp, unsigned worker, struct packet *p, unsigned n)
+{
+	unsigned i = 0;
+	while (i < n && udp->first[worker]) {
+		struct datagram *d = udp->first[worker];
+		udp->first[worker] = d->next;
+		if (!udp->first[worker])
+			udp->last[worker] = &udp->first[worker];
+		p[i].len = d->len < p[i].room ? d->len : p[i].room;
+		memcpy(p[i].data, d->bytes, p[i].len);
+		p[i].from = d->from;
+		p[i].socket = 0;
+		p[i].verdict = DROP_NONE;
+		free(d);
+		i++;
+	}
+	return i;
+}
+
+void udp_send(struct udp *udp, unsigned worker, struct packet *p, unsigned n)
+{
+	assert(worker < udp->workers && n <= BATCH_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].verdict != DROP_NONE)
+			continue;
+		if (p[i].len > UDP_MTU || p[i].from.family != 4)
+			p[i].verdict = DROP_SEND;
+		else
+			sim_send(udp->host, &p[i].from, p[i].data, p[i].len);
+	}
+}

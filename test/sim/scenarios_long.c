@@ -1,0 +1,2 @@
+#include "test/sim/sim.h"
+const struct scenario scenarios_long[] = {{0}};
