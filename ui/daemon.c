@@ -108,7 +108,7 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	int error = loop_new(&daemon->loop, &daemon->uv, loop, &reason);
 	secret_fini(&loop->node.self);
 	if (error) {
-		log_error("%s: %s", reason, strerror(-error));
+		log_error("%s (%s)", reason, strerror(-error));
 		return home_exit(error);
 	}
 	http.unix_fd = home_listen(&daemon->start.home, why);

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 		return code;
 	int error = controller_open(&program.controller, daemon->start.home.dir, &daemon->start.secret, &port, loop_now(), wall_s(), &why);
 	if (error) {
-		log_error("%s: %s", why, strerror(-error));
+		log_error("%s (%s)", why, strerror(-error));
 		code = home_exit(error);
 		goto out;
 	}

@@ -80,7 +80,7 @@ function draw(status, networks, network, members) {
 	const waiting = networks.reduce((sum, n) => sum + n.pending, 0);
 	const elsewhere = networks.filter((n) => n.pending && n !== network);
 	document.title = `${waiting ? `(${waiting}) ` : ''}Farlan controller`;
-	byId('pending').hidden = !waiting;
+	// Never hidden, only empty: a live region must stand in the page before its text comes, or nobody reads it out.
 	renew(byId('pending'), JSON.stringify([waiting, elsewhere.map((n) => [n.id, n.name])]), () => [
 		waiting ? `${waiting} ${waiting === 1 ? 'device waits' : 'devices wait'} for approval` : '',
 		...elsewhere.flatMap((n, i) => [i ? ', ' : ' · also in ', el('a', { href: `#/n/${n.id}` }, foreign(n.name))])]);

@@ -27,10 +27,14 @@ export function drawMembers(table, members, act) {
 		if (!row)
 			row = el('tr', { role: 'row', 'data-key-hash': member.key_hash, 'data-member': member.address });
 		row.dataset.state = member.state;
-		if (body.rows[at] !== row)
-			body.insertBefore(row, body.rows[at] || null);
 		if (!editing.has(member.key_hash))
 			drawRow(row, member, act);
+		if (body.rows[at] !== row) { // moving a row takes the keyboard's place out of it
+			const held = row.contains(document.activeElement) ? document.activeElement : null;
+			body.insertBefore(row, body.rows[at] || null);
+			if (held)
+				held.focus();
+		}
 	});
 	for (const [key, row] of rows) {
 		editing.delete(key);
