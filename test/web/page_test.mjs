@@ -91,7 +91,7 @@ async function approve(page) {
 		await state(page, 'approved');
 		equal((await asked(page)).state, 'approved', 'state by the API');
 	});
-	await check('the keyboard stays in the row, wherever the row went', async () => {
+	await check('the keyboard stays in the row', async () => {
 		equal(await page.evaluate(() => document.activeElement.closest('tr')?.dataset.member), member, 'row with the focus');
 	});
 }
