@@ -319,8 +319,10 @@ static struct pending *pending_of(struct node *node, uint32_t idx, struct pendin
 void peer_adopt(struct peer *peer, struct session *s, int path)
 {
 	struct session *old = peer->current[s->class];
-	bool crossed = old && old->initiator != s->initiator && old->peer_epoch == s->peer_epoch &&
-	               s->born_ms - old->born_ms < TWIN_BIRTH_MS && old->reject_ms > peer->node->now;
+	/* One that waited for its confirmation may be the older one. */
+	uint64_t apart = !old ? 0 : s->born_ms > old->born_ms ? s->born_ms - old->born_ms : old->born_ms - s->born_ms;
+	bool crossed = old && old->initiator != s->initiator && old->peer_epoch == s->peer_epoch && apart < TWIN_BIRTH_MS &&
+	               old->reject_ms > peer->node->now;
 	bool we_smaller = memcmp(peer->node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
 	struct session *winner = crossed && s->initiator != we_smaller ? old : s;
 	struct session *loser = winner == s ? old : s;
