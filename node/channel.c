@@ -294,7 +294,7 @@ static bool frame_send(struct port *port, struct net_member *m, const uint8_t *f
 	if (!s || !chan || peer->best < 0)
 		return false;
 	const struct path *path = &peer->path[peer->best];
-	struct encap e = {.chan = chan, .datagram = path->datagram, .frag_id = (uint32_t)(atomic_load(&s->next[0]) & 0x0fffffff)};
+	struct encap e = {.chan = chan, .datagram = path->datagram, .frag_id = 15u << 24 | (uint32_t)(atomic_load(&s->next[0]) & 0xffffff)}; /* lane 0; workers use numbers below 15 */
 	memcpy(e.own_mac, port->mac, 6);
 	memcpy(e.peer_mac, m->member->mac, 6);
 	unsigned n = encap_pieces(&e, frame, len);

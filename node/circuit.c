@@ -21,11 +21,13 @@ void circuit_drop(struct node *node, struct circuit *c)
 	guestbook_retire(&node->book, c, circuit_free);
 }
 
-void circuit_keys(struct circuit *c, const uint8_t exporter[32])
+/* The index is stored last: workers take a leg that has one for keyed. */
+void circuit_keys(struct circuit *c, uint32_t tx_idx, const uint8_t exporter[32])
 {
 	uint8_t out = c->at_relay ? LEG_FROM_RELAY : LEG_TO_RELAY, in = c->at_relay ? LEG_TO_RELAY : LEG_FROM_RELAY;
-	leg_derive(&c->tx, exporter, c->tx_idx, c->named.idx, out);
-	leg_derive(&c->rx, exporter, c->named.idx, c->tx_idx, in);
+	leg_derive(&c->tx, exporter, tx_idx, c->named.idx, out);
+	leg_derive(&c->rx, exporter, c->named.idx, tx_idx, in);
+	atomic_store(&c->tx_idx, tx_idx);
 }
 
 /* ---- calling ---------------------------------------------------------------------------------------------------- */
@@ -86,8 +88,12 @@ static void connect_done(struct peer *root, const struct request *r, const struc
 	}
 	if (c->tx_idx == (b.idx & IDX_MASK))
 		return;
-	c->tx_idx = b.idx & IDX_MASK;
-	circuit_keys(c, s->exporter);
+	if (c->tx_idx) {
+		/* The relay forgot this leg and made another: its keys are in use and must not change, so ours goes too. */
+		path_forget_circuit(peer, c);
+		return;
+	}
+	circuit_keys(c, b.idx & IDX_MASK, s->exporter);
 }
 
 bool circuit_connect(struct peer *peer, const uint8_t *init, size_t len)
@@ -156,9 +162,8 @@ static struct circuit *incoming_leg(struct peer *root, struct session *s, const 
 	if (!c)
 		return NULL;
 	c->made_ms = node->now;
-	c->tx_idx = tx_idx;
 	memcpy(c->peer_key_hash, b->source.key_hash, KEY_HASH_BYTES);
-	circuit_keys(c, s->exporter);
+	circuit_keys(c, tx_idx, s->exporter);
 	if (!node_index_put(node, &c->named, c->named.idx)) {
 		circuit_free(c);
 		return NULL;

@@ -24,6 +24,8 @@
 #define CANDS_MS 500          /* 2/s taken from one peer */
 #define SIZING_ROUNDS 3
 #define BETTER_US 2000
+#define CANDS_AGAIN_MS 35000  /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
+#define CANDS_FIRST_MS 5000
 #define UDP4_HEADERS 28
 #define UDP6_HEADERS 48
 
@@ -535,6 +537,14 @@ static void silence_tick(struct peer *peer, uint64_t now)
 		probe_start(peer, peer->best);
 	if (peer->best < 0 && (silent || peer->want[s->class]) && (peer->is_root || peer->is_controller || now - sent < 10000))
 		initiator_again(peer, s->class);
+	bool relayed = peer->best >= 0 && peer->path[peer->best].circuit;
+	if (!relayed)
+		peer->relayed_ms = 0;
+	else if (!peer->relayed_ms)
+		peer->relayed_ms = now;
+	uint64_t pause = now - peer->relayed_ms < CANDS_AGAIN_MS ? CANDS_FIRST_MS : CANDS_AGAIN_MS;
+	if (relayed && sent + IN_USE_MS > now && now - peer->relayed_ms >= CANDS_FIRST_MS && now - peer->cands_ms >= pause)
+		path_cands_send(peer);
 	uint64_t used = peer->used_ms, frames = frames_sent_ms(s, peer->node->config.workers);
 	used = frames > used ? frames : used;
 	bool in_use = peer->is_root || peer->is_controller || now - used < IN_USE_MS;

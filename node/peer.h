@@ -127,6 +127,7 @@ struct peer {
 	unsigned probe_at;
 	uint32_t cands_gen, cands_seen;
 	uint64_t cands_ms, cands_received_ms;
+	uint64_t relayed_ms;         /* since when the best way is a relay; 0 = it is not */
 	unsigned probes_10s;
 	uint64_t probes_since_ms;
 	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */

@@ -159,10 +159,9 @@ static struct circuit *leg_make(struct node *node, struct peer *peer, uint32_t t
 	if (!c)
 		return NULL;
 	c->made_ms = node->now;
-	c->tx_idx = tx_idx;
 	memcpy(c->peer_key_hash, peer->identity.key_hash, KEY_HASH_BYTES);
 	if (exporter)
-		circuit_keys(c, exporter);
+		circuit_keys(c, tx_idx, exporter);
 	if (!node_index_put(node, &c->named, c->named.idx)) {
 		circuit_free(c);
 		return NULL;
@@ -272,8 +271,7 @@ void relay_accept(struct peer *peer, struct session *s, uint32_t req, const uint
 	}
 	request_reply(peer, s->class, req, OP_ACCEPT, STATUS_OK, NULL, 0);
 	if (!p->accepted) {
-		leg->tx_idx = b.rx_idx & IDX_MASK;
-		circuit_keys(leg, s->exporter);
+		circuit_keys(leg, b.rx_idx & IDX_MASK, s->exporter);
 		/* Keys before twins: a worker that finds the twin may use it. */
 		atomic_store(&leg->twin, other);
 		atomic_store(&other->twin, leg);

@@ -321,7 +321,9 @@ static void request_in(struct peer *peer, struct session *s, const struct messag
 		return;
 	if (node->config.port.request && s->class == CLASS_CTRL) {
 		peer->served = true;
-		node->config.port.request(node->config.port.self, &peer->identity, &l->from, m, node->now);
+		/* What came through a relay says nothing of where its sender is. */
+		const struct endpoint *physical = l->circuit ? &(struct endpoint){0} : &l->from;
+		node->config.port.request(node->config.port.self, &peer->identity, physical, m, node->now);
 		return;
 	}
 	request_reply(peer, s->class, m->req, m->op, STATUS_UNKNOWN_OP, NULL, 0);
