@@ -75,7 +75,7 @@ struct node {
 	uint64_t hosts_ms;        /* when they were read */
 	uint64_t ts_last_ns;      /* strictly growing part of INIT timestamps */
 	uint64_t drop[DROP_COUNT];
-	uint64_t save_peers_ms;   /* NEVER = clean */
+	uint64_t save_peers_ms, saved_peers_ms; /* when due, NEVER = clean; when last done */
 	uint64_t restart_ms, restart_left; /* INITs to latest peers, 20/s */
 	struct timer housekeeping;
 	struct relay_service *relay; /* root role */
@@ -181,6 +181,7 @@ void relay_tick(struct node *, uint64_t now);
 /* ---- state.c ---------------------------------------------------------------------------------------------------- */
 void state_load_peers(struct node *);
 void state_save_peers(struct node *);
+void state_peers_changed(struct node *); /* soon: the fewer peers, the sooner */
 void state_load_networks(struct node *);
 void state_save_network(struct net *);
 void state_forget_network(struct node *, uint64_t nwid);

@@ -385,14 +385,14 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 		goto out;
 	if (roots_make(node))
 		goto out;
-	path_hosts_read(node);
-	state_load_peers(node);
-	if (config->joins)
-		state_load_networks(node);
 	node->housekeeping.fire = housekeeping;
 	node->housekeeping.at = NEVER;
 	if (heap_set(&node->heap, &node->housekeeping, now + HOUSEKEEPING_MS))
 		goto out;
+	path_hosts_read(node);
+	state_load_peers(node);
+	if (config->joins)
+		state_load_networks(node);
 	for (unsigned i = 0; i < node->n_roots; i++)
 		initiator_want(node->root[i], CLASS_CTRL);
 	node_publish(node);

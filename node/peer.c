@@ -365,6 +365,5 @@ void peer_remember_endpoint(struct peer *peer, const struct endpoint *e)
 		at = PEER_ENDPOINTS - 1;
 	memmove(&peer->cached[1], &peer->cached[0], at * sizeof peer->cached[0]);
 	peer->cached[0] = *e;
-	if (peer->node->save_peers_ms == NEVER)
-		peer->node->save_peers_ms = peer->node->now + 2000;
+	state_peers_changed(peer->node);
 }

@@ -88,8 +88,7 @@ void relay_register(struct peer *peer, struct session *s, uint32_t req, const ui
 		return;
 	}
 	peer->registered = true;
-	if (peer->node->save_peers_ms == NEVER)
-		peer->node->save_peers_ms = peer->node->now + 2000;
+	state_peers_changed(peer->node);
 	struct body_observed seen = {.observed = l->from};
 	size_t n = body_observed_encode(&seen, out, sizeof out);
 	request_reply(peer, s->class, req, OP_REGISTER, STATUS_OK, out, n);

@@ -1,7 +1,7 @@
 /* state.c: what a node keeps on disk besides its identity (PROTOCOL.md, State on disk).
  *
  * Records of one shape: u8 tag, u32 length, bytes; a file ends with a 16-byte hash over all before it, so that a torn or damaged one is
- * noticed and treated as missing: everything here can be fetched again. Peers are saved at most every two seconds when an endpoint changed.
+ * noticed and treated as missing: everything here can be fetched again.
  */
 #include "node/control.h"
 
@@ -14,6 +14,10 @@
 
 #define CHECK 16
 #define PEERS_SAVED_MAX 4096
+#define PEERS_FEW 256
+#define SAVE_FIRST_MS 100
+#define SAVE_FEW_MS 1000
+#define SAVE_MANY_MS 60000
 #define RESTART_PEERS 64
 #define RESTART_GAP_MS 50 /* 20/s */
 #define PEERS_FILE_MAX (PEERS_SAVED_MAX * 160 + CHECK)
@@ -114,9 +118,20 @@ static void peer_save(struct peer *peer, void *self)
 	s->n++;
 }
 
+/* A member whom a restart must find again is written at once; a root with thousands writes once a minute. */
+void state_peers_changed(struct node *node)
+{
+	uint64_t pause = node->peers.n <= PEERS_FEW ? SAVE_FEW_MS : SAVE_MANY_MS;
+	if (node->save_peers_ms != NEVER)
+		return;
+	node->save_peers_ms = node->saved_peers_ms + pause > node->now + SAVE_FIRST_MS ? node->saved_peers_ms + pause : node->now + SAVE_FIRST_MS;
+	heap_set(&node->heap, &node->housekeeping, node->save_peers_ms < node->housekeeping.at ? node->save_peers_ms : node->housekeeping.at);
+}
+
 void state_save_peers(struct node *node)
 {
 	node->save_peers_ms = NEVER;
+	node->saved_peers_ms = node->now;
 	uint8_t *buf = malloc(PEERS_FILE_MAX);
 	if (!buf)
 		return;
