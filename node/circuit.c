@@ -250,14 +250,19 @@ static void register_done(struct peer *root, const struct request *r, const stru
 	struct body_observed b;
 	struct body_identity other;
 	(void)r;
-	if (reply && reply->status == STATUS_COLLISION && body_identity_parse(reply->body, reply->len, &other)) {
+	if (!reply) { /* a node that no root has registered cannot be called: asked for as long as the session stands */
+		if (peer_up(root, CLASS_CTRL))
+			circuit_root_up(root);
+		return;
+	}
+	if (reply->status == STATUS_COLLISION && body_identity_parse(reply->body, reply->len, &other)) {
 		char text[IDENTITY_TEXT_MAX];
 		identity_format(&other.identity, text);
 		log_error("a root says that our address belongs to another identity: %s; this node goes on with the paths it has; "
 		          "if both were made from one copy, give one of them a new identity", text);
 		return;
 	}
-	if (!reply || reply->status != STATUS_OK || !body_observed_parse(reply->body, reply->len, &b))
+	if (reply->status != STATUS_OK || !body_observed_parse(reply->body, reply->len, &b))
 		return;
 	for (unsigned i = 0; i < node->n_roots; i++)
 		if (node->root[i] == root)

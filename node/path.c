@@ -405,7 +405,9 @@ static void cands_add(struct body_cands *c, const struct endpoint *e)
 static void cands_done(struct peer *peer, const struct request *r, const struct message *reply)
 {
 	(void)r;
-	(void)reply;
+	/* Without ours the other side may never find the direct way. */
+	if (!reply && peer_any_session(peer))
+		path_cands_send(peer);
 	peer_schedule(peer);
 }
 
