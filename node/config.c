@@ -257,9 +257,9 @@ static void piece_done(struct peer *peer, const struct request *r, const struct 
 	unsigned i = (unsigned)(r->context >> 32) & 0xff;
 	uint32_t off = (uint32_t)r->context;
 	for (unsigned k = 0; k < NETWORKS_MAX; k++)
-		if (peer->node->net[k] && (unsigned)(r->context >> 40) == k)
+		if (peer->node->net[k] && (r->context >> 40 & 0xff) == k)
 			net = peer->node->net[k];
-	if (!net || !net->fetch.active || !bytes_equal(r->context_hash, net->fetch.blob[i].hash, 32) ||
+	if (!net || !net->fetch.active || r->context >> 48 != net->fetches || !bytes_equal(r->context_hash, net->fetch.blob[i].hash, 32) ||
 	    !bytes_equal(net->fetch.source, peer->identity.key_hash, KEY_HASH_BYTES))
 		return; /* of a fetch that ended */
 	struct fetch *f = &net->fetch;
@@ -279,7 +279,7 @@ static bool piece_ask(struct net *net, struct peer *source, unsigned i)
 	uint8_t body[128];
 	memcpy(b.hash, f->blob[i].hash, 32);
 	size_t n = body_get_blob_encode(&b, body, sizeof body);
-	uint64_t context = (uint64_t)(net->chan - 1) << 40 | (uint64_t)i << 32 | f->asked[i];
+	uint64_t context = (uint64_t)net->fetches << 48 | (uint64_t)(net->chan - 1) << 40 | (uint64_t)i << 32 | f->asked[i];
 	enum session_class class = source == net->controller_peer ? CLASS_CTRL : CLASS_DATA;
 	if (!request_send(source, class, OP_GET_BLOB, body, n, piece_done, context, f->blob[i].hash))
 		return false;
@@ -322,6 +322,7 @@ static void fetch_start(struct net *net, struct peer *from, const struct head *h
 {
 	config_fetch_end(net);
 	struct fetch *f = &net->fetch;
+	net->fetches++; /* answers to the fetch before this one count for nothing, even where a blob is the same */
 	f->active = true;
 	f->head = *head;
 	memcpy(f->head_env, env, len);

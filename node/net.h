@@ -98,6 +98,7 @@ struct net {
 	struct route route_set[ROUTES_MAX]; /* as set on the device */
 	unsigned n_routes_set;
 	struct fetch fetch;
+	uint16_t fetches;            /* tells the answers of one fetch from those of the last */
 	uint64_t head_told_ms;       /* last gossip */
 	bool gossip;                 /* some member has not been told the HEAD in force */
 	uint64_t age_ms;             /* fdb aged */
