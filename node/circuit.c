@@ -11,6 +11,10 @@
 
 #define INCOMING_LIFE_MS 15000
 #define LEG_FRESH_MS 5000
+/* A leg whose two ends took their keys from different sessions (a new one came up while CONNECT or its answer was under way) carries nothing
+ * for ever, and the relay answers another CONNECT for it with the same index. So silent for longer than a slow first answer takes, it is
+ * replaced by a new one. */
+#define LEG_DEAD_MS 7000
 
 void circuit_drop(struct node *node, struct circuit *c)
 {
@@ -107,6 +111,11 @@ bool circuit_connect(struct peer *peer, const uint8_t *init, size_t len)
 	if (i >= 0 && c->tx_idx && peer->path[i].state == PATH_VALID && node->now - peer->path[i].heard_ms < LEG_FRESH_MS) {
 		node_datagram_leg(node, c, init, len);
 		return true;
+	}
+	uint64_t heard = i >= 0 ? peer->path[i].heard_ms : 0;
+	if (i >= 0 && peer->path[i].state != PATH_VALID && node->now - (heard > c->made_ms ? heard : c->made_ms) > LEG_DEAD_MS) {
+		path_forget_circuit(peer, c);
+		c = NULL;
 	}
 	if (!c && !(c = leg_new(peer, root)))
 		return false;
