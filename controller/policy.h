@@ -14,7 +14,7 @@
 
 #define PENDING_MAX 1000                  /* rows per network; then the one longest unseen goes */
 #define JOIN_INTERVAL_MS 10000            /* a stranger's joins, per identity */
-#define JOIN_BURST 5                      /* and how many may come at once: people retype commands */
+#define JOIN_BURST 16                      /* and how many may come at once: people retype commands */
 #define ADDRESS_REST_S (24 * 3600)        /* a freed address is not handed out again before */
 #define REVOCATIONS_MAX 4000              /* entries of a REVLIST, those of everybody approved now included: < 256 KiB */
 #define POOL_BITS_MIN 8

@@ -18,6 +18,7 @@
 #define WHOIS_PATIENCE_MS 1000
 #define DENIED_AGAIN_MS 60000
 #define WANT_AGAIN_MS 3000
+#define TRY_LATER_MS 3000
 #define FDB_AGE_EVERY_MS 10000
 
 const char *net_state_name(enum net_state state)
@@ -331,7 +332,7 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 		net->ask_ms = now + DENIED_AGAIN_MS;
 		break;
 	default:
-		net->ask_ms = now + ASK_AGAIN_MS;
+		net->ask_ms = now + TRY_LATER_MS + random_below(TRY_LATER_MS);
 		break;
 	}
 	net_schedule(net, net->ask_ms);
