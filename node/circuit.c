@@ -251,6 +251,15 @@ void circuit_tick(struct node *node)
 	}
 }
 
+void circuit_fini(struct node *node)
+{
+	for (unsigned i = 0; i < INCOMING_MAX; i++) {
+		struct circuit *c = node_circuit(node, node->incoming[i]);
+		if (c)
+			circuit_drop(node, c);
+	}
+}
+
 /* ---- registration ----------------------------------------------------------------------------------------------- */
 
 static void register_done(struct peer *root, const struct request *r, const struct message *reply)

@@ -165,6 +165,7 @@ void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, siz
 void circuit_root_up(struct peer *root);   /* our session with a root stands: register */
 void circuit_drop(struct node *, struct circuit *);
 void circuit_tick(struct node *);
+void circuit_fini(struct node *); /* legs others opened that no path owns; after the peers' own */
 void circuit_keys(struct circuit *, uint32_t tx_idx, const uint8_t exporter[32]); /* both indices known; once per circuit */
 int relay_new(struct node *);
 void relay_free(struct node *);

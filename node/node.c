@@ -251,8 +251,8 @@ static void letter_read(struct node *node, struct letter *l)
 	case LETTER_REKEY: {
 		struct session *s = node_session(node, l->idx);
 		struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
-		if (peer && peer->init_ms[s->class] == NEVER)
-			peer->init_ms[s->class] = node->now, peer_schedule(peer);
+		if (peer)
+			initiator_again(peer, s->class);
 		return;
 	}
 	default:
@@ -420,6 +420,8 @@ void node_free(struct node *node)
 			net_free(node->net[i], true);
 	if (node->peers.by_key)
 		peers_each(node, peer_free_each, NULL);
+	if (node->index)
+		circuit_fini(node);
 	relay_free(node);
 	for (unsigned i = 0; i < node->config.workers; i++)
 		if (node->worker[i])

@@ -60,9 +60,12 @@ static void peers_grow(struct peers *p)
 		}
 		for (struct peer *at = p->by_address[i], *next; at; at = next) {
 			next = at->address_next;
-			size_t b = bucket_address(&bigger, at->identity.address);
-			at->address_next = bigger.by_address[b];
-			bigger.by_address[b] = at;
+			/* At the end, as peer_set_work() does: the order says who had an address first. */
+			struct peer **last = &bigger.by_address[bucket_address(&bigger, at->identity.address)];
+			while (*last)
+				last = &(*last)->address_next;
+			at->address_next = NULL;
+			*last = at;
 		}
 	}
 	peers_fini(p);
