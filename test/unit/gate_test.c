@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "proto/gate.h"
+#include "proto/ident.h"
 #include "proto/wire.h"
 
 static void assert_hex(const uint8_t *got, size_t n, const char *hex)
@@ -44,6 +45,26 @@ static void test_derive(void **state)
 	assert_true(sodium_is_zero(gate.secret, 32));
 	gate_fini(&gate);
 	assert_true(sodium_is_zero((const uint8_t *)&gate, sizeof gate));
+}
+
+/* Both sides of a pair come to the same gate, a third does not, and a low-order key gives none. */
+static void test_pair(void **state)
+{
+	(void)state;
+	struct secret a = {0}, b = {0};
+	uint8_t of_a[32], of_b[32], of_other[32], low[32] = {1};
+	for (uint8_t i = 0; i < 32; i++)
+		a.x[i] = (uint8_t)(0x20 + i);
+	sodium_hex2bin(b.x, 32, "b9dab2f91e55257b1dcb073c53afbac11e8704987dd2431f818c866fc395fe91", 64, NULL, NULL, NULL);
+	crypto_scalarmult_base(a.self.x, a.x);
+	crypto_scalarmult_base(b.self.x, b.x);
+	assert_true(gate_pair_secret(&a, b.self.x, of_a));
+	assert_true(gate_pair_secret(&b, a.self.x, of_b));
+	assert_memory_equal(of_a, of_b, 32);
+	assert_hex(of_a, 32, "532dca70145293612178f127f48898aeac0cf984532a17485c0b9818da48cc70");
+	assert_true(gate_pair_secret(&a, a.self.x, of_other));
+	assert_memory_not_equal(of_a, of_other, 32);
+	assert_false(gate_pair_secret(&a, low, of_other));
 }
 
 /* Every label and both inputs matter. */
@@ -122,6 +143,7 @@ int main(void)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_derive),
+		cmocka_unit_test(test_pair),
 		cmocka_unit_test(test_distinct),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_flips),

@@ -331,6 +331,7 @@ def primitives(v):
     check("leg.packet", packet, v["leg.packet"])
     for name, value in gate_keys(v["key_hash"], bytes(32)).items():
         check("gate." + name, value, v["gate." + name])
+    check("gate.pair", h256("fln1 pair gate", x25519(bytes(range(0x20, 0x40)), v["identity"][:32])), v["gate.pair"])
     salt = bytes(range(12))
     check("salt", salt + siphash(v["gate.hint"], salt)[:4], v["salt"])
     secret, port = bytes(range(0x60, 0x80)), struct.pack(">H", 51820)
