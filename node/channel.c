@@ -416,7 +416,9 @@ void channel_flood_out(struct node *node, const struct letter *l)
 void channel_frame_in(struct node *node, const struct letter *l)
 {
 	struct session *s = node_session(node, l->idx);
-	struct net *net = net_of_letter(node, l);
+	/* Its handle of our network stands in the inner header, as every letter of a packet gives the packet and no more. */
+	unsigned chan = l->len >= INNER_HEADER ? le16_at(l->data + 2) : 0;
+	struct net *net = chan && chan <= NETWORKS_MAX ? node->net[chan - 1] : NULL;
 	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
 	struct net_member *m = net && peer ? member_of(net, peer) : NULL;
 	uint8_t frame[FRAG_FRAME_MAX];
