@@ -319,6 +319,7 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 		net->cred_ok = false;
 		net_set_state(net, NET_PENDING, "waiting for approval");
 		net->ask_ms = now + ASK_AGAIN_MS;
+		net_save_soon(net); /* a membership taken back does not return with the next start */
 		break;
 	case JOIN_DENIED:
 		net_down(net);

@@ -232,11 +232,8 @@ static void restart_in(struct peer *peer, enum session_class class, const struct
 	request_reply(peer, class, m->req, m->op, good ? STATUS_OK : STATUS_DENIED, NULL, 0);
 	struct peer *other = good ? peer_find(peer->node, b.key_hash) : NULL;
 	/* A hint from a root, no order: one new INIT, rate-limited by the handshake's own timer. */
-	if (other && (peer_up(other, CLASS_DATA) || peer_up(other, CLASS_CTRL)) && other->init_ms[CLASS_DATA] == NEVER) {
-		enum session_class c = peer_up(other, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL;
-		other->init_ms[c] = peer->node->now;
-		peer_schedule(other);
-	}
+	if (other && (peer_up(other, CLASS_DATA) || peer_up(other, CLASS_CTRL)))
+		initiator_again(other, peer_up(other, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL);
 }
 
 /* What a root answers; false if this node is none or the op is no root's. */
