@@ -129,6 +129,7 @@ int path_direct(struct peer *, const struct endpoint *, uint8_t socket); /* find
 int path_relayed(struct peer *, struct circuit *, struct peer *relay);
 int path_find_circuit(const struct peer *, const struct circuit *);
 void path_valid(struct peer *, int path);                /* something authentic proved it both ways */
+void path_rtt_hint(struct peer *, int path, uint64_t ms); /* how long a handshake took; until probes measured it */
 void path_probe(struct peer *, struct session *, int path, uint16_t size); /* size 0 = smallest */
 /* The path a letter came by, made if need be; -1 = no room. */
 int path_of_letter(struct peer *, const struct letter *);

@@ -17,6 +17,7 @@
 #define ROOT_RETRY_MS 30000
 #define NEXT_SLOT_MS 10000
 #define TWIN_BIRTH_MS 10000
+#define FOLLOW_MS 1500
 #define COOKIE_HELD_MS 120000
 #define PENDING_LIFE_MS 10000
 
@@ -228,6 +229,11 @@ static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 		peer->init_tries[class]++;
 }
 
+static bool peer_we_smaller(const struct peer *peer)
+{
+	return memcmp(peer->node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
+}
+
 static uint64_t rekey_at(const struct session *s)
 {
 	if (s->class == CLASS_CTRL)
@@ -235,8 +241,25 @@ static uint64_t rekey_at(const struct session *s)
 	return s->born_ms + (s->initiator ? REKEY_AFTER_MS : REKEY_RESPONDER_MS);
 }
 
+/* Whether two sessions crossed is judged by births, and each side has its own: near the limit they may judge differently, and then each sends
+ * on the one that the other only receives. The side with the larger key_hash sees that and follows. */
+static void session_follow(struct peer *peer, enum session_class class, uint64_t now)
+{
+	struct session *s = peer->current[class], *other = peer->previous[class];
+	if (!s || !other || other->reject_ms <= now || peer_we_smaller(peer))
+		return;
+	uint64_t heard = session_last_rx(s);
+	if (!heard || session_last_rx(other) < heard + FOLLOW_MS || session_last_rx(other) < s->born_ms + FOLLOW_MS)
+		return;
+	peer->current[class] = other;
+	peer->previous[class] = s;
+	if (class == CLASS_DATA)
+		atomic_store(&peer->remote->session, other);
+}
+
 static void session_tick(struct peer *peer, enum session_class class, uint64_t now)
 {
+	session_follow(peer, class, now);
 	struct session *s = peer->current[class];
 	if (s && peer->init_ms[class] == NEVER && rekey_at(s) <= now && session_last_tx(s) + 60000 > now) {
 		peer->init_ms[class] = peer->init_since_ms[class] = now;
@@ -323,8 +346,7 @@ void peer_adopt(struct peer *peer, struct session *s, int path)
 	uint64_t apart = !old ? 0 : s->born_ms > old->born_ms ? s->born_ms - old->born_ms : old->born_ms - s->born_ms;
 	bool crossed = old && old->initiator != s->initiator && old->peer_epoch == s->peer_epoch && apart < TWIN_BIRTH_MS &&
 	               old->reject_ms > peer->node->now;
-	bool we_smaller = memcmp(peer->node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
-	struct session *winner = crossed && s->initiator != we_smaller ? old : s;
+	struct session *winner = crossed && s->initiator != peer_we_smaller(peer) ? old : s;
 	struct session *loser = winner == s ? old : s;
 	if (loser) {
 		peer_retire_session(peer, &peer->previous[s->class]);
@@ -357,6 +379,8 @@ void initiator_resp(struct node *node, const struct letter *l)
 	int path = path_of_letter(peer, l);
 	uint64_t sent_ms = p->sent_ms;
 	pending_drop(peer, slot);
+	if (path >= 0)
+		path_rtt_hint(peer, path, node->now - sent_ms);
 	struct session *current = peer->current[class];
 	if (current && current->initiator && current->born_ms >= sent_ms && current->peer_epoch == resp.epoch) {
 		if (path >= 0) /* the attempt's second answer: its path is proven, its keys are not needed */

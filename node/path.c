@@ -16,6 +16,8 @@
 #define SILENCE_MS 1000
 #define PROBE_AGAIN_MS 300
 #define LOST_MAX 3
+#define LAST_ROUND_MS 3500    /* the slowest answer to the last probe of a new path */
+#define RTT_HINT_MAX_MS 4000
 #define KEEPALIVE_MS 25000
 #define IN_USE_MS (5 * 60 * 1000)
 #define CIRCUIT_IDLE_MS 110000
@@ -33,12 +35,18 @@ static const uint16_t sizes[] = {1352, 1392, 1424, 1444, 1452, 1464, 1472, 4052,
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */
 
+static void way_publish(struct peer *peer, const struct way *fresh)
+{
+	const struct way *old = atomic_load(&peer->remote->way);
+	atomic_store(&peer->remote->way, fresh);
+	if (old)
+		guestbook_retire(&peer->node->book, (void *)old, free);
+}
+
 static void path_free(struct peer *peer, int i)
 {
-	struct path *path = &peer->path[i];
-	if (path->circuit)
-		circuit_drop(peer->node, path->circuit);
-	*path = (struct path){0};
+	struct circuit *circuit = peer->path[i].circuit;
+	peer->path[i] = (struct path){0};
 	for (unsigned k = 0; k < PROBES_MAX; k++)
 		if (peer->probe[k].path == i)
 			peer->probe[k].token = 0;
@@ -46,6 +54,13 @@ static void path_free(struct peer *peer, int i)
 		peer->best = -1;
 		path_choose(peer);
 	}
+	if (!circuit)
+		return;
+	/* Out of sight first, retired second: a worker that begins its turn in between must not find it by the way any more. */
+	const struct way *way = atomic_load(&peer->remote->way);
+	if (way && way->circuit == circuit)
+		way_publish(peer, NULL);
+	circuit_drop(peer->node, circuit);
 }
 
 static int path_slot(struct peer *peer)
@@ -123,14 +138,6 @@ void path_forget_circuit(struct peer *peer, struct circuit *c)
 		circuit_drop(peer->node, c);
 }
 
-static void way_publish(struct peer *peer, const struct way *fresh)
-{
-	const struct way *old = atomic_load(&peer->remote->way);
-	atomic_store(&peer->remote->way, fresh);
-	if (old)
-		guestbook_retire(&peer->node->book, (void *)old, free);
-}
-
 void path_fini(struct peer *peer)
 {
 	way_publish(peer, NULL);
@@ -178,6 +185,20 @@ void path_choose(struct peer *peer)
 		*fresh = (struct way){.to = p->to, .socket = p->socket, .circuit = p->circuit, .datagram = p->datagram};
 	way_publish(peer, fresh);
 	node_changed(peer->node);
+}
+
+/* Capped: a lost answer makes it long, and it decides how patient we are with a dead path. */
+void path_rtt_hint(struct peer *peer, int i, uint64_t ms)
+{
+	if (!peer->path[i].srtt_us)
+		peer->path[i].srtt_us = (uint32_t)((ms < RTT_HINT_MAX_MS ? ms : RTT_HINT_MAX_MS) * 1000 + 1);
+}
+
+/* How long to wait for an answer: on a slow path the usual time would give up before any could come. */
+static uint64_t patience(const struct path *p, uint64_t least)
+{
+	uint64_t ms = p->srtt_us / 800;
+	return ms > least ? ms : least;
 }
 
 void path_valid(struct peer *peer, int i)
@@ -249,7 +270,7 @@ static void probe_again(struct peer *peer, int i)
 			path_free(peer, i);
 			return;
 		}
-		p->next_probe_ms = peer->node->now + (p->rounds == 0 ? 250 : 750);
+		p->next_probe_ms = peer->node->now + (p->rounds == 0 ? 250 : p->rounds == 1 ? 750 : LAST_ROUND_MS);
 		p->rounds++;
 		if (probe_allowed(peer))
 			path_probe(peer, s, i, 0);
@@ -266,7 +287,7 @@ static void probe_again(struct peer *peer, int i)
 	/* The second in a row: have a way through a root ready by the time this one is given up. */
 	if (p->lost++ == 1 && i == peer->best && !p->circuit && !valid_relayed(peer))
 		initiator_relayed(peer, s->class);
-	p->next_probe_ms = peer->node->now + PROBE_AGAIN_MS;
+	p->next_probe_ms = peer->node->now + patience(p, PROBE_AGAIN_MS);
 	path_probe(peer, s, i, 0);
 }
 
@@ -534,7 +555,8 @@ static void silence_tick(struct peer *peer, uint64_t now)
 		return;
 	uint64_t sent = session_last_tx(s), heard = session_last_rx(s);
 	uint64_t base = heard > s->born_ms ? heard : s->born_ms;
-	bool silent = sent > base && now - base >= SILENCE_MS;
+	uint64_t silence = peer->best >= 0 ? patience(&peer->path[peer->best], SILENCE_MS) : SILENCE_MS;
+	bool silent = sent > base && now - base >= silence;
 	if (silent && peer->best >= 0)
 		probe_start(peer, peer->best);
 	if (peer->best < 0 && (silent || peer->want[s->class]) && (peer->is_root || peer->is_controller || now - sent < 10000))

@@ -384,8 +384,10 @@ void responder_confirm(struct node *node, struct session *s, const struct letter
 		atomic_store(&s->confirmed, true);
 		peer->init_ms[s->class] = NEVER;
 		int path = path_of_letter(peer, l);
-		if (path >= 0)
+		if (path >= 0) {
+			path_rtt_hint(peer, path, node->now - s->born_ms);
 			path_valid(peer, path);
+		}
 		peer_adopt(peer, s, path);
 		if (greeting)
 			channel_apply_greeting(peer, greeting);
