@@ -1,0 +1,429 @@
+"""lab.py: hosts in network namespaces, real daemons on them, and means to look at what they do.
+
+A lab is a bridge in a namespace of its own (the "internet", 198.18.0.0/15) and one veth pair for each host. Names carry our
+pid, so that labs side by side do not meet; everything is taken down again whatever happens. Programs come from $FARLAN_BIN
+(default: build). Every wait has a deadline and says what it waited for. A daemon that ends by itself, or with anything but
+0, or whose log has a sanitizer's report, fails the scenario.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+IDENTITIES = os.path.join(TREE, 'build', 'identities')
+BIN = os.path.abspath(os.environ.get('FARLAN_BIN', os.path.join(TREE, 'build')))
+POOL = '10.77.0.0/24'
+REPORTS = re.compile(r'ERROR: AddressSanitizer|WARNING: ThreadSanitizer|ERROR: LeakSanitizer|runtime error:|Assertion .* failed')
+SLOW = 4 if os.path.basename(BIN) in ('address', 'thread') else 1  # sanitizers: deadlines of the harness, never of an assertion
+
+
+BLOCK = '''table bridge farlan {
+	chain forward {
+		type filter hook forward priority 0;
+		ether saddr { %s, %s } ether daddr { %s, %s } meta l4proto udp drop
+	}
+}
+'''
+
+
+class Failure(Exception):
+    pass
+
+
+def now():
+    return time.monotonic()
+
+
+def run(*argv, code=0, input=None, timeout=60, env=None):
+    """A command; code: the exit status it must have, None = any."""
+    argv = [str(a) for a in argv]
+    done = subprocess.run(argv, input=input, capture_output=True, text=True, timeout=timeout, env=env, errors='replace')
+    if code is not None and done.returncode != code:
+        raise Failure(f'{" ".join(argv)}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}')
+    return done
+
+
+def until(what, ask, seconds=10.0, every=0.02):
+    """Asks until the answer is true and returns it."""
+    end = now() + seconds * SLOW
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if now() > end:
+            raise Failure(f'after {seconds * SLOW:g} s still not: {what}')
+        time.sleep(every)
+
+
+class Receiver:
+    """Frames of a device as (arrival, bytes), by the frames tool; arrival is ours, a few ms late at most."""
+
+    def __init__(self, host, dev, seconds=60, ethertype='all'):
+        self.got = []
+        self.process = host.popen(tool('frames'), 'recv', dev, seconds, ethertype, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = self.process.stderr.readline()
+        if b'ready' not in line:
+            raise Failure(f'frames recv on {host.name}: {line!r}')
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.got.append((now(), bytes.fromhex(line.decode().strip())))
+
+    def frames(self):
+        return [frame for _, frame in list(self.got)]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.thread.join(5)
+        return self.frames()
+
+
+class Capture:
+    """tcpdump into a file, ready when the constructor returns."""
+
+    def __init__(self, host, dev, path, *expression):
+        self.path = path
+        self.process = host.popen('tcpdump', '-Z', 'root', '-i', dev, '--immediate-mode', '-U', '-s', '0', '-B', '16384', '-w', path, *expression,
+                                  stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        if not any(b'listening' in line for line in iter(self.process.stderr.readline, b'')):
+            raise Failure(f'tcpdump on {host.name} {dev} does not start')
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=20)
+        with open(self.path, 'rb') as file:
+            return file.read()
+
+
+def pcap_frames(data):
+    """The frames of a pcap file of this machine's byte order, Ethernet."""
+    magic, = struct.unpack_from('=I', data, 0)
+    if magic not in (0xa1b2c3d4, 0xa1b23c4d):
+        raise Failure(f'no pcap file: {magic:#x}')
+    at, frames = 24, []
+    while at + 16 <= len(data):
+        _, _, kept, _ = struct.unpack_from('=IIII', data, at)
+        frames.append(data[at + 16:at + 16 + kept])
+        at += 16 + kept
+    return frames
+
+
+def udp_payload(frame):
+    """((source, port), (destination, port), payload) of IPv4 UDP in Ethernet, else None."""
+    if len(frame) < 42 or frame[12:14] != b'\x08\x00' or frame[23] != 17:
+        return None
+    head = (frame[14] & 15) * 4
+    udp = frame[14 + head:14 + struct.unpack_from('!H', frame, 16)[0]]
+    source, destination, length = struct.unpack_from('!HHH', udp, 0)
+    address = ['.'.join(map(str, frame[i:i + 4])) for i in (26, 30)]
+    return (address[0], source), (address[1], destination), udp[8:length]
+
+
+def tool(name):
+    return os.path.join(BIN, 'test/netns', name)
+
+
+def mac_bytes(text):
+    return bytes.fromhex(text.replace(':', ''))
+
+
+class Host:
+    """A namespace with one veth "u" into the underlay."""
+
+    def __init__(self, lab, name, address):
+        self.lab, self.name, self.address = lab, name, address
+        self.ns = f'{lab.prefix}-{name}'
+        self.port = f'v{name}'
+        run('ip', 'netns', 'add', self.ns)
+        lab.namespaces.append(self.ns)
+        run('ip', '-n', self.ns, 'link', 'set', 'lo', 'up')
+        if address:
+            run('ip', '-n', self.ns, 'link', 'add', 'u', 'type', 'veth', 'peer', 'name', self.port, 'netns', lab.net.ns)
+            # no super-datagrams on the underlay: what is captured is what a wire would carry
+            run('ip', '-n', self.ns, 'link', 'set', 'u', 'gso_max_segs', '1')
+            run('ip', '-n', lab.net.ns, 'link', 'set', self.port, 'master', 'br0', 'up')
+            run('ip', '-n', self.ns, 'addr', 'add', f'{address}/15', 'dev', 'u')
+            run('ip', '-n', self.ns, 'link', 'set', 'u', 'up')
+
+    def argv(self, *argv):
+        return ['ip', 'netns', 'exec', self.ns, *[str(a) for a in argv]]
+
+    def run(self, *argv, **how):
+        return run(*self.argv(*argv), **how)
+
+    def popen(self, *argv, **how):
+        process = subprocess.Popen(self.argv(*argv), **how)
+        self.lab.processes.append(process)
+        return process
+
+    def mac(self, dev='u'):
+        return json.loads(run('ip', '-n', self.ns, '-j', 'link', 'show', dev).stdout)[0]['address']
+
+    def ping(self, to, count=1, interval=0.05, wait=1, size=56):
+        """How many answers."""
+        done = self.run('ping', '-n', '-q', '-c', count, '-i', interval, '-W', wait, '-s', size, to, code=None,
+                        timeout=30 + count * interval)
+        got = re.search(r'(\d+) received', done.stdout)
+        return int(got[1]) if got else 0
+
+    def reaches(self, to, seconds=10.0):
+        until(f'ping {self.name} -> {to}', lambda: self.ping(to), seconds)
+
+    def send(self, dev, *frames, count=1, gap_us=0):
+        text = '\n'.join(frame.hex() for frame in frames) + '\n'
+        self.run(tool('frames'), 'send', dev, '-', count, gap_us, input=text, timeout=120)
+
+
+class Daemon:
+    """farland or farlan-controller on a host, with a home of its own."""
+
+    def __init__(self, lab, host, program='farland', options=()):
+        self.lab, self.host, self.program, self.options = lab, host, program, list(options)
+        self.home = os.path.join(lab.folder, host.name)
+        self.log = os.path.join(lab.folder, host.name + '.log')
+        self.process = None
+        lab.daemons.append(self)
+
+    def identity_kept(self):
+        """An identity costs seconds of work: the one of the first run is used again by all later ones."""
+        return os.path.join(IDENTITIES, f'{self.host.name}.secret')
+
+    def start(self, ready=True):
+        mine = os.path.join(self.home, 'identity.secret')
+        if not os.path.exists(mine) and os.path.exists(self.identity_kept()):
+            os.makedirs(self.home, 0o700, exist_ok=True)
+            shutil.copy2(self.identity_kept(), mine)
+        argv = [os.path.join(BIN, self.program), '--home', self.home, *self.options]
+        if os.path.basename(BIN) == 'thread':
+            argv = ['setarch', '-R', *argv]
+        self.output = open(self.log, 'ab')
+        self.process = self.host.popen(*argv, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+        if ready:
+            self.ready()
+        return self
+
+    def ready(self):
+        def answers():
+            self.alive()
+            return self.cli('status', code=None).returncode == 0
+        until(f'{self.host.name}: {self.program} answers', answers, 15 if os.path.exists(self.identity_kept()) else 120)
+        if not os.path.exists(self.identity_kept()):
+            os.makedirs(IDENTITIES, 0o700, exist_ok=True)
+            shutil.copy2(os.path.join(self.home, 'identity.secret'), f'{self.identity_kept()}.{os.getpid()}')
+            os.rename(f'{self.identity_kept()}.{os.getpid()}', self.identity_kept())
+
+    def online(self, seconds=15):
+        until(f'{self.host.name}: online', lambda: self.alive() and self.json('status').get('online'), seconds)
+        return self
+
+    def alive(self):
+        if self.process.poll() is not None:
+            raise Failure(f'{self.host.name}: {self.program} ended by itself with {self.process.returncode}')
+        return True
+
+    def stop(self):
+        if not self.process:
+            return
+        early = self.process.poll()
+        if early is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10 * SLOW)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                self.lab.fail(f'{self.host.name}: {self.program} does not end on SIGTERM')
+        if self.process.returncode != 0:
+            self.lab.fail(f'{self.host.name}: {self.program} ended with {self.process.returncode}{" by itself" if early is not None else ""}')
+        self.process = None
+        self.output.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        self.output.close()
+
+    def cli(self, *argv, code=0, timeout=90):
+        return run(os.path.join(BIN, 'farlan'), '--home', self.home, *argv, code=code, timeout=timeout)
+
+    def json(self, *argv):
+        return json.loads(self.cli('-o', 'json', *argv).stdout)
+
+    def address(self):
+        return self.cli('id').stdout.strip().split(':')[1]
+
+    def network(self, nwid):
+        return next(n for n in self.json('networks')['networks'] if n['id'] == nwid)
+
+    def path(self, peer):
+        """direct, relay or none."""
+        address = peer.address()
+        return next((p['path'] for p in self.json('peers')['peers'] if p['address'] == address), 'none')
+
+    def drops(self):
+        return {k: n for k, n in self.json('drops')['drops'].items() if n}
+
+    def rss_kib(self):
+        with open(f'/proc/{self.process.pid}/status', encoding='ascii') as file:
+            return int(re.search(r'VmRSS:\s*(\d+)', file.read())[1])
+
+
+class Lab:
+    def __init__(self, title):
+        self.title = title
+        self.prefix = f'fl{os.getpid()}'
+        self.folder = tempfile.mkdtemp(prefix='farlan-lab-')
+        self.namespaces, self.processes, self.daemons = [], [], []
+        self.failures, self.notes, self.passed = [], [], 0
+        self.hosts, self.nodes = {}, {}
+        self.root = self.controller = self.nwid = None
+        self.sanitized = SLOW > 1
+        self.net = Host(self, 'net', None)
+        run('ip', '-n', self.net.ns, 'link', 'add', 'br0', 'type', 'bridge')
+        run('ip', '-n', self.net.ns, 'link', 'set', 'br0', 'type', 'bridge', 'mcast_snooping', '0')
+        run('ip', '-n', self.net.ns, 'link', 'set', 'br0', 'up')
+
+    # ---- verdicts
+
+    def check(self, good, what):
+        if good:
+            self.passed += 1
+        else:
+            self.fail(what)
+        return good
+
+    def equal(self, got, wanted, what):
+        return self.check(got == wanted, f'{what}: got {got!r}, wanted {wanted!r}')
+
+    def within(self, seconds, limit, what):
+        self.note(f'{what}: {seconds * 1000:.0f} ms')
+        return self.check(seconds <= limit, f'{what}: {seconds:.3f} s, at most {limit:g} s')
+
+    def fail(self, what):
+        self.failures.append(what)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    # ---- hosts and daemons
+
+    def block(self, a, b):
+        """No UDP between two hosts, by nftables at the underlay."""
+        macs = (self.hosts[a].mac(), self.hosts[b].mac())
+        self.net.run('nft', '-f', '-', input=(BLOCK % (*macs, *macs)).replace('farlan', f'farlan_{a}_{b}'))
+
+    def unblock(self, a, b):
+        self.net.run('nft', 'delete', 'table', 'bridge', f'farlan_{a}_{b}')
+
+    def host(self, name, address=None):
+        if name not in self.hosts:
+            self.hosts[name] = Host(self, name, address or f'198.18.0.{len(self.hosts) + 1}')
+        return self.hosts[name]
+
+    def start_root(self, *options):
+        host = self.host('R')
+        self.root = Daemon(self, host, 'farland', ['--root', '--listen', f'{host.address}:9993', *options]).start()
+        self.root_line = self.root.cli('root-line', f'{host.address}:9993').stdout.strip()
+
+    def start_controller(self, *options):
+        self.controller = Daemon(self, self.host('C'), 'farlan-controller',
+                                 ['--add-root', self.root_line, '--http', '127.0.0.1:8080', *options]).start()
+
+    def start_node(self, name, *options, address=None, ready=True):
+        workers = os.environ.get('FARLAN_WORKERS')
+        options = [*options, *(['--workers', workers] if workers else [])]
+        self.nodes[name] = Daemon(self, self.host(name, address), 'farland', ['--add-root', self.root_line, *options]).start(ready)
+        return self.nodes[name]
+
+    def start(self, names='ABD', mtu=None, ipv4=POOL, join=True):
+        """Root, controller, nodes and a network; with join they are approved members whose devices are up."""
+        self.start_root()
+        self.start_controller()
+        for name in names:
+            self.start_node(name)
+        self.controller.online()
+        for name in names:
+            self.nodes[name].online()
+        self.nwid = self.create(mtu=mtu, ipv4=ipv4)
+        if join:
+            for name in names:
+                self.join(name)
+        return [self.nodes[name] for name in names]
+
+    def create(self, name='lab', mtu=None, ipv4=POOL):
+        options = [*(['--ipv4', ipv4] if ipv4 else []), *(['--mtu', mtu] if mtu else [])]
+        return self.controller.cli('network', 'create', name, *options).stdout.split()[-1]
+
+    def join(self, name, *options):
+        node = self.nodes[name]
+        node.cli('join', self.nwid, '--wait', '0', code=None)
+        self.wait_member(node, 'pending')
+        self.controller.cli('member', 'approve', self.nwid, node.address(), '--name', name, *options)
+        node.cli('wait', self.nwid, '--wait', 20 * SLOW, timeout=30 * SLOW)
+
+    def members(self):
+        return {m['address']: m for m in self.controller.json('member', 'list', self.nwid)['members']}
+
+    def wait_member(self, node, state, seconds=10):
+        address = node.address()
+        until(f'{node.host.name} is {state} at the controller',
+              lambda: self.members().get(address, {}).get('state') == state, seconds)
+
+    def meshed(self, names):
+        """Everybody answers everybody: sessions and channels stand, so that what follows measures frames only."""
+        for a in names:
+            for b in names:
+                if a != b:
+                    self.nodes[a].host.reaches(self.ip(b), 15)
+
+    def dev(self, name):
+        return self.nodes[name].network(self.nwid)['dev']
+
+    def tap_mac(self, name):
+        return mac_bytes(self.nodes[name].network(self.nwid)['mac'])
+
+    def ip(self, name, version=4):
+        return next(a.split('/')[0] for a in self.nodes[name].network(self.nwid)['addresses'] if (':' in a) == (version == 6))
+
+    # ---- the end
+
+    def close(self):
+        for daemon in self.daemons:
+            try:
+                daemon.stop()
+            except Exception as error:  # the rest must still be taken down
+                self.fail(f'{daemon.host.name}: {error}')
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for ns in self.namespaces:
+            subprocess.run(['ip', 'netns', 'del', ns], capture_output=True, check=False)
+        for daemon in self.daemons:
+            with open(daemon.log, encoding='utf-8', errors='replace') as file:
+                report = REPORTS.search(file.read())
+            if report:
+                self.fail(f'{daemon.host.name}: {report[0]} in its log')
+        if self.failures:
+            self.show_logs()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def show_logs(self):
+        for daemon in self.daemons:
+            with open(daemon.log, encoding='utf-8', errors='replace') as file:
+                text = file.read()
+            at = REPORTS.search(text)
+            lines = text[at.start():].splitlines()[:60] if at else text.splitlines()[-25:]
+            print(f'---- {daemon.host.name} ({daemon.program})', *lines, sep='\n    ', file=sys.stderr)

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""run.py [SCENARIO...]: each scenario in a lab of its own. The last line is "N passed, N failed"."""
+import importlib
+import os
+import signal
+import sys
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import lab as labs  # noqa: E402
+
+LIMIT_S = 300
+
+
+def late(_signal, _frame):
+    raise labs.Failure(f'not done after {LIMIT_S * labs.SLOW} s')
+
+
+def ended(_signal, _frame):
+    raise KeyboardInterrupt
+
+
+def one(name):
+    began = labs.now()
+    scenario = importlib.import_module(f'scenarios.{name}')
+    lab = labs.Lab(name)
+    signal.alarm(LIMIT_S * labs.SLOW)
+    try:
+        scenario.run(lab)
+    except labs.Failure as failure:
+        lab.fail(str(failure))
+    except Exception:  # a bug of the scenario is a failure too
+        lab.fail(traceback.format_exc())
+    finally:
+        signal.alarm(0)
+        lab.close()
+    if not lab.failures and not lab.passed:
+        lab.failures.append('the scenario checked nothing')
+    print(f'{"FAIL" if lab.failures else "ok  "} {name} ({labs.now() - began:.1f} s, {lab.passed} checks)', flush=True)
+    for note in lab.notes:
+        print(f'       {note}')
+    for failure in lab.failures:
+        print(f'     - {failure}', flush=True)
+    return not lab.failures
+
+
+def main():
+    if os.geteuid() != 0:
+        print('run.py: network namespaces need root: sudo make netns', file=sys.stderr)
+        return 2
+    there = sorted(f[:-3] for f in os.listdir(os.path.join(HERE, 'scenarios')) if f.endswith('.py') and f[0] != '_')
+    names = sys.argv[1:] or there
+    wrong = [n for n in names if n not in there]
+    if wrong:
+        print(f'run.py: no scenario {" ".join(wrong)}; there are: {" ".join(there)}', file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGTERM, ended)
+    good = [one(name) for name in names]
+    print(f'{sum(good)} passed, {len(good) - sum(good)} failed')
+    return 0 if all(good) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
