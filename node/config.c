@@ -160,22 +160,15 @@ bool config_restore(struct net *net, const uint8_t *head_env, size_t len, struct
 		goto bad;
 	for (unsigned i = 0; i < n; i++)
 		blob_hash(blobs[i].bytes, blobs[i].len, blobs[i].hash);
-	for (unsigned i = 0; i < n; i++) {
-		if (bytes_equal(blobs[i].hash, head.cfg_root, 32))
-			in[MANIFEST_BLOB] = blobs[i];
-		if (bytes_equal(blobs[i].hash, head.rev_hash, 32))
-			in[REVLIST_BLOB] = blobs[i];
-	}
-	if (!in[MANIFEST_BLOB].bytes || !in[REVLIST_BLOB].bytes || !manifest_parse(in[MANIFEST_BLOB].bytes, in[MANIFEST_BLOB].len, &m) ||
-	    m.n + SECTION_BLOBS != n)
+	/* Slot by slot, as state_save_network() writes them: two that are alike (sections may be) are still two allocations. */
+	if (n < SECTION_BLOBS || !bytes_equal(blobs[MANIFEST_BLOB].hash, head.cfg_root, 32) ||
+	    !bytes_equal(blobs[REVLIST_BLOB].hash, head.rev_hash, 32) ||
+	    !manifest_parse(blobs[MANIFEST_BLOB].bytes, blobs[MANIFEST_BLOB].len, &m) || m.n + SECTION_BLOBS != n)
 		goto bad;
-	for (unsigned k = 0; k < m.n; k++) {
-		for (unsigned i = 0; i < n; i++)
-			if (bytes_equal(blobs[i].hash, m.section[k].hash, 32))
-				in[SECTION_BLOBS + k] = blobs[i];
-		if (!in[SECTION_BLOBS + k].bytes)
+	for (unsigned k = 0; k < m.n; k++)
+		if (!bytes_equal(blobs[SECTION_BLOBS + k].hash, m.section[k].hash, 32))
 			goto bad;
-	}
+	memcpy(in, blobs, n * sizeof *in);
 	if (apply(net, &head, head_env, len, in))
 		return true;
 bad:

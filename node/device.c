@@ -108,7 +108,8 @@ static bool device_open(struct net *net)
 	char name[TAP_NAME_MAX];
 	struct node *node = net->node;
 	device_name(net, name);
-	int error = tap_open(&net->port->tap, name, node->config.workers, net->port->mac, net->base.mtu, net->dev);
+	struct tap *tap;
+	int error = tap_open(&tap, name, node->config.workers, net->port->mac, net->base.mtu, net->dev);
 	if (error) {
 		net_set_state(net, NET_ERROR, tap_why(error));
 		net_schedule(net, node->now + DEVICE_AGAIN_MS);
@@ -116,7 +117,8 @@ static bool device_open(struct net *net)
 		return false;
 	}
 	atomic_store(&net->port->mtu, net->base.mtu);
-	error = tap_up(net->port->tap, true);
+	atomic_store(&net->port->tap, tap);
+	error = tap_up(tap, true);
 	if (error)
 		log_warning("%s: could not be set up: %s", net->dev, strerror(-error));
 	net->device_up = true;
@@ -165,10 +167,11 @@ void net_down(struct net *net)
 	net->device_up = false;
 	node->ports_generation++;
 	node->ports_dirty = true;
-	struct tap *tap = net->port->tap;
-	if (node_publish(node))
-		guestbook_retire(&node->book, tap, tap_close_later);
-	net->port->tap = NULL;
+	/* Workers in the middle of a turn still see the port; the device itself stays open until that turn is over. */
+	struct tap *tap = atomic_exchange(&net->port->tap, NULL);
+	if (!node_publish(node))
+		node_view_changed(node);
+	guestbook_retire(&node->book, tap, tap_close_later);
 	net->n_addresses = net->n_routes_set = 0;
 	*net->dev = 0;
 }

@@ -487,8 +487,12 @@ static void write_port(struct worker *w, struct port *port, unsigned from, unsig
 			w->side[k++] = w->in[i];
 			w->in[i].port = NULL;
 		}
-	tap_write(port->tap, w->number, w->side, k);
+	struct tap *tap = atomic_load(&port->tap);
+	if (tap)
+		tap_write(tap, w->number, w->side, k);
 	for (unsigned i = 0; i < k; i++) {
+		if (!tap) /* taken away within this turn */
+			w->side[i].verdict = DROP_TAP_WRITE;
 		w->in[which[i]].verdict = w->side[i].verdict;
 		if (w->side[i].verdict == DROP_NONE) {
 			frames++;

@@ -282,7 +282,10 @@ static unsigned port_turn(struct worker *w, struct port *port)
 {
 	for (unsigned i = 0; i < BATCH_MAX; i++)
 		w->frame[i] = (struct packet){.data = w->frame_slab + (size_t)i * FRAME_SLOT, .room = FRAME_SLOT};
-	int n = tap_read(port->tap, w->number, w->frame, BATCH_MAX);
+	struct tap *tap = atomic_load(&port->tap);
+	if (!tap) /* taken away within this turn */
+		return 0;
+	int n = tap_read(tap, w->number, w->frame, BATCH_MAX);
 	if (n < 0) { /* left alone until control shows other devices */
 		w->gone |= 1ull << (port->chan - 1);
 		w->poll_stale = true;

@@ -79,7 +79,7 @@ struct member *roster_find(const struct roster *, uint64_t address); /* binary s
 struct port {
 	uint64_t nwid;
 	unsigned chan;         /* our handle, 1..NETWORKS_MAX */
-	struct tap *tap;
+	_Atomic(struct tap *) tap; /* NULL = gone or not yet there; a worker asks once and keeps it for its turn */
 	uint8_t mac[6];        /* own, derived */
 	uint64_t address;      /* own */
 	_Atomic uint16_t mtu;

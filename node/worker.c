@@ -166,9 +166,11 @@ static void poll_build(struct worker *w, const struct view *view)
 	poll_add(w, w->wake_fd);
 	for (unsigned i = 0; i < udp_sockets(w->udp); i++)
 		poll_add(w, udp_fd(w->udp, i, w->number));
-	for (unsigned i = 0; view && i < NETWORKS_MAX; i++)
-		if (view->ports[i] && !(w->gone >> i & 1))
-			poll_add(w, tap_fd(view->ports[i]->tap, w->number));
+	for (unsigned i = 0; view && i < NETWORKS_MAX; i++) {
+		struct tap *tap = view->ports[i] ? atomic_load(&view->ports[i]->tap) : NULL;
+		if (tap && !(w->gone >> i & 1))
+			poll_add(w, tap_fd(tap, w->number));
+	}
 }
 
 /* A device came, went, or failed. */

@@ -503,6 +503,11 @@ static void outbound_verdicts(void **state)
 	for (unsigned h = 1; h < HOSTS; h++)
 		assert_int_equal(wire_to(h)->n, 0);
 	letter_none(0);
+	atomic_store(&a->port->tap, NULL); /* control takes the device away while a turn still sees the port */
+	tap_give(0, frame, 60);
+	assert_int_equal(turn(0), 0);
+	atomic_store(&a->port->tap, &a->tap);
+	atomic_store(&a->port->open, true);
 	a->tap.gone = true; /* the device is left alone, the turn goes on */
 	assert_int_equal(turn(0), 0);
 	a->tap.gone = false;
