@@ -82,10 +82,17 @@ void index_take(struct index *x, const struct named *n)
 	}
 }
 
+/* Tombstones fill a table as well; where most of it is them, a clean one of the same size does, or every handshake ever made would leave its
+ * slot behind. */
 struct index *index_larger(const struct index *x)
 {
 	assert(x->mask < UINT32_MAX / 2);
-	struct index *y = index_new((x->mask + 1) * 2);
+	uint32_t live = 0;
+	for (uint32_t i = 0; i <= x->mask; i++) {
+		struct named *here = atomic_load(&x->slot[i]);
+		live += here && here != &tombstone;
+	}
+	struct index *y = index_new(live > (x->mask + 1) / 4 ? (x->mask + 1) * 2 : x->mask + 1);
 	if (!y)
 		return NULL;
 	for (uint32_t i = 0; i <= x->mask; i++) {
