@@ -92,6 +92,8 @@ struct peer {
 	bool is_controller;          /* pinned controller of a network of ours */
 	const struct root_line *root_line;
 	bool registered;             /* at us, the root */
+	uint32_t registered_epoch;   /* of its newest REGISTER */
+	uint64_t restart_told_ms;    /* a root last said that it restarted */
 	bool served;                 /* talks to our message port */
 	bool pair_gate_set;
 	uint8_t pair_gate[32];       /* see peer_pair_gate() */

@@ -14,6 +14,8 @@
 #define PAIRS_PER_NODE 1024
 #define ACCEPT_WAIT_MS 3000
 #define IDLE_MS 120000
+#define CALLS_MAX 1024
+#define CALL_LIFE_MS 120000
 #define CONNECT_MS 50 /* 20/s */
 #define CONNECT_BURST 50
 #define WHOIS_MS 100 /* 10/s */
@@ -31,9 +33,17 @@ struct bucket { /* one per node, in a small hash; a collision only shares the ra
 	uint64_t connect_ms, whois_ms;
 };
 
+/* Who called whom of late: told when the called one registers from a new start (PROTOCOL.md, Restart recovery). */
+struct call {
+	uint8_t caller[KEY_HASH_BYTES], called[KEY_HASH_BYTES];
+	uint64_t at_ms; /* 0 = free */
+};
+
 struct relay_service {
 	struct pair *first;
 	unsigned n;
+	struct call call[CALLS_MAX];
+	unsigned call_at;
 	struct bucket bucket[4096];
 };
 
@@ -70,6 +80,40 @@ static struct bucket *bucket_of(struct peer *peer)
 	return &peer->node->relay->bucket[le32_at(peer->identity.key_hash) % 4096];
 }
 
+/* ---- who is told of a restart ---------------------------------------------------------------------------------------- */
+
+static void call_note(struct node *node, const struct peer *caller, const uint8_t called[KEY_HASH_BYTES])
+{
+	struct relay_service *r = node->relay;
+	struct call *slot = NULL;
+	for (unsigned i = 0; i < CALLS_MAX && !slot; i++)
+		if (!memcmp(r->call[i].caller, caller->identity.key_hash, KEY_HASH_BYTES) && !memcmp(r->call[i].called, called, KEY_HASH_BYTES))
+			slot = &r->call[i];
+	if (!slot)
+		slot = &r->call[r->call_at++ % CALLS_MAX];
+	slot->at_ms = node->now;
+	memcpy(slot->caller, caller->identity.key_hash, KEY_HASH_BYTES);
+	memcpy(slot->called, called, KEY_HASH_BYTES);
+}
+
+static void restart_tell(struct peer *peer)
+{
+	struct node *node = peer->node;
+	struct body_peer_restart b;
+	uint8_t body[64];
+	memcpy(b.key_hash, peer->identity.key_hash, KEY_HASH_BYTES);
+	size_t n = body_peer_restart_encode(&b, body, sizeof body);
+	for (unsigned i = 0; i < CALLS_MAX; i++) {
+		struct call *call = &node->relay->call[i];
+		if (!call->at_ms || memcmp(call->called, b.key_hash, KEY_HASH_BYTES))
+			continue;
+		struct peer *caller = node->now - call->at_ms < CALL_LIFE_MS ? peer_find(node, call->caller) : NULL;
+		call->at_ms = 0;
+		if (caller && peer_up(caller, CLASS_CTRL))
+			request_send(caller, CLASS_CTRL, OP_PEER_RESTART, body, n, NULL, 0, NULL);
+	}
+}
+
 /* ---- registration and WHOIS --------------------------------------------------------------------------------------- */
 
 void relay_register(struct peer *peer, struct session *s, uint32_t req, const uint8_t *body, size_t len, const struct letter *l)
@@ -88,6 +132,10 @@ void relay_register(struct peer *peer, struct session *s, uint32_t req, const ui
 		return;
 	}
 	peer->registered = true;
+	if (peer->registered_epoch != b.epoch) {
+		peer->registered_epoch = b.epoch;
+		restart_tell(peer);
+	}
 	state_peers_changed(peer->node);
 	struct body_observed seen = {.observed = l->from};
 	size_t n = body_observed_encode(&seen, out, sizeof out);
@@ -238,6 +286,8 @@ void relay_connect(struct peer *peer, struct session *s, uint32_t req, const uin
 		return;
 	}
 	struct peer *called = b.key_hash_set ? peer_find(node, b.key_hash) : peer_find_address(node, b.address);
+	if (called)
+		call_note(node, peer, called->identity.key_hash);
 	if (called && (!called->registered || !peer_up(called, CLASS_CTRL) || called == peer))
 		called = NULL;
 	struct pair *p = pair_of_caller(node, peer, b.rx_idx & IDX_MASK);
@@ -303,7 +353,7 @@ void relay_tick(struct node *node, uint64_t now)
 		used = (*at)->made_ms > used ? (*at)->made_ms : used;
 		if (!(*at)->accepted && now - (*at)->made_ms >= ACCEPT_WAIT_MS)
 			pair_end(node, at, true, false);
-		else if (now - used >= IDLE_MS)
+		else if (used + IDLE_MS <= now) /* a worker's stamp may be ahead of this turn's time */
 			pair_end(node, at, true, true);
 		else
 			at = &(*at)->next;

@@ -12,6 +12,7 @@
 #define RETRANSMIT_MS 300
 #define TRIES_MAX 5
 #define WAIT_SESSION_MS 10000
+#define RESTART_TOLD_MS 2000
 #define CTRL_PER_SECOND 400
 #define CTRL_BURST 800
 
@@ -231,9 +232,21 @@ static void restart_in(struct peer *peer, enum session_class class, const struct
 	bool good = peer->is_root && body_peer_restart_parse(m->body, m->len, &b);
 	request_reply(peer, class, m->req, m->op, good ? STATUS_OK : STATUS_DENIED, NULL, 0);
 	struct peer *other = good ? peer_find(peer->node, b.key_hash) : NULL;
-	/* A hint from a root, no order: one new INIT, rate-limited by the handshake's own timer. */
-	if (other && (peer_up(other, CLASS_DATA) || peer_up(other, CLASS_CTRL)))
-		initiator_again(other, peer_up(other, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL);
+	/* A hint from a root, no order: one new INIT, at most each 2 s, so that a storm of hints costs nobody anything. A retransmission that
+	 * waits is brought forward: the other side could not answer the earlier ones. */
+	if (!other || (other->restart_told_ms && peer->node->now - other->restart_told_ms < RESTART_TOLD_MS))
+		return;
+	other->restart_told_ms = peer->node->now;
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		bool waits = other->init_ms[c] != NEVER;
+		if (!waits && !peer_up(other, (enum session_class)c))
+			continue;
+		if (waits)
+			other->init_ms[c] = peer->node->now;
+		else
+			initiator_again(other, (enum session_class)c);
+		peer_schedule(other);
+	}
 }
 
 /* What a root answers; false if this node is none or the op is no root's. */
