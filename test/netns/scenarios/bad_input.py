@@ -54,7 +54,7 @@ def words(lab):
 
 def roots_and_config(lab):
     line = lab.root_line
-    for bad in ('', 'nonsense', line[:-1], line.replace(':9993', ':99930'), line[:30], line.replace('fln1:', 'fln2:')):
+    for bad in ('', 'nonsense', line[:40] + line[41:], line.replace(':9993', ':99930'), line[:30], line.replace('fln1:', 'fln2:')):
         refused(lab, f'--add-root {bad!r}', start(lab, 'farland', home(lab, 'rootline'), '--add-root', bad), 2)
         path = home(lab, 'conf-root', f'# roots\nadd-root = {bad}\n')
         refused(lab, f'add-root = {bad!r}', start(lab, 'farland', path), 2, r'farland\.conf:2:\d+: ')
