@@ -587,7 +587,7 @@ void path_tick(struct peer *peer, uint64_t now)
 			continue;
 		uint64_t used = p->circuit ? atomic_load(&p->circuit->used_ms) : 0;
 		uint64_t since = p->circuit && p->circuit->made_ms > used ? p->circuit->made_ms : used;
-		if (p->circuit && i != peer->best && now - since > CIRCUIT_IDLE_MS)
+		if (p->circuit && i != peer->best && since + CIRCUIT_IDLE_MS < now) /* a worker's stamp may be ahead */
 			path_free(peer, i);
 		else if (p->next_probe_ms <= now)
 			probe_again(peer, i);
@@ -607,7 +607,8 @@ uint64_t path_deadline(const struct peer *peer)
 		if (p->next_probe_ms < at)
 			at = p->next_probe_ms;
 	}
-	if (peer->best >= 0 && peer->path[peer->best].sizing && peer->path[peer->best].next_size_ms < at)
+	bool up = peer_up(peer, CLASS_DATA) || peer_up(peer, CLASS_CTRL); /* else size_tick() does nothing and would be due for ever */
+	if (up && peer->best >= 0 && peer->path[peer->best].sizing && peer->path[peer->best].next_size_ms < at)
 		at = peer->path[peer->best].next_size_ms;
 	if (any || peer->current[CLASS_DATA] || peer->current[CLASS_CTRL]) {
 		/* A poll that is set already is not put off by what else happens. */
