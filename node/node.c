@@ -279,8 +279,11 @@ static void letter_read(struct node *node, struct letter *l)
 	case LETTER_CLOSE: {
 		struct peer *peer = peer_find(node, s->remote->key_hash);
 		struct session **slot = &peer->current[s->class];
-		if (*slot == s)
+		enum session_class class = s->class;
+		if (*slot == s) { /* or a root that says CLOSE would never be asked again */
 			peer_retire_session(peer, slot);
+			peer_session_down(peer, class);
+		}
 		break;
 	}
 	default:
