@@ -120,9 +120,9 @@ void net_whois(struct node *node, const struct identity *who)
 		struct net *net = node->net[i];
 		if (!net || net->pinned || net->nwid >> 24 != who->address)
 			continue;
+		net->working = false; /* even of one that another answer replaced meanwhile: or nobody is verified any more */
 		if (!net->found_set || !bytes_equal(net->found.key_hash, who->key_hash, KEY_HASH_BYTES))
 			continue;
-		net->working = false;
 		controller_pin(net, who);
 	}
 }
@@ -131,9 +131,12 @@ void net_work_bad(struct node *node, const struct identity *who)
 {
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct net *net = node->net[i];
-		if (!net || net->pinned || !net->found_set || !bytes_equal(net->found.key_hash, who->key_hash, KEY_HASH_BYTES))
+		if (!net || net->pinned || net->nwid >> 24 != who->address)
 			continue;
-		net->working = net->found_set = false;
+		net->working = false;
+		if (!net->found_set || !bytes_equal(net->found.key_hash, who->key_hash, KEY_HASH_BYTES))
+			continue;
+		net->found_set = false;
 		net_set_state(net, NET_ERROR, "a root named a controller whose key does not carry its address; check the roots in add-root");
 		net->whois_ms = node->now + DENIED_AGAIN_MS;
 		net_schedule(net, net->whois_ms);
