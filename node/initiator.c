@@ -160,12 +160,19 @@ static void whois_done(struct peer *root, const struct request *r, const struct 
 static void whois_send(struct peer *peer)
 {
 	struct node *node = peer->node;
-	struct body_whois b = {.address = peer->identity.address};
+	struct body_whois b = {0};
 	uint8_t body[32];
-	size_t n = body_whois_encode(&b, body, sizeof body);
-	for (unsigned i = 0; i < node->n_roots; i++)
-		if (peer_up(node->root[i], CLASS_CTRL))
-			request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, 0, peer->identity.key_hash);
+	/* The address that each network says: what another network's controller says of the same key_hash must not get in the way. */
+	for (unsigned k = 0; k < NETWORKS_MAX; k++) {
+		const struct member *m = atomic_load(&peer->remote->member[k]);
+		if (!m || m->address == b.address)
+			continue;
+		b.address = m->address;
+		size_t n = body_whois_encode(&b, body, sizeof body);
+		for (unsigned i = 0; i < node->n_roots; i++)
+			if (peer_up(node->root[i], CLASS_CTRL))
+				request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, 0, peer->identity.key_hash);
+	}
 }
 
 void initiator_relayed(struct peer *peer, enum session_class class)
@@ -265,7 +272,7 @@ static void session_tick(struct peer *peer, enum session_class class, uint64_t n
 		peer->init_ms[class] = peer->init_since_ms[class] = now;
 		peer->init_tries[class] = 0;
 	}
-	if (s && s->reject_ms <= now) {
+	if (s && (s->reject_ms <= now || atomic_load(&s->opens_failed) >= OPENS_FAILED_MAX)) {
 		peer_retire_session(peer, &peer->current[class]);
 		peer_session_down(peer, class);
 	}
