@@ -1,2 +1,273 @@
+/* scenarios_network.c: partitions, restarts, revocation, gossip and relaying in whole networks. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "test/sim/sim.h"
-const struct scenario scenarios_network[] = {{0}};
+
+static void finish(struct sim *sim, char failed[256])
+{
+	memcpy(failed, sim->failed, 256);
+	sim_free(sim);
+}
+
+static bool direct(struct host *a, struct host *b)
+{
+	const struct peer *peer = host_peer(a, b);
+	const struct way *way = peer ? atomic_load(&peer->remote->way) : NULL;
+	return way && !way->circuit && endpoint_equal(&way->to, &b->at);
+}
+
+static bool relayed(struct host *a, struct host *b)
+{
+	const struct peer *peer = host_peer(a, b);
+	const struct way *way = peer ? atomic_load(&peer->remote->way) : NULL;
+	return way && way->circuit;
+}
+
+/* All members exchange a frame with each other. */
+static void all_pass(struct sim *sim, uint64_t within, const char *when)
+{
+	for (unsigned i = 0; i < world_members(sim); i++)
+		for (unsigned k = 0; k < world_members(sim); k++)
+			if (i != k)
+				expect(sim, frame_passes(world_member(sim, i), world_member(sim, k), within), "%s: no frame from %u to %u", when, i + 2,
+				       k + 2);
+}
+
+/* As ping does: one frame each 200 ms until one passes. What is sent while the other side's keys are gone is lost. */
+static bool passes_again(struct host *from, struct host *to, uint64_t within)
+{
+	for (uint64_t end = from->sim->now + within; from->sim->now < end && !*from->sim->failed;)
+		if (frame_passes(from, to, 200 * MS))
+			return true;
+	return false;
+}
+
+static void all_pass_again(struct sim *sim, uint64_t within, const char *when)
+{
+	for (unsigned i = 0; i < world_members(sim); i++)
+		for (unsigned k = 0; k < world_members(sim); k++)
+			if (i != k)
+				expect(sim, passes_again(world_member(sim, i), world_member(sim, k), within), "%s: no frame from %u to %u", when, i + 2,
+				       k + 2);
+}
+
+/* ---- partitions -------------------------------------------------------------------------------------------------------- */
+
+/* The root is unreachable for ten minutes: direct paths go on without a loss, a member that restarts finds the others from its disk. */
+static void partition(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3)) {
+		all_pass(sim, 5 * SECOND, "at first");
+		sim_run(sim, 10 * SECOND);
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2);
+		expect(sim, direct(a, b) && direct(b, a), "no direct path after 10 s");
+		sim_isolate(sim, sim->root, true);
+		size_t first = sim->n_frames;
+		for (unsigned i = 0; i < 200 && !*sim->failed; i++) {
+			frame_send(i & 1 ? a : b, i & 1 ? b : a, 100 + i);
+			sim_run(sim, 3 * SECOND);
+		}
+		uint64_t got = frames_got(sim, first, 200);
+		expect(sim, got == 200, "%" PRIu64 " of 200 frames without a root", got);
+		host_kill(c);
+		sim_run(sim, 2 * SECOND);
+		host_start(c);
+		expect(sim, sim_run_until(sim, 3 * SECOND, world_joined, c), "the restarted member is not JOINED from its disk");
+		all_pass_again(sim, 3 * SECOND, "restarted without a root");
+		sim_isolate(sim, sim->root, false);
+		sim_run(sim, 40 * SECOND);
+		for (unsigned i = 0; i < 3; i++)
+			expect(sim, peer_up(host_peer(world_member(sim, i), sim->root), CLASS_CTRL) &&
+			                peer_up(host_peer(sim->root, world_member(sim, i)), CLASS_CTRL),
+			       "member %u did not come back to the root", i + 2);
+		all_pass(sim, 2 * SECOND, "healed");
+	}
+	finish(sim, failed);
+}
+
+/* ---- restarts ---------------------------------------------------------------------------------------------------------- */
+
+/* Each is killed and started again; frames pass again within 3 s, and the last one lost its disk and its epoch (T26). */
+static void restart(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2);
+		struct host *order[] = {a, sim->root, sim->controller, a, b};
+		all_pass(sim, 5 * SECOND, "at first");
+		sim_run(sim, 5 * SECOND);
+		for (unsigned i = 0; i < 5 && !*sim->failed; i++) {
+			host_kill(order[i]);
+			sim_run(sim, sim_draw(sim, 2) * 30 * SECOND + sim_draw(sim, 2 * SECOND));
+			host_start(order[i]);
+			expect(sim, sim_run_until(sim, 3 * SECOND, world_joined, NULL), "not JOINED 3 s after restart %u", i);
+			all_pass_again(sim, 3 * SECOND, order[i] == sim->root ? "after the root's restart" : order[i] == sim->controller ? "after the controller's restart" : "after a restart");
+		}
+		/* both at once, the root away */
+		host_kill(a);
+		host_kill(b);
+		host_kill(sim->root);
+		host_start(a);
+		host_start(b);
+		expect(sim, passes_again(a, c, 5 * SECOND) && passes_again(a, b, 5 * SECOND), "two restarted members do not meet without a root");
+		host_start(sim->root);
+		sim_run(sim, 40 * SECOND);
+		host_reflash(b);
+		host_start(b);
+		sim_run(sim, SECOND);
+		uint64_t again = sim->now;
+		node_join(b->node, sim->nwid, NULL, "", sim->now / 1000);
+		b->next_us = sim->now;
+		expect(sim, sim_run_until(sim, 30 * SECOND, world_joined, b), "a member that lost its disk does not come back");
+		all_pass_again(sim, 5 * SECOND, "after a reflash");
+		expect(sim, sim->now - again < 40 * SECOND, "the reflash took %" PRIu64 " s", (sim->now - again) / SECOND);
+	}
+	finish(sim, failed);
+}
+
+/* ---- revocation -------------------------------------------------------------------------------------------------------- */
+
+struct revoked {
+	struct host *member;
+	uint64_t bytes; /* sent to it by members, straight */
+};
+
+static bool count_to(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
+{
+	struct revoked *r = self;
+	(void)sim, (void)bytes;
+	if (from->kind == HOST_NODE && endpoint_equal(to, &r->member->at))
+		r->bytes += len;
+	return true;
+}
+
+/* T54. One of n is revoked while it talks to all: 1 s and a round trip later nobody sends it a byte or takes a frame from it. */
+static void revoke_one(struct sim *sim, unsigned n)
+{
+	struct host *bad = world_member(sim, n / 2);
+	struct revoked watched = {.member = bad};
+	struct admin_error error;
+	size_t all = frame_send(bad, NULL, 100);
+	sim_run(sim, 10 * SECOND);
+	expect(sim, frames_got(sim, all, 1) == n - 1, "the broadcast before reached %" PRIu64 " of %u", frames_got(sim, all, 1), n - 1);
+	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error), "revoke: %s", error.detail);
+	sim->controller->next_us = sim->now;
+	uint64_t rtt = 2 * sim->link.delay_max;
+	sim_run(sim, SECOND + rtt);
+	sim->watch = count_to;
+	sim->watch_self = &watched;
+	size_t after = sim->n_frames;
+	for (unsigned i = 0; i < n; i += 1 + n / 20) {
+		struct host *h = world_member(sim, i);
+		if (h == bad)
+			continue;
+		frame_send(h, bad, 100);
+		frame_send(bad, h, 100);
+		frame_send(h, NULL, 200);
+	}
+	frame_send(bad, NULL, 300);
+	sim_run(sim, 30 * SECOND);
+	for (size_t i = after; i < sim->n_frames; i++)
+		expect(sim, !frame_got(sim, i, bad) && (sim->frame[i].from != bad->number || !frames_got(sim, i, 1)),
+		       "frame %zu from %u passed after the revocation", i, sim->frame[i].from);
+	expect(sim, !watched.bytes, "%" PRIu64 " bytes were sent to the revoked member", watched.bytes);
+	struct host *x = world_member(sim, 0), *y = world_member(sim, n - 1);
+	expect(sim, frame_passes(x, y, 2 * SECOND), "the others no longer talk");
+	struct net_view view;
+	expect(sim, node_network(bad->node, sim->nwid, &view) && view.state == NET_DENIED, "the revoked member is %s", net_state_name(view.state));
+}
+
+static void revoke(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 5))
+		revoke_one(sim, 5);
+	finish(sim, failed);
+}
+
+static void revoke_100(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 100))
+		revoke_one(sim, 100);
+	finish(sim, failed);
+}
+
+/* T55. Only one member hears the controller; the others learn of a revocation from member to member along a chain. */
+static void gossip(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 4)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2), *bad = world_member(sim, 3);
+		struct admin_error error;
+		all_pass(sim, 5 * SECOND, "at first");
+		sim_run(sim, 15 * SECOND);
+		for (struct host **h = (struct host *[]){b, c, bad, NULL}; *h; h++) {
+			sim_cut(sim, *h, sim->controller, true);
+			sim_cut(sim, *h, sim->root, true);
+		}
+		sim_cut(sim, a, c, true); /* a - b - c */
+		sim_cut(sim, a, bad, true);
+		expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error), "revoke: %s",
+		       error.detail);
+		sim->controller->next_us = sim->now;
+		sim_run(sim, 4 * SECOND);
+		size_t first = frame_send(bad, b, 100);
+		frame_send(bad, c, 100);
+		frame_send(c, bad, 100);
+		sim_run(sim, 2 * SECOND);
+		expect(sim, !frames_got(sim, first, 3), "%" PRIu64 " frames of a member whose revocation came by gossip passed",
+		       frames_got(sim, first, 3));
+		expect(sim, frame_passes(b, c, SECOND) && frame_passes(a, b, SECOND), "the others no longer talk");
+	}
+	finish(sim, failed);
+}
+
+/* ---- relaying ------------------------------------------------------------------------------------------------------------ */
+
+/* Straight datagrams from a to b are lost, those from b to a are not: the root carries within 5 s, and the straight path is back when it can. */
+static void oneway(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 2)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		bool before = seed & 1; /* the two never met before, or have a direct path that breaks */
+		if (before) {
+			expect(sim, frame_passes(a, b, 5 * SECOND), "no frame at first");
+			sim_run(sim, 5 * SECOND);
+			expect(sim, direct(a, b), "no direct path at first");
+		}
+		sim_cut(sim, a, b, false);
+		size_t first = sim->n_frames;
+		for (unsigned i = 0; i < 100; i++) {
+			frame_send(a, b, 100);
+			frame_send(b, a, 100);
+			sim_run(sim, 200 * MS);
+		}
+		uint64_t late = frames_got(sim, first + 50, 150);
+		expect(sim, late == 150, "%" PRIu64 " of 150 frames from the sixth second on", late);
+		expect(sim, relayed(a, b), "a still sends straight");
+		sim_heal(sim, a, b);
+		for (unsigned i = 0; i < 60 && !direct(a, b); i++) {
+			frame_send(a, b, 100);
+			sim_run(sim, SECOND);
+		}
+		expect(sim, direct(a, b), "the straight path is not used a minute after it was healed");
+		expect(sim, frame_passes(a, b, SECOND) && frame_passes(b, a, SECOND), "no frame in the end");
+	}
+	finish(sim, failed);
+}
+
+const struct scenario scenarios_network[] = {
+	{"partition", "ten minutes without a root", partition, 3},
+	{"restart", "nodes, root and controller killed and started again, a disk lost", restart, 6},
+	{"revoke", "one of 5 revoked while it talks to all", revoke, 5},
+	{"revoke100", "one of 100 revoked while it talks to all", revoke_100, 1},
+	{"gossip", "a revocation that only one member hears of", gossip, 5},
+	{"oneway", "direct path blocked in one direction", oneway, 8},
+	{0},
+};

@@ -66,8 +66,28 @@ void sim_free(struct sim *sim)
 	free(sim);
 }
 
+static void pair_print(struct host *h, const struct host *other)
+{
+	static const char state[] = ".pVs";
+	const struct peer *peer = host_peer(h, other);
+	if (!peer)
+		return;
+	printf("  to %u: best %d init %lld %lld paths", other->number, peer->best, (long long)peer->init_ms[CLASS_DATA], (long long)peer->init_ms[CLASS_CTRL]);
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (peer->path[i].state != PATH_FREE)
+			printf(" %d%c%s%u", i, state[peer->path[i].state], peer->path[i].circuit ? "relay" : "", peer->path[i].to.ip[2]);
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		const struct session *s = peer->current[c], *p = peer->previous[c];
+		if (s)
+			printf(" %s %c%08x>%08x", c ? "ctrl" : "data", s->initiator ? 'i' : 'r', s->named.idx, s->peer_idx);
+		if (p)
+			printf(" prev %c%08x>%08x", p->initiator ? 'i' : 'r', p->named.idx, p->peer_idx);
+	}
+	printf(" waiting %u\n", peer->waiting);
+}
+
 /* What every host dropped and why: the first thing to look at after a failure. */
-static void drops_print(struct sim *sim)
+static void state_print(struct sim *sim)
 {
 	for (unsigned i = 0; i < sim->n_hosts; i++) {
 		uint64_t drop[DROP_COUNT] = {0};
@@ -78,6 +98,8 @@ static void drops_print(struct sim *sim)
 			if (drop[k])
 				printf(" %s %llu", drop_name((enum drop)k), (unsigned long long)drop[k]);
 		printf("\n");
+		for (unsigned k = 0; k < sim->n_hosts; k++)
+			pair_print(sim->host[i], sim->host[k]);
 	}
 }
 
@@ -91,7 +113,7 @@ void sim_fail(struct sim *sim, const char *format, ...)
 	vsnprintf(sim->failed + n, sizeof sim->failed - (size_t)n, format, args);
 	va_end(args);
 	if (getenv("SIM_LOG"))
-		drops_print(sim);
+		state_print(sim);
 }
 
 /* ---- what is in the air ------------------------------------------------------------------------------------------ */

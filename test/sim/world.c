@@ -381,7 +381,9 @@ struct world_image *world_image(unsigned members)
 		fprintf(stderr, "sim: the world that others start from: %s\n", sim->failed);
 		abort();
 	}
-	sim_run(sim, 20 * SECOND); /* all have everything on disk */
+	for (unsigned i = 0; i < members; i++)
+		frame_send(world_member(sim, i), NULL, 100);
+	sim_run(sim, 20 * SECOND); /* all know all and have everything on disk */
 	*image = (struct world_image){.nwid = sim->nwid, .now = sim->now, .members = members, .epoch = EPOCH_FIRST + 1};
 	for (unsigned i = 0; i < sim->n_hosts; i++) {
 		memcpy(image->file[i], sim->host[i]->file, sizeof image->file[i]);
