@@ -337,6 +337,9 @@ bool config_head(struct net *net, struct peer *from, const uint8_t *env, size_t 
 	/* Without a HEAD of our own the first comes from the controller, never by gossip: a replayed old one could not be told from new. */
 	if (!net->head_ok && from != net->controller_peer)
 		return false;
+	/* Nor from who is not in this very network: neither our answer nor our questions shall tell a stranger that we are. */
+	if (from != net->controller_peer && !atomic_load(&from->remote->member[net->chan - 1]))
+		return false;
 	int order = net->head_ok ? head_compare(&head, &net->head) : 1;
 	if (order == 0 && (len != net->head_len || memcmp(env, net->head_env, len) != 0)) {
 		log_error("the controller signed two different HEADs of one version: its database was copied or restored");
@@ -344,10 +347,11 @@ bool config_head(struct net *net, struct peer *from, const uint8_t *env, size_t 
 	}
 	if (order <= 0)
 		return order == 0;
-	if (net->fetch.active && head_compare(&head, &net->fetch.head) <= 0)
+	/* The controller takes over what a member announced: one that gives no blobs must not hold up its own revocation. */
+	order = net->fetch.active ? head_compare(&head, &net->fetch.head) : 1;
+	bool over = order == 0 && from == net->controller_peer && !bytes_equal(net->fetch.source, from->identity.key_hash, KEY_HASH_BYTES);
+	if (order <= 0 && !over)
 		return true;
-	if (from != net->controller_peer && !channel_shared(from))
-		return false;
 	fetch_start(net, from, &head, env, len);
 	return true;
 }
