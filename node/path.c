@@ -11,6 +11,7 @@
 
 #include "proto/random.h"
 
+#define POLL_LEG_MS 5000
 #define POLL_MS 1000          /* how often footprints are read */
 #define POLL_BUSY_MS 250      /* while frames are on their way */
 #define SILENCE_MS 1000
@@ -595,6 +596,22 @@ void path_tick(struct peer *peer, uint64_t now)
 	size_tick(peer, now);
 }
 
+/* When to look at footprints again. Frames leave without control's knowledge, so a session that carries them is looked at often. On a control
+ * session nothing is sent but by us: when all of it was answered the next thing to do is the keepalive. A leg alone may only become idle. */
+static uint64_t poll_pause(const struct peer *peer, bool legs)
+{
+	const struct session *data = peer->current[CLASS_DATA], *ctrl = peer->current[CLASS_CTRL];
+	uint64_t now = peer->node->now, most = legs ? POLL_LEG_MS : KEEPALIVE_MS;
+	if (data)
+		return frames_sent_ms(data, peer->node->config.workers) + 5000 > now ? POLL_BUSY_MS : POLL_MS;
+	if (!ctrl)
+		return most;
+	if (peer->best < 0 || session_last_tx(ctrl) > session_last_rx(ctrl))
+		return POLL_MS;
+	uint64_t idle = now - session_last_rx(ctrl), pause = idle + POLL_MS < KEEPALIVE_MS ? KEEPALIVE_MS - idle : POLL_MS;
+	return pause < most ? pause : most;
+}
+
 uint64_t path_deadline(const struct peer *peer)
 {
 	uint64_t at = NEVER;
@@ -612,9 +629,7 @@ uint64_t path_deadline(const struct peer *peer)
 		at = peer->path[peer->best].next_size_ms;
 	if (any || peer->current[CLASS_DATA] || peer->current[CLASS_CTRL]) {
 		/* A poll that is set already is not put off by what else happens. */
-		const struct session *s = peer->current[CLASS_DATA];
-		uint64_t now = peer->node->now;
-		uint64_t poll = now + (s && frames_sent_ms(s, peer->node->config.workers) + 5000 > now ? POLL_BUSY_MS : POLL_MS);
+		uint64_t now = peer->node->now, poll = now + poll_pause(peer, any);
 		if (peer->timer.slot && peer->timer.at > now && peer->timer.at < poll)
 			poll = peer->timer.at;
 		at = poll < at ? poll : at;
