@@ -368,6 +368,16 @@ void config_fetch_tick(struct net *net, uint64_t now)
 
 /* ---- passing it on ------------------------------------------------------------------------------------------------------ */
 
+/* Who could not be told hears it when its channel opens again. */
+static void head_done(struct peer *peer, const struct request *r, const struct message *reply)
+{
+	struct net *net = net_find(peer->node, r->context);
+	const struct member *seen = net ? atomic_load(&peer->remote->member[net->chan - 1]) : NULL;
+	struct net_member *m = seen ? roster_member(net, seen->address, peer->identity.key_hash) : NULL;
+	if (m && !reply)
+		m->head_told = 0;
+}
+
 void config_gossip(struct net *net)
 {
 	uint64_t now = net->node->now;
@@ -382,8 +392,8 @@ void config_gossip(struct net *net)
 		struct net_member *m = net->member[i];
 		if (m->head_told >= net->head.version || !atomic_load(&m->member->rx_open) || !peer_up(m->peer, CLASS_DATA))
 			continue;
-		m->head_told = net->head.version;
-		request_send(m->peer, CLASS_DATA, OP_HEAD, body, n, NULL, 0, NULL);
+		if (request_send(m->peer, CLASS_DATA, OP_HEAD, body, n, head_done, net->nwid, NULL))
+			m->head_told = net->head.version;
 	}
 }
 
