@@ -325,14 +325,14 @@ static void waiting_oldest_drop(struct peer *peer)
 bool channel_frame_queue(struct peer *peer, struct port *port, const uint8_t *frame, uint32_t len)
 {
 	struct node *node = peer->node;
-	if (peer->waiting >= WAITING_MAX)
+	while (peer->waiting >= WAITING_MAX || (peer->waiting && node->waiting_bytes + len > WAITING_BYTES))
 		waiting_oldest_drop(peer);
 	struct waiting *w = node->waiting_bytes + len <= WAITING_BYTES ? malloc(sizeof *w + len) : NULL;
 	if (!w) {
 		node_drop(node, DROP_WAIT_LIMIT);
 		return false;
 	}
-	*w = (struct waiting){.port = port, .len = len};
+	*w = (struct waiting){.nwid = port->nwid, .since_ms = node->now, .len = len};
 	memcpy(w->frame, frame, len);
 	*peer->wait_last = w;
 	peer->wait_last = &w->next;
@@ -341,12 +341,11 @@ bool channel_frame_queue(struct peer *peer, struct port *port, const uint8_t *fr
 	return true;
 }
 
-static struct net *net_of_port(struct node *node, const struct port *port)
+/* A member that takes a session and never opens its channel must not keep its share of the daemon's room for ever. */
+void channel_wait_tick(struct peer *peer, uint64_t now)
 {
-	for (unsigned i = 0; i < NETWORKS_MAX; i++)
-		if (node->net[i] && node->net[i]->port == port)
-			return node->net[i];
-	return NULL;
+	while (peer->wait_first && peer->wait_first->since_ms + WAITING_MS <= now)
+		waiting_oldest_drop(peer);
 }
 
 void channel_flush(struct peer *peer)
@@ -354,9 +353,9 @@ void channel_flush(struct peer *peer)
 	struct waiting **at = &peer->wait_first;
 	while (*at) {
 		struct waiting *w = *at;
-		struct net *net = net_of_port(peer->node, w->port);
+		struct net *net = net_find(peer->node, w->nwid);
 		struct net_member *m = net ? member_of(net, peer) : NULL;
-		if (m && !frame_send(w->port, m, w->frame, w->len)) {
+		if (m && !frame_send(net->port, m, w->frame, w->len)) {
 			at = &w->next;
 			continue;
 		}

@@ -156,6 +156,7 @@ void channel_push_cred(struct net *);
 void channel_recheck(struct net *);     /* after a new HEAD: every channel against REVLIST and ctime */
 bool channel_frame_queue(struct peer *, struct port *, const uint8_t *frame, uint32_t len);
 void channel_flush(struct peer *);      /* frames that waited */
+void channel_wait_tick(struct peer *, uint64_t now);
 void channel_frame_in(struct node *, const struct letter *);
 void channel_frame_out(struct node *, const struct letter *);
 void channel_flood_out(struct node *, const struct letter *);

@@ -16,6 +16,7 @@
 #define PENDING_MAX 4
 #define WAITING_MAX 64               /* frames waiting for a session, per peer */
 #define WAITING_BYTES (2 << 20)      /* and in the whole daemon */
+#define WAITING_MS 30000             /* older ones nobody asks for any more */
 #define REQUESTS_MAX 64
 #define ANSWERS_MAX 64
 #define PEER_ENDPOINTS 4             /* remembered on disk */
@@ -51,7 +52,7 @@ struct probe { /* one on its way */
 
 struct waiting { /* a frame without a session yet */
 	struct waiting *next;
-	struct port *port;
+	uint64_t nwid, since_ms;
 	uint32_t len;
 	uint8_t frame[];
 };
