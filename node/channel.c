@@ -169,13 +169,14 @@ void channel_open(struct net *net, struct net_member *m)
 {
 	uint8_t body[BODY_MAX];
 	uint64_t now = net->node->now;
-	if (!ready(net) || atomic_load(&m->member->tx_chan))
+	if (!ready(net))
 		return;
+	/* Also when the channel is open: handles outlive a session that ended because nobody said a word. */
 	if (!peer_up(m->peer, CLASS_DATA) || m->peer->best < 0) {
 		initiator_want(m->peer, CLASS_DATA);
 		return;
 	}
-	if (m->opening || m->open_ms > now)
+	if (atomic_load(&m->member->tx_chan) || m->opening || m->open_ms > now)
 		return;
 	m->open_ms = now + OPEN_AGAIN_MS;
 	size_t n = open_encode(net, body, sizeof body);

@@ -269,7 +269,9 @@ static void session_tick(struct peer *peer, enum session_class class, uint64_t n
 {
 	session_follow(peer, class, now);
 	struct session *s = peer->current[class];
-	if (s && peer->init_ms[class] == NEVER && rekey_at(s) <= now && session_last_tx(s) + 60000 > now) {
+	/* Keys of a pair that only keeps its path warm are let go: a rekey would keep it warm for ever. */
+	uint64_t used = !s ? 0 : class == CLASS_DATA ? session_last_frame(s) : session_last_tx(s);
+	if (s && peer->init_ms[class] == NEVER && rekey_at(s) <= now && used + 60000 > now) {
 		peer->init_ms[class] = peer->init_since_ms[class] = now;
 		peer->init_tries[class] = 0;
 	}

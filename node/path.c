@@ -538,16 +538,6 @@ static void size_tick(struct peer *peer, uint64_t now)
 			path_probe(peer, s, peer->best, sizes[i]);
 }
 
-static uint64_t frames_sent_ms(const struct session *s, unsigned workers)
-{
-	uint64_t at = 0;
-	for (unsigned i = 0; i < workers; i++) {
-		uint64_t ms = atomic_load(&s->foot[i].tx_ms);
-		at = ms > at ? ms : at;
-	}
-	return at;
-}
-
 /* Sent and heard nothing since: ask; still nothing and no path left: shake hands anew. */
 static void silence_tick(struct peer *peer, uint64_t now)
 {
@@ -570,7 +560,7 @@ static void silence_tick(struct peer *peer, uint64_t now)
 	uint64_t pause = now - peer->relayed_ms < CANDS_AGAIN_MS ? CANDS_FIRST_MS : CANDS_AGAIN_MS;
 	if (relayed && sent + IN_USE_MS > now && now - peer->relayed_ms >= CANDS_FIRST_MS && now - peer->cands_ms >= pause)
 		path_cands_send(peer);
-	uint64_t used = peer->used_ms, frames = frames_sent_ms(s, peer->node->config.workers);
+	uint64_t used = peer->used_ms, frames = session_last_frame(s);
 	used = frames > used ? frames : used;
 	bool in_use = peer->is_root || peer->is_controller || now - used < IN_USE_MS;
 	if (in_use && peer->best >= 0 && now - base >= KEEPALIVE_MS && now - peer->keepalive_ms >= KEEPALIVE_MS) {
@@ -603,7 +593,7 @@ static uint64_t poll_pause(const struct peer *peer, bool legs)
 	const struct session *data = peer->current[CLASS_DATA], *ctrl = peer->current[CLASS_CTRL];
 	uint64_t now = peer->node->now, most = legs ? POLL_LEG_MS : KEEPALIVE_MS;
 	if (data)
-		return frames_sent_ms(data, peer->node->config.workers) + 5000 > now ? POLL_BUSY_MS : POLL_MS;
+		return session_last_frame(data) + 5000 > now ? POLL_BUSY_MS : POLL_MS;
 	if (!ctrl)
 		return most;
 	if (peer->best < 0 || session_last_tx(ctrl) > session_last_rx(ctrl))

@@ -74,6 +74,7 @@ unsigned session_lane_of(const struct session *, int worker);
 /* Latest over the footprints; 0 = never. */
 uint64_t session_last_rx(const struct session *);
 uint64_t session_last_tx(const struct session *);
+uint64_t session_last_frame(const struct session *); /* sent by a worker: workers send nothing else */
 
 /* One leg, at its node or at the relay. */
 struct circuit {
