@@ -39,7 +39,8 @@ struct responder {
 	uint64_t secret_ms;
 	struct ss_cache ss;
 	struct { struct endpoint net; uint64_t tokens_ms; } source[SOURCES_MAX];
-	uint64_t busy_us, busy_since_ms; /* estimated cost of this second's handshakes */
+	uint64_t busy_us[2], busy_since_ms; /* estimated cost of this second's handshakes: straight ones, those through a relay */
+	uint64_t relayed_work_ms; /* proofs of work for INITs through relays, as the time at which their bucket would be empty */
 	struct parked { /* an INIT that waits for its identity's proof of work */
 		struct identity identity;
 		struct letter *letter;

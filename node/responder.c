@@ -21,6 +21,8 @@
 #define SOURCE_MS 50 /* 20/s */
 #define SOURCE_BURST 5
 #define WORK_PER_PREFIX 8
+#define RELAYED_WORK_MS 50 /* 20/s for each root */
+#define RELAYED_WORK_BURST 40
 
 void responder_rotate(struct node *node)
 {
@@ -32,20 +34,21 @@ void responder_rotate(struct node *node)
 	r->secret_ms = node->now;
 }
 
-static void load_add(struct node *node, unsigned us)
+/* Two budgets, so that neither a flood over UDP nor one through a relay takes the other's (T17). */
+static void load_add(struct node *node, const struct letter *l, unsigned us)
 {
 	struct responder *r = &node->responder;
 	if (node->now - r->busy_since_ms >= 1000) {
 		r->busy_since_ms = node->now;
-		r->busy_us = 0;
+		r->busy_us[0] = r->busy_us[1] = 0;
 	}
-	r->busy_us += us;
+	r->busy_us[l->circuit != 0] += us;
 }
 
-static bool loaded(struct node *node)
+static bool loaded(struct node *node, const struct letter *l)
 {
-	load_add(node, 0);
-	return node->responder.busy_us > LOAD_US;
+	load_add(node, l, 0);
+	return node->responder.busy_us[l->circuit != 0] > LOAD_US;
 }
 
 static bool mac1_seen(const struct responder *r, const uint8_t mac1[16])
@@ -143,6 +146,18 @@ static bool same_prefix(const struct endpoint *a, const struct endpoint *b)
 	return a->family == b->family && !memcmp(a->ip, b->ip, a->family == 4 ? 3 : 6);
 }
 
+/* Whoever has a circuit to us can send INITs of ever new identities through it, unseen by the relay's limits. */
+static bool relayed_work(struct node *node)
+{
+	uint64_t *at = &node->responder.relayed_work_ms, cost = RELAYED_WORK_MS / (node->n_roots ? node->n_roots : 1);
+	if (*at + cost * RELAYED_WORK_BURST < node->now)
+		*at = node->now - cost * RELAYED_WORK_BURST;
+	if (*at + cost > node->now)
+		return false;
+	*at += cost;
+	return true;
+}
+
 static bool park(struct node *node, const struct letter *l, const struct identity *who)
 {
 	struct parked **free_slot = NULL;
@@ -156,7 +171,8 @@ static bool park(struct node *node, const struct letter *l, const struct identit
 		else if (!l->circuit && !(*at)->letter->circuit && same_prefix(&(*at)->letter->from, &l->from))
 			near++;
 	}
-	struct parked *p = free_slot && near < WORK_PER_PREFIX ? calloc(1, sizeof *p) : NULL;
+	bool room = free_slot && near < WORK_PER_PREFIX && (!l->circuit || relayed_work(node));
+	struct parked *p = room ? calloc(1, sizeof *p) : NULL;
 	if (!p)
 		return false;
 	p->identity = *who;
@@ -311,7 +327,7 @@ static enum drop init_judge(struct node *node, struct letter *l, const struct ga
 		return DROP_NO_SESSION;
 	if (!identity_bucket(peer))
 		return DROP_INIT_RATE;
-	load_add(node, COST_FULL_US - COST_BAD_US);
+	load_add(node, l, COST_FULL_US - COST_BAD_US);
 	enum drop verdict = resp_out(node, l, peer, hs, payload, &greeting);
 	if (!verdict) {
 		memcpy(peer->last_ts, payload->ts, 12);
@@ -332,7 +348,11 @@ static enum drop init_answer(struct node *node, struct letter *l, bool was_parke
 	struct gate gate;
 	gate_derive(&gate, node->config.self.self.key_hash, l->gate_secret);
 	bool mac2_good = was_parked || (!l->circuit && cookie_good(node, l));
-	if (!was_parked && !l->circuit && loaded(node)) {
+	if (!was_parked && loaded(node, l)) {
+		if (l->circuit) {
+			gate_fini(&gate);
+			return DROP_BUDGET;
+		}
 		if (!mac2_good) {
 			/* The index stands masked; it is read without any decryption of the payload. */
 			struct handshake hs = {0};
@@ -345,7 +365,7 @@ static enum drop init_answer(struct node *node, struct letter *l, bool was_parke
 		if (!source_bucket(node, &l->from))
 			return DROP_INIT_RATE;
 	}
-	load_add(node, COST_BAD_US);
+	load_add(node, l, COST_BAD_US);
 	struct handshake hs;
 	struct init_payload payload;
 	memcpy(copy, l->data, l->len);
