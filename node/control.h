@@ -143,7 +143,7 @@ uint64_t path_deadline(const struct peer *);
 void path_cands_send(struct peer *);
 void path_cands(struct peer *, const struct body_cands *);
 void path_forget_circuit(struct peer *, struct circuit *);
-void path_hosts_read(struct node *);
+bool path_hosts_read(struct node *); /* hosts.c; true: there is one that was not there before */
 void path_fini(struct peer *);
 
 /* ---- request.c -------------------------------------------------------------------------------------------------- */

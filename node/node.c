@@ -316,7 +316,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	if (node->save_peers_ms <= now)
 		state_save_peers(node);
 	if (now - node->hosts_ms >= 30000)
-		path_hosts_read(node);
+		node_hosts_changed(node, now); /* should the kernel's notice have been lost */
 	heap_set(&node->heap, t, now + HOUSEKEEPING_MS);
 }
 
@@ -452,12 +452,6 @@ struct worker *node_worker(struct node *node, unsigned i) { return node->worker[
 int node_wake_fd(const struct node *node) { return node->wake_fd; }
 
 const struct identity *node_identity(const struct node *node) { return &node->config.self.self; }
-
-void node_hosts_changed(struct node *node, uint64_t now)
-{
-	node->now = now;
-	path_hosts_read(node);
-}
 
 bool node_send_message(struct node *node, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m, uint64_t now)
 {

@@ -191,8 +191,11 @@ void path_choose(struct peer *peer)
 /* Capped: a lost answer makes it long, and it decides how patient we are with a dead path. */
 void path_rtt_hint(struct peer *peer, int i, uint64_t ms)
 {
-	if (!peer->path[i].srtt_us)
-		peer->path[i].srtt_us = (uint32_t)((ms < RTT_HINT_MAX_MS ? ms : RTT_HINT_MAX_MS) * 1000 + 1);
+	struct path *p = &peer->path[i];
+	if (p->srtt_us)
+		return;
+	p->srtt_us = (uint32_t)((ms < RTT_HINT_MAX_MS ? ms : RTT_HINT_MAX_MS) * 1000 + 1);
+	p->guessed = true;
 }
 
 /* How long to wait for an answer: on a slow path the usual time would give up before any could come. */
@@ -358,8 +361,10 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	probe->token = 0;
 	uint64_t now_us = l->time_us > probe->sent_us ? l->time_us : probe->sent_us + 1;
 	uint32_t rtt = (uint32_t)(now_us - probe->sent_us);
-	if (probe->size <= DATAGRAM_BASE) /* padded ones measure the link's rate too */
-		p->srtt_us = p->srtt_us ? (p->srtt_us * 7 + rtt) / 8 : rtt;
+	if (probe->size <= DATAGRAM_BASE) { /* padded ones measure the link's rate too */
+		p->srtt_us = p->srtt_us && !p->guessed ? (p->srtt_us * 7 + rtt) / 8 : rtt;
+		p->guessed = false;
+	}
 	if (probe->size > p->datagram)
 		p->datagram = probe->size;
 	path_valid(peer, i);
@@ -400,20 +405,6 @@ void path_roam(struct node *node, const struct letter *l)
 }
 
 /* ---- candidates ------------------------------------------------------------------------------------------------- */
-
-void path_hosts_read(struct node *node)
-{
-	unsigned skip[NETWORKS_MAX], n = 0;
-	node->hosts_ms = node->now;
-	if (!node->netlink)
-		return;
-	for (unsigned i = 0; i < NETWORKS_MAX; i++)
-		if (node->net[i] && node->net[i]->port && node->net[i]->port->tap)
-			skip[n++] = tap_ifindex(node->net[i]->port->tap);
-	int got = netlink_hosts(node->netlink, skip, n, node->host, node->host_mtu, HOSTS_MAX);
-	if (got >= 0)
-		node->n_hosts = (unsigned)got;
-}
 
 static void cands_add(struct body_cands *c, const struct endpoint *e)
 {

@@ -35,6 +35,7 @@ struct path {
 	struct circuit *circuit;   /* relayed: our leg, owned by this path; NULL = direct */
 	struct peer *relay;        /* relayed: who relays */
 	uint32_t srtt_us;          /* 0 = no sample yet */
+	bool guessed;              /* from a handshake, whose losses are in it: the first sample replaces it */
 	uint16_t datagram;         /* largest that came through */
 	uint16_t sizing;           /* rounds of the search for it that are left */
 	uint8_t lost;              /* probes in a row without an answer */
