@@ -112,6 +112,7 @@ void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
 void initiator_tick(struct peer *, uint64_t now);       /* retransmission, rekey, confirmation */
 uint64_t initiator_deadline(const struct peer *);
+void initiator_follow(struct peer *, enum session_class); /* the session that both sides should send on */
 void initiator_drop_pending(struct peer *);
 uint32_t node_caps(const struct node *, enum session_class); /* what we offer and announce */
 

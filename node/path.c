@@ -368,6 +368,7 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	if (probe->size > p->datagram)
 		p->datagram = probe->size;
 	path_valid(peer, i);
+	initiator_follow(peer, s->class); /* the first answer under a session says that it stands */
 	peer_schedule(peer);
 }
 
