@@ -17,7 +17,10 @@ int netlink_open(struct netlink **ret)
 	return 0;
 }
 
-void netlink_close(struct netlink *n) { free(n); }
+void netlink_close(struct netlink *n)
+{
+	free(n);
+}
 
 int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t family, const uint8_t *ip, uint8_t bits)
 {

@@ -19,11 +19,20 @@ int64_t wall_offset;
 static struct sim *drawn_from;
 static uint64_t outside = 1;
 
-static uint64_t *state(void) { return drawn_from ? &drawn_from->entropy : &outside; }
+static uint64_t *state(void)
+{
+	return drawn_from ? &drawn_from->entropy : &outside;
+}
 
-static const char *name(void) { return "simulated"; }
+static const char *name(void)
+{
+	return "simulated";
+}
 
-static uint32_t word(void) { return (uint32_t)(mix64(state()) >> 32); }
+static uint32_t word(void)
+{
+	return (uint32_t)(mix64(state()) >> 32);
+}
 
 static void fill(void *const to, const size_t n)
 {

@@ -36,7 +36,10 @@ void tap_close(struct tap *tap)
 	free(tap);
 }
 
-const char *tap_why(int error) { return strerror(-error); }
+const char *tap_why(int error)
+{
+	return strerror(-error);
+}
 
 int tap_set_mtu(struct tap *tap, uint16_t mtu)
 {
@@ -50,7 +53,10 @@ int tap_up(struct tap *tap, bool up)
 	return 0;
 }
 
-unsigned tap_ifindex(const struct tap *tap) { return 100 + tap->host->number; }
+unsigned tap_ifindex(const struct tap *tap)
+{
+	return 100 + tap->host->number;
+}
 
 int tap_fd(const struct tap *tap, unsigned queue)
 {

@@ -5,9 +5,9 @@
 
 #include "test/sim/sim.h"
 
-#define FRAME_MIN 60
+#define FRAME_MIN     60
 #define FRAME_LONGEST 1414 /* of the default MTU */
-#define HEADER 20
+#define HEADER        20
 
 static size_t frame_write(const struct sim *sim, size_t number, uint8_t out[FRAME_LONGEST])
 {

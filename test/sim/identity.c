@@ -41,7 +41,10 @@ static void keys_of(uint32_t counter, struct secret *s)
 	identity_hash(&s->self);
 }
 
-unsigned identities(void) { return TABLE_N; }
+unsigned identities(void)
+{
+	return TABLE_N;
+}
 
 const struct secret *identity_of(unsigned i)
 {

@@ -41,7 +41,7 @@ static void join(uint64_t seed, char failed[256])
 }
 
 const struct scenario scenarios_basic[] = {
-	{"identities", "the fixed identities carry their proof of work", identities_hold, 1},
-	{"join", "three members join, are approved and exchange frames", join, 3},
-	{0},
+    {"identities", "the fixed identities carry their proof of work", identities_hold, 1},
+    {"join", "three members join, are approved and exchange frames", join, 3},
+    {0},
 };

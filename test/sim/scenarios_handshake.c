@@ -12,7 +12,10 @@
 
 static struct world_image *image_cached;
 
-static void image_drop(void) { world_image_free(image_cached); }
+static void image_drop(void)
+{
+	world_image_free(image_cached);
+}
 
 static const struct world_image *image(void)
 {
@@ -49,13 +52,13 @@ static void pairs_good(struct sim *sim, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < n; k++)
 			if (i != k)
-				expect(sim, frame_passes(world_member(sim, i), world_member(sim, k), 2 * SECOND), "no frame from %u to %u on a good link",
-				       i + 2, k + 2);
+				expect(sim, frame_passes(world_member(sim, i), world_member(sim, k), 2 * SECOND),
+				       "no frame from %u to %u on a good link", i + 2, k + 2);
 	sim_run(sim, SECOND);
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < i; k++)
-			expect(sim, world_paired(sim, world_member(sim, i), world_member(sim, k)), "%u and %u send on different sessions", k + 2,
-			       i + 2);
+			expect(sim, world_paired(sim, world_member(sim, i), world_member(sim, k)), "%u and %u send on different sessions",
+			       k + 2, i + 2);
 }
 
 /* Show 8. Three members, 30 % loss, duplicates, delays that overtake: no frame twice, and one session per pair in the end. */
@@ -154,7 +157,8 @@ static void heavy(uint64_t seed, char failed[256])
 		frame_send(i & 1 ? a : b, i & 1 ? b : a, 200);
 		sim_run(sim, SECOND);
 	}
-	expect(sim, frames_got(sim, 0, 60) > 0 || (!(seed & 1) && sim->link.loss > 400), "no frame in a minute at %u per mille loss", sim->link.loss);
+	expect(sim, frames_got(sim, 0, 60) > 0 || (!(seed & 1) && sim->link.loss > 400), "no frame in a minute at %u per mille loss",
+	       sim->link.loss);
 	sim->link = (struct link){.delay_min = MS, .delay_max = 10 * MS};
 	sim_run(sim, 6 * SECOND);
 	pairs_good(sim, 2);
@@ -165,7 +169,11 @@ static void heavy(uint64_t seed, char failed[256])
 
 struct recording {
 	unsigned n, room;
-	struct { struct endpoint from, to; size_t len; uint8_t bytes[UDP_MTU]; } *at;
+	struct {
+		struct endpoint from, to;
+		size_t len;
+		uint8_t bytes[UDP_MTU];
+	} * at;
 };
 
 static bool record(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
@@ -193,7 +201,8 @@ static void replay_all(struct sim *sim, const struct recording *r, const struct 
 
 /* T35, T19. All that was ever sent comes again at +0, +1 s and +100 s, from where it came and from elsewhere: nothing is delivered twice
  * (frames.c looks), no session or path moves, and nothing is sent to the stranger. */
-static bool stranger_silent(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
+static bool stranger_silent(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes,
+                            size_t len)
 {
 	(void)self, (void)bytes;
 	if (to->ip[0] == 203 && from->kind == HOST_NODE && len > RETRY_BYTES)
@@ -228,7 +237,8 @@ static void replay(uint64_t seed, char failed[256])
 		expect(sim, now && !now->circuit && endpoint_equal(&now->to, &way), "the path moved");
 		const struct session *s = host_peer(b, a)->current[CLASS_DATA];
 		expect(sim, s && s->named.idx == idx, "the session changed");
-		expect(sim, frame_passes(a, b, SECOND) && frame_passes(b, a, SECOND), "no frame after the replay at +%" PRIu64 " s", after[i] / SECOND);
+		expect(sim, frame_passes(a, b, SECOND) && frame_passes(b, a, SECOND), "no frame after the replay at +%" PRIu64 " s",
+		       after[i] / SECOND);
 	}
 	expect(sim, sim->delivered == 46, "%" PRIu64 " frames delivered", sim->delivered);
 	free(r.at);
@@ -236,10 +246,10 @@ static void replay(uint64_t seed, char failed[256])
 }
 
 const struct scenario scenarios_handshake[] = {
-	{"lossy", "30 % loss, reorder, duplicates: one session per pair, frames at most once", lossy, 1000},
-	{"crossing", "both sides begin within 300 ms: one session, no frame lost", crossing, 200},
-	{"confirm", "lost RESP or confirmation at round trips of 1 ms to 3 s", confirm, 120},
-	{"heavy", "40 to 70 % loss for a minute", heavy, 40},
-	{"replay", "everything again at +0, +1 s, +100 s, from another address too", replay, 6},
-	{0},
+    {"lossy", "30 % loss, reorder, duplicates: one session per pair, frames at most once", lossy, 1000},
+    {"crossing", "both sides begin within 300 ms: one session, no frame lost", crossing, 200},
+    {"confirm", "lost RESP or confirmation at round trips of 1 ms to 3 s", confirm, 120},
+    {"heavy", "40 to 70 % loss for a minute", heavy, 40},
+    {"replay", "everything again at +0, +1 s, +100 s, from another address too", replay, 6},
+    {0},
 };

@@ -32,8 +32,8 @@ static void all_pass(struct sim *sim, uint64_t within, const char *when)
 	for (unsigned i = 0; i < world_members(sim); i++)
 		for (unsigned k = 0; k < world_members(sim); k++)
 			if (i != k)
-				expect(sim, frame_passes(world_member(sim, i), world_member(sim, k), within), "%s: no frame from %u to %u", when, i + 2,
-				       k + 2);
+				expect(sim, frame_passes(world_member(sim, i), world_member(sim, k), within), "%s: no frame from %u to %u",
+				       when, i + 2, k + 2);
 }
 
 /* As ping does: one frame each 200 ms until one passes. What is sent while the other side's keys are gone is lost. */
@@ -50,8 +50,8 @@ static void all_pass_again(struct sim *sim, uint64_t within, const char *when)
 	for (unsigned i = 0; i < world_members(sim); i++)
 		for (unsigned k = 0; k < world_members(sim); k++)
 			if (i != k)
-				expect(sim, passes_again(world_member(sim, i), world_member(sim, k), within), "%s: no frame from %u to %u", when, i + 2,
-				       k + 2);
+				expect(sim, passes_again(world_member(sim, i), world_member(sim, k), within), "%s: no frame from %u to %u",
+				       when, i + 2, k + 2);
 }
 
 /* ---- partitions -------------------------------------------------------------------------------------------------------- */
@@ -81,8 +81,9 @@ static void partition(uint64_t seed, char failed[256])
 		sim_isolate(sim, sim->root, false);
 		sim_run(sim, 40 * SECOND);
 		for (unsigned i = 0; i < 3; i++)
-			expect(sim, peer_up(host_peer(world_member(sim, i), sim->root), CLASS_CTRL) &&
-			                peer_up(host_peer(sim->root, world_member(sim, i)), CLASS_CTRL),
+			expect(sim,
+			       peer_up(host_peer(world_member(sim, i), sim->root), CLASS_CTRL) &&
+			           peer_up(host_peer(sim->root, world_member(sim, i)), CLASS_CTRL),
 			       "member %u did not come back to the root", i + 2);
 		all_pass(sim, 2 * SECOND, "healed");
 	}
@@ -105,7 +106,10 @@ static void restart(uint64_t seed, char failed[256])
 			sim_run(sim, sim_draw(sim, 2) * 30 * SECOND + sim_draw(sim, 2 * SECOND));
 			host_start(order[i]);
 			expect(sim, sim_run_until(sim, 3 * SECOND, world_joined, NULL), "not JOINED 3 s after restart %u", i);
-			all_pass_again(sim, 3 * SECOND, order[i] == sim->root ? "after the root's restart" : order[i] == sim->controller ? "after the controller's restart" : "after a restart");
+			all_pass_again(sim, 3 * SECOND,
+			               order[i] == sim->root         ? "after the root's restart"
+			               : order[i] == sim->controller ? "after the controller's restart"
+			                                             : "after a restart");
 		}
 		/* both at once, the root away */
 		host_kill(a);
@@ -113,7 +117,8 @@ static void restart(uint64_t seed, char failed[256])
 		host_kill(sim->root);
 		host_start(a);
 		host_start(b);
-		expect(sim, passes_again(a, c, 5 * SECOND) && passes_again(a, b, 5 * SECOND), "two restarted members do not meet without a root");
+		expect(sim, passes_again(a, c, 5 * SECOND) && passes_again(a, b, 5 * SECOND),
+		       "two restarted members do not meet without a root");
 		host_start(sim->root);
 		sim_run(sim, 40 * SECOND);
 		host_reflash(b);
@@ -154,7 +159,8 @@ static void revoke_one(struct sim *sim, unsigned n)
 	size_t all = frame_send(bad, NULL, 100);
 	sim_run(sim, 10 * SECOND);
 	expect(sim, frames_got(sim, all, 1) == n - 1, "the broadcast before reached %" PRIu64 " of %u", frames_got(sim, all, 1), n - 1);
-	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error), "revoke: %s", error.detail);
+	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error), "revoke: %s",
+	       error.detail);
 	sim->controller->next_us = sim->now;
 	uint64_t rtt = 2 * sim->link.delay_max;
 	sim_run(sim, SECOND + rtt);
@@ -178,7 +184,8 @@ static void revoke_one(struct sim *sim, unsigned n)
 	struct host *x = world_member(sim, 0), *y = world_member(sim, n - 1);
 	expect(sim, frame_passes(x, y, 2 * SECOND), "the others no longer talk");
 	struct net_view view;
-	expect(sim, node_network(bad->node, sim->nwid, &view) && view.state == NET_DENIED, "the revoked member is %s", net_state_name(view.state));
+	expect(sim, node_network(bad->node, sim->nwid, &view) && view.state == NET_DENIED, "the revoked member is %s",
+	       net_state_name(view.state));
 }
 
 static void revoke(uint64_t seed, char failed[256])
@@ -212,8 +219,8 @@ static void gossip(uint64_t seed, char failed[256])
 		}
 		sim_cut(sim, a, c, true); /* a - b - c */
 		sim_cut(sim, a, bad, true);
-		expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error), "revoke: %s",
-		       error.detail);
+		expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error),
+		       "revoke: %s", error.detail);
 		sim->controller->next_us = sim->now;
 		sim_run(sim, 4 * SECOND);
 		size_t first = frame_send(bad, b, 100);
@@ -263,11 +270,11 @@ static void oneway(uint64_t seed, char failed[256])
 }
 
 const struct scenario scenarios_network[] = {
-	{"partition", "ten minutes without a root", partition, 3},
-	{"restart", "nodes, root and controller killed and started again, a disk lost", restart, 6},
-	{"revoke", "one of 5 revoked while it talks to all", revoke, 5},
-	{"revoke100", "one of 100 revoked while it talks to all", revoke_100, 1},
-	{"gossip", "a revocation that only one member hears of", gossip, 5},
-	{"oneway", "direct path blocked in one direction", oneway, 8},
-	{0},
+    {"partition", "ten minutes without a root", partition, 3},
+    {"restart", "nodes, root and controller killed and started again, a disk lost", restart, 6},
+    {"revoke", "one of 5 revoked while it talks to all", revoke, 5},
+    {"revoke100", "one of 100 revoked while it talks to all", revoke_100, 1},
+    {"gossip", "a revocation that only one member hears of", gossip, 5},
+    {"oneway", "direct path blocked in one direction", oneway, 8},
+    {0},
 };

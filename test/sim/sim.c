@@ -23,7 +23,10 @@ uint64_t mix64(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-uint64_t sim_draw(struct sim *sim, uint64_t below) { return below ? mix64(&sim->chance) % below : 0; }
+uint64_t sim_draw(struct sim *sim, uint64_t below)
+{
+	return below ? mix64(&sim->chance) % below : 0;
+}
 
 struct sim *sim_new(uint64_t seed)
 {
@@ -72,7 +75,8 @@ static void pair_print(struct host *h, const struct host *other)
 	const struct peer *peer = host_peer(h, other);
 	if (!peer)
 		return;
-	printf("  to %u: best %d init %lld %lld paths", other->number, peer->best, (long long)peer->init_ms[CLASS_DATA], (long long)peer->init_ms[CLASS_CTRL]);
+	printf("  to %u: best %d init %lld %lld paths", other->number, peer->best, (long long)peer->init_ms[CLASS_DATA],
+	       (long long)peer->init_ms[CLASS_CTRL]);
 	for (int i = 0; i < PATHS_MAX; i++)
 		if (peer->path[i].state != PATH_FREE)
 			printf(" %d%c%s%u", i, state[peer->path[i].state], peer->path[i].circuit ? "relay" : "", peer->path[i].to.ip[2]);
@@ -118,7 +122,10 @@ void sim_fail(struct sim *sim, const char *format, ...)
 
 /* ---- what is in the air ------------------------------------------------------------------------------------------ */
 
-static bool before(const struct datagram *a, const struct datagram *b) { return a->at != b->at ? a->at < b->at : a->order < b->order; }
+static bool before(const struct datagram *a, const struct datagram *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
 
 static void flying_add(struct sim *sim, struct datagram *d)
 {
@@ -150,7 +157,8 @@ static struct datagram *flying_take(struct sim *sim)
 	return top;
 }
 
-static void launch(struct sim *sim, const struct endpoint *from, const struct endpoint *to, const uint8_t *bytes, size_t len, uint64_t after)
+static void launch(struct sim *sim, const struct endpoint *from, const struct endpoint *to, const uint8_t *bytes, size_t len,
+                   uint64_t after)
 {
 	struct datagram *d = malloc(sizeof *d + len);
 	assert(d);
@@ -214,7 +222,10 @@ void sim_cut(struct sim *sim, struct host *a, struct host *b, bool both)
 		sim->cut[b->number][a->number] = true;
 }
 
-void sim_heal(struct sim *sim, struct host *a, struct host *b) { sim->cut[a->number][b->number] = sim->cut[b->number][a->number] = false; }
+void sim_heal(struct sim *sim, struct host *a, struct host *b)
+{
+	sim->cut[a->number][b->number] = sim->cut[b->number][a->number] = false;
+}
 
 void sim_isolate(struct sim *sim, struct host *h, bool cut)
 {

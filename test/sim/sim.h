@@ -22,12 +22,12 @@
 
 #define SIM_HOSTS 112
 #define SIM_FILES 24
-#define SIM_WORK 256
-#define MS UINT64_C(1000)
-#define SECOND UINT64_C(1000000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define UDP_MTU 1472 /* largest datagram of a fake link */
+#define SIM_WORK  256
+#define MS        UINT64_C(1000)
+#define SECOND    UINT64_C(1000000)
+#define MINUTE    (60 * SECOND)
+#define HOUR      (60 * MINUTE)
+#define UDP_MTU   1472 /* largest datagram of a fake link */
 
 enum host_kind { HOST_NODE, HOST_ROOT, HOST_CONTROLLER };
 
@@ -67,22 +67,25 @@ struct host {
 	const struct secret *secret;
 	struct endpoint at;
 	struct udp udp;
-	struct tap *tap; /* of its one network */
+	struct tap *tap;   /* of its one network */
 	struct node *node; /* NULL: not running */
 	uint32_t epoch;
 	unsigned workers;
 	uint64_t next_us;
 	bool kicked, discard_saves;
 	struct file file[SIM_FILES];
-	struct { struct identity identity; uint64_t at; } work[SIM_WORK];
+	struct {
+		struct identity identity;
+		uint64_t at;
+	} work[SIM_WORK];
 	unsigned n_work;
 	struct controller *controller;
 	char dir[64];
 	uint64_t turns;
 };
 
-struct link { /* what the network does to every datagram */
-	uint32_t loss, dup; /* in 1/1000 */
+struct link {                          /* what the network does to every datagram */
+	uint32_t loss, dup;            /* in 1/1000 */
 	uint64_t delay_min, delay_max; /* us; drawn for each, so that they overtake each other */
 };
 
@@ -98,7 +101,7 @@ struct sim {
 	uint64_t chance, entropy; /* generators: the network's and the nodes' */
 	struct link link;
 	bool cut[SIM_HOSTS][SIM_HOSTS]; /* from, to: nothing passes */
-	struct datagram **flying; /* heap by (at, order) */
+	struct datagram **flying;       /* heap by (at, order) */
 	size_t n_flying, room_flying;
 	uint64_t order, events, sent, digest;
 	struct host *host[SIM_HOSTS];

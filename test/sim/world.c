@@ -15,8 +15,8 @@
 #include "proto/seal.h"
 #include "test/sim/sim.h"
 
-#define TURNS_MAX 1000 /* of a host at one instant: more is a loop that never sleeps */
-#define WORK_US (5 * MS)
+#define TURNS_MAX   1000 /* of a host at one instant: more is a loop that never sleeps */
+#define WORK_US     (5 * MS)
 #define EPOCH_FIRST 1700000000u
 
 struct host *host_running;
@@ -162,7 +162,8 @@ static void controller_start(struct host *h)
 void host_start(struct host *h)
 {
 	struct sim *sim = h->sim;
-	struct node_port port = {.self = h, .save = port_save, .load = port_load, .remove = port_remove, .list = port_list, .work = port_work};
+	struct node_port port = {
+	    .self = h, .save = port_save, .load = port_load, .remove = port_remove, .list = port_list, .work = port_work};
 	struct node_config config = {.self = *h->secret,
 	                             .epoch = ++h->epoch,
 	                             .root = h->kind == HOST_ROOT,
@@ -310,7 +311,10 @@ static bool world_pending(struct sim *sim, void *host)
 	return true;
 }
 
-unsigned world_members(const struct sim *sim) { return sim->n_hosts - 2; }
+unsigned world_members(const struct sim *sim)
+{
+	return sim->n_hosts - 2;
+}
 
 struct host *world_member(struct sim *sim, unsigned i)
 {
@@ -329,7 +333,8 @@ static bool approve(struct host *h)
 	struct sim *sim = h->sim;
 	struct member_settings none = {0};
 	struct admin_error error = {0};
-	enum admin_status status = controller_member_approve(sim->controller->controller, sim->nwid, h->secret->self.address, &none, &error);
+	enum admin_status status =
+	    controller_member_approve(sim->controller->controller, sim->nwid, h->secret->self.address, &none, &error);
 	sim->controller->next_us = sim->now;
 	return expect(sim, status == ADMIN_OK, "approving host %u: %s: %s", h->number, error.title, error.detail);
 }
@@ -337,8 +342,7 @@ static bool approve(struct host *h)
 bool world_join(struct sim *sim, struct host *h)
 {
 	join_ask(h);
-	if (!expect(sim, sim_run_until(sim, MINUTE, world_pending, h), "host %u asked and heard nothing", h->number) ||
-	    !approve(h))
+	if (!expect(sim, sim_run_until(sim, MINUTE, world_pending, h), "host %u asked and heard nothing", h->number) || !approve(h))
 		return false;
 	return expect(sim, sim_run_until(sim, MINUTE, world_joined, h), "host %u was approved and did not join", h->number);
 }
