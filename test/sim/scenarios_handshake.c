@@ -248,7 +248,7 @@ static void replay(uint64_t seed, char failed[256])
 const struct scenario scenarios_handshake[] = {
     {"lossy", "30 % loss, reorder, duplicates: one session per pair, frames at most once", lossy, 1000},
     {"crossing", "both sides begin within 300 ms: one session, no frame lost", crossing, 200},
-    {"confirm", "lost RESP or confirmation at round trips of 1 ms to 3 s", confirm, 120},
+    {"confirm", "lost RESP or confirmation at round trips of 1 ms to 3 s", confirm, 60},
     {"heavy", "40 to 70 % loss for a minute", heavy, 40},
     {"replay", "everything again at +0, +1 s, +100 s, from another address too", replay, 6},
     {0},

@@ -100,8 +100,8 @@ static void rekey(uint64_t seed, char failed[256])
 static void idle(uint64_t seed, char failed[256])
 {
 	struct sim *sim = sim_new(seed);
-	if (world_new(sim, 3)) {
-		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2);
+	if (world_new(sim, 2)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
 		expect(sim, frame_passes(a, b, 5 * SECOND), "no frame at first");
 		host_kill(sim->controller);
 		sim_run(sim, 10 * SECOND);
@@ -109,14 +109,14 @@ static void idle(uint64_t seed, char failed[256])
 		sim_run(sim, 72 * HOUR);
 		if (seed == 1)
 			printf("idle: %" PRIu64 " events, %" PRIu64
-			       " datagrams, %.1f turns of a member per minute in three days of 3 members and a root\n",
+			       " datagrams, %.1f turns of a member per minute in three days of 2 members and a root\n",
 			       sim->events - events, sim->sent - sent, (double)(a->turns - turns) / (72 * 60));
 		expect(sim, world_joined(sim, NULL), "a member is no longer JOINED");
-		expect(sim, frame_passes(a, b, 5 * SECOND) && frame_passes(c, a, 5 * SECOND), "no frame after three days");
+		expect(sim, frame_passes(a, b, 5 * SECOND) && frame_passes(b, a, 5 * SECOND), "no frame after three days");
 		host_start(sim->controller);
 		sim_run(sim, 90 * SECOND);
 		expect(sim, world_joined(sim, NULL), "a member is no longer JOINED after the controller came back");
-		expect(sim, frame_passes(b, c, 5 * SECOND), "no frame after the controller came back");
+		expect(sim, frame_passes(b, a, 5 * SECOND), "no frame after the controller came back");
 	}
 	finish(sim, failed);
 }
