@@ -265,7 +265,7 @@ void peer_session_up(struct peer *peer, struct session *s, int path)
 		path_cands_send(peer);
 	if (peer->is_controller && s->class == CLASS_CTRL)
 		net_controller_up(peer);
-	if (node->config.port.online && s->class == CLASS_CTRL && !peer->is_root) {
+	if (node->config.port.online && s->class == CLASS_CTRL) { /* a root may be a member too */
 		peer->served = true;
 		node->config.port.online(node->config.port.self, peer->identity.key_hash, true, node->now);
 	}
