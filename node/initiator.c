@@ -21,6 +21,7 @@
 #define UNHEARD_MS 5000
 #define COOKIE_HELD_MS 120000
 #define PENDING_LIFE_MS 10000
+#define WHOIS_MAX 16 /* under way per root: a directory of unknown keys must leave slots for CONNECT, ACCEPT and REGISTER */
 
 static const uint32_t retransmit_ms[] = {500, 1000, 2000, 4000, 5000};
 
@@ -158,6 +159,21 @@ static void whois_done(struct peer *root, const struct request *r, const struct 
 	peer_schedule(peer);
 }
 
+/* May this root be asked for the peer now? Else its INIT timer asks again. */
+static bool whois_room(const struct peer *root, const struct peer *peer, uint64_t address)
+{
+	unsigned under_way = 0;
+	for (unsigned i = 0; i < REQUESTS_MAX; i++) {
+		const struct request *r = root->request[i];
+		if (!r || r->op != OP_WHOIS)
+			continue;
+		if (r->done == whois_done && r->context == address && bytes_equal(r->context_hash, peer->identity.key_hash, KEY_HASH_BYTES))
+			return false; /* repeats itself */
+		under_way++;
+	}
+	return under_way < WHOIS_MAX;
+}
+
 static void whois_send(struct peer *peer)
 {
 	struct node *node = peer->node;
@@ -171,8 +187,8 @@ static void whois_send(struct peer *peer)
 		b.address = m->address;
 		size_t n = body_whois_encode(&b, body, sizeof body);
 		for (unsigned i = 0; i < node->n_roots; i++)
-			if (peer_up(node->root[i], CLASS_CTRL))
-				request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, 0, peer->identity.key_hash);
+			if (peer_up(node->root[i], CLASS_CTRL) && whois_room(node->root[i], peer, b.address))
+				request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, b.address, peer->identity.key_hash);
 	}
 }
 
