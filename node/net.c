@@ -336,6 +336,8 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 		net->ask_ms = now + DENIED_AGAIN_MS;
 		break;
 	default:
+		if (net->state == NET_ASKING)
+			net_set_state(net, NET_ASKING, "the controller answers, but cannot decide now; its own status says why");
 		net->ask_ms = now + TRY_LATER_MS + random_below(TRY_LATER_MS);
 		break;
 	}
