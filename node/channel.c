@@ -24,7 +24,7 @@ static struct net_member *member_of(struct net *net, const struct peer *peer)
 
 static bool valid(const struct net *net, const struct cred *cred, const uint8_t key_hash[KEY_HASH_BYTES])
 {
-	return cred_check(cred, net->nwid, key_hash, cred->address, config_min_serial(net, key_hash), net->head.issued_at) == CRED_OK;
+	return cred_check(cred, net->nwid, key_hash, cred->address, config_min_serial(net, key_hash), config_ctime(net)) == CRED_OK;
 }
 
 /* Smallest network id first, so that both sides name the same one. */

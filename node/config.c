@@ -39,6 +39,27 @@ void config_free(struct net *net)
 	net->revocation = NULL;
 }
 
+uint64_t config_ctime(const struct net *net) { return net->floor_ok ? net->floor.issued_at : net->head.issued_at; }
+
+uint64_t config_offline_s(const struct net *net) { return net->offline_s + (net->node->now - net->heard_ms) / 1000; }
+
+static void floor_raise(struct net *net, const struct head *head, const uint8_t *env, size_t len)
+{
+	net->floor = *head;
+	memcpy(net->floor_env, env, len);
+	net->floor_len = len;
+	net->floor_ok = true;
+	net->offline_s = 0;
+	net->heard_ms = net->node->now;
+}
+
+void config_floor_restore(struct net *net, const uint8_t *env, size_t len)
+{
+	struct head head;
+	if (len <= HEAD_ENVELOPE_MAX && head_open(env, len, net->controller.ed, &head) && head.nwid == net->nwid)
+		floor_raise(net, &head, env, len);
+}
+
 uint64_t config_min_serial(const struct net *net, const uint8_t key_hash[KEY_HASH_BYTES])
 {
 	size_t low = 0, high = net->n_revocations;
@@ -334,19 +355,29 @@ bool config_head(struct net *net, struct peer *from, const uint8_t *env, size_t 
 	struct head head;
 	if (!net->pinned || len > HEAD_ENVELOPE_MAX || !head_open(env, len, net->controller.ed, &head) || head.nwid != net->nwid)
 		return false;
+	if (net->floor_ok && head.deleg_epoch == net->floor.deleg_epoch && head.version > net->floor.version &&
+	    (head.rev_epoch < net->floor.rev_epoch || head.gate_epoch < net->floor.gate_epoch))
+		return false;
 	/* Without a HEAD of our own the first comes from the controller, never by gossip: a replayed old one could not be told from new. */
 	if (!net->head_ok && from != net->controller_peer)
 		return false;
 	/* Nor from who is not in this very network: neither our answer nor our questions shall tell a stranger that we are. */
 	if (from != net->controller_peer && !atomic_load(&from->remote->member[net->chan - 1]))
 		return false;
-	int order = net->head_ok ? head_compare(&head, &net->head) : 1;
-	if (order == 0 && (len != net->head_len || memcmp(env, net->head_env, len) != 0)) {
+	int order = net->floor_ok ? head_compare(&head, &net->floor) : 1;
+	if (order == 0 && (len != net->floor_len || memcmp(env, net->floor_env, len) != 0)) {
 		log_error("the controller signed two different HEADs of one version: its database was copied or restored");
 		return false;
 	}
-	if (order <= 0)
-		return order == 0;
+	if (order < 0)
+		return false;
+	if (order > 0) {
+		/* On disk before anything else: a crash or a failed fetch must not let an older one in again. */
+		floor_raise(net, &head, env, len);
+		state_save_network(net);
+	}
+	if (net->head_ok && head_compare(&head, &net->head) == 0)
+		return true;
 	/* The controller takes over what a member announced: one that gives no blobs must not hold up its own revocation. */
 	order = net->fetch.active ? head_compare(&head, &net->fetch.head) : 1;
 	bool over = order == 0 && from == net->controller_peer && !bytes_equal(net->fetch.source, from->identity.key_hash, KEY_HASH_BYTES);

@@ -68,6 +68,7 @@ struct node {
 	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
 	unsigned n_roots;
 	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
+	unsigned net_next;
 	struct responder responder;
 	struct netlink *netlink;
 	struct endpoint host[HOSTS_MAX];

@@ -16,8 +16,29 @@ static bool prefix_same(const struct prefix *a, const struct prefix *b)
 	return a->family == b->family && a->bits == b->bits && !memcmp(a->ip, b->ip, 16);
 }
 
-static void addresses_set(struct net *net, const struct prefix *want, unsigned n)
+/* Private prefixes only; what leads elsewhere needs the user's own word, which is a later option. */
+static bool route_allowed(const struct prefix *p)
 {
+	if (p->family == 6)
+		return p->bits >= 8 && (p->ip[0] & 0xfe) == 0xfc;
+	return (p->ip[0] == 10 && p->bits >= 8) || (p->ip[0] == 172 && (p->ip[1] & 0xf0) == 16 && p->bits >= 12) ||
+	       (p->ip[0] == 192 && p->ip[1] == 168 && p->bits >= 16) || (p->ip[0] == 100 && (p->ip[1] & 0xc0) == 64 && p->bits >= 10) ||
+	       (p->ip[0] == 198 && (p->ip[1] & 0xfe) == 18 && p->bits >= 15);
+}
+
+/* An address whose prefix would draw half the Internet into the overlay is set as a host address. */
+static void address_narrow(struct prefix *p)
+{
+	if (!route_allowed(p))
+		p->bits = p->family == 4 ? 32 : 128;
+}
+
+static void addresses_set(struct net *net, const struct prefix *wanted, unsigned n)
+{
+	struct prefix want[CRED_IPS_MAX];
+	memcpy(want, wanted, n * sizeof *want);
+	for (unsigned i = 0; i < n; i++)
+		address_narrow(&want[i]);
 	struct netlink *nl = net->node->netlink;
 	unsigned ifindex = tap_ifindex(net->port->tap);
 	for (unsigned i = 0; i < net->n_addresses; i++) {
@@ -41,16 +62,6 @@ static void addresses_set(struct net *net, const struct prefix *want, unsigned n
 	net->n_addresses = n;
 }
 
-/* Private prefixes only; what leads elsewhere needs the user's own word, which is a later option. */
-static bool route_allowed(const struct prefix *p)
-{
-	if (p->family == 6)
-		return p->bits >= 8 && (p->ip[0] & 0xfe) == 0xfc;
-	return (p->ip[0] == 10 && p->bits >= 8) || (p->ip[0] == 172 && (p->ip[1] & 0xf0) == 16 && p->bits >= 12) ||
-	       (p->ip[0] == 192 && p->ip[1] == 168 && p->bits >= 16) || (p->ip[0] == 100 && (p->ip[1] & 0xc0) == 64 && p->bits >= 10) ||
-	       (p->ip[0] == 198 && (p->ip[1] & 0xfe) == 18 && p->bits >= 15);
-}
-
 static bool covers(const struct prefix *a, const struct prefix *target)
 {
 	if (a->family != target->family || a->bits != target->bits)
@@ -59,6 +70,23 @@ static bool covers(const struct prefix *a, const struct prefix *target)
 		if ((a->ip[bit / 8] ^ target->ip[bit / 8]) >> (7 - bit % 8) & 1)
 			return false;
 	return true;
+}
+
+static bool contains(const struct prefix *p, const struct endpoint *e)
+{
+	struct prefix at = {.family = e->family, .bits = p->bits};
+	memcpy(at.ip, e->ip, sizeof at.ip);
+	return covers(&at, p);
+}
+
+/* A route over a root would carry the tunnel in the tunnel. */
+static bool covers_root(const struct node *node, const struct prefix *p)
+{
+	for (unsigned i = 0; i < node->n_roots; i++)
+		for (unsigned k = 0; node->root[i]->root_line && k < node->root[i]->root_line->n_endpoints; k++)
+			if (contains(p, &node->root[i]->root_line->endpoints[k]))
+				return true;
+	return false;
 }
 
 static void routes_set(struct net *net)
@@ -75,7 +103,7 @@ static void routes_set(struct net *net)
 		bool connected = false;
 		for (unsigned k = 0; k < net->n_addresses; k++)
 			connected = connected || (!r->via_set && covers(&net->address[k], &r->target));
-		if (connected || !route_allowed(&r->target))
+		if (connected || !route_allowed(&r->target) || covers_root(net->node, &r->target))
 			continue;
 		int error = netlink_route(nl, true, ifindex, r->target.family, r->target.ip, r->target.bits, r->via_set ? r->via : NULL, r->metric);
 		if (error)
@@ -134,7 +162,7 @@ void net_apply_device(struct net *net)
 	if (!net->cred_ok || !net->head_ok)
 		return;
 	enum cred_verdict verdict = cred_check(&net->cred, net->nwid, node->config.self.self.key_hash, node->config.self.self.address,
-	                                       config_min_serial(net, node->config.self.self.key_hash), net->head.issued_at);
+	                                       config_min_serial(net, node->config.self.self.key_hash), config_ctime(net));
 	if (verdict != CRED_OK) {
 		/* Ours is no longer good: nothing passes until the controller gave another. */
 		atomic_store(&net->port->open, false);

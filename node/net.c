@@ -19,6 +19,9 @@
 #define DENIED_AGAIN_MS 60000
 #define WANT_AGAIN_MS 3000
 #define TRY_LATER_MS 3000
+#define OFFLINE_SAVE_MS 3600000
+#define NEWS_WARN_S (3 * 3600)
+#define SOFT_TTL_MIN 3600 /* s, the least PROTOCOL.md allows */
 #define FDB_AGE_EVERY_MS 10000
 
 const char *net_state_name(enum net_state state)
@@ -154,8 +157,8 @@ static void whois_done(struct peer *root, const struct request *r, const struct 
 {
 	struct net *net = net_find(root->node, r->context);
 	struct body_identity b;
-	if (!net || net->pinned)
-		return;
+	if (!net || net->pinned || le32_at(r->context_hash) != net->whois_round)
+		return; /* of an earlier round */
 	net->whois_heard++;
 	if (reply && reply->status == STATUS_OK && body_identity_parse(reply->body, reply->len, &b) && b.identity.address == net->nwid >> 24) {
 		if (!pin_fits(net, &b.identity)) {
@@ -190,10 +193,12 @@ static void whois_send(struct net *net)
 		controller_pin(net, &known->identity);
 		return;
 	}
+	uint8_t round[32] = {0};
 	net->whois_sent = net->whois_heard = 0;
+	le32_to(round, ++net->whois_round);
 	for (unsigned i = 0; i < node->n_roots; i++)
 		if (peer_up(node->root[i], CLASS_CTRL) &&
-		    request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, net->nwid, NULL))
+		    request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, net->nwid, round))
 			net->whois_sent++;
 	if (!net->whois_sent && net->state == NET_ASKING)
 		net_set_state(net, NET_ASKING, node->n_roots ? "no root answers yet" : "no root is configured: add-root in farland.conf");
@@ -217,7 +222,7 @@ void net_root_up(struct node *node)
 
 static uint64_t renew_at(const struct net *net)
 {
-	uint64_t half = (uint64_t)net->cred.soft_ttl * 500;
+	uint64_t ttl = net->cred.soft_ttl > SOFT_TTL_MIN ? net->cred.soft_ttl : SOFT_TTL_MIN, half = ttl * 500;
 	return net->node->now + half * 8 / 10 + random_below((uint32_t)(half * 4 / 10 + 1));
 }
 
@@ -346,6 +351,29 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 
 /* ---- life ------------------------------------------------------------------------------------------------------------ */
 
+/* No new HEAD for long: say so; longer than the network allows: nothing passes until one comes. Own running seconds count, so that neither a wrong
+ * clock nor a weekend switched off stops a network (PROTOCOL.md, Network time). */
+static void news_check(struct net *net, uint64_t now)
+{
+	uint64_t s = config_offline_s(net);
+	char text[sizeof net->reason];
+	if (!net->floor_ok || !net->head_ok || !net->device_up)
+		return;
+	if (now - net->offline_saved_ms >= OFFLINE_SAVE_MS) {
+		net->offline_saved_ms = now;
+		net_save_soon(net);
+	}
+	if (net->base.max_offline && s > net->base.max_offline) {
+		atomic_store(&net->port->open, false);
+		snprintf(text, sizeof text, "no word of the controller for %u days, the most this network allows: nothing passes until it is back",
+		         (unsigned)(s / 86400));
+		net_set_state(net, NET_ERROR, text);
+	} else if (s > NEWS_WARN_S && net->state == NET_JOINED) {
+		snprintf(text, sizeof text, "no word of the controller for %u hours; the network goes on with what it knows", (unsigned)(s / 3600));
+		net_set_state(net, NET_JOINED, text);
+	}
+}
+
 static void net_fire(struct timer *t, uint64_t now)
 {
 	struct net *net = (struct net *)((char *)t - offsetof(struct net, timer));
@@ -362,6 +390,7 @@ static void net_fire(struct timer *t, uint64_t now)
 		net->save_ms = NEVER;
 		state_save_network(net);
 	}
+	news_check(net, now);
 	if (now - net->age_ms >= FDB_AGE_EVERY_MS) {
 		net->age_ms = now;
 		fdb_age(net->port->fdb, now);
@@ -405,10 +434,12 @@ static void port_free(void *p)
 
 struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 {
-	unsigned i = 0;
-	while (i < NETWORKS_MAX && node->net[i])
-		i++;
-	struct net *net = i < NETWORKS_MAX ? calloc(1, sizeof *net) : NULL;
+	/* The handle that rested longest: a frame on its way to a network just left must not enter the next one. */
+	unsigned i = 0, tried = 0;
+	for (i = node->net_next % NETWORKS_MAX; tried < NETWORKS_MAX && node->net[i]; tried++)
+		i = (i + 1) % NETWORKS_MAX;
+	node->net_next = i + 1;
+	struct net *net = tried < NETWORKS_MAX ? calloc(1, sizeof *net) : NULL;
 	if (!net)
 		return NULL;
 	net->node = node;

@@ -67,6 +67,7 @@ struct net {
 	struct identity found;       /* what a root said the controller is, until its work is verified */
 	bool found_set, working;
 	unsigned whois_sent, whois_heard;
+	uint32_t whois_round;
 	uint64_t whois_ms, ask_ms;   /* next try; NEVER = none */
 	bool asking;                 /* a JOIN_REQ is on its way */
 
@@ -81,6 +82,11 @@ struct net {
 	bool gate_set;
 	uint8_t gate[32];
 
+	bool floor_ok;               /* newest HEAD verified, perhaps not fetched yet: nothing older counts, its issued_at is ctime */
+	struct head floor;
+	uint8_t floor_env[HEAD_ENVELOPE_MAX];
+	size_t floor_len;
+	uint64_t offline_s, heard_ms; /* own seconds since that HEAD: as loaded, and when this run began to count */
 	bool head_ok;                /* in force: its blobs are held */
 	struct head head;
 	uint8_t head_env[HEAD_ENVELOPE_MAX];
@@ -102,6 +108,7 @@ struct net {
 	uint64_t head_told_ms;       /* last gossip */
 	bool gossip;                 /* some member has not been told the HEAD in force */
 	uint64_t age_ms;             /* fdb aged */
+	uint64_t offline_saved_ms;
 
 	struct net_member **member;  /* ascending address */
 	unsigned n_members, room_members;
@@ -133,6 +140,12 @@ void config_get_blob(struct peer *, enum session_class, uint32_t req, const uint
 /* Puts in force what was read from disk: HEAD and its blobs, each checked again. Takes the blobs' bytes. */
 bool config_restore(struct net *, const uint8_t *head, size_t len, struct blob *blobs, unsigned n);
 void config_free(struct net *);
+/* Network time as far as this member knows it (PROTOCOL.md, Network time). */
+uint64_t config_ctime(const struct net *);
+/* Seconds this node has been running, over all its runs, since it heard a new HEAD. */
+uint64_t config_offline_s(const struct net *);
+/* Takes the newest HEAD known from disk. */
+void config_floor_restore(struct net *, const uint8_t *envelope, size_t len);
 uint64_t config_min_serial(const struct net *, const uint8_t key_hash[KEY_HASH_BYTES]);
 void config_gossip(struct net *);
 void config_fetch_end(struct net *);
