@@ -311,6 +311,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	struct node *node = (struct node *)((char *)t - offsetof(struct node, housekeeping));
 	responder_rotate(node);
 	circuit_tick(node);
+	peers_sweep(node, now);
 	if (node->relay)
 		relay_tick(node, now);
 	if (node->save_peers_ms <= now)

@@ -13,7 +13,8 @@
 
 #include "proto/cred.h"
 
-#define PEERS_MAX 1100000
+#define PEERS_MAX 65536 /* 64 networks of 1 000 members */
+#define PEERS_MAX_ROOT 1100000
 #define BUCKETS_FIRST 256
 
 int peers_init(struct peers *p)
@@ -44,7 +45,7 @@ static size_t bucket_address(const struct peers *p, uint64_t address)
 
 static void peers_grow(struct peers *p)
 {
-	struct peers bigger = {.buckets = p->buckets * 2, .n = p->n};
+	struct peers bigger = {.buckets = p->buckets * 2, .n = p->n, .sweep_at = p->sweep_at, .orders = p->orders};
 	bigger.by_key = calloc(bigger.buckets, sizeof *bigger.by_key);
 	bigger.by_address = calloc(bigger.buckets, sizeof *bigger.by_address);
 	if (!bigger.by_key || !bigger.by_address) {
@@ -113,6 +114,8 @@ static struct peer *peer_new(struct node *node, const struct identity *identity)
 	peer->node = node;
 	peer->identity = *identity;
 	peer->best = -1;
+	LIST_INIT(&peer->calls);
+	LIST_INIT(&peer->called);
 	peer->wait_last = &peer->wait_first;
 	peer->timer.at = NEVER;
 	peer->timer.fire = peer_fire;
@@ -122,6 +125,8 @@ static struct peer *peer_new(struct node *node, const struct identity *identity)
 		peer->init_ms[c] = peer->confirm_ms[c] = NEVER;
 	return peer;
 }
+
+size_t peers_room(const struct node *node) { return node->config.root ? PEERS_MAX_ROOT : PEERS_MAX; }
 
 struct peer *peer_get(struct node *node, const struct identity *identity)
 {
@@ -137,7 +142,7 @@ struct peer *peer_get(struct node *node, const struct identity *identity)
 			peer->identity.address = peer->remote->address = identity->address;
 		return peer;
 	}
-	if (node->peers.n >= PEERS_MAX)
+	if (node->peers.n >= peers_room(node))
 		return NULL;
 	peer = peer_new(node, identity);
 	if (!peer)
@@ -157,6 +162,7 @@ void peer_set_work(struct peer *peer, uint64_t address)
 	if (peer->work)
 		return;
 	peer->work = true;
+	peer->order = ++peers->orders;
 	peer->identity.address = peer->remote->address = address;
 	size_t b = bucket_address(peers, address);
 	/* Behind those already there: the first seen keeps the address (PROTOCOL.md, Collision). */

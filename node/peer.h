@@ -7,6 +7,8 @@
 #ifndef FARLAN_NODE_PEER_H
 #define FARLAN_NODE_PEER_H
 
+#include <sys/queue.h>
+
 #include "node/session.h"
 #include "proto/base/heap.h"
 #include "proto/body.h"
@@ -87,6 +89,7 @@ struct peer {
 	struct identity identity;    /* address 0 = not known */
 	bool keys;                   /* x and ed are known (a directory names key_hash and address only) */
 	bool work;                   /* the identity's work was computed here */
+	uint64_t order;              /* of first sight among those with work: whoever has an address keeps it, over restarts too */
 	struct remote *remote;
 
 	/* roles towards us */
@@ -96,6 +99,10 @@ struct peer {
 	bool registered;             /* at us, the root */
 	uint32_t registered_epoch;   /* of its newest REGISTER */
 	uint64_t restart_told_ms;    /* a root last said that it restarted */
+	bool useful;                 /* at us, the root: was looked up, called or calls */
+	LIST_HEAD(, pair) calls, called; /* at us, the root: its circuits, by end */
+	unsigned n_calls;
+	uint64_t incoming_bucket_ms;
 	bool served;                 /* talks to our message port */
 	bool pair_gate_set;
 	uint8_t pair_gate[32];       /* see peer_pair_gate() */
@@ -157,6 +164,8 @@ struct peer {
 struct peers {
 	struct peer **by_key, **by_address;
 	size_t buckets, n;
+	size_t sweep_at;             /* next bucket that sweep.c looks at */
+	uint64_t orders;             /* given out so far */
 };
 
 int peers_init(struct peers *);
@@ -167,9 +176,12 @@ struct peer *peer_find_address(struct node *, uint64_t address);
 /* Finds or makes; identity is copied. NULL: no memory or above the limit. */
 struct peer *peer_get(struct node *, const struct identity *);
 void peer_set_work(struct peer *, uint64_t address); /* enters it in the table of addresses */
+size_t peers_room(const struct node *); /* how many there may be */
+/* Frees a peer that nothing holds and that is not worth remembering; true if it did. */
+bool peer_forget(struct peer *);
+void peers_sweep(struct node *, uint64_t now); /* once a second */
 void peers_each(struct node *, void (*each)(struct peer *, void *), void *);
 void peer_free(struct peer *);
-/* Drops a peer nobody needs any more. */
 void peer_schedule(struct peer *); /* after any change of a deadline */
 /* The secret only we two can know without a word, from our static keys: the gate by which a root or a controller calls a node that
  * opens to nobody else (PROTOCOL.md, Gate keys). false: low-order key. */

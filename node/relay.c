@@ -155,11 +155,12 @@ void relay_whois(struct peer *peer, uint32_t req, const uint8_t *body, size_t le
 		request_reply(peer, CLASS_CTRL, req, OP_WHOIS, STATUS_TRY_LATER, NULL, 0);
 		return;
 	}
-	const struct peer *found = peer_find_address(node, b.address);
+	struct peer *found = peer_find_address(node, b.address);
 	struct body_identity who = {0};
-	if (found)
+	if (found) {
+		found->useful = true;
 		who.identity = found->identity;
-	else if (b.address == node->config.self.self.address)
+	} else if (b.address == node->config.self.self.address)
 		who.identity = node->config.self.self;
 	uint8_t out[256];
 	size_t n = who.identity.address ? body_identity_encode(&who, out, sizeof out) : 0;
@@ -286,8 +287,10 @@ void relay_connect(struct peer *peer, struct session *s, uint32_t req, const uin
 		return;
 	}
 	struct peer *called = b.key_hash_set ? peer_find(node, b.key_hash) : peer_find_address(node, b.address);
-	if (called)
+	if (called) {
 		call_note(node, peer, called->identity.key_hash);
+		peer->useful = called->useful = true;
+	}
 	if (called && (!called->registered || !peer_up(called, CLASS_CTRL) || called == peer))
 		called = NULL;
 	struct pair *p = pair_of_caller(node, peer, b.rx_idx & IDX_MASK);

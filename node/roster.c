@@ -40,6 +40,7 @@ static void member_remove(struct net *net, unsigned i)
 	fdb_forget(net->port->fdb, m->member->address);
 	roster_publish(net);
 	guestbook_retire(&net->node->book, m->member, free);
+	peer_forget(m->peer);
 	free(m);
 }
 
@@ -96,6 +97,14 @@ void roster_publish(struct net *net)
 		guestbook_retire(&net->node->book, (void *)old, free);
 }
 
+/* Who is listed already, so that the others go before new ones come: a directory may name a thousand others than the last. */
+static void entry_mark(void *self, const struct directory_entry *e)
+{
+	struct net_member *m = roster_member(self, e->address, e->key_hash);
+	if (m)
+		m->listed = true;
+}
+
 static void entry_take(void *self, const struct directory_entry *e)
 {
 	struct net *net = self;
@@ -106,8 +115,11 @@ static void entry_take(void *self, const struct directory_entry *e)
 	memcpy(named.key_hash, e->key_hash, KEY_HASH_BYTES);
 	struct peer *peer = peer_get(net->node, &named);
 	struct net_member *m = peer ? roster_get(net, peer, e->address) : NULL;
-	if (!m)
+	if (!m) {
+		if (peer)
+			peer_forget(peer);
 		return;
+	}
 	m->listed = true;
 	m->entry = *e;
 	/* Known from the directory before its credential: unknown unicast goes to bridges. Rights count only with the credential. */
@@ -124,12 +136,14 @@ void roster_apply(struct net *net)
 	for (unsigned i = 0; i < net->n_members; i++)
 		net->member[i]->listed = false;
 	if (section)
-		section_members_walk(section->bytes, section->len, entry_take, net);
+		section_members_walk(section->bytes, section->len, entry_mark, net);
 	for (unsigned i = net->n_members; i-- > 0;) {
 		struct net_member *m = net->member[i];
 		if (!m->listed && !m->cred_ok)
 			member_remove(net, i);
 	}
+	if (section)
+		section_members_walk(section->bytes, section->len, entry_take, net);
 	roster_publish(net);
 	node_changed(net->node);
 }

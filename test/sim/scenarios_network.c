@@ -269,6 +269,63 @@ static void oneway(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* ---- strangers --------------------------------------------------------------------------------------------------------- */
+
+/* The directory in force names a thousand members nobody ever saw. */
+static bool directory_invent(struct sim *sim, struct net *net)
+{
+	static uint8_t bytes[SECTION_MAX];
+	static struct directory_entry entry[MEMBERS_MAX];
+	for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+		entry[i] = (struct directory_entry){.address = (uint64_t)(i + 1) << 25 | sim_draw(sim, 1 << 25)};
+		for (unsigned k = 0; k < KEY_HASH_BYTES; k++)
+			entry[i].key_hash[k] = (uint8_t)sim_draw(sim, 256);
+	}
+	size_t len = section_members_encode(entry, MEMBERS_MAX, bytes, sizeof bytes);
+	for (unsigned i = 0; len && i < net->manifest.n; i++) {
+		if (net->manifest.section[i].id != SECTION_MEMBERS)
+			continue;
+		uint8_t *copy = malloc(len);
+		if (!copy)
+			return false;
+		memcpy(copy, bytes, len);
+		free(net->section[i].bytes);
+		net->section[i].bytes = copy;
+		net->section[i].len = (uint32_t)len;
+		roster_apply(net);
+		return true;
+	}
+	return false;
+}
+
+/* A controller that names a thousand fresh members twenty times over fills no memory and stops nothing (T76). */
+static void strangers(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 2)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		all_pass(sim, 5 * SECOND, "at first");
+		struct net *net = net_find(a->node, sim->nwid);
+		size_t before = a->node->peers.n, most = 0;
+		for (unsigned i = 0; i < 20 && !*sim->failed; i++) {
+			expect(sim, directory_invent(sim, net), "no section of members to replace");
+			expect(sim, net->n_members >= MEMBERS_MAX, "only %u of the new members are listed", net->n_members);
+			frame_send(a, NULL, 200);
+			sim_run(sim, 300 * MS);
+			most = a->node->peers.n > most ? a->node->peers.n : most;
+		}
+		expect(sim, most <= before + MEMBERS_MAX, "%zu peers, %zu before the strangers", most, before);
+		for (unsigned i = 0; i < net->manifest.n; i++)
+			if (net->manifest.section[i].id == SECTION_MEMBERS)
+				net->section[i].len = 1, net->section[i].bytes[0] = 0x90; /* nobody */
+		roster_apply(net);
+		expect(sim, a->node->peers.n <= before, "%zu peers are left, %zu before the strangers", a->node->peers.n, before);
+		expect(sim, !a->node->waiting_bytes, "%zu bytes of frames still wait for strangers", a->node->waiting_bytes);
+		expect(sim, passes_again(a, b, 5 * SECOND), "no frame after the strangers");
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_network[] = {
     {"partition", "ten minutes without a root", partition, 3},
     {"restart", "nodes, root and controller killed and started again, a disk lost", restart, 6},
@@ -276,5 +333,6 @@ const struct scenario scenarios_network[] = {
     {"revoke100", "one of 100 revoked while it talks to all", revoke_100, 1},
     {"gossip", "a revocation that only one member hears of", gossip, 5},
     {"oneway", "direct path blocked in one direction", oneway, 8},
+    {"strangers", "a directory of 1000 new members, 20 times", strangers, 1},
     {0},
 };
