@@ -142,8 +142,8 @@ void path_roam(struct node *, const struct letter *);
 void path_choose(struct peer *);                         /* publishes the best way */
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
-void path_cands_send(struct peer *);
-void path_cands(struct peer *, const struct body_cands *);
+void path_cands_send(struct peer *); /* candidate.c */
+bool path_cands(struct peer *, const struct body_cands *); /* false: too soon after the last ones */
 void path_forget_circuit(struct peer *, struct circuit *);
 bool path_hosts_read(struct node *); /* hosts.c; true: there is one that was not there before */
 void path_fini(struct peer *);

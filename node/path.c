@@ -23,8 +23,6 @@
 #define IN_USE_MS (5 * 60 * 1000)
 #define CIRCUIT_IDLE_MS 110000
 #define PROBES_PER_10S 48
-#define PORTS_PER_IP 4
-#define CANDS_MS 500          /* 2/s taken from one peer */
 #define SIZING_ROUNDS 3
 #define BETTER_US 2000
 #define CANDS_AGAIN_MS 35000  /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
@@ -401,110 +399,6 @@ void path_roam(struct node *node, const struct letter *l)
 	/* The old one is asked too: it moves only if the new one answers and the old one does not (RFC 9000, 9.3 in spirit). */
 	if (peer->best >= 0 && peer->best != i)
 		probe_start(peer, peer->best);
-	path_tick(peer, node->now);
-	peer_schedule(peer);
-}
-
-/* ---- candidates ------------------------------------------------------------------------------------------------- */
-
-static void cands_add(struct body_cands *c, const struct endpoint *e)
-{
-	for (unsigned i = 0; i < c->n; i++)
-		if (endpoint_equal(&c->endpoints[i], e))
-			return;
-	if (c->n < CANDIDATES_MAX && e->family && e->port)
-		c->endpoints[c->n++] = *e;
-}
-
-static void cands_done(struct peer *peer, const struct request *r, const struct message *reply)
-{
-	(void)r;
-	/* Without ours the other side may never find the direct way. */
-	if (!reply && peer_any_session(peer))
-		path_cands_send(peer);
-	peer_schedule(peer);
-}
-
-void path_cands_send(struct peer *peer)
-{
-	struct node *node = peer->node;
-	struct body_cands c = {.gen = ++peer->cands_gen};
-	uint8_t body[BODY_MAX];
-	if (peer->is_root || peer->registered)
-		return;
-	for (unsigned i = 0; i < node->n_hosts; i++)
-		for (unsigned k = 0; k < node->config.n_bound; k++) {
-			struct endpoint e = node->host[i];
-			e.port = node->config.bound[k].port;
-			if (e.family == node->config.bound[k].family)
-				cands_add(&c, &e);
-		}
-	for (unsigned i = 0; i < node->n_roots; i++)
-		cands_add(&c, &node->observed[i]);
-	size_t len = body_cands_encode(&c, body, sizeof body);
-	peer->cands_ms = node->now;
-	if (len)
-		request_send(peer, peer_up(peer, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL, OP_CANDS, body, len, cands_done, 0, NULL);
-}
-
-/* Inside an overlay of ours: a path through it would carry itself. */
-static bool in_overlay(const struct node *node, const struct endpoint *e)
-{
-	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
-		const struct net *net = node->net[i];
-		for (unsigned k = 0; net && k < net->n_addresses; k++) {
-			const struct prefix *a = &net->address[k];
-			if (a->family != e->family)
-				continue;
-			unsigned full = a->bits / 8, rest = a->bits % 8;
-			if (!memcmp(a->ip, e->ip, full) && (!rest || (a->ip[full] ^ e->ip[full]) >> (8 - rest) == 0))
-				return true;
-		}
-		if (net && e->family == 6) {
-			uint8_t ula[16];
-			ula_derive(net->nwid, 0, ula);
-			if (!memcmp(ula, e->ip, 8))
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool forbidden(const struct node *node, const struct endpoint *e)
-{
-	static const uint8_t loopback6[16] = {[15] = 1}, any6[16];
-	if (!e->port || in_overlay(node, e))
-		return true;
-	if (e->family == 4)
-		return e->ip[0] == 0 || e->ip[0] == 127 || e->ip[0] >= 224 || (e->ip[0] == 169 && e->ip[1] == 254);
-	return e->ip[0] == 0xff || (e->ip[0] == 0xfe && (e->ip[1] & 0xc0) == 0x80) || !memcmp(e->ip, loopback6, 16) ||
-	       !memcmp(e->ip, any6, 16);
-}
-
-void path_cands(struct peer *peer, const struct body_cands *c)
-{
-	struct node *node = peer->node;
-	bool first = !peer->cands_received_ms;
-	if (c->gen <= peer->cands_seen || (!first && node->now - peer->cands_received_ms < CANDS_MS))
-		return;
-	peer->cands_seen = c->gen;
-	peer->cands_received_ms = node->now;
-	for (unsigned i = 0; i < c->n; i++) {
-		unsigned same = 0;
-		for (unsigned k = 0; k < i; k++)
-			same += !memcmp(c->endpoints[k].ip, c->endpoints[i].ip, 16);
-		if (same >= PORTS_PER_IP || forbidden(node, &c->endpoints[i]))
-			continue;
-		int p = path_direct(peer, &c->endpoints[i], 0);
-		if (p < 0 || peer->path[p].state == PATH_VALID)
-			continue;
-		peer->path[p].state = PATH_PROBING;
-		peer->path[p].rounds = 0;
-		peer->path[p].next_probe_ms = node->now + i * 5;
-	}
-	/* Simultaneous: the other side starts probing when it has ours. */
-	if (node->now - peer->cands_ms > 2000)
-		path_cands_send(peer);
 	path_tick(peer, node->now);
 	peer_schedule(peer);
 }

@@ -202,10 +202,8 @@ static void head_in(struct peer *peer, enum session_class class, const struct me
 static void cands_in(struct peer *peer, enum session_class class, const struct message *m)
 {
 	struct body_cands b;
-	bool good = body_cands_parse(m->body, m->len, &b);
-	request_reply(peer, class, m->req, m->op, good ? STATUS_OK : STATUS_MALFORMED, NULL, 0);
-	if (good)
-		path_cands(peer, &b);
+	bool good = body_cands_parse(m->body, m->len, &b), taken = good && path_cands(peer, &b);
+	request_reply(peer, class, m->req, m->op, taken ? STATUS_OK : good ? STATUS_TRY_LATER : STATUS_MALFORMED, NULL, 0);
 }
 
 static void join_res_in(struct peer *peer, enum session_class class, const struct message *m)
