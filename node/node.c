@@ -177,7 +177,8 @@ static void gate_add(struct node *node, struct view *v, const uint8_t secret[32]
 	for (unsigned i = 0; i < v->n_gates; i++)
 		if (bytes_equal(v->gates[i].gate.secret, secret, 32))
 			return;
-	if (v->n_gates == GATES_MAX)
+	/* The last slot is gate_0's: whoever comes through a root must get in. */
+	if (v->n_gates >= GATES_MAX - (bytes_equal(secret, gate_zero, 32) ? 0u : 1u))
 		return;
 	gate_derive(&v->gates[v->n_gates].gate, node->config.self.self.key_hash, secret);
 	v->gates[v->n_gates++].direct = direct;

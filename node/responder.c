@@ -123,8 +123,9 @@ enum authority { AUTHORITY_NONE, AUTHORITY_GOOD, AUTHORITY_WORK };
 
 static bool as_server(const struct node *node, const uint8_t gate_secret[32])
 {
-	return (node->config.root || node->config.port.request) &&
-	       (bytes_equal(gate_secret, gate_zero, 32) || (node->config.root && bytes_equal(gate_secret, node->config.root_gate, 32)));
+	bool own = node->config.root && bytes_equal(gate_secret, node->config.root_gate, 32);
+	/* A private root asks for its access key whichever way the INIT came. */
+	return own || (node->config.port.request && bytes_equal(gate_secret, gate_zero, 32));
 }
 
 static enum authority authorise(struct node *node, const struct letter *l, const struct identity *who, struct peer *peer,

@@ -33,6 +33,8 @@ enum tag {
 	TAG_GATE,
 	TAG_BLOB,
 	TAG_STATE, /* u8 1 = denied */
+	TAG_FLOOR, /* newest HEAD verified */
+	TAG_OFFLINE, /* u64 own seconds since it */
 };
 
 #define PEER_WORK 1u
@@ -243,6 +245,12 @@ void state_save_network(struct net *net)
 		record_put(&w, TAG_GATE, net->gate, 32);
 	if (net->cred_ok)
 		record_put(&w, TAG_CRED, net->cred_env, net->cred_len);
+	if (net->floor_ok) {
+		uint8_t offline[8];
+		le64_to(offline, config_offline_s(net));
+		record_put(&w, TAG_FLOOR, net->floor_env, net->floor_len);
+		record_put(&w, TAG_OFFLINE, offline, sizeof offline);
+	}
 	if (net->head_ok) {
 		record_put(&w, TAG_BLOB, net->manifest_blob.bytes, net->manifest_blob.len);
 		record_put(&w, TAG_BLOB, net->revlist.bytes, net->revlist.len);
@@ -319,6 +327,13 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		break;
 	case TAG_CRED:
 		cred_load(net, r->p, len);
+		break;
+	case TAG_FLOOR:
+		if (net->pinned)
+			config_floor_restore(net, r->p, len);
+		break;
+	case TAG_OFFLINE:
+		net->offline_s = get_le64(r);
 		break;
 	case TAG_BLOB:
 		if (l->n < NET_BLOBS && (l->blob[l->n].bytes = malloc(len + 1))) {
