@@ -260,6 +260,17 @@ void circuit_fini(struct node *node)
 	}
 }
 
+void circuit_collision(struct node *node, const struct identity *other)
+{
+	char text[IDENTITY_TEXT_MAX];
+	if (other->address != node->config.self.self.address || !bytes_equal(node->collision.key_hash, other->key_hash, KEY_HASH_BYTES))
+		return;
+	node->collision = (struct identity){0};
+	identity_format(other, text);
+	log_error("another identity has our address and was first at a root: %s; this node goes on with the paths it has, but strangers "
+	          "will not find it there: give it a new identity", text);
+}
+
 /* ---- registration ----------------------------------------------------------------------------------------------- */
 
 static void register_done(struct peer *root, const struct request *r, const struct message *reply)

@@ -66,6 +66,7 @@ struct node {
 	size_t waiting_bytes;
 	struct peer *root[ROOTS_MAX];
 	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
+	struct identity collision; /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
 	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned net_next;
@@ -166,6 +167,7 @@ void circuit_incoming(struct peer *root, struct session *, uint32_t req, const u
 void circuit_unreach(struct peer *root, const struct body_unreach *);
 /* Answers by a leg; the first answer of an incoming circuit travels inside ACCEPT. */
 void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, size_t len);
+void circuit_collision(struct node *, const struct identity *); /* its work was good */
 void circuit_root_up(struct peer *root);   /* our session with a root stands: register */
 void circuit_drop(struct node *, struct circuit *);
 void circuit_tick(struct node *);

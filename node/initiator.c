@@ -21,6 +21,7 @@
 #define UNHEARD_MS 5000
 #define COOKIE_HELD_MS 120000
 #define PENDING_LIFE_MS 10000
+#define RETRIES_PER_STEP 4 /* of the straight INIT and of the one through a root */
 #define WHOIS_MAX 16 /* under way per root: a directory of unknown keys must leave slots for CONNECT, ACCEPT and REGISTER */
 
 static const uint32_t retransmit_ms[] = {500, 1000, 2000, 4000, 5000};
@@ -245,6 +246,7 @@ static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 			peer_drop_waiting(peer, DROP_NO_SESSION);
 		return;
 	}
+	peer->retries[class] = 0;
 	init_send(peer, class);
 	unsigned i = peer->init_tries[class];
 	unsigned last = sizeof retransmit_ms / sizeof *retransmit_ms - 1;
@@ -492,8 +494,12 @@ void initiator_retry(struct node *node, const struct letter *l)
 	} else {
 		return;
 	}
-	/* One RETRY per INIT: its pending state ends with it, so a replayed RETRY finds nothing. */
+	/* One RETRY per INIT: its pending state ends with it, so a replayed RETRY finds nothing. A cookie and then a fresh value is all an honest
+	 * responder may ask for in one step; more would be a game at the speed of the round trip. */
 	pending_drop(peer, slot);
+	if (peer->retries[class] >= RETRIES_PER_STEP)
+		return;
+	peer->retries[class]++;
 	uint8_t init[INIT_SEND_MAX];
 	size_t len = init_make(peer, class, init);
 	if (!len)

@@ -475,6 +475,8 @@ void node_work_done(struct node *node, const struct identity *claimed, bool good
 	if (good && peer)
 		peer_set_work(peer, claimed->address);
 	if (good)
+		circuit_collision(node, claimed);
+	if (good)
 		net_whois(node, claimed);
 	else
 		net_work_bad(node, claimed);

@@ -102,7 +102,7 @@ struct peer {
 	bool useful;                 /* at us, the root: was looked up, called or calls */
 	LIST_HEAD(, pair) calls, called; /* at us, the root: its circuits, by end */
 	unsigned n_calls;
-	uint64_t incoming_bucket_ms;
+	uint64_t incoming_bucket_ms; /* INCOMINGs sent to it */
 	bool served;                 /* talks to our message port */
 	bool pair_gate_set;
 	uint8_t pair_gate[32];       /* see peer_pair_gate() */
@@ -116,6 +116,7 @@ struct peer {
 	uint64_t init_ms[CLASS_COUNT];       /* next INIT */
 	uint64_t init_since_ms[CLASS_COUNT]; /* first of this attempt */
 	uint8_t init_tries[CLASS_COUNT];
+	uint8_t retries[CLASS_COUNT];        /* RETRYs followed since the last INIT of our own accord */
 	uint8_t cookie[16];
 	uint64_t cookie_until_ms;
 	bool fresh_set;
