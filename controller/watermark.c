@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controller/state.h"
@@ -39,9 +40,16 @@ static int watermark_read(const char *path, struct watermark *ret)
 {
 	char line[LINE_BYTES];
 	bool ended = false, good = true;
-	FILE *f = fopen(path, "re");
-	if (!f)
+	struct stat st;
+	/* What is no plain file (a FIFO would hold the start up) proves as little as one that does not parse. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
 		return errno == ENOENT ? -ENOENT : -EBADMSG;
+	FILE *f = !fstat(fd, &st) && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+	if (!f) {
+		close(fd);
+		return -EBADMSG;
+	}
 	*ret = (struct watermark){0};
 	good = fgets(line, sizeof(line), f) &&
 	       sscanf(line, "farlan-watermark 1 revision %" SCNu64 " ceiling %" SCNu64, &ret->revision, &ret->ceiling) == 2;
