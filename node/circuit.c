@@ -284,11 +284,11 @@ static void register_done(struct peer *root, const struct request *r, const stru
 			circuit_root_up(root);
 		return;
 	}
-	if (reply->status == STATUS_COLLISION && body_identity_parse(reply->body, reply->len, &other)) {
-		char text[IDENTITY_TEXT_MAX];
-		identity_format(&other.identity, text);
-		log_error("a root says that our address belongs to another identity: %s; this node goes on with the paths it has; "
-		          "if both were made from one copy, give one of them a new identity", text);
+	if (reply && reply->status == STATUS_COLLISION && body_identity_parse(reply->body, reply->len, &other)) {
+		/* A root's word alone is nothing: the other identity must carry our address. */
+		node->collision = other.identity;
+		if (!node->port.work(node->port.self, &other.identity))
+			log_warning("a root says that our address belongs to another identity; too busy to check it now");
 		return;
 	}
 	if (reply->status != STATUS_OK || !body_observed_parse(reply->body, reply->len, &b))
