@@ -493,8 +493,8 @@ int node_join(struct node *node, uint64_t nwid, const uint8_t pin_bits[17], cons
 		net->pin_bits_set = true;
 		memcpy(net->pin_bits, pin_bits, 17);
 	}
-	if (net->state == NET_DENIED || net->state == NET_PENDING)
-		net->ask_ms = now;
+	if (net->state != NET_ASKING)
+		net->ask_ms = now; /* whatever we believe, the controller may think otherwise */
 	net_save_soon(net);
 	net_schedule(net, now);
 	return 0;

@@ -1,7 +1,7 @@
 /* join.c: join, wait, leave.
  *
  * The daemon joins by itself and goes on trying whatever becomes of us: we ask it, then look every 50 ms until the state is
- * one that ends the wait. A refusal that was there before we asked may be an old one: it counts only after the daemon has
+ * one that ends the wait. A state that was there before we asked may be an old one: it counts only after the daemon has
  * had the time to ask again. Who must wait for an admin is told what to give them: address, words to compare, command.
  */
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
 
-#define LOOK_MS        50
-#define OLD_REFUSAL_MS 300
-#define JOIN_WAIT_S    10
-#define WAIT_WAIT_S    60
-#define PATH_ROOM      64
+#define LOOK_MS      50
+#define OLD_STATE_MS 300
+#define JOIN_WAIT_S  10
+#define WAIT_WAIT_S  60
+#define PATH_ROOM    64
 
 struct joining {
 	struct call *call;
@@ -27,6 +27,7 @@ struct joining {
 	uint64_t begun;
 	unsigned wait_ms;
 	bool told; /* what we wait for stands on the terminal */
+	bool was_joined; /* before we asked: the controller may think otherwise by now */
 };
 
 static uint64_t now_ms(void)
@@ -93,11 +94,11 @@ static int judge(const struct joining *j, const json_t *net)
 {
 	const char *state = field(net, "state");
 	uint64_t spent = now_ms() - j->begun;
-	if (!strcmp(state, "joined"))
+	if (!strcmp(state, "joined") && (!j->was_joined || spent >= OLD_STATE_MS || spent >= j->wait_ms))
 		return EXIT_OK;
-	if (!strcmp(state, "denied") && (spent >= OLD_REFUSAL_MS || spent >= j->wait_ms))
+	if (!strcmp(state, "denied") && (spent >= OLD_STATE_MS || spent >= j->wait_ms))
 		return EXIT_REFUSED;
-	if (!strcmp(state, "error") && (spent >= OLD_REFUSAL_MS || spent >= j->wait_ms))
+	if (!strcmp(state, "error") && (spent >= OLD_STATE_MS || spent >= j->wait_ms))
 		return EXIT_FAILED;
 	return spent >= j->wait_ms ? EXIT_PENDING : -1;
 }
@@ -170,6 +171,7 @@ int run_join(struct call *call)
 	if (*pin)
 		json_object_set_new(body, "pin", json_string(pin));
 	code = client_ask(j.client, "POST", j.path, body, &net);
+	j.was_joined = code == 0 && !strcmp(field(net, "state"), "joined");
 	if (code == 0)
 		code = await(&j, net);
 	client_close(j.client);
