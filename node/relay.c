@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/random.h"
+
 #define PAIRS_MAX 65536
 #define PAIRS_PER_NODE 1024
 #define ACCEPT_WAIT_MS 3000
@@ -20,14 +22,23 @@
 #define CONNECT_BURST 50
 #define WHOIS_MS 100 /* 10/s */
 #define WHOIS_BURST 50
+/* To one node, whoever calls: 50/s. One caller gets a tenth of that, so that a single one cannot use it up for the others. */
+#define INCOMING_MS 20
+#define INCOMING_BURST 50
+#define INCOMING_ONE_MS 200
+#define INCOMING_ONE_BURST 10
+#define INCOMING_BUCKETS 8192
+#define TICK_LEAST 64 /* pairs looked at per second; else a sixteenth of all */
 
 struct pair {
-	struct pair *next;
-	uint32_t a, b; /* our indices of the legs to the caller and the called; b 0 = the called one is not here */
-	uint8_t caller[KEY_HASH_BYTES], called[KEY_HASH_BYTES];
+	TAILQ_ENTRY(pair) list;                  /* asked or talking */
+	LIST_ENTRY(pair) by_caller, by_called;
+	struct circuit *a, *b;                   /* legs to the caller and the called; b NULL = the called one is not here */
+	struct peer *caller, *called;            /* called NULL as b */
 	bool accepted;
 	uint64_t made_ms;
 };
+TAILQ_HEAD(pairs, pair);
 
 struct bucket { /* one per node, in a small hash; a collision only shares the rate */
 	uint64_t connect_ms, whois_ms;
@@ -40,8 +51,11 @@ struct call {
 };
 
 struct relay_service {
-	struct pair *first;
+	struct pairs asked;   /* not accepted yet, the oldest first */
+	struct pairs talking; /* accepted; the one to be looked at next first */
 	unsigned n;
+	uint64_t incoming_key; /* random: nobody can choose whom he shares a bucket with */
+	uint64_t incoming_ms[INCOMING_BUCKETS];
 	struct call call[CALLS_MAX];
 	unsigned call_at;
 	struct bucket bucket[4096];
@@ -50,17 +64,22 @@ struct relay_service {
 int relay_new(struct node *node)
 {
 	node->relay = calloc(1, sizeof *node->relay);
-	return node->relay ? 0 : -ENOMEM;
+	if (!node->relay)
+		return -ENOMEM;
+	TAILQ_INIT(&node->relay->asked);
+	TAILQ_INIT(&node->relay->talking);
+	random_bytes(&node->relay->incoming_key, sizeof node->relay->incoming_key);
+	return 0;
 }
 
-static void pair_end(struct node *node, struct pair **at, bool tell_caller, bool tell_called);
+static void pair_end(struct node *node, struct pair *p, bool tell_caller, bool tell_called);
 
 void relay_free(struct node *node)
 {
 	if (!node->relay)
 		return;
-	while (node->relay->first)
-		pair_end(node, &node->relay->first, false, false);
+	for (struct pair *p; (p = TAILQ_FIRST(&node->relay->asked)) || (p = TAILQ_FIRST(&node->relay->talking));)
+		pair_end(node, p, false, false);
 	free(node->relay);
 	node->relay = NULL;
 }
@@ -169,35 +188,34 @@ void relay_whois(struct peer *peer, uint32_t req, const uint8_t *body, size_t le
 
 /* ---- circuits ----------------------------------------------------------------------------------------------------- */
 
-static void unreach_tell(struct node *node, const struct circuit *leg)
+static void unreach_tell(struct peer *peer, const struct circuit *leg)
 {
-	struct peer *peer = peer_find(node, leg->far->key_hash);
 	struct body_unreach b = {.idx = leg->tx_idx};
 	uint8_t body[32];
 	size_t n = body_unreach_encode(&b, body, sizeof body);
-	if (peer && leg->tx_idx && peer_up(peer, CLASS_CTRL))
+	if (leg->tx_idx && peer_up(peer, CLASS_CTRL))
 		request_send(peer, CLASS_CTRL, OP_UNREACH, body, n, NULL, 0, NULL);
 }
 
-static void pair_end(struct node *node, struct pair **at, bool tell_caller, bool tell_called)
+static void pair_end(struct node *node, struct pair *p, bool tell_caller, bool tell_called)
 {
-	struct pair *p = *at;
-	struct circuit *a = node_circuit(node, p->a), *b = node_circuit(node, p->b);
-	*at = p->next;
+	TAILQ_REMOVE(p->accepted ? &node->relay->talking : &node->relay->asked, p, list);
+	LIST_REMOVE(p, by_caller);
+	p->caller->n_calls--;
+	if (p->called)
+		LIST_REMOVE(p, by_called);
 	node->relay->n--;
-	if (a && tell_caller)
-		unreach_tell(node, a);
-	if (b && tell_called)
-		unreach_tell(node, b);
+	if (tell_caller)
+		unreach_tell(p->caller, p->a);
+	if (p->b && tell_called)
+		unreach_tell(p->called, p->b);
 	/* Neither leg may be found before the other lets go of it. */
-	if (a)
-		atomic_store(&a->twin, NULL);
-	if (b)
-		atomic_store(&b->twin, NULL);
-	if (a)
-		circuit_drop(node, a);
-	if (b)
-		circuit_drop(node, b);
+	atomic_store(&p->a->twin, NULL);
+	if (p->b)
+		atomic_store(&p->b->twin, NULL);
+	circuit_drop(node, p->a);
+	if (p->b)
+		circuit_drop(node, p->b);
 	free(p);
 }
 
@@ -217,28 +235,19 @@ static struct circuit *leg_make(struct node *node, struct peer *peer, uint32_t t
 	return c;
 }
 
-static struct pair *pair_of_caller(struct node *node, const struct peer *caller, uint32_t rx_idx)
+static struct pair *pair_of_caller(const struct peer *caller, uint32_t rx_idx)
 {
-	for (struct pair *p = node->relay->first; p; p = p->next) {
-		const struct circuit *a = node_circuit(node, p->a);
-		if (a && a->far == caller->remote && a->tx_idx == rx_idx)
+	struct pair *p;
+	LIST_FOREACH(p, &caller->calls, by_caller)
+		if (p->a->tx_idx == rx_idx)
 			return p;
-	}
 	return NULL;
-}
-
-static unsigned pairs_of(const struct node *node, const struct peer *caller)
-{
-	unsigned n = 0;
-	for (const struct pair *p = node->relay->first; p; p = p->next)
-		n += !memcmp(p->caller, caller->identity.key_hash, KEY_HASH_BYTES);
-	return n;
 }
 
 static struct pair *pair_make(struct peer *caller, struct session *s, struct peer *called, const struct body_connect *b)
 {
 	struct node *node = caller->node;
-	if (node->relay->n >= PAIRS_MAX || pairs_of(node, caller) >= PAIRS_PER_NODE)
+	if (node->relay->n >= PAIRS_MAX || caller->n_calls >= PAIRS_PER_NODE)
 		return NULL;
 	struct pair *p = calloc(1, sizeof *p);
 	struct circuit *a = p ? leg_make(node, caller, b->rx_idx & IDX_MASK, s->exporter) : NULL;
@@ -247,22 +256,39 @@ static struct pair *pair_make(struct peer *caller, struct session *s, struct pee
 		return NULL;
 	}
 	struct circuit *leg = called ? leg_make(node, called, 0, NULL) : NULL;
-	p->a = a->named.idx;
-	p->b = leg ? leg->named.idx : 0;
-	p->made_ms = node->now;
-	memcpy(p->caller, caller->identity.key_hash, KEY_HASH_BYTES);
-	if (called)
-		memcpy(p->called, called->identity.key_hash, KEY_HASH_BYTES);
-	p->next = node->relay->first;
-	node->relay->first = p;
+	*p = (struct pair){.a = a, .b = leg, .caller = caller, .called = leg ? called : NULL, .made_ms = node->now};
+	a->pair = p;
+	LIST_INSERT_HEAD(&caller->calls, p, by_caller);
+	caller->n_calls++;
+	if (leg) {
+		leg->pair = p;
+		LIST_INSERT_HEAD(&called->called, p, by_called);
+	}
+	TAILQ_INSERT_TAIL(&node->relay->asked, p, list);
 	node->relay->n++;
 	return p;
 }
 
+/* Over the limit the caller hears what it hears of one who is absent. */
+static bool incoming_allowed(const struct peer *caller, struct peer *called)
+{
+	struct relay_service *r = caller->node->relay;
+	uint64_t now = caller->node->now;
+	uint64_t mix = (le64_at(caller->identity.key_hash) ^ r->incoming_key) * UINT64_C(0x9e3779b97f4a7c15);
+	mix = (mix ^ mix >> 32 ^ le64_at(called->identity.key_hash)) * (r->incoming_key | 1);
+	uint64_t *one = &r->incoming_ms[(mix >> 40) % INCOMING_BUCKETS];
+	/* The caller's own share first: what it has not left takes nothing from the others. */
+	return bucket_take(one, now, INCOMING_ONE_MS, INCOMING_ONE_BURST) &&
+	       bucket_take(&called->incoming_bucket_ms, now, INCOMING_MS, INCOMING_BURST);
+}
+
 static void incoming_tell(struct peer *caller, struct session *s, struct peer *called, const struct pair *p, const struct body_connect *b)
 {
-	struct node *node = caller->node;
-	struct body_incoming in = {.source = caller->identity, .idx = p->b, .first = b->first, .first_len = b->first_len};
+	if (!incoming_allowed(caller, called)) {
+		node_drop(caller->node, DROP_CTRL_RATE);
+		return;
+	}
+	struct body_incoming in = {.source = caller->identity, .idx = p->b->named.idx, .first = b->first, .first_len = b->first_len};
 	const struct way *way = atomic_load(&s->remote->way);
 	uint8_t body[BODY_MAX];
 	if (b->share_observed && way && !way->circuit)
@@ -270,7 +296,6 @@ static void incoming_tell(struct peer *caller, struct session *s, struct peer *c
 	size_t n = body_incoming_encode(&in, body, sizeof body);
 	if (n)
 		request_send(called, CLASS_CTRL, OP_INCOMING, body, n, NULL, 0, NULL);
-	(void)node;
 }
 
 void relay_connect(struct peer *peer, struct session *s, uint32_t req, const uint8_t *body, size_t len)
@@ -293,18 +318,18 @@ void relay_connect(struct peer *peer, struct session *s, uint32_t req, const uin
 	}
 	if (called && (!called->registered || !peer_up(called, CLASS_CTRL) || called == peer))
 		called = NULL;
-	struct pair *p = pair_of_caller(node, peer, b.rx_idx & IDX_MASK);
+	struct pair *p = pair_of_caller(peer, b.rx_idx & IDX_MASK);
 	if (!p)
 		p = pair_make(peer, s, called, &b);
 	if (!p) {
 		request_reply(peer, s->class, req, OP_CONNECT, STATUS_TRY_LATER, NULL, 0);
 		return;
 	}
-	struct body_idx idx = {.idx = p->a};
+	struct body_idx idx = {.idx = p->a->named.idx};
 	uint8_t out[32];
 	size_t n = body_idx_encode(&idx, out, sizeof out);
 	request_reply(peer, s->class, req, OP_CONNECT, STATUS_OK, out, n);
-	if (called && p->b)
+	if (called && p->called == called)
 		incoming_tell(peer, s, called, p, &b);
 }
 
@@ -312,12 +337,10 @@ void relay_accept(struct peer *peer, struct session *s, uint32_t req, const uint
 {
 	struct node *node = peer->node;
 	struct body_accept b;
-	struct pair *p = NULL;
-	if (body_accept_parse(body, len, &b))
-		for (p = node->relay->first; p && p->b != (b.idx & IDX_MASK);)
-			p = p->next;
-	struct circuit *leg = p ? node_circuit(node, p->b) : NULL, *other = p ? node_circuit(node, p->a) : NULL;
-	if (!leg || !other || leg->far != peer->remote || !(b.rx_idx & IDX_MASK)) {
+	struct circuit *leg = body_accept_parse(body, len, &b) ? node_circuit(node, b.idx & IDX_MASK) : NULL;
+	struct pair *p = leg ? leg->pair : NULL;
+	struct circuit *other = p && p->b == leg ? p->a : NULL;
+	if (!other || leg->far != peer->remote || !(b.rx_idx & IDX_MASK)) {
 		request_reply(peer, s->class, req, OP_ACCEPT, STATUS_NOT_FOUND, NULL, 0);
 		return;
 	}
@@ -327,6 +350,8 @@ void relay_accept(struct peer *peer, struct session *s, uint32_t req, const uint
 		/* Keys before twins: a worker that finds the twin may use it. */
 		atomic_store(&leg->twin, other);
 		atomic_store(&other->twin, leg);
+		TAILQ_REMOVE(&node->relay->asked, p, list);
+		TAILQ_INSERT_TAIL(&node->relay->talking, p, list);
 		p->accepted = true;
 		atomic_store(&leg->used_ms, node->now);
 	}
@@ -336,29 +361,31 @@ void relay_accept(struct peer *peer, struct session *s, uint32_t req, const uint
 
 void relay_peer_gone(struct peer *peer)
 {
-	struct node *node = peer->node;
-	for (struct pair **at = &node->relay->first; *at;) {
-		bool caller = !memcmp((*at)->caller, peer->identity.key_hash, KEY_HASH_BYTES);
-		bool called = !memcmp((*at)->called, peer->identity.key_hash, KEY_HASH_BYTES);
-		if (caller || called)
-			pair_end(node, at, called, caller);
-		else
-			at = &(*at)->next;
-	}
+	for (struct pair *p; (p = LIST_FIRST(&peer->calls));)
+		pair_end(peer->node, p, false, true);
+	for (struct pair *p; (p = LIST_FIRST(&peer->called));)
+		pair_end(peer->node, p, true, false);
 }
 
 void relay_tick(struct node *node, uint64_t now)
 {
-	for (struct pair **at = &node->relay->first; *at;) {
-		const struct circuit *a = node_circuit(node, (*at)->a), *b = node_circuit(node, (*at)->b);
-		uint64_t used = a ? atomic_load(&a->used_ms) : 0, used_b = b ? atomic_load(&b->used_ms) : 0;
+	struct relay_service *r = node->relay;
+	for (struct pair *p; (p = TAILQ_FIRST(&r->asked)) && now - p->made_ms >= ACCEPT_WAIT_MS;)
+		pair_end(node, p, true, false);
+	/* Idle ones are found within a few seconds: a part of them is looked at each time, the first going to the end. */
+	unsigned left = r->n / 16 > TICK_LEAST ? r->n / 16 : TICK_LEAST;
+	for (struct pair *p, *last = TAILQ_LAST(&r->talking, pairs); left && (p = TAILQ_FIRST(&r->talking)); left--) {
+		uint64_t used = atomic_load(&p->a->used_ms), used_b = atomic_load(&p->b->used_ms);
+		bool end = p == last;
 		used = used_b > used ? used_b : used;
-		used = (*at)->made_ms > used ? (*at)->made_ms : used;
-		if (!(*at)->accepted && now - (*at)->made_ms >= ACCEPT_WAIT_MS)
-			pair_end(node, at, true, false);
-		else if (used + IDLE_MS <= now) /* a worker's stamp may be ahead of this turn's time */
-			pair_end(node, at, true, true);
-		else
-			at = &(*at)->next;
+		used = p->made_ms > used ? p->made_ms : used;
+		if (used + IDLE_MS <= now) { /* a worker's stamp may be ahead of this turn's time */
+			pair_end(node, p, true, true);
+		} else {
+			TAILQ_REMOVE(&r->talking, p, list);
+			TAILQ_INSERT_TAIL(&r->talking, p, list);
+		}
+		if (end)
+			break;
 	}
 }
