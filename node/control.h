@@ -23,6 +23,7 @@
 #define PARKED_MAX 256
 #define HOSTS_MAX 16
 #define INCOMING_MAX 256
+#define RESTART_PEERS 64
 
 struct outbox {
 	struct packet p[BATCH_MAX];
@@ -79,7 +80,9 @@ struct node {
 	uint64_t ts_last_ns;      /* strictly growing part of INIT timestamps */
 	uint64_t drop[DROP_COUNT];
 	uint64_t save_peers_ms, saved_peers_ms; /* when due, NEVER = clean; when last done */
-	uint64_t restart_ms, restart_left; /* INITs to latest peers, 20/s */
+	uint8_t restart[RESTART_PEERS][KEY_HASH_BYTES]; /* whom the last run heard last: called at the start, 20/s */
+	unsigned restart_at, restart_left;
+	uint64_t restart_ms;
 	struct timer housekeeping;
 	struct relay_service *relay; /* root role */
 	uint32_t incoming[INCOMING_MAX]; /* circuits others opened to us that no path owns yet */

@@ -148,7 +148,7 @@ struct peer {
 	uint64_t silent_since_ms;    /* sent and heard nothing since; NEVER = fine */
 	uint64_t keepalive_ms;
 	uint64_t used_ms;            /* last frame or request: keeps the paths warm */
-	bool recent;                 /* had a session when the last run ended: called at start */
+	bool saved;                  /* state.c: in the file that is being written */
 	uint64_t past_rx, past_tx;   /* bytes of sessions that ended */
 
 	/* requests: request.c */

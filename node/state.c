@@ -18,13 +18,12 @@
 #define SAVE_FIRST_MS 100
 #define SAVE_FEW_MS 1000
 #define SAVE_MANY_MS 60000
-#define RESTART_PEERS 64
 #define RESTART_GAP_MS 50 /* 20/s */
-#define PEERS_FILE_MAX (PEERS_SAVED_MAX * 160 + CHECK)
+#define PEERS_FILE_MAX (PEERS_SAVED_MAX * 176 + CHECK)
 #define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + 8192)
 
 enum tag {
-	TAG_PEER = 1, /* x 32, ed 32, address be40, flags u8, n u8, n endpoints of 20 */
+	TAG_PEER = 1, /* x 32, ed 32, address be40, flags u8, n u8, n endpoints of 20, u64 order of first sight */
 	TAG_DEV = 16,
 	TAG_PIN_BITS,
 	TAG_CONTROLLER, /* x 32, ed 32 */
@@ -38,8 +37,7 @@ enum tag {
 };
 
 #define PEER_WORK 1u
-#define PEER_REGISTERED 2u
-#define PEER_RECENT 4u /* had a session when the file was written */
+#define PEER_RECENT 4u /* had a session when the file was written; the one heard last comes first */
 
 static void record_put(struct writer *w, uint8_t tag, const void *bytes, size_t len)
 {
@@ -95,29 +93,83 @@ static bool load(struct node *node, const char *name, size_t room, uint8_t **ret
 
 /* ---- peers -------------------------------------------------------------------------------------------------------------- */
 
-struct saving {
-	struct writer w;
-	unsigned n;
-	bool recent; /* this pass takes those with a session, the next the others: the latest come first */
+/* The few of the smallest keys out of many: a heap with the largest on top. */
+struct choice {
+	struct chosen {
+		uint64_t key;
+		struct peer *peer;
+	} * at;
+	size_t n, room;
 };
 
-static void peer_save(struct peer *peer, void *self)
+static void choice_put(struct choice *c, uint64_t key, struct peer *peer)
 {
-	struct saving *s = self;
-	uint8_t bytes[80 + PEER_ENDPOINTS * 20];
-	bool up = peer->current[CLASS_DATA] || peer->current[CLASS_CTRL];
-	if (up != s->recent || s->n >= PEERS_SAVED_MAX || !peer->keys || !(peer->work || peer->n_cached))
+	size_t i = c->n;
+	if (c->n < c->room) {
+		for (c->n++; i && c->at[(i - 1) / 2].key < key; i = (i - 1) / 2)
+			c->at[i] = c->at[(i - 1) / 2];
+	} else if (c->room && key < c->at[0].key) {
+		i = 0;
+		for (size_t child; (child = 2 * i + 1) < c->n; i = child) {
+			child += child + 1 < c->n && c->at[child + 1].key > c->at[child].key;
+			if (c->at[child].key <= key)
+				break;
+			c->at[i] = c->at[child];
+		}
+	} else {
 		return;
+	}
+	c->at[i] = (struct chosen){.key = key, .peer = peer};
+}
+
+static int chosen_compare(const void *a, const void *b)
+{
+	uint64_t x = ((const struct chosen *)a)->key, y = ((const struct chosen *)b)->key;
+	return x < y ? -1 : x > y;
+}
+
+static void choice_sort(struct choice *c) { qsort(c->at, c->n, sizeof *c->at, chosen_compare); }
+
+static bool worth_saving(const struct peer *peer) { return peer->keys && (peer->work || peer->n_cached); }
+
+static uint64_t heard_ms(const struct peer *peer)
+{
+	uint64_t heard = peer->used_ms;
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		uint64_t at = peer->current[c] ? session_last_rx(peer->current[c]) : 0;
+		heard = at > heard ? at : heard;
+	}
+	return heard;
+}
+
+static void peer_choose_latest(struct peer *peer, void *self)
+{
+	peer->saved = false;
+	if ((peer->current[CLASS_DATA] || peer->current[CLASS_CTRL]) && worth_saving(peer))
+		choice_put(self, UINT64_MAX - heard_ms(peer), peer);
+}
+
+/* A root remembers who was first at an address, others whom they talked to last. */
+static void peer_choose(struct peer *peer, void *self)
+{
+	if (!peer->saved && worth_saving(peer))
+		choice_put(self, peer->node->config.root ? peer->order : UINT64_MAX - heard_ms(peer), peer);
+}
+
+static void peer_save(struct writer *file, struct peer *peer, bool recent)
+{
+	uint8_t bytes[88 + PEER_ENDPOINTS * 20];
 	struct writer w = writer_over(bytes, sizeof bytes);
 	put_bytes(&w, peer->identity.x, 32);
 	put_bytes(&w, peer->identity.ed, 32);
 	put_be(&w, peer->identity.address, 5);
-	put_u8(&w, (uint8_t)((peer->work ? PEER_WORK : 0) | (peer->registered ? PEER_REGISTERED : 0) | (up ? PEER_RECENT : 0)));
+	put_u8(&w, (uint8_t)((peer->work ? PEER_WORK : 0) | (recent ? PEER_RECENT : 0)));
 	put_u8(&w, (uint8_t)peer->n_cached);
 	for (unsigned i = 0; i < peer->n_cached; i++)
 		put_endpoint(&w, &peer->cached[i]);
-	record_put(&s->w, TAG_PEER, bytes, writer_len(&w));
-	s->n++;
+	put_le64(&w, peer->order);
+	record_put(file, TAG_PEER, bytes, writer_len(&w));
+	peer->saved = true;
 }
 
 /* A member whom a restart must find again is written at once; a root with thousands writes once a minute. */
@@ -137,15 +189,23 @@ void state_save_peers(struct node *node)
 	uint8_t *buf = malloc(PEERS_FILE_MAX);
 	if (!buf)
 		return;
-	struct saving s = {.w = writer_over(buf, PEERS_FILE_MAX), .recent = true};
-	peers_each(node, peer_save, &s);
-	s.recent = false;
-	peers_each(node, peer_save, &s);
-	save(node, "peers.cache", &s.w, false);
+	struct chosen room[PEERS_SAVED_MAX];
+	struct choice latest = {.at = room, .room = RESTART_PEERS};
+	struct writer w = writer_over(buf, PEERS_FILE_MAX);
+	peers_each(node, peer_choose_latest, &latest);
+	choice_sort(&latest);
+	for (size_t i = 0; i < latest.n; i++)
+		peer_save(&w, room[i].peer, true);
+	struct choice others = {.at = room, .room = PEERS_SAVED_MAX - latest.n};
+	peers_each(node, peer_choose, &others);
+	choice_sort(&others);
+	for (size_t i = 0; i < others.n; i++)
+		peer_save(&w, room[i].peer, false);
+	save(node, "peers.cache", &w, false);
 	free(buf);
 }
 
-static void peer_load(struct node *node, struct reader *r)
+static void peer_load(struct node *node, struct reader *r, struct choice *first_seen)
 {
 	struct identity who = {0};
 	struct endpoint cached[PEER_ENDPOINTS];
@@ -155,6 +215,7 @@ static void peer_load(struct node *node, struct reader *r)
 	uint8_t flags = get_u8(r), n = get_u8(r);
 	for (unsigned i = 0; i < n && i < PEER_ENDPOINTS; i++)
 		get_endpoint(r, &cached[i]);
+	uint64_t order = reader_left(r) ? get_le64(r) : 0; /* not in files of the first days */
 	if (r->bad || n > PEER_ENDPOINTS)
 		return;
 	identity_hash(&who);
@@ -163,54 +224,49 @@ static void peer_load(struct node *node, struct reader *r)
 	if (!peer)
 		return;
 	if (flags & PEER_WORK)
-		peer_set_work(peer, address);
+		choice_put(first_seen, order, peer);
 	memcpy(peer->cached, cached, n * sizeof *cached);
 	peer->n_cached = n;
-	peer->recent = flags & PEER_RECENT && n;
-	node->restart_left += peer->recent;
+	if (flags & PEER_RECENT && n && node->restart_left < RESTART_PEERS)
+		memcpy(node->restart[node->restart_left++], who.key_hash, KEY_HASH_BYTES);
 }
 
+/* Whoever was first seen with an address has it again, whatever the order of the file. */
 void state_load_peers(struct node *node)
 {
 	uint8_t *buf, tag;
 	struct reader r, record;
+	struct chosen room[PEERS_SAVED_MAX];
+	struct choice first_seen = {.at = room, .room = PEERS_SAVED_MAX};
 	if (!load(node, "peers.cache", PEERS_FILE_MAX, &buf, &r))
 		return;
 	for (unsigned i = 0; i < PEERS_SAVED_MAX && record_next(&r, &tag, &record); i++)
 		if (tag == TAG_PEER)
-			peer_load(node, &record);
+			peer_load(node, &record, &first_seen);
+	choice_sort(&first_seen);
+	for (size_t i = 0; i < first_seen.n; i++)
+		peer_set_work(room[i].peer, room[i].peer->identity.address);
 	free(buf);
-	if (node->restart_left > RESTART_PEERS)
-		node->restart_left = RESTART_PEERS;
 	node->restart_ms = node->now;
 }
 
-struct restarting {
-	unsigned left;
-};
-
 /* Which class a peer is called on after our restart: members on data, those we serve (as root or controller) on control. */
-static void peer_call(struct peer *peer, void *self)
+static void peer_call(struct peer *peer)
 {
-	struct restarting *r = self;
 	struct node *node = peer->node;
-	if (!r->left || !peer->recent)
-		return;
-	peer->recent = false;
-	r->left--;
-	node->restart_left--;
 	if (channel_shared(peer))
 		initiator_want(peer, CLASS_DATA);
 	if (!peer->is_root && !peer->is_controller && (node->config.root || node->config.port.request))
 		initiator_want(peer, CLASS_CTRL);
 }
 
+/* The next of those who were heard last, the latest first. */
 void state_restart(struct node *node, uint64_t now)
 {
-	struct restarting r = {.left = 1};
-	peers_each(node, peer_call, &r);
-	if (r.left)
-		node->restart_left = 0;
+	struct peer *peer = peer_find(node, node->restart[node->restart_at++]);
+	if (peer)
+		peer_call(peer);
+	node->restart_left--;
 	node->restart_ms = now + RESTART_GAP_MS;
 }
 

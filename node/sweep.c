@@ -45,7 +45,7 @@ static bool has_leg(const struct peer *peer, uint64_t now)
  * frames, which end with it. Add to this list what you add to the code. */
 static bool held(const struct peer *peer, uint64_t now)
 {
-	if (peer->is_root || peer->is_controller || peer->root_line || peer->recent || (peer->keys && peer->wait_first) || shakes_hands(peer) ||
+	if (peer->is_root || peer->is_controller || peer->root_line || (peer->keys && peer->wait_first) || shakes_hands(peer) ||
 	    !LIST_EMPTY(&peer->calls) || !LIST_EMPTY(&peer->called) || has_leg(peer, now))
 		return true;
 	for (unsigned i = 0; i < REQUESTS_MAX; i++)

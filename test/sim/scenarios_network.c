@@ -326,6 +326,38 @@ static void strangers(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* Two identities with one address: the first seen has it, after each restart of the root too, however their keys sort. */
+static void first_seen(uint64_t seed, char failed[256])
+{
+	enum { CASES = 24, RUNS = 3 };
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 2)) {
+		struct identity who[CASES][2] = {0};
+		for (unsigned i = 0; i < CASES; i++)
+			for (unsigned k = 0; k < 2; k++) {
+				for (unsigned b = 0; b < 32; b++)
+					who[i][k].x[b] = (uint8_t)sim_draw(sim, 256), who[i][k].ed[b] = (uint8_t)sim_draw(sim, 256);
+				identity_hash(&who[i][k]);
+				who[i][k].address = 0x1000000 + i;
+				peer_set_work(peer_get(sim->root->node, &who[i][k]), who[i][k].address);
+			}
+		for (unsigned run = 0; run < RUNS; run++) {
+			state_save_peers(sim->root->node);
+			sim_run(sim, 2 * SECOND);
+			host_kill(sim->root);
+			host_start(sim->root);
+			expect(sim, sim->root->node->restart_left == 3, "%u are called after the restart", sim->root->node->restart_left);
+			for (unsigned i = 0; i < CASES; i++) {
+				const struct peer *holder = peer_find_address(sim->root->node, who[i][0].address);
+				expect(sim, holder && !memcmp(holder->identity.key_hash, who[i][0].key_hash, KEY_HASH_BYTES),
+				       "restart %u: address %u is another's", run, i);
+			}
+			sim_run(sim, 10 * SECOND);
+		}
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_network[] = {
     {"partition", "ten minutes without a root", partition, 3},
     {"restart", "nodes, root and controller killed and started again, a disk lost", restart, 6},
@@ -334,5 +366,6 @@ const struct scenario scenarios_network[] = {
     {"gossip", "a revocation that only one member hears of", gossip, 5},
     {"oneway", "direct path blocked in one direction", oneway, 8},
     {"strangers", "a directory of 1000 new members, 20 times", strangers, 1},
+    {"first_seen", "two identities of one address at a root that restarts", first_seen, 3},
     {0},
 };
