@@ -15,6 +15,11 @@
  * for ever, and the relay answers another CONNECT for it with the same index. So silent for longer than a slow first answer takes, it is
  * replaced by a new one. */
 #define LEG_DEAD_MS 7000
+/* A leg's keys serve so long and for so many packets (PROTOCOL.md, Relaying). It is the caller's to replace it; the called one waits a little. */
+#define LEG_OLD_MS (30 * 60 * 1000)
+#define LEG_OLD_CALLED_MS (31 * 60 * 1000)
+#define LEG_OLD_SEQ (1u << 31)
+#define RENEW_MS 5000
 
 void circuit_drop(struct node *node, struct circuit *c)
 {
@@ -47,10 +52,16 @@ static struct peer *root_up(struct peer *peer)
 	return NULL;
 }
 
+static bool worn(const struct circuit *c, uint64_t now)
+{
+	return now - c->made_ms >= (c->ours ? LEG_OLD_MS : LEG_OLD_CALLED_MS) || atomic_load(&c->tx_seq) >= LEG_OLD_SEQ;
+}
+
 static struct circuit *leg_by(struct peer *peer, const struct peer *root)
 {
 	for (int i = 0; i < PATHS_MAX; i++)
-		if (peer->path[i].state != PATH_FREE && peer->path[i].circuit && peer->path[i].relay == root)
+		if (peer->path[i].state != PATH_FREE && peer->path[i].circuit && peer->path[i].relay == root &&
+		    !worn(peer->path[i].circuit, peer->node->now))
 			return peer->path[i].circuit;
 	return NULL;
 }
@@ -62,7 +73,7 @@ static struct circuit *leg_new(struct peer *peer, struct peer *root)
 	if (!c)
 		return NULL;
 	c->made_ms = node->now;
-	c->accepted = true;
+	c->accepted = c->ours = true;
 	memcpy(c->peer_key_hash, peer->identity.key_hash, KEY_HASH_BYTES);
 	if (!node_index_put(node, &c->named, c->named.idx)) {
 		circuit_free(c);
@@ -125,6 +136,28 @@ bool circuit_connect(struct peer *peer, const uint8_t *init, size_t len)
 	uint8_t body[BODY_MAX];
 	size_t n = body_connect_encode(&b, body, sizeof body);
 	return n && request_send(root, CLASS_CTRL, OP_CONNECT, body, n, connect_done, c->named.idx, peer->identity.key_hash);
+}
+
+/* An INIT through a root makes the new one. The old one carries what is sent until the new one proved itself, and what comes until the other
+ * side has changed too; then it is idle and ends. */
+void circuit_renew(struct peer *peer, uint64_t now)
+{
+	struct circuit *c = peer->best >= 0 ? peer->path[peer->best].circuit : NULL;
+	struct session *s = peer_any_session(peer);
+	if (!c || !s || !worn(c, now))
+		return;
+	for (int i = 0; i < PATHS_MAX; i++) {
+		const struct path *p = &peer->path[i];
+		if (p->state != PATH_VALID || !p->circuit || !p->circuit->tx_idx || worn(p->circuit, now))
+			continue;
+		peer->path[peer->best].state = PATH_STALE;
+		path_choose(peer);
+		return;
+	}
+	if (peer->renew_ms && now - peer->renew_ms < RENEW_MS)
+		return;
+	peer->renew_ms = now;
+	initiator_relayed(peer, s->class);
 }
 
 void circuit_unreach(struct peer *root, const struct body_unreach *b)

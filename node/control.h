@@ -172,6 +172,7 @@ void circuit_unreach(struct peer *root, const struct body_unreach *);
 void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, size_t len);
 void circuit_collision(struct node *, const struct identity *); /* its work was good */
 void circuit_root_up(struct peer *root);   /* our session with a root stands: register */
+void circuit_renew(struct peer *, uint64_t now); /* a new one in place of one whose keys are old */
 void circuit_drop(struct node *, struct circuit *);
 void circuit_tick(struct node *);
 void circuit_fini(struct node *); /* legs others opened that no path owns; after the peers' own */

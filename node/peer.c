@@ -95,6 +95,7 @@ static void peer_fire(struct timer *t, uint64_t now)
 	initiator_tick(peer, now);
 	request_tick(peer, now);
 	path_tick(peer, now);
+	circuit_renew(peer, now);
 	channel_wait_tick(peer, now);
 	peer_schedule(peer);
 }

@@ -145,6 +145,7 @@ struct peer {
 	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */
 	unsigned n_cached;
 	unsigned relay_try;          /* which root is asked next for a circuit */
+	uint64_t renew_ms;           /* a new circuit was last asked for, in place of one whose keys are old */
 	uint64_t silent_since_ms;    /* sent and heard nothing since; NEVER = fine */
 	uint64_t keepalive_ms;
 	uint64_t used_ms;            /* last frame or request: keeps the paths warm */

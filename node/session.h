@@ -96,6 +96,7 @@ struct circuit {
 	uint64_t bucket_bytes, bucket_ms, bucket_rate; /* rate in bytes/s; 0 = unlimited */
 	/* control only */
 	bool accepted;                   /* at a node: the relay was told our index; at the relay: the twin was */
+	bool ours;                       /* at a node: we asked for it */
 	struct pair *pair;               /* at the relay: what this leg is half of */
 	uint64_t made_ms;
 };

@@ -269,6 +269,37 @@ static void oneway(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* A pair that only a root connects changes its circuit after half an hour and after 2^31 packets, and loses nothing by it. */
+static void circuit_rekey(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 2)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		sim_cut(sim, a, b, true);
+		all_pass(sim, 10 * SECOND, "at first");
+		sim_run(sim, 10 * SECOND);
+		for (unsigned round = 0; round < 3 && !*sim->failed; round++) {
+			struct peer *peer = host_peer(round == 2 ? b : a, round == 2 ? a : b);
+			if (!expect(sim, relayed(a, b) && relayed(b, a), "round %u: not relayed", round))
+				break;
+			struct circuit *old = peer->path[peer->best].circuit;
+			uint32_t idx = old->named.idx, seconds = round ? 20 : 32 * 60;
+			if (round)
+				atomic_store(&old->tx_seq, 1u << 31);
+			size_t first = sim->n_frames;
+			for (unsigned i = 0; i < seconds && !*sim->failed; i++) {
+				frame_send(a, b, 100);
+				frame_send(b, a, 100);
+				sim_run(sim, SECOND);
+			}
+			uint64_t got = frames_got(sim, first, sim->n_frames - first);
+			expect(sim, got == sim->n_frames - first, "round %u: %" PRIu64 " of %zu frames", round, got, sim->n_frames - first);
+			expect(sim, relayed(a, b) && peer->path[peer->best].circuit->named.idx != idx, "round %u: the old circuit is in use", round);
+		}
+	}
+	finish(sim, failed);
+}
+
 /* ---- strangers --------------------------------------------------------------------------------------------------------- */
 
 /* The directory in force names a thousand members nobody ever saw. */
@@ -365,6 +396,7 @@ const struct scenario scenarios_network[] = {
     {"revoke100", "one of 100 revoked while it talks to all", revoke_100, 1},
     {"gossip", "a revocation that only one member hears of", gossip, 5},
     {"oneway", "direct path blocked in one direction", oneway, 8},
+    {"circuit", "circuits are replaced after 30 minutes and 2^31 packets", circuit_rekey, 2},
     {"strangers", "a directory of 1000 new members, 20 times", strangers, 1},
     {"first_seen", "two identities of one address at a root that restarts", first_seen, 3},
     {0},
