@@ -357,6 +357,74 @@ static void strangers(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* Peers made for nothing are swept away, those that are in use or remembered stay. */
+static void sweep(uint64_t seed, char failed[256])
+{
+	enum { STRAYS = 3000 };
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 2)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		all_pass(sim, 5 * SECOND, "at first");
+		size_t before = a->node->peers.n;
+		for (unsigned i = 0; i < STRAYS; i++) {
+			struct identity who = {.address = i + 1};
+			for (unsigned k = 0; k < 32; k++)
+				who.x[k] = (uint8_t)sim_draw(sim, 256), who.ed[k] = (uint8_t)sim_draw(sim, 256);
+			identity_hash(&who);
+			struct peer *peer = peer_get(a->node, &who);
+			if (i == 0)
+				peer_remember_endpoint(peer, &b->at);
+		}
+		expect(sim, a->node->peers.n == before + STRAYS, "%zu peers", a->node->peers.n);
+		sim_run(sim, 15 * SECOND);
+		expect(sim, a->node->peers.n == before + 1, "%zu peers are left, %zu before", a->node->peers.n, before);
+		sim_run(sim, 25 * HOUR);
+		expect(sim, a->node->peers.n <= before, "%zu peers are left a day later, %zu before", a->node->peers.n, before);
+		expect(sim, passes_again(a, b, 10 * SECOND), "no frame a day later");
+	}
+	finish(sim, failed);
+}
+
+static unsigned incomings(const struct peer *called)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < REQUESTS_MAX; i++)
+		n += called->request[i] && called->request[i]->op == OP_INCOMING;
+	return n;
+}
+
+/* One caller's forty CONNECTs to one node become ten INCOMINGs; the next caller is not in their way (T77). */
+static void connects(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3)) {
+		sim_run(sim, 15 * SECOND);
+		struct peer *called = host_peer(sim->root, world_member(sim, 2));
+		unsigned had = incomings(called), circuits = host_peer(sim->root, world_member(sim, 0))->n_calls;
+		for (unsigned k = 0; k < 2; k++) {
+			struct peer *caller = host_peer(sim->root, world_member(sim, k));
+			struct session *s = caller ? peer_session(caller, CLASS_CTRL) : NULL;
+			uint8_t first[INIT_MIN] = {0}, body[BODY_MAX];
+			if (!expect(sim, s && peer_up(called, CLASS_CTRL), "member %u has no session with the root", k + 2))
+				break;
+			for (unsigned i = 0; i < 40; i++) {
+				struct body_connect c = {.address = called->identity.address, .key_hash_set = true, .rx_idx = 1000 + i * 16,
+				                         .first = first, .first_len = sizeof first};
+				memcpy(c.key_hash, called->identity.key_hash, KEY_HASH_BYTES);
+				size_t len = body_connect_encode(&c, body, sizeof body);
+				expect(sim, len, "no CONNECT");
+				relay_connect(caller, s, 1000000 + i, body, len);
+			}
+			expect(sim, incomings(called) == had + 10 * (k + 1), "%u INCOMINGs after caller %u", incomings(called) - had, k);
+			expect(sim, caller->n_calls >= 40, "%u circuits", caller->n_calls);
+		}
+		sim_run(sim, 10 * SECOND);
+		unsigned left = host_peer(sim->root, world_member(sim, 0))->n_calls;
+		expect(sim, left <= circuits, "%u circuits are left, %u before: nobody accepted them", left, circuits);
+	}
+	finish(sim, failed);
+}
+
 /* Two identities with one address: the first seen has it, after each restart of the root too, however their keys sort. */
 static void first_seen(uint64_t seed, char failed[256])
 {
@@ -398,6 +466,8 @@ const struct scenario scenarios_network[] = {
     {"oneway", "direct path blocked in one direction", oneway, 8},
     {"circuit", "circuits are replaced after 30 minutes and 2^31 packets", circuit_rekey, 2},
     {"strangers", "a directory of 1000 new members, 20 times", strangers, 1},
+    {"sweep", "3000 peers nobody needs", sweep, 2},
+    {"connects", "forty CONNECTs of two callers to one node", connects, 2},
     {"first_seen", "two identities of one address at a root that restarts", first_seen, 3},
     {0},
 };
