@@ -60,6 +60,11 @@ struct waiting { /* a frame without a session yet */
 	uint8_t frame[];
 };
 
+/* Circuits of a relay; a LIST_HEAD of sys/queue.h, written out for tools that do not read it. */
+struct circuit_pairs {
+	struct pair *lh_first;
+};
+
 struct request;
 typedef void request_done(struct peer *, const struct request *, const struct message *reply); /* reply NULL: given up */
 
@@ -100,7 +105,7 @@ struct peer {
 	uint32_t registered_epoch;   /* of its newest REGISTER */
 	uint64_t restart_told_ms;    /* a root last said that it restarted */
 	bool useful;                 /* at us, the root: was looked up, called or calls */
-	LIST_HEAD(, pair) calls, called; /* at us, the root: its circuits, by end */
+	struct circuit_pairs calls, called;      /* at us, the root: its circuits, by end */
 	unsigned n_calls;
 	uint64_t incoming_bucket_ms; /* INCOMINGs sent to it */
 	bool served;                 /* talks to our message port */

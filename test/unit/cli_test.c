@@ -201,9 +201,11 @@ static void test_manual(void **state)
 	assert_int_equal(lines, count);
 }
 
+static bool was_joined;
+
 static int judged(const char *state, uint64_t spent, unsigned wait_ms)
 {
-	struct joining j = {.begun = now_ms() - spent, .wait_ms = wait_ms};
+	struct joining j = {.begun = now_ms() - spent, .wait_ms = wait_ms, .was_joined = was_joined};
 	json_t *net = json_pack("{s:s}", "state", state);
 	int code = judge(&j, net);
 	json_decref(net);
@@ -221,9 +223,16 @@ static void test_when_waiting_ends(void **state)
 	assert_int_equal(judged("asking", 0, 0), EXIT_PENDING);
 	/* a refusal seen at once may be an old one */
 	assert_int_equal(judged("denied", 0, 10000), -1);
-	assert_int_equal(judged("denied", OLD_REFUSAL_MS, 10000), EXIT_REFUSED);
+	assert_int_equal(judged("denied", OLD_STATE_MS, 10000), EXIT_REFUSED);
 	assert_int_equal(judged("denied", 0, 0), EXIT_REFUSED);
-	assert_int_equal(judged("error", OLD_REFUSAL_MS, 10000), EXIT_FAILED);
+	assert_int_equal(judged("error", OLD_STATE_MS, 10000), EXIT_FAILED);
+	/* so may be a membership that stood before */
+	was_joined = true;
+	assert_int_equal(judged("joined", 0, 10000), -1);
+	assert_int_equal(judged("denied", OLD_STATE_MS, 10000), EXIT_REFUSED);
+	assert_int_equal(judged("joined", OLD_STATE_MS, 10000), EXIT_OK);
+	assert_int_equal(judged("joined", 0, 0), EXIT_OK);
+	was_joined = false;
 }
 
 static void test_cells(void **state)
