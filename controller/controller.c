@@ -232,4 +232,7 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 	}
 }
 
-const char *controller_health(const struct controller *c) { return c->health; }
+const char *controller_health(const struct controller *c)
+{
+	return c->health;
+}

@@ -74,7 +74,7 @@ struct network_row {
 struct member_row {
 	uint64_t nwid, address;
 	uint8_t key_hash[KEY_HASH_BYTES];
-	char name[NAME_MAX_BYTES + 1];     /* the admin's, or the hostname it asked with */
+	char name[NAME_MAX_BYTES + 1]; /* the admin's, or the hostname it asked with */
 	char hostname[NAME_MAX_BYTES + 1], os[NAME_MAX_BYTES + 1], version[NAME_MAX_BYTES + 1];
 	enum member_state state;
 	bool online;
@@ -97,7 +97,8 @@ struct member_settings {
 	unsigned set; /* enum member_setting */
 	char name[NAME_MAX_BYTES + 1];
 	struct prefix ip; /* replaces the IPv4 addresses; bits 0 = the pool's prefix */
-	uint32_t flags_on, flags_off; /* MEMBER_BRIDGE, _DHCP_SERVER, _ROUTER, _RELAY; bridge implies dhcp-server and router unless set off */
+	uint32_t flags_on,
+	    flags_off; /* MEMBER_BRIDGE, _DHCP_SERVER, _ROUTER, _RELAY; bridge implies dhcp-server and router unless set off */
 };
 enum member_setting { SET_MEMBER_NAME = 1, SET_MEMBER_IP = 2, SET_MEMBER_FLAGS = 4 };
 
@@ -105,16 +106,20 @@ enum admin_status controller_network_create(struct controller *, const struct ne
 enum admin_status controller_network_set(struct controller *, uint64_t nwid, const struct network_settings *, struct admin_error *);
 enum admin_status controller_network_delete(struct controller *, uint64_t nwid, struct admin_error *);
 enum admin_status controller_network_get(struct controller *, uint64_t nwid, struct network_row *ret, struct admin_error *);
-enum admin_status controller_network_each(struct controller *, void (*each)(void *, const struct network_row *), void *, struct admin_error *);
+enum admin_status controller_network_each(struct controller *, void (*each)(void *, const struct network_row *), void *,
+                                          struct admin_error *);
 
 /* member: an address; several rows with one address (a collision) make it ADMIN_CONFLICT with the key_hashes in detail. */
-enum admin_status controller_member_approve(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *, struct admin_error *);
+enum admin_status controller_member_approve(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *,
+                                            struct admin_error *);
 enum admin_status controller_member_deny(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
 enum admin_status controller_member_revoke(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
 enum admin_status controller_member_delete(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
-enum admin_status controller_member_set(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *, struct admin_error *);
+enum admin_status controller_member_set(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *,
+                                        struct admin_error *);
 enum admin_status controller_member_get(struct controller *, uint64_t nwid, uint64_t member, struct member_row *ret, struct admin_error *);
-enum admin_status controller_member_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct member_row *), void *, struct admin_error *);
+enum admin_status controller_member_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct member_row *), void *,
+                                         struct admin_error *);
 
 /* For status: ok, or why it does not sign. */
 const char *controller_health(const struct controller *);

@@ -195,8 +195,8 @@ static enum admin_status ip_take(struct controller *c, struct edit *e, struct pr
 		char text[24];
 		prefix_format(&ip, text, sizeof(text));
 		admin_error_set(error, "The address is in use", "Choose another address, or delete that member first.",
-		                "%s belongs to %010" PRIx64 " (%s, %s).", text, holder.address, holder.name[0] ? holder.name : holder.hostname,
-		                member_state_name(holder.state));
+		                "%s belongs to %010" PRIx64 " (%s, %s).", text, holder.address,
+		                holder.name[0] ? holder.name : holder.hostname, member_state_name(holder.state));
 		return ADMIN_CONFLICT;
 	}
 	memset(ip.ip + 4, 0, sizeof(ip.ip) - 4);
@@ -211,7 +211,8 @@ static enum admin_status settings_take(struct controller *c, struct edit *e, con
 		return ADMIN_OK;
 	if (s->set & SET_MEMBER_NAME) {
 		if (s->name[0] && !policy_name(s->name)) {
-			admin_error_set(error, "Not a name", "Give up to 63 bytes of text.", "The name is too long or has control characters.");
+			admin_error_set(error, "Not a name", "Give up to 63 bytes of text.",
+			                "The name is too long or has control characters.");
 			return ADMIN_INVALID;
 		}
 		memcpy(e->will.name, s->name, sizeof(e->will.name));
@@ -226,7 +227,8 @@ static enum admin_status settings_take(struct controller *c, struct edit *e, con
 	}
 	if (s->set & SET_MEMBER_IP) {
 		if (e->will.state != MEMBER_APPROVED) {
-			admin_error_set(error, "Not an approved member", "Give the address with the approval: farlan member approve NWID MEMBER --ip ADDR",
+			admin_error_set(error, "Not an approved member",
+			                "Give the address with the approval: farlan member approve NWID MEMBER --ip ADDR",
 			                "The member is %s, so it holds no address.", member_state_name(e->will.state));
 			return ADMIN_CONFLICT;
 		}
@@ -349,9 +351,14 @@ enum admin_status controller_member_set(struct controller *c, uint64_t nwid, uin
 static void member_show(const struct controller *c, const struct member_record *m, struct member_row *ret)
 {
 	const struct presence *who = presence_find(c, m->identity.key_hash);
-	*ret = (struct member_row){.nwid = m->nwid, .address = m->address, .state = m->state, .n_ips = m->n_ips,
-	                           .flags = policy_flags(m->flags_on, m->flags_off), .revision = m->revision,
-	                           .first_seen_wall_s = m->first_seen_wall_s, .last_seen_wall_s = m->last_seen_wall_s,
+	*ret = (struct member_row){.nwid = m->nwid,
+	                           .address = m->address,
+	                           .state = m->state,
+	                           .n_ips = m->n_ips,
+	                           .flags = policy_flags(m->flags_on, m->flags_off),
+	                           .revision = m->revision,
+	                           .first_seen_wall_s = m->first_seen_wall_s,
+	                           .last_seen_wall_s = m->last_seen_wall_s,
 	                           .serial = m->serial};
 	memcpy(ret->key_hash, m->identity.key_hash, KEY_HASH_BYTES);
 	memcpy(ret->name, m->name[0] ? m->name : m->hostname, sizeof(ret->name));
@@ -391,8 +398,8 @@ static void show_member(void *self, const struct member_record *m)
 	s->each(s->self, &row);
 }
 
-enum admin_status controller_member_each(struct controller *c, uint64_t nwid, void (*each)(void *, const struct member_row *),
-                                         void *self, struct admin_error *error)
+enum admin_status controller_member_each(struct controller *c, uint64_t nwid, void (*each)(void *, const struct member_row *), void *self,
+                                         struct admin_error *error)
 {
 	struct network_record n;
 	struct showing s = {.c = c, .each = each, .self = self};

@@ -81,11 +81,13 @@ static enum admin_status settings_take(struct controller *c, const struct networ
 	const char *why;
 	if (s->set & SET_NET_NAME) {
 		if (!policy_name(s->name)) {
-			admin_error_set(error, "Not a name", "Give 1 to 63 bytes of text.", "The name is empty, too long or has control characters.");
+			admin_error_set(error, "Not a name", "Give 1 to 63 bytes of text.",
+			                "The name is empty, too long or has control characters.");
 			return ADMIN_INVALID;
 		}
 		if (!store_network_named(c->store, s->name, &holder) && holder != n->nwid) {
-			admin_error_set(error, "The name is taken", "Choose another name.", "Network %016" PRIx64 " has this name.", holder);
+			admin_error_set(error, "The name is taken", "Choose another name.", "Network %016" PRIx64 " has this name.",
+			                holder);
 			return ADMIN_CONFLICT;
 		}
 		memcpy(n->name, s->name, sizeof(n->name));
@@ -247,8 +249,8 @@ enum admin_status controller_network_create(struct controller *c, const struct n
 	if (status)
 		return status;
 	if (c->n_publications >= NETWORKS_MAX) {
-		admin_error_set(error, "Too many networks", "Delete a network, or run another controller.", "A controller has at most %d networks.",
-		                NETWORKS_MAX);
+		admin_error_set(error, "Too many networks", "Delete a network, or run another controller.",
+		                "A controller has at most %d networks.", NETWORKS_MAX);
 		return ADMIN_CONFLICT;
 	}
 	n.nwid = nwid_choose(c);
@@ -281,7 +283,8 @@ enum admin_status controller_network_set(struct controller *c, uint64_t nwid, co
 	if (r == -EADDRNOTAVAIL) {
 		char text[24];
 		prefix_format(&n.pool, text, sizeof(text));
-		admin_error_set(error, "The pool is too small", "Choose a larger pool.", "%s has not enough addresses for the members.", text);
+		admin_error_set(error, "The pool is too small", "Choose a larger pool.", "%s has not enough addresses for the members.",
+		                text);
 		return ADMIN_CONFLICT;
 	}
 	if (!r)
@@ -316,8 +319,13 @@ enum admin_status controller_network_delete(struct controller *c, uint64_t nwid,
 static void network_show(const struct controller *c, const struct network_record *n, struct network_row *ret)
 {
 	const struct publication *p = publication_find(c, n->nwid);
-	*ret = (struct network_row){.nwid = n->nwid, .mtu = n->mtu, .pool = n->pool, .flags = n->flags, .version = n->version,
-	                            .revision = n->revision, .created_wall_s = n->created_wall_s};
+	*ret = (struct network_row){.nwid = n->nwid,
+	                            .mtu = n->mtu,
+	                            .pool = n->pool,
+	                            .flags = n->flags,
+	                            .version = n->version,
+	                            .revision = n->revision,
+	                            .created_wall_s = n->created_wall_s};
 	memcpy(ret->name, n->name, sizeof(ret->name));
 	store_network_count(c->store, n->nwid, MEMBER_APPROVED, &ret->members);
 	store_network_count(c->store, n->nwid, MEMBER_PENDING, &ret->pending);

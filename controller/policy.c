@@ -28,8 +28,7 @@ const char *policy_full(uint32_t approved, uint32_t revocations)
 struct policy_decision policy_decide(const struct policy_rows *rows, const struct policy_request *request, uint64_t now_ms)
 {
 	struct policy_decision d = {.answer = JOIN_DENIED, .action = POLICY_NOTHING, .allowance = rows->allowance};
-	bool known = rows->network && rows->member && !rows->collision &&
-	             (rows->state == MEMBER_APPROVED || rows->state == MEMBER_PENDING);
+	bool known = rows->network && rows->member && !rows->collision && (rows->state == MEMBER_APPROVED || rows->state == MEMBER_PENDING);
 	if (!request->honest)
 		return d;
 	if (!known && !spend(&d.allowance, now_ms)) {
@@ -108,7 +107,10 @@ static uint32_t ip_number(const uint8_t ip[4])
 	return (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
 }
 
-static uint32_t host_mask(const struct prefix *pool) { return UINT32_MAX >> pool->bits; }
+static uint32_t host_mask(const struct prefix *pool)
+{
+	return UINT32_MAX >> pool->bits;
+}
 
 const char *policy_pool_check(const struct prefix *pool)
 {

@@ -12,16 +12,16 @@
 
 #include "controller/controller.h"
 
-#define PENDING_MAX 1000                  /* rows per network; then the one longest unseen goes */
-#define JOIN_INTERVAL_MS 10000            /* a stranger's joins, per identity */
-#define JOIN_BURST 16                      /* and how many may come at once: people retype commands */
-#define ADDRESS_REST_S (24 * 3600)        /* a freed address is not handed out again before */
-#define REVOCATIONS_MAX 4000              /* entries of a REVLIST, those of everybody approved now included: < 256 KiB */
-#define POOL_BITS_MIN 8
-#define POOL_BITS_MAX 30                  /* a pool needs hosts between network and broadcast address */
-#define MTU_MIN 1280
-#define MTU_MAX 9000
-#define MTU_DEFAULT 1400
+#define PENDING_MAX      1000        /* rows per network; then the one longest unseen goes */
+#define JOIN_INTERVAL_MS 10000       /* a stranger's joins, per identity */
+#define JOIN_BURST       16          /* and how many may come at once: people retype commands */
+#define ADDRESS_REST_S   (24 * 3600) /* a freed address is not handed out again before */
+#define REVOCATIONS_MAX  4000        /* entries of a REVLIST, those of everybody approved now included: < 256 KiB */
+#define POOL_BITS_MIN    8
+#define POOL_BITS_MAX    30 /* a pool needs hosts between network and broadcast address */
+#define MTU_MIN          1280
+#define MTU_MAX          9000
+#define MTU_DEFAULT      1400
 
 struct lease {
 	uint8_t ip[4];
@@ -33,9 +33,9 @@ struct lease {
 /* ---- joining */
 
 struct policy_rows {
-	bool trusted;            /* the database may be signed from */
-	bool network;            /* exists */
-	uint32_t network_flags;  /* NETWORK_* */
+	bool trusted;           /* the database may be signed from */
+	bool network;           /* exists */
+	uint32_t network_flags; /* NETWORK_* */
 	uint32_t approved, pending;
 	uint32_t revocations;    /* REVLIST entries */
 	bool collision;          /* the address belongs to another key in this network */

@@ -205,8 +205,10 @@ static int edition_sections(struct controller *c, const struct network_record *n
 
 static int edition_manifest(struct edition *e)
 {
-	static const struct { uint8_t id; enum blob_name name; } sections[] = {
-		{SECTION_BASE, BLOB_BASE}, {SECTION_ROUTES, BLOB_ROUTES}, {SECTION_MEMBERS, BLOB_MEMBERS}};
+	static const struct {
+		uint8_t id;
+		enum blob_name name;
+	} sections[] = {{SECTION_BASE, BLOB_BASE}, {SECTION_ROUTES, BLOB_ROUTES}, {SECTION_MEMBERS, BLOB_MEMBERS}};
 	struct manifest m = {.n = sizeof(sections) / sizeof(*sections)};
 	for (unsigned i = 0; i < m.n; i++) {
 		const struct blob *b = &e->blobs[sections[i].name];
@@ -345,8 +347,13 @@ void publications_push(struct controller *c)
 size_t publication_memberconf(struct controller *c, struct publication *p, const struct member_record *m, uint8_t *out, size_t room)
 {
 	uint8_t envelope[CRED_ENVELOPE_MAX];
-	struct cred cred = {.nwid = p->nwid, .serial = m->serial, .address = m->address, .issued_at = network_time(c),
-	                    .soft_ttl = SOFT_TTL_S, .hard_ttl = HARD_TTL_S, .flags = policy_flags(m->flags_on, m->flags_off),
+	struct cred cred = {.nwid = p->nwid,
+	                    .serial = m->serial,
+	                    .address = m->address,
+	                    .issued_at = network_time(c),
+	                    .soft_ttl = SOFT_TTL_S,
+	                    .hard_ttl = HARD_TTL_S,
+	                    .flags = policy_flags(m->flags_on, m->flags_off),
 	                    .n_ips = m->n_ips};
 	memcpy(cred.subject, m->identity.key_hash, KEY_HASH_BYTES);
 	memcpy(cred.ips, m->ips, sizeof(cred.ips));

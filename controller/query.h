@@ -22,17 +22,17 @@ struct query *query_read(struct store *, const char *sql);
 struct query *query_write(struct store *, const char *sql);
 void query_u64(struct query *, int at, uint64_t);
 void query_null(struct query *, int at);
-void query_text(struct query *, int at, const char *);                /* borrowed until query_end */
-void query_blob(struct query *, int at, const void *, size_t);        /* borrowed until query_end */
-bool query_row(struct query *);                                       /* the next row; false at the end or on failure */
+void query_text(struct query *, int at, const char *);         /* borrowed until query_end */
+void query_blob(struct query *, int at, const void *, size_t); /* borrowed until query_end */
+bool query_row(struct query *);                                /* the next row; false at the end or on failure */
 uint64_t column_u64(struct query *, int at);
 bool column_null(struct query *, int at);
-void column_text(struct query *, int at, char *ret, size_t room);     /* cut at room - 1, terminated */
-void column_blob(struct query *, int at, uint8_t *ret, size_t want);  /* zeros unless exactly want bytes */
-int query_end(struct query *);                                        /* 0 or -errno; NULL gives the store's failure */
-int query_run(struct query *);                                        /* row by row to the end, then query_end */
+void column_text(struct query *, int at, char *ret, size_t room);    /* cut at room - 1, terminated */
+void column_blob(struct query *, int at, uint8_t *ret, size_t want); /* zeros unless exactly want bytes */
+int query_end(struct query *);                                       /* 0 or -errno; NULL gives the store's failure */
+int query_run(struct query *);                                       /* row by row to the end, then query_end */
 int store_failure(const struct store *);
-uint64_t store_changes(const struct store *);                         /* rows the last write touched */
-uint64_t store_revision_next(struct store *);                         /* 0 = failed */
+uint64_t store_changes(const struct store *); /* rows the last write touched */
+uint64_t store_revision_next(struct store *); /* 0 = failed */
 
 #endif

@@ -89,8 +89,11 @@ static int join_act(const struct asking *a, struct join *j, enum policy_action a
 	struct controller *c = a->c;
 	bool known = j->rows.member;
 	if (!known) {
-		j->member = (struct member_record){.nwid = j->req.nwid, .address = a->from->address, .identity = *a->from,
-		                                   .state = MEMBER_PENDING, .first_seen_wall_s = c->wall_s};
+		j->member = (struct member_record){.nwid = j->req.nwid,
+		                                   .address = a->from->address,
+		                                   .identity = *a->from,
+		                                   .state = MEMBER_PENDING,
+		                                   .first_seen_wall_s = c->wall_s};
 	}
 	bool news = !known || strcmp(j->member.hostname, j->req.hostname) || strcmp(j->member.os, j->req.os) ||
 	            strcmp(j->member.version, j->req.version) || c->wall_s >= j->member.last_seen_wall_s + SEEN_EVERY_S;
@@ -120,8 +123,8 @@ static void join_request(const struct asking *a)
 		return;
 	}
 	struct policy_request request = {
-		.honest = !memcmp(j.req.identity.x, a->from->x, 32) && !memcmp(j.req.identity.ed, a->from->ed, 32) &&
-		          j.req.identity.address == a->from->address,
+	    .honest = !memcmp(j.req.identity.x, a->from->x, 32) && !memcmp(j.req.identity.ed, a->from->ed, 32) &&
+	              j.req.identity.address == a->from->address,
 	};
 	if (!a->who || join_rows(a, &j)) {
 		letter_join(c, a->from->key_hash, a->m->req, j.req.nwid, JOIN_TRY_LATER, false);
@@ -153,7 +156,9 @@ static void get_blob(const struct asking *a)
 		return;
 	}
 	size_t left = b->len - want.off;
-	struct body_blob piece = {.off = want.off, .total = (uint32_t)b->len, .piece = b->bytes + want.off,
+	struct body_blob piece = {.off = want.off,
+	                          .total = (uint32_t)b->len,
+	                          .piece = b->bytes + want.off,
 	                          .piece_len = left < BLOB_PIECE_MAX ? left : BLOB_PIECE_MAX};
 	memcpy(piece.hash, want.hash, 32);
 	reply(a, STATUS_OK, body, body_blob_encode(&piece, body, sizeof(body)));

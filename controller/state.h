@@ -11,22 +11,22 @@
 #include "controller/store.h"
 #include "proto/base/heap.h"
 
-#define NETWORKS_MAX 1000
-#define LETTERS_MAX 8192      /* per turn; requests above are not answered and come again */
-#define PRESENCES_MAX 65536
+#define NETWORKS_MAX     1000
+#define LETTERS_MAX      8192 /* per turn; requests above are not answered and come again */
+#define PRESENCES_MAX    65536
 #define PRESENCE_BUCKETS 4096
-#define SERIAL_BLOCK 1000
-#define CEILING_S 60
-#define CEILING_EARLY_S 5     /* renewed this long before it is reached */
-#define SOFT_TTL_S (24 * 3600)
-#define HARD_TTL_S (7 * 24 * 3600)
-#define HEAD_EVERY_MS 3600000
+#define SERIAL_BLOCK     1000
+#define CEILING_S        60
+#define CEILING_EARLY_S  5 /* renewed this long before it is reached */
+#define SOFT_TTL_S       (24 * 3600)
+#define HARD_TTL_S       (7 * 24 * 3600)
+#define HEAD_EVERY_MS    3600000
 #define PUBLISH_EVERY_MS 250  /* a busy network: 4 HEADs per second */
 #define PUBLISH_TURN_MAX 16   /* networks published per turn */
-#define PUSH_CHUNK 250        /* HEADs pushed per network and */
-#define PUSH_EVERY_MS 125     /* this time: 2000 per second */
-#define RETRY_MS 1000         /* after a failed write */
-#define SEEN_EVERY_S 60       /* last-seen times are written at most this often */
+#define PUSH_CHUNK       250  /* HEADs pushed per network and */
+#define PUSH_EVERY_MS    125  /* this time: 2000 per second */
+#define RETRY_MS         1000 /* after a failed write */
+#define SEEN_EVERY_S     60   /* last-seen times are written at most this often */
 #define KEY_NETWORKS_MAX 64   /* networks of one key that are told when it comes or goes */
 
 enum blob_name { BLOB_MANIFEST, BLOB_BASE, BLOB_ROUTES, BLOB_MEMBERS, BLOB_REVLIST, BLOB_COUNT };
@@ -40,18 +40,18 @@ struct blob {
 struct publication { /* of one network */
 	uint64_t nwid;
 	uint8_t gate[32];
-	uint64_t version;             /* largest reserved; on disk once the turn is committed */
+	uint64_t version; /* largest reserved; on disk once the turn is committed */
 	uint64_t rev_epoch;
 	uint64_t serial_next, serials; /* next to give; end of the reserved block */
-	uint64_t signed_version;      /* largest that may have been signed */
-	bool stale;                   /* the current HEAD no longer tells the truth (or there is none) */
-	uint64_t earliest, hourly;    /* ms: not before; at the latest */
+	uint64_t signed_version;       /* largest that may have been signed */
+	bool stale;                    /* the current HEAD no longer tells the truth (or there is none) */
+	uint64_t earliest, hourly;     /* ms: not before; at the latest */
 	uint8_t head[HEAD_ENVELOPE_MAX];
-	size_t head_len;              /* 0 = nothing published since start */
+	size_t head_len;                                 /* 0 = nothing published since start */
 	struct blob now[BLOB_COUNT], before[BLOB_COUNT]; /* the last edition still serves who is in the middle of it */
-	uint8_t (*listed)[KEY_HASH_BYTES]; /* owned: the members to push to */
+	uint8_t (*listed)[KEY_HASH_BYTES];               /* owned: the members to push to */
 	unsigned n_listed, push_at, push_left;
-	uint64_t push_next;           /* ms */
+	uint64_t push_next; /* ms */
 };
 
 struct presence {
@@ -67,9 +67,9 @@ struct letter {
 	uint8_t key_hash[KEY_HASH_BYTES];
 	uint32_t req;
 	uint8_t op, status;
-	bool join;         /* a JOIN_RES made when it is sent: body is not used */
-	bool conditional;  /* TRY_LATER if the turn cannot be committed */
-	uint8_t answer;    /* enum join_status */
+	bool join;        /* a JOIN_RES made when it is sent: body is not used */
+	bool conditional; /* TRY_LATER if the turn cannot be committed */
+	uint8_t answer;   /* enum join_status */
 	uint64_t nwid;
 	uint8_t *body;
 	size_t len;
@@ -82,8 +82,8 @@ struct controller {
 	char *dir; /* NULL = in memory */
 	uint64_t now_ms, wall_s;
 	uint64_t time_base, time_start_ms, ceiling; /* network time at time_start_ms; nothing is signed beyond ceiling */
-	bool trusted;       /* the database is not older than head.bak */
-	uint64_t retry_at;  /* ms: no periodic write before; 0 = the last one went well */
+	bool trusted;                               /* the database is not older than head.bak */
+	uint64_t retry_at;                          /* ms: no periodic write before; 0 = the last one went well */
 	char health[256];
 	struct publication *publications[NETWORKS_MAX];
 	unsigned n_publications;
@@ -96,7 +96,7 @@ struct controller {
 /* controller.c */
 uint64_t network_time(const struct controller *);
 void clock_advance(struct controller *, uint64_t now_ms, uint64_t wall_s);
-int turn_commit(struct controller *); /* on failure the turn's conditional letters become TRY_LATER */
+int turn_commit(struct controller *);        /* on failure the turn's conditional letters become TRY_LATER */
 void turn_abort(struct controller *, int r); /* the same by hand */
 void turn_recovered(struct controller *);    /* what is written reaches the disk (again) */
 
@@ -108,9 +108,9 @@ void publication_free(struct publication *);
 /* Within the turn's transaction: the network's documents change, and perhaps its revocations. 0 or -errno. */
 int publication_touch(struct controller *, struct publication *, bool revocations);
 int publication_serial(struct controller *, struct publication *, uint64_t *ret);
-void publications_reload(struct controller *);  /* after a rollback */
+void publications_reload(struct controller *);      /* after a rollback */
 unsigned publications_prepare(struct controller *); /* reserves versions; number of those due */
-void publications_issue(struct controller *);   /* signs and adopts what is due and committed */
+void publications_issue(struct controller *);       /* signs and adopts what is due and committed */
 void publications_push(struct controller *);
 uint64_t publications_next(const struct controller *);
 const struct blob *publication_blob(const struct publication *, const uint8_t hash[32]);
@@ -145,7 +145,7 @@ int member_write(struct controller *, struct publication *, const struct member_
 
 /* network.c */
 void admin_error_set(struct admin_error *, const char *title, const char *hint, const char *detail, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 /* The head of every edit: ADMIN_OK, or why it cannot be. */
 enum admin_status admin_begin(struct controller *, struct admin_error *);
 enum admin_status admin_commit(struct controller *, int failed, struct admin_error *);

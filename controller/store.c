@@ -22,7 +22,7 @@
 
 static const char schema_1[] =
 #include "schema.inc"
-	;
+    ;
 static const char *const migrations[STORE_VERSION] = {schema_1}; /* [n] leads from version n to n + 1 */
 
 struct query {
@@ -137,8 +137,14 @@ bool query_row(struct query *q)
 	return q->code == SQLITE_ROW;
 }
 
-uint64_t column_u64(struct query *q, int at) { return (uint64_t)sqlite3_column_int64(q->statement, at); }
-bool column_null(struct query *q, int at) { return sqlite3_column_type(q->statement, at) == SQLITE_NULL; }
+uint64_t column_u64(struct query *q, int at)
+{
+	return (uint64_t)sqlite3_column_int64(q->statement, at);
+}
+bool column_null(struct query *q, int at)
+{
+	return sqlite3_column_type(q->statement, at) == SQLITE_NULL;
+}
 
 void column_text(struct query *q, int at, char *ret, size_t room)
 {
@@ -173,8 +179,14 @@ int query_run(struct query *q)
 	return query_end(q);
 }
 
-int store_failure(const struct store *s) { return s->failure; }
-uint64_t store_changes(const struct store *s) { return (uint64_t)sqlite3_changes64(s->db); }
+int store_failure(const struct store *s)
+{
+	return s->failure;
+}
+uint64_t store_changes(const struct store *s)
+{
+	return (uint64_t)sqlite3_changes64(s->db);
+}
 
 uint64_t store_revision_next(struct store *s)
 {
@@ -188,7 +200,10 @@ uint64_t store_revision_next(struct store *s)
 
 /* ---- the transaction ---------------------------------------------------------------- */
 
-bool store_changed(const struct store *s) { return s->open; }
+bool store_changed(const struct store *s)
+{
+	return s->open;
+}
 
 void store_rollback(struct store *s)
 {
@@ -269,8 +284,7 @@ static int migrate(sqlite3 *db, sqlite3_int64 from, const uint8_t owner[KEY_HASH
 		}
 		sqlite3_finalize(st);
 	}
-	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", STORE_APPLICATION_ID,
-	         STORE_VERSION);
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", STORE_APPLICATION_ID, STORE_VERSION);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	if (code != SQLITE_OK)
@@ -355,8 +369,9 @@ int store_open(struct store **ret, const char *path, const uint8_t owner[KEY_HAS
 	if (r)
 		goto out;
 	what = "cannot be written; check its permissions and the space on its disk";
-	r = errno_of(sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-	                                 "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304",
+	r = errno_of(sqlite3_exec(s->db,
+	                          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+	                          "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304",
 	                          NULL, NULL, NULL));
 	if (!r && from < STORE_VERSION)
 		r = migrate(s->db, from, owner);

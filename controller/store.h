@@ -16,7 +16,7 @@
 #include "controller/policy.h"
 
 #define STORE_APPLICATION_ID 0x666c6e31 /* "fln1" */
-#define STORE_VERSION 1
+#define STORE_VERSION        1
 
 struct store;
 
@@ -45,7 +45,7 @@ struct member_record {
 /* path: a file, or ":memory:". owner: key_hash of the controller. *ret_why: a sentence naming the file and the mend,
  * in a buffer that lives until the next call. 0 or -errno; a file that is not ours is never touched. */
 int store_open(struct store **ret, const char *path, const uint8_t owner[KEY_HASH_BYTES], const char **ret_why);
-void store_close(struct store *); /* rolls an open transaction back */
+void store_close(struct store *);         /* rolls an open transaction back */
 bool store_changed(const struct store *); /* a transaction is open */
 int store_commit(struct store *);         /* 0 when none is open; on failure everything of the turn is rolled back */
 void store_rollback(struct store *);

@@ -9,8 +9,8 @@
 
 #include "controller/query.h"
 
-#define MEMBER_COLUMNS                                                                                                   \
-	"id, nwid, keys, key_hash, address, state, name, hostname, os, version, flags_on, flags_off, serial, "           \
+#define MEMBER_COLUMNS                                                                                                                     \
+	"id, nwid, keys, key_hash, address, state, name, hostname, os, version, flags_on, flags_off, serial, "                             \
 	"first_seen_wall, last_seen_wall, revision"
 
 static void member_read(struct query *q, struct member_record *m)
@@ -200,8 +200,9 @@ int store_member_evict(struct store *s, uint64_t nwid)
 int store_lease_put(struct store *s, uint64_t nwid, const struct lease *l)
 {
 	uint64_t revision = store_revision_next(s);
-	struct query *q = query_write(s, "INSERT INTO lease VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET bits = excluded.bits, "
-	                                 "member = excluded.member, freed = excluded.freed, revision = excluded.revision");
+	struct query *q =
+	    query_write(s, "INSERT INTO lease VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET bits = excluded.bits, "
+	                   "member = excluded.member, freed = excluded.freed, revision = excluded.revision");
 	query_u64(q, 1, nwid);
 	query_blob(q, 2, l->ip, 4);
 	query_u64(q, 3, l->bits);

@@ -18,7 +18,7 @@
 #include "proto/base/log.h"
 
 #define LINE_BYTES 128
-#define JUMP 1000 /* above the file's counters: whatever was signed after it was written */
+#define JUMP       1000 /* above the file's counters: whatever was signed after it was written */
 
 struct mark {
 	uint64_t nwid, version, serials, rev_epoch;
@@ -190,8 +190,9 @@ int watermark_check(struct controller *c, const char **ret_why)
 	if (r == -EBADMSG)
 		log_warning("controller: head.bak is damaged and will be written anew");
 	if (!r && behind(c, w, revision)) {
-		snprintf(why, sizeof(why), "controller.db is older than head.bak (a restored backup?), so nothing is signed; put the newest "
-		                           "database back, or rename head.bak to head.bak.accepted and start again");
+		snprintf(why, sizeof(why),
+		         "controller.db is older than head.bak (a restored backup?), so nothing is signed; put the newest "
+		         "database back, or rename head.bak to head.bak.accepted and start again");
 		*ret_why = why;
 		c->trusted = false;
 	}

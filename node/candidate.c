@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define PORTS_PER_IP 4
-#define CANDS_MS 500 /* 2/s taken from one peer */
+#define CANDS_MS     500 /* 2/s taken from one peer */
 
 static void cands_add(struct body_cands *c, const struct endpoint *e)
 {
@@ -112,5 +112,6 @@ bool path_cands(struct peer *peer, const struct body_cands *c)
 	if (node->now - peer->cands_ms > 2000)
 		path_cands_send(peer);
 	path_tick(peer, node->now);
-	peer_schedule(peer);	return true;
+	peer_schedule(peer);
+	return true;
 }

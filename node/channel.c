@@ -12,9 +12,12 @@
 #include "node/encap.h"
 
 #define OPEN_AGAIN_MS 1000
-#define CHAN_TLV 10
+#define CHAN_TLV      10
 
-static bool ready(const struct net *net) { return net && net->cred_ok && net->head_ok && net->gate_set && net->state == NET_JOINED; }
+static bool ready(const struct net *net)
+{
+	return net && net->cred_ok && net->head_ok && net->gate_set && net->state == NET_JOINED;
+}
 
 static struct net_member *member_of(struct net *net, const struct peer *peer)
 {
@@ -34,7 +37,8 @@ struct net *channel_shared(struct peer *peer)
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct net *net = peer->node->net[i];
 		struct net_member *m = ready(net) ? member_of(net, peer) : NULL;
-		if (m && (m->listed || m->cred_ok) && config_min_serial(net, peer->identity.key_hash) <= (m->cred_ok ? m->cred.serial : UINT64_MAX) &&
+		if (m && (m->listed || m->cred_ok) &&
+		    config_min_serial(net, peer->identity.key_hash) <= (m->cred_ok ? m->cred.serial : UINT64_MAX) &&
 		    (!best || net->nwid < best->nwid))
 			best = net;
 	}
@@ -141,11 +145,11 @@ void channel_apply_greeting(struct peer *peer, const struct greeting *g)
 static size_t open_encode(const struct net *net, uint8_t *body, size_t room)
 {
 	struct body_net_open b = {.nwid = net->nwid,
-				  .chan = (uint16_t)net->chan,
-				  .cred = net->cred_env,
-				  .cred_len = net->cred_len,
-				  .head = net->head_env,
-				  .head_len = net->head_len};
+	                          .chan = (uint16_t)net->chan,
+	                          .cred = net->cred_env,
+	                          .cred_len = net->cred_len,
+	                          .head = net->head_env,
+	                          .head_len = net->head_len};
 	return body_net_open_encode(&b, body, room);
 }
 
@@ -295,7 +299,10 @@ static bool frame_send(struct port *port, struct net_member *m, const uint8_t *f
 	if (!s || !chan || peer->best < 0)
 		return false;
 	const struct path *path = &peer->path[peer->best];
-	struct encap e = {.chan = chan, .datagram = path->datagram, .frag_id = 15u << 24 | (uint32_t)(atomic_load(&s->next[0]) & 0xffffff)}; /* lane 0; workers use numbers below 15 */
+	struct encap e = {.chan = chan,
+	                  .datagram = path->datagram,
+	                  .frag_id =
+	                      15u << 24 | (uint32_t)(atomic_load(&s->next[0]) & 0xffffff)}; /* lane 0; workers use numbers below 15 */
 	memcpy(e.own_mac, port->mac, 6);
 	memcpy(e.peer_mac, m->member->mac, 6);
 	unsigned n = encap_pieces(&e, frame, len);

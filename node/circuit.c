@@ -10,16 +10,16 @@
 #include <string.h>
 
 #define INCOMING_LIFE_MS 15000
-#define LEG_FRESH_MS 5000
+#define LEG_FRESH_MS     5000
 /* A leg whose two ends took their keys from different sessions (a new one came up while CONNECT or its answer was under way) carries nothing
  * for ever, and the relay answers another CONNECT for it with the same index. So silent for longer than a slow first answer takes, it is
  * replaced by a new one. */
 #define LEG_DEAD_MS 7000
 /* A leg's keys serve so long and for so many packets (PROTOCOL.md, Relaying). It is the caller's to replace it; the called one waits a little. */
-#define LEG_OLD_MS (30 * 60 * 1000)
+#define LEG_OLD_MS        (30 * 60 * 1000)
 #define LEG_OLD_CALLED_MS (31 * 60 * 1000)
-#define LEG_OLD_SEQ (1u << 31)
-#define RENEW_MS 5000
+#define LEG_OLD_SEQ       (1u << 31)
+#define RENEW_MS          5000
 
 void circuit_drop(struct node *node, struct circuit *c)
 {
@@ -130,8 +130,12 @@ bool circuit_connect(struct peer *peer, const uint8_t *init, size_t len)
 	}
 	if (!c && !(c = leg_new(peer, root)))
 		return false;
-	struct body_connect b = {.address = peer->identity.address, .key_hash_set = true, .rx_idx = c->named.idx, .first = init,
-	                         .first_len = len, .share_observed = true};
+	struct body_connect b = {.address = peer->identity.address,
+	                         .key_hash_set = true,
+	                         .rx_idx = c->named.idx,
+	                         .first = init,
+	                         .first_len = len,
+	                         .share_observed = true};
 	memcpy(b.key_hash, peer->identity.key_hash, KEY_HASH_BYTES);
 	uint8_t body[BODY_MAX];
 	size_t n = body_connect_encode(&b, body, sizeof body);
@@ -301,7 +305,8 @@ void circuit_collision(struct node *node, const struct identity *other)
 	node->collision = (struct identity){0};
 	identity_format(other, text);
 	log_error("another identity has our address and was first at a root: %s; this node goes on with the paths it has, but strangers "
-	          "will not find it there: give it a new identity", text);
+	          "will not find it there: give it a new identity",
+	          text);
 }
 
 /* ---- registration ----------------------------------------------------------------------------------------------- */

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MANIFEST_BLOB 0
-#define REVLIST_BLOB 1
-#define SECTION_BLOBS 2
+#define MANIFEST_BLOB    0
+#define REVLIST_BLOB     1
+#define SECTION_BLOBS    2
 #define FETCH_GIVE_UP_MS 20000
-#define GOSSIP_MS 1000
+#define GOSSIP_MS        1000
 
 static void blob_free(struct blob *b)
 {
@@ -39,9 +39,15 @@ void config_free(struct net *net)
 	net->revocation = NULL;
 }
 
-uint64_t config_ctime(const struct net *net) { return net->floor_ok ? net->floor.issued_at : net->head.issued_at; }
+uint64_t config_ctime(const struct net *net)
+{
+	return net->floor_ok ? net->floor.issued_at : net->head.issued_at;
+}
 
-uint64_t config_offline_s(const struct net *net) { return net->offline_s + (net->node->now - net->heard_ms) / 1000; }
+uint64_t config_offline_s(const struct net *net)
+{
+	return net->offline_s + (net->node->now - net->heard_ms) / 1000;
+}
 
 static void floor_raise(struct net *net, const struct head *head, const uint8_t *env, size_t len)
 {
@@ -122,7 +128,8 @@ static bool apply(struct net *net, const struct head *head, const uint8_t *env, 
 	struct revocations revocations;
 	if (!manifest_parse(blobs[MANIFEST_BLOB].bytes, blobs[MANIFEST_BLOB].len, &m))
 		return false;
-	const struct blob *b = section_in(&m, blobs + SECTION_BLOBS, SECTION_BASE), *r = section_in(&m, blobs + SECTION_BLOBS, SECTION_ROUTES),
+	const struct blob *b = section_in(&m, blobs + SECTION_BLOBS, SECTION_BASE),
+			  *r = section_in(&m, blobs + SECTION_BLOBS, SECTION_ROUTES),
 			  *d = section_in(&m, blobs + SECTION_BLOBS, SECTION_MEMBERS);
 	if (!b || !section_base_parse(b->bytes, b->len, &base) || (r && !section_routes_parse(r->bytes, r->len, routes, &n_routes)) ||
 	    (d && section_members_count(d->bytes, d->len) < 0) || !revocations_parse(&blobs[REVLIST_BLOB], &revocations))
@@ -225,7 +232,10 @@ static void want(struct net *net, unsigned i, const uint8_t hash[32], uint32_t l
 	}
 }
 
-static bool complete(const struct fetch *f, unsigned i) { return f->blob[i].bytes && f->got[i] == f->blob[i].len; }
+static bool complete(const struct fetch *f, unsigned i)
+{
+	return f->blob[i].bytes && f->got[i] == f->blob[i].len;
+}
 
 static void fetch_more(struct net *net);
 

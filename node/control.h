@@ -17,12 +17,12 @@
 #include "tap/netlink.h"
 #include "tap/tap.h"
 
-#define OUTBOX_BYTES (192 * 1024)
-#define MAC1_MEMORY 4096
-#define SOURCES_MAX 1024
-#define PARKED_MAX 256
-#define HOSTS_MAX 16
-#define INCOMING_MAX 256
+#define OUTBOX_BYTES  (192 * 1024)
+#define MAC1_MEMORY   4096
+#define SOURCES_MAX   1024
+#define PARKED_MAX    256
+#define HOSTS_MAX     16
+#define INCOMING_MAX  256
 #define RESTART_PEERS 64
 
 struct outbox {
@@ -39,13 +39,16 @@ struct responder {
 	uint8_t secret[2][32]; /* current, previous */
 	uint64_t secret_ms;
 	struct ss_cache ss;
-	struct { struct endpoint net; uint64_t tokens_ms; } source[SOURCES_MAX];
+	struct {
+		struct endpoint net;
+		uint64_t tokens_ms;
+	} source[SOURCES_MAX];
 	uint64_t busy_us[2], busy_since_ms; /* estimated cost of this second's handshakes: straight ones, those through a relay */
-	uint64_t relayed_work_ms; /* proofs of work for INITs through relays, as the time at which their bucket would be empty */
-	struct parked { /* an INIT that waits for its identity's proof of work */
+	uint64_t relayed_work_ms;           /* proofs of work for INITs through relays, as the time at which their bucket would be empty */
+	struct parked {                     /* an INIT that waits for its identity's proof of work */
 		struct identity identity;
 		struct letter *letter;
-	} *parked[PARKED_MAX];
+	} * parked[PARKED_MAX];
 };
 
 struct net;
@@ -67,7 +70,7 @@ struct node {
 	size_t waiting_bytes;
 	struct peer *root[ROOTS_MAX];
 	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
-	struct identity collision; /* whom a root named as the holder of our address, until its work is computed */
+	struct identity collision;           /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
 	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned net_next;
@@ -76,20 +79,23 @@ struct node {
 	struct endpoint host[HOSTS_MAX];
 	uint16_t host_mtu[HOSTS_MAX];
 	unsigned n_hosts;
-	uint64_t hosts_ms;        /* when they were read */
-	uint64_t ts_last_ns;      /* strictly growing part of INIT timestamps */
+	uint64_t hosts_ms;   /* when they were read */
+	uint64_t ts_last_ns; /* strictly growing part of INIT timestamps */
 	uint64_t drop[DROP_COUNT];
-	uint64_t save_peers_ms, saved_peers_ms; /* when due, NEVER = clean; when last done */
+	uint64_t save_peers_ms, saved_peers_ms;         /* when due, NEVER = clean; when last done */
 	uint8_t restart[RESTART_PEERS][KEY_HASH_BYTES]; /* whom the last run heard last: called at the start, 20/s */
 	unsigned restart_at, restart_left;
 	uint64_t restart_ms;
 	struct timer housekeeping;
-	struct relay_service *relay; /* root role */
+	struct relay_service *relay;     /* root role */
 	uint32_t incoming[INCOMING_MAX]; /* circuits others opened to us that no path owns yet */
 	unsigned incoming_at;
 };
 
-static inline void node_drop(struct node *n, enum drop why) { n->drop[why]++; }
+static inline void node_drop(struct node *n, enum drop why)
+{
+	n->drop[why]++;
+}
 
 /* ---- node.c ----------------------------------------------------------------------------------------------------- */
 uint32_t node_index_put(struct node *, struct named *, uint32_t idx); /* idx 0 = draw a free one; 0 on failure */
@@ -110,12 +116,12 @@ struct circuit *node_circuit(struct node *, uint32_t idx);
 struct session *node_session(struct node *, uint32_t idx);
 
 /* ---- initiator.c ------------------------------------------------------------------------------------------------ */
-void initiator_want(struct peer *, enum session_class); /* set up a session unless one stands */
-void initiator_again(struct peer *, enum session_class); /* a new handshake although a session stands: its path died */
+void initiator_want(struct peer *, enum session_class);    /* set up a session unless one stands */
+void initiator_again(struct peer *, enum session_class);   /* a new handshake although a session stands: its path died */
 void initiator_relayed(struct peer *, enum session_class); /* one INIT through a root, beside whatever else is under way */
 void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
-void initiator_tick(struct peer *, uint64_t now);       /* retransmission, rekey, confirmation */
+void initiator_tick(struct peer *, uint64_t now); /* retransmission, rekey, confirmation */
 uint64_t initiator_deadline(const struct peer *);
 void initiator_follow(struct peer *, enum session_class); /* the session that both sides should send on */
 void initiator_drop_pending(struct peer *);
@@ -135,18 +141,18 @@ void peer_adopt(struct peer *, struct session *, int path);
 int path_direct(struct peer *, const struct endpoint *, uint8_t socket); /* finds or makes; -1 = full or refused */
 int path_relayed(struct peer *, struct circuit *, struct peer *relay);
 int path_find_circuit(const struct peer *, const struct circuit *);
-void path_valid(struct peer *, int path);                /* something authentic proved it both ways */
-void path_rtt_hint(struct peer *, int path, uint64_t ms); /* how long a handshake took; until probes measured it */
+void path_valid(struct peer *, int path);                                  /* something authentic proved it both ways */
+void path_rtt_hint(struct peer *, int path, uint64_t ms);                  /* how long a handshake took; until probes measured it */
 void path_probe(struct peer *, struct session *, int path, uint16_t size); /* size 0 = smallest */
 /* The path a letter came by, made if need be; -1 = no room. */
 int path_of_letter(struct peer *, const struct letter *);
 void path_probe_in(struct node *, const struct letter *);
 void path_probe_ack(struct node *, const struct letter *);
 void path_roam(struct node *, const struct letter *);
-void path_choose(struct peer *);                         /* publishes the best way */
+void path_choose(struct peer *); /* publishes the best way */
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
-void path_cands_send(struct peer *); /* candidate.c */
+void path_cands_send(struct peer *);                       /* candidate.c */
 bool path_cands(struct peer *, const struct body_cands *); /* false: too soon after the last ones */
 void path_forget_circuit(struct peer *, struct circuit *);
 bool path_hosts_read(struct node *); /* hosts.c; true: there is one that was not there before */
@@ -160,7 +166,7 @@ void request_reply(struct peer *, enum session_class, uint32_t req, uint8_t op, 
 void request_ctrl(struct node *, const struct letter *); /* a CTRL body arrived */
 void request_tick(struct peer *, uint64_t now);
 uint64_t request_deadline(const struct peer *);
-void request_resend(struct peer *, enum session_class);  /* a session came up */
+void request_resend(struct peer *, enum session_class); /* a session came up */
 void request_fini(struct peer *);
 
 /* ---- circuit.c (our side of relaying) and relay.c (the root's) ---------------------------------------------------- */
@@ -171,8 +177,8 @@ void circuit_unreach(struct peer *root, const struct body_unreach *);
 /* Answers by a leg; the first answer of an incoming circuit travels inside ACCEPT. */
 void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, size_t len);
 void circuit_collision(struct node *, const struct identity *); /* its work was good */
-void circuit_root_up(struct peer *root);   /* our session with a root stands: register */
-void circuit_renew(struct peer *, uint64_t now); /* a new one in place of one whose keys are old */
+void circuit_root_up(struct peer *root);                        /* our session with a root stands: register */
+void circuit_renew(struct peer *, uint64_t now);                /* a new one in place of one whose keys are old */
 void circuit_drop(struct node *, struct circuit *);
 void circuit_tick(struct node *);
 void circuit_fini(struct node *); /* legs others opened that no path owns; after the peers' own */

@@ -95,7 +95,8 @@ static void routes_set(struct net *net)
 	unsigned ifindex = tap_ifindex(net->port->tap);
 	for (unsigned i = 0; i < net->n_routes_set; i++) {
 		const struct route *old = &net->route_set[i];
-		netlink_route(nl, false, ifindex, old->target.family, old->target.ip, old->target.bits, old->via_set ? old->via : NULL, old->metric);
+		netlink_route(nl, false, ifindex, old->target.family, old->target.ip, old->target.bits, old->via_set ? old->via : NULL,
+		              old->metric);
 	}
 	net->n_routes_set = 0;
 	for (unsigned i = 0; i < net->n_routes; i++) {
@@ -105,7 +106,8 @@ static void routes_set(struct net *net)
 			connected = connected || (!r->via_set && covers(&net->address[k], &r->target));
 		if (connected || !route_allowed(&r->target) || covers_root(net->node, &r->target))
 			continue;
-		int error = netlink_route(nl, true, ifindex, r->target.family, r->target.ip, r->target.bits, r->via_set ? r->via : NULL, r->metric);
+		int error =
+		    netlink_route(nl, true, ifindex, r->target.family, r->target.ip, r->target.bits, r->via_set ? r->via : NULL, r->metric);
 		if (error)
 			log_warning("%s: a managed route could not be set: %s", net->dev, strerror(-error));
 		else
@@ -182,7 +184,10 @@ void net_apply_device(struct net *net)
 	net_set_state(net, NET_JOINED, "");
 }
 
-static void tap_close_later(void *tap) { tap_close(tap); }
+static void tap_close_later(void *tap)
+{
+	tap_close(tap);
+}
 
 void net_down(struct net *net)
 {

@@ -13,9 +13,9 @@
 
 #include "node/view.h"
 
-#define MACS 12
-#define ETHER_HEADER 14
-#define VLAN_TAG 4
+#define MACS          12
+#define ETHER_HEADER  14
+#define VLAN_TAG      4
 #define VLAN_TAGS_MAX 2
 #define FRAG_OVERHEAD (DATA_OVERHEAD + sizeof(struct frag_header))
 

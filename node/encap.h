@@ -15,9 +15,9 @@
 /* Bytes in front of the frame's own bytes that encap_frame may need: inner header 4; EFRAME carries all of the frame, FRAME 12 less. */
 struct encap {
 	uint8_t own_mac[6], peer_mac[6];
-	uint16_t chan;          /* the receiver's handle */
-	uint16_t datagram;      /* largest datagram of the way */
-	uint32_t frag_id;       /* lane << 28 | counter, taken by the caller once per frame */
+	uint16_t chan;     /* the receiver's handle */
+	uint16_t datagram; /* largest datagram of the way */
+	uint32_t frag_id;  /* lane << 28 | counter, taken by the caller once per frame */
 };
 
 /* Datagrams (1, or 2..16 for FRAG) this frame of len bytes needs; 0 = cannot be sent (longer than 16 pieces carry). */

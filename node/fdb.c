@@ -17,13 +17,13 @@
 
 #include "proto/cred.h"
 
-#define SLOTS (2u * FDB_MAX) /* power of two, at most half full */
-#define PROBES_MAX 64
-#define READS_MAX 4
+#define SLOTS        (2u * FDB_MAX) /* power of two, at most half full */
+#define PROBES_MAX   64
+#define READS_MAX    4
 #define SEEN_STEP_MS 1000
 
 #define KEY_EMPTY 0
-#define KEY_GONE 1 /* a real key has the top bit */
+#define KEY_GONE  1 /* a real key has the top bit */
 
 struct entry {
 	_Atomic uint32_t version;
@@ -33,7 +33,10 @@ struct entry {
 struct fdb {
 	uint64_t hash_key;
 	unsigned n, n_bridges;
-	struct { uint64_t address; unsigned n; } bridge[MEMBERS_MAX]; /* those with entries */
+	struct {
+		uint64_t address;
+		unsigned n;
+	} bridge[MEMBERS_MAX]; /* those with entries */
 	struct entry slot[SLOTS];
 };
 

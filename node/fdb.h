@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FDB_MAX 16384
+#define FDB_MAX        16384
 #define FDB_PER_BRIDGE 4096
-#define FDB_AGE_MS (300 * 1000)
+#define FDB_AGE_MS     (300 * 1000)
 
 struct fdb;
 
@@ -21,8 +21,8 @@ void fdb_free(void *fdb);
 bool fdb_lookup(struct fdb *, uint16_t vlan, const uint8_t mac[6], uint64_t now_ms, bool refresh, uint64_t *ret_address);
 /* Control. false when a limit is reached (nothing learned). A MAC seen behind another bridge moves at once. */
 bool fdb_learn(struct fdb *, uint16_t vlan, const uint8_t mac[6], uint64_t address, uint64_t now_ms);
-void fdb_age(struct fdb *, uint64_t now_ms);              /* control, each 10 s */
-void fdb_forget(struct fdb *, uint64_t address);          /* all of one bridge */
+void fdb_age(struct fdb *, uint64_t now_ms);     /* control, each 10 s */
+void fdb_forget(struct fdb *, uint64_t address); /* all of one bridge */
 unsigned fdb_count(const struct fdb *);
 
 #endif

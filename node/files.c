@@ -22,8 +22,8 @@
 
 #include "proto/base/log.h"
 
-#define FAILED_MAX 64 /* names whose failing we remember; the log of further ones may repeat */
-#define HOME_SHOWN 200
+#define FAILED_MAX  64 /* names whose failing we remember; the log of further ones may repeat */
+#define HOME_SHOWN  200
 #define NUMBER_TEXT 12
 
 /* A save that waits; bytes NULL = remove. */
@@ -147,8 +147,8 @@ static void report(struct files *f, const char *name, int error)
 			slot = &f->failed[i];
 	}
 	if (error && !known) {
-		log_error("cannot write %s/%s: %s. What was there before stays; make the folder writable and give it room",
-		          f->shown, name, strerror(-error));
+		log_error("cannot write %s/%s: %s. What was there before stays; make the folder writable and give it room", f->shown, name,
+		          strerror(-error));
 		if (slot)
 			strcpy(*slot, name);
 	} else if (!error && known) {

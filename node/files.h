@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILES_PART_MAX 63                       /* characters of one part of a name */
-#define FILES_NAME_MAX (2 * FILES_PART_MAX + 1)
-#define FILES_WAITING_MAX 256                   /* names that wait; above it a save writes before it returns */
-#define FILES_LISTED_MAX 4096
+#define FILES_PART_MAX    63 /* characters of one part of a name */
+#define FILES_NAME_MAX    (2 * FILES_PART_MAX + 1)
+#define FILES_WAITING_MAX 256 /* names that wait; above it a save writes before it returns */
+#define FILES_LISTED_MAX  4096
 
 struct files;
 
@@ -27,7 +27,7 @@ void files_free(struct files *);                      /* flushes first; no files
 int files_save(struct files *, const char *name, const void *bytes, size_t len, bool urgent);
 /* How many bytes; -ENOENT, -EFBIG above room (buf untouched then), -EINVAL (name, or no plain file), -errno. */
 long files_load(struct files *, const char *name, void *buf, size_t room);
-void files_remove(struct files *, const char *name);  /* in its order among the saves */
+void files_remove(struct files *, const char *name); /* in its order among the saves */
 /* The plain files of a folder ("" = the state folder itself), by their last part. Writes what waits first. each may load, save
  * and remove. */
 void files_list(struct files *, const char *folder, void (*each)(void *, const char *name), void *each_self);

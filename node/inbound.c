@@ -21,16 +21,16 @@
 #include "proto/replay.h"
 #include "tap/tap.h"
 
-#define ROAM_EVERY_MS 100
-#define BUCKET_SPAN_MS 500  /* a relayed node may burst half a second of its rate */
-#define MAC_TELL_MS 1000
+#define ROAM_EVERY_MS  100
+#define BUCKET_SPAN_MS 500 /* a relayed node may burst half a second of its rate */
+#define MAC_TELL_MS    1000
 /* What strangers may cost in all: a quarter of one core, spent by a model of the work instead of a clock so that it is the same
  * everywhere: base (receive, look up), per gate (hint), per match (mac1 and the letter). */
-#define BUDGET_SHARE 4
+#define BUDGET_SHARE    4
 #define BUDGET_BURST_NS 25000000u
-#define STRANGER_NS 100u
-#define GATE_NS 25u
-#define MATCH_NS 2000u
+#define STRANGER_NS     100u
+#define GATE_NS         25u
+#define MATCH_NS        2000u
 
 /* ---- letters ---------------------------------------------------------------------------------------------------- */
 
@@ -251,29 +251,14 @@ static bool sort_once(struct worker *w, struct packet *p)
 {
 	struct named *named = p->len >= DATA_OVERHEAD ? index_find(w->view->index, le32_at(p->data)) : NULL;
 	switch (wire_classify(named ? named->kind : INDEX_NONE, p->len)) {
-	case WIRE_DATA:
-		sort_data(w, p, (struct session *)named);
-		break;
-	case WIRE_LEG:
-		return sort_leg(w, p, (struct circuit *)named);
-	case WIRE_RESP:
-		mail(w, p, LETTER_RESP, named->idx, p->data, p->len);
-		break;
-	case WIRE_RETRY:
-		mail(w, p, LETTER_RETRY, named->idx, p->data, p->len);
-		break;
-	case WIRE_INIT:
-		sort_stranger(w, p);
-		break;
-	case WIRE_DROP_SHORT:
-		p->verdict = DROP_SHORT;
-		break;
-	case WIRE_DROP_LENGTH:
-		p->verdict = named->kind == INDEX_PENDING ? DROP_PENDING_LEN : DROP_SHORT;
-		break;
-	case WIRE_DROP_INDEX:
-		p->verdict = DROP_INDEX;
-		break;
+	case WIRE_DATA: sort_data(w, p, (struct session *)named); break;
+	case WIRE_LEG: return sort_leg(w, p, (struct circuit *)named);
+	case WIRE_RESP: mail(w, p, LETTER_RESP, named->idx, p->data, p->len); break;
+	case WIRE_RETRY: mail(w, p, LETTER_RETRY, named->idx, p->data, p->len); break;
+	case WIRE_INIT: sort_stranger(w, p); break;
+	case WIRE_DROP_SHORT: p->verdict = DROP_SHORT; break;
+	case WIRE_DROP_LENGTH: p->verdict = named->kind == INDEX_PENDING ? DROP_PENDING_LEN : DROP_SHORT; break;
+	case WIRE_DROP_INDEX: p->verdict = DROP_INDEX; break;
 	}
 	return false;
 }
@@ -448,8 +433,13 @@ static void confirm(struct worker *w, const struct packet *p, const struct sessi
 
 static void deliver(struct worker *w, struct packet *p, struct session *s)
 {
-	static const struct { uint8_t type, kind; } mailed[] = {
-		{INNER_CTRL, LETTER_CTRL}, {INNER_PROBE, LETTER_PROBE}, {INNER_PROBE_ACK, LETTER_PROBE_ACK}, {INNER_CLOSE, LETTER_CLOSE},
+	static const struct {
+		uint8_t type, kind;
+	} mailed[] = {
+	    {INNER_CTRL, LETTER_CTRL},
+	    {INNER_PROBE, LETTER_PROBE},
+	    {INNER_PROBE_ACK, LETTER_PROBE_ACK},
+	    {INNER_CLOSE, LETTER_CLOSE},
 	};
 	uint8_t type = p->data[0];
 	bool framed = type == INNER_FRAME || type == INNER_EFRAME || type == INNER_FRAG;

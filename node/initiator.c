@@ -12,17 +12,17 @@
 
 #include "proto/random.h"
 
-#define CONFIRM_MS 300
-#define GIVE_UP_MS 60000
-#define ROOT_RETRY_MS 30000
-#define NEXT_SLOT_MS 10000
-#define TWIN_BIRTH_MS 10000
-#define FOLLOW_MS 1500
-#define UNHEARD_MS 5000
-#define COOKIE_HELD_MS 120000
-#define PENDING_LIFE_MS 10000
-#define RETRIES_PER_STEP 4 /* of the straight INIT and of the one through a root */
-#define WHOIS_MAX 16 /* under way per root: a directory of unknown keys must leave slots for CONNECT, ACCEPT and REGISTER */
+#define CONFIRM_MS       300
+#define GIVE_UP_MS       60000
+#define ROOT_RETRY_MS    30000
+#define NEXT_SLOT_MS     10000
+#define TWIN_BIRTH_MS    10000
+#define FOLLOW_MS        1500
+#define UNHEARD_MS       5000
+#define COOKIE_HELD_MS   120000
+#define PENDING_LIFE_MS  10000
+#define RETRIES_PER_STEP 4  /* of the straight INIT and of the one through a root */
+#define WHOIS_MAX        16 /* under way per root: a directory of unknown keys must leave slots for CONNECT, ACCEPT and REGISTER */
 
 static const uint32_t retransmit_ms[] = {500, 1000, 2000, 4000, 5000};
 
@@ -231,7 +231,10 @@ void initiator_again(struct peer *peer, enum session_class class)
 	peer_schedule(peer);
 }
 
-static uint64_t jitter(uint64_t ms) { return ms * 80 / 100 + random_below((uint32_t)(ms * 40 / 100 + 1)); }
+static uint64_t jitter(uint64_t ms)
+{
+	return ms * 80 / 100 + random_below((uint32_t)(ms * 40 / 100 + 1));
+}
 
 static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 {
@@ -345,7 +348,10 @@ void initiator_tick(struct peer *peer, uint64_t now)
 			pending_drop(peer, &peer->pending[i]);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 uint64_t initiator_deadline(const struct peer *peer)
 {

@@ -17,20 +17,14 @@
 static const char *mend(int error)
 {
 	switch (error) {
-	case -EADDRINUSE:
-		return "another program has that port; stop it or listen on another port";
-	case -EADDRNOTAVAIL:
-		return "this host has no such address; give one that `ip address` shows, or 0.0.0.0 or [::]";
+	case -EADDRINUSE: return "another program has that port; stop it or listen on another port";
+	case -EADDRNOTAVAIL: return "this host has no such address; give one that `ip address` shows, or 0.0.0.0 or [::]";
 	case -EACCES:
-	case -EPERM:
-		return "ports below 1024 need CAP_NET_BIND_SERVICE; take a higher one";
-	case -EAFNOSUPPORT:
-		return "this kernel has no IPv6, or the address is of no known family; give an IPv4 one";
+	case -EPERM: return "ports below 1024 need CAP_NET_BIND_SERVICE; take a higher one";
+	case -EAFNOSUPPORT: return "this kernel has no IPv6, or the address is of no known family; give an IPv4 one";
 	case -EMFILE:
-	case -ENFILE:
-		return "no descriptors left; raise the limit of open files or take fewer workers";
-	default:
-		return "give another address or port";
+	case -ENFILE: return "no descriptors left; raise the limit of open files or take fewer workers";
+	default: return "give another address or port";
 	}
 }
 

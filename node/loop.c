@@ -30,12 +30,12 @@
 #include "proto/seal.h"
 #include "tap/netlink.h"
 
-#define EPOCH_FILE "epoch"
-#define EPOCH_FIRST_MAX 0xBFFFFFFFu /* PROTOCOL.md: a clock that ran away leaves 2^30 starts */
-#define WRITES_PER_JOB 32           /* then the pool's thread is anybody's again */
+#define EPOCH_FILE       "epoch"
+#define EPOCH_FIRST_MAX  0xBFFFFFFFu /* PROTOCOL.md: a clock that ran away leaves 2^30 starts */
+#define WRITES_PER_JOB   32          /* then the pool's thread is anybody's again */
 #define RESULTS_PER_CALL WORK_MAX
-#define HOSTS_QUIET_MS 100 /* addresses come in bunches; one reading for all of them */
-#define WHY_ROOM 240
+#define HOSTS_QUIET_MS   100 /* addresses come in bunches; one reading for all of them */
+#define WHY_ROOM         240
 
 struct loop {
 	uv_loop_t *uv;
@@ -72,13 +72,22 @@ static uint64_t clock_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-uint64_t loop_now(void) { return clock_us() / 1000; }
+uint64_t loop_now(void)
+{
+	return clock_us() / 1000;
+}
 
-struct node *loop_node(struct loop *loop) { return loop->node; }
+struct node *loop_node(struct loop *loop)
+{
+	return loop->node;
+}
 
 /* ---- the turn --------------------------------------------------------------------------------------------------- */
 
-static void timer_due(uv_timer_t *timer) { (void)timer; /* prepare does the rest */ }
+static void timer_due(uv_timer_t *timer)
+{
+	(void)timer; /* prepare does the rest */
+}
 
 static void timer_arm(struct loop *loop, uint64_t at)
 {
@@ -98,7 +107,10 @@ void loop_kick(struct loop *loop)
 	uv_timer_start(&loop->timer, timer_due, 0, 0);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 static void turn(uv_prepare_t *prepare)
 {
@@ -264,10 +276,10 @@ static bool port_knows(void *self, const uint8_t key_hash[KEY_HASH_BYTES])
 static struct message_port port_wrapped(struct loop *loop)
 {
 	return (struct message_port){
-		.self = loop,
-		.request = loop->port.request ? port_request : NULL,
-		.online = loop->port.online ? port_online : NULL,
-		.knows = loop->port.knows ? port_knows : NULL,
+	    .self = loop,
+	    .request = loop->port.request ? port_request : NULL,
+	    .online = loop->port.online ? port_online : NULL,
+	    .knows = loop->port.knows ? port_knows : NULL,
 	};
 }
 
@@ -361,8 +373,13 @@ static void monitor_start(struct loop *loop)
 
 static int node_start(struct loop *loop, const struct loop_config *config, const char **why)
 {
-	struct node_port port = {.self = loop, .save = port_save, .load = port_load, .remove = port_remove, .list = port_list,
-	                         .work = port_work, .changed = port_changed};
+	struct node_port port = {.self = loop,
+	                         .save = port_save,
+	                         .load = port_load,
+	                         .remove = port_remove,
+	                         .list = port_list,
+	                         .work = port_work,
+	                         .changed = port_changed};
 	struct node_config node = config->node;
 	struct node *made = NULL;
 	static char reason[WHY_ROOM]; /* *why lives on in it */

@@ -12,22 +12,22 @@ struct uv_loop_s;
 struct loop;
 
 struct loop_config {
-	const char *home;                  /* state folder, exists */
-	const struct endpoint *listen;     /* where to bind; n = 0: port 9993 of any v4 and v6, else a random kept port */
+	const char *home;              /* state folder, exists */
+	const struct endpoint *listen; /* where to bind; n = 0: port 9993 of any v4 and v6, else a random kept port */
 	unsigned n_listen;
-	bool default_port;                 /* try 9993 first (nodes); a controller takes a random kept one */
-	struct node_config node;           /* epoch is filled here, persisted before it is used */
+	bool default_port;       /* try 9993 first (nodes); a controller takes a random kept one */
+	struct node_config node; /* epoch is filled here, persisted before it is used */
 	/* Called at the end of each turn before the node's own settling, with the time of the turn; returns its own next deadline
 	 * (NEVER = none). The controller's settle. May be NULL. */
 	uint64_t (*settle)(void *self, uint64_t now);
-	void (*changed)(void *self);       /* a network's or the node's state changed; may be NULL */
+	void (*changed)(void *self); /* a network's or the node's state changed; may be NULL */
 	void *self;
 };
 
 int loop_new(struct loop **ret, struct uv_loop_s *, const struct loop_config *, const char **ret_why);
 void loop_free(struct loop *); /* joins the threads, flushes the files, closes devices */
 struct node *loop_node(struct loop *);
-uint64_t loop_now(void); /* monotonic ms */
+uint64_t loop_now(void);       /* monotonic ms */
 void loop_kick(struct loop *); /* settle soon: something was changed from a callback */
 
 #endif

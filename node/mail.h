@@ -15,12 +15,12 @@
 
 enum letter_kind {
 	/* strangers' ring */
-	LETTER_INIT,      /* data = datagram, gate = index into the view's gates (by secret: gate_secret) */
+	LETTER_INIT, /* data = datagram, gate = index into the view's gates (by secret: gate_secret) */
 	/* authenticated ring; RESP and RETRY match a pending handshake of ours */
-	LETTER_RESP,      /* data = datagram, idx = pending */
+	LETTER_RESP, /* data = datagram, idx = pending */
 	LETTER_RETRY,
-	LETTER_CTRL,      /* data = body after the inner header; idx = session */
-	LETTER_PROBE,     /* data = body; size = UDP payload bytes of the datagram (leg header not counted) */
+	LETTER_CTRL,  /* data = body after the inner header; idx = session */
+	LETTER_PROBE, /* data = body; size = UDP payload bytes of the datagram (leg header not counted) */
 	LETTER_PROBE_ACK,
 	LETTER_CLOSE,
 	LETTER_CONFIRM,   /* first authentic packet of an unconfirmed session, of a type that is not mailed itself */
@@ -33,24 +33,24 @@ enum letter_kind {
 	LETTER_REKEY,     /* a lane passed LANE_REKEY: idx = session */
 };
 
-#define LETTER_DATA_MAX 9472
+#define LETTER_DATA_MAX     9472
 #define LETTER_STRANGER_MAX 1280
-#define MAIL_LETTERS 256
-#define MAIL_STRANGERS 64
+#define MAIL_LETTERS        256
+#define MAIL_STRANGERS      64
 
 struct letter {
 	uint8_t kind;
-	uint8_t socket;       /* it came by */
+	uint8_t socket; /* it came by */
 	uint16_t chan;
-	uint32_t idx;         /* session or pending; 0 = none */
-	uint32_t circuit;     /* index of our leg it came through; 0 = straight over UDP */
-	uint32_t len;         /* of data */
-	uint32_t size;        /* received datagram */
-	uint32_t generation;  /* FLOOD_OUT: of the roster */
-	uint16_t vlan;        /* MAC: VLAN id or 0 */
+	uint32_t idx;        /* session or pending; 0 = none */
+	uint32_t circuit;    /* index of our leg it came through; 0 = straight over UDP */
+	uint32_t len;        /* of data */
+	uint32_t size;       /* received datagram */
+	uint32_t generation; /* FLOOD_OUT: of the roster */
+	uint16_t vlan;       /* MAC: VLAN id or 0 */
 	uint8_t mac[6];
 	uint64_t address;
-	uint64_t time_us;     /* when the turn began, microseconds */
+	uint64_t time_us; /* when the turn began, microseconds */
 	struct endpoint from;
 	uint8_t gate_secret[32];
 	uint8_t slots[(MEMBERS_MAX + 64 + 7) / 8]; /* FLOOD_OUT: one bit per roster slot not reached */

@@ -14,15 +14,15 @@
 
 #include "proto/random.h"
 
-#define WHOIS_AGAIN_MS 2000
+#define WHOIS_AGAIN_MS    2000
 #define WHOIS_PATIENCE_MS 1000
-#define DENIED_AGAIN_MS 60000
-#define WANT_AGAIN_MS 3000
-#define TRY_LATER_MS 3000
-#define OFFLINE_SAVE_MS 3600000
-#define NEWS_WARN_S (3 * 3600)
-#define SOFT_TTL_MIN 3600 /* s, the least PROTOCOL.md allows */
-#define FDB_AGE_EVERY_MS 10000
+#define DENIED_AGAIN_MS   60000
+#define WANT_AGAIN_MS     3000
+#define TRY_LATER_MS      3000
+#define OFFLINE_SAVE_MS   3600000
+#define NEWS_WARN_S       (3 * 3600)
+#define SOFT_TTL_MIN      3600 /* s, the least PROTOCOL.md allows */
+#define FDB_AGE_EVERY_MS  10000
 
 const char *net_state_name(enum net_state state)
 {
@@ -42,11 +42,11 @@ struct net *net_find(struct node *node, uint64_t nwid)
 static bool may_follow(enum net_state from, enum net_state to)
 {
 	static const uint8_t after[] = {
-		[NET_ASKING] = 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_DENIED | 1 << NET_ERROR,
-		[NET_PENDING] = 1 << NET_JOINED | 1 << NET_DENIED | 1 << NET_ERROR,
-		[NET_JOINED] = 1 << NET_PENDING | 1 << NET_DENIED | 1 << NET_ERROR,
-		[NET_DENIED] = 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_ERROR,
-		[NET_ERROR] = 1 << NET_ASKING | 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_DENIED,
+	    [NET_ASKING] = 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_DENIED | 1 << NET_ERROR,
+	    [NET_PENDING] = 1 << NET_JOINED | 1 << NET_DENIED | 1 << NET_ERROR,
+	    [NET_JOINED] = 1 << NET_PENDING | 1 << NET_DENIED | 1 << NET_ERROR,
+	    [NET_DENIED] = 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_ERROR,
+	    [NET_ERROR] = 1 << NET_ASKING | 1 << NET_PENDING | 1 << NET_JOINED | 1 << NET_DENIED,
 	};
 	return from == to || after[from] >> to & 1;
 }
@@ -140,7 +140,8 @@ void net_work_bad(struct node *node, const struct identity *who)
 		if (!net->found_set || !bytes_equal(net->found.key_hash, who->key_hash, KEY_HASH_BYTES))
 			continue;
 		net->found_set = false;
-		net_set_state(net, NET_ERROR, "a root named a controller whose key does not carry its address; check the roots in add-root");
+		net_set_state(net, NET_ERROR,
+		              "a root named a controller whose key does not carry its address; check the roots in add-root");
 		net->whois_ms = node->now + DENIED_AGAIN_MS;
 		net_schedule(net, net->whois_ms);
 	}
@@ -160,7 +161,8 @@ static void whois_done(struct peer *root, const struct request *r, const struct 
 	if (!net || net->pinned || le32_at(r->context_hash) != net->whois_round)
 		return; /* of an earlier round */
 	net->whois_heard++;
-	if (reply && reply->status == STATUS_OK && body_identity_parse(reply->body, reply->len, &b) && b.identity.address == net->nwid >> 24) {
+	if (reply && reply->status == STATUS_OK && body_identity_parse(reply->body, reply->len, &b) &&
+	    b.identity.address == net->nwid >> 24) {
 		if (!pin_fits(net, &b.identity)) {
 			net_set_state(net, NET_ERROR, "the controller a root named has another key than the network id you typed says");
 			return;
@@ -244,7 +246,8 @@ static void join_done(struct peer *peer, const struct request *r, const struct m
 static void ask(struct net *net)
 {
 	struct node *node = net->node;
-	struct body_join_req b = {.nwid = net->nwid, .identity = node->config.self.self, .have_version = net->head_ok ? net->head.version : 0};
+	struct body_join_req b = {
+	    .nwid = net->nwid, .identity = node->config.self.self, .have_version = net->head_ok ? net->head.version : 0};
 	struct utsname host;
 	uint8_t body[BODY_MAX];
 	net->ask_ms = node->now + WANT_AGAIN_MS;
@@ -365,11 +368,13 @@ static void news_check(struct net *net, uint64_t now)
 	}
 	if (net->base.max_offline && s > net->base.max_offline) {
 		atomic_store(&net->port->open, false);
-		snprintf(text, sizeof text, "no word of the controller for %u days, the most this network allows: nothing passes until it is back",
+		snprintf(text, sizeof text,
+		         "no word of the controller for %u days, the most this network allows: nothing passes until it is back",
 		         (unsigned)(s / 86400));
 		net_set_state(net, NET_ERROR, text);
 	} else if (s > NEWS_WARN_S && net->state == NET_JOINED) {
-		snprintf(text, sizeof text, "no word of the controller for %u hours; the network goes on with what it knows", (unsigned)(s / 3600));
+		snprintf(text, sizeof text, "no word of the controller for %u hours; the network goes on with what it knows",
+		         (unsigned)(s / 3600));
 		net_set_state(net, NET_JOINED, text);
 	}
 }

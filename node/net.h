@@ -14,7 +14,7 @@
 #include "tap/tap.h"
 
 #define FETCH_WINDOW 16
-#define NET_BLOBS (SECTIONS_MAX + 2) /* manifest, revlist, sections */
+#define NET_BLOBS    (SECTIONS_MAX + 2) /* manifest, revlist, sections */
 #define ASK_AGAIN_MS 30000
 #define ASK_FIRST_MS 500
 
@@ -26,15 +26,15 @@ struct blob {
 };
 
 struct net_member {
-	struct member *member;   /* the workers' side */
+	struct member *member; /* the workers' side */
 	struct peer *peer;
-	bool listed;             /* in the directory (else: only its credential spoke for it) */
+	bool listed; /* in the directory (else: only its credential spoke for it) */
 	struct directory_entry entry;
 	bool cred_ok;
 	struct cred cred;
-	uint64_t head_told;      /* newest HEAD version sent to it */
-	bool opening;            /* NET_OPEN under way */
-	uint64_t open_ms;        /* not again before */
+	uint64_t head_told; /* newest HEAD version sent to it */
+	bool opening;       /* NET_OPEN under way */
+	uint64_t open_ms;   /* not again before */
 };
 
 /* Fetching what a newer HEAD names, from one peer. */
@@ -64,15 +64,15 @@ struct net {
 	bool pinned;
 	struct identity controller;
 	struct peer *controller_peer;
-	struct identity found;       /* what a root said the controller is, until its work is verified */
+	struct identity found; /* what a root said the controller is, until its work is verified */
 	bool found_set, working;
 	unsigned whois_sent, whois_heard;
 	uint32_t whois_round;
-	uint64_t whois_ms, ask_ms;   /* next try; NEVER = none */
-	bool asking;                 /* a JOIN_REQ is on its way */
+	uint64_t whois_ms, ask_ms; /* next try; NEVER = none */
+	bool asking;               /* a JOIN_REQ is on its way */
 
 	char dev_wanted[TAP_NAME_MAX], dev[TAP_NAME_MAX];
-	struct port *port;           /* made with the net; its tap when joined */
+	struct port *port; /* made with the net; its tap when joined */
 	bool device_up;
 
 	bool cred_ok;
@@ -82,12 +82,12 @@ struct net {
 	bool gate_set;
 	uint8_t gate[32];
 
-	bool floor_ok;               /* newest HEAD verified, perhaps not fetched yet: nothing older counts, its issued_at is ctime */
+	bool floor_ok; /* newest HEAD verified, perhaps not fetched yet: nothing older counts, its issued_at is ctime */
 	struct head floor;
 	uint8_t floor_env[HEAD_ENVELOPE_MAX];
 	size_t floor_len;
 	uint64_t offline_s, heard_ms; /* own seconds since that HEAD: as loaded, and when this run began to count */
-	bool head_ok;                /* in force: its blobs are held */
+	bool head_ok;                 /* in force: its blobs are held */
 	struct head head;
 	uint8_t head_env[HEAD_ENVELOPE_MAX];
 	size_t head_len;
@@ -104,16 +104,16 @@ struct net {
 	struct route route_set[ROUTES_MAX]; /* as set on the device */
 	unsigned n_routes_set;
 	struct fetch fetch;
-	uint16_t fetches;            /* tells the answers of one fetch from those of the last */
-	uint64_t head_told_ms;       /* last gossip */
-	bool gossip;                 /* some member has not been told the HEAD in force */
-	uint64_t age_ms;             /* fdb aged */
+	uint16_t fetches;      /* tells the answers of one fetch from those of the last */
+	uint64_t head_told_ms; /* last gossip */
+	bool gossip;           /* some member has not been told the HEAD in force */
+	uint64_t age_ms;       /* fdb aged */
 	uint64_t offline_saved_ms;
 
-	struct net_member **member;  /* ascending address */
+	struct net_member **member; /* ascending address */
 	unsigned n_members, room_members;
 	uint32_t generation;
-	uint64_t save_ms;            /* NEVER = clean */
+	uint64_t save_ms; /* NEVER = clean */
 	struct timer timer;
 };
 
@@ -153,22 +153,22 @@ void config_fetch_end(struct net *);
 /* roster.c */
 struct net_member *roster_member(struct net *, uint64_t address, const uint8_t key_hash[KEY_HASH_BYTES]);
 struct net_member *roster_get(struct net *, struct peer *, uint64_t address); /* finds or makes (not listed) */
-void roster_apply(struct net *);   /* the directory section changed */
+void roster_apply(struct net *);                                              /* the directory section changed */
 void roster_publish(struct net *);
 void roster_free(struct net *);
 
 /* channel.c */
 /* Takes the credential of a peer for a network; true if valid now. */
 bool channel_cred(struct net *, struct peer *, const uint8_t *envelope, size_t len);
-void channel_open(struct net *, struct net_member *);             /* send NET_OPEN unless open */
+void channel_open(struct net *, struct net_member *); /* send NET_OPEN unless open */
 void channel_close(struct net *, struct net_member *, bool tell);
 void channel_net_open(struct peer *, uint32_t req, const uint8_t *body, size_t len);
 void channel_net_close(struct peer *, const uint8_t *body, size_t len);
 void channel_cred_in(struct peer *, uint32_t req, const uint8_t *body, size_t len);
 void channel_push_cred(struct net *);
-void channel_recheck(struct net *);     /* after a new HEAD: every channel against REVLIST and ctime */
+void channel_recheck(struct net *); /* after a new HEAD: every channel against REVLIST and ctime */
 bool channel_frame_queue(struct peer *, struct port *, const uint8_t *frame, uint32_t len);
-void channel_flush(struct peer *);      /* frames that waited */
+void channel_flush(struct peer *); /* frames that waited */
 void channel_wait_tick(struct peer *, uint64_t now);
 void channel_frame_in(struct node *, const struct letter *);
 void channel_frame_out(struct node *, const struct letter *);
@@ -179,7 +179,10 @@ void channel_session_up(struct peer *);
 /* What an INIT or RESP says about networks: writer side for a peer, reader side kept until the session is confirmed. */
 struct greeting {
 	unsigned n;
-	struct { uint64_t nwid; uint16_t chan; } offer[8];
+	struct {
+		uint64_t nwid;
+		uint16_t chan;
+	} offer[8];
 	uint64_t nwid; /* the credential's */
 	size_t cred_len;
 	uint8_t cred[CRED_ENVELOPE_MAX];

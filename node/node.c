@@ -14,10 +14,10 @@
 
 #include "proto/random.h"
 
-#define INDEX_FIRST 1024
+#define INDEX_FIRST      1024
 #define LETTERS_PER_TURN 1024
-#define HOUSEKEEPING_MS 1000
-#define SEAL_ROOM (DATAGRAM_MAX + LEG_HEADER)
+#define HOUSEKEEPING_MS  1000
+#define SEAL_ROOM        (DATAGRAM_MAX + LEG_HEADER)
 
 /* ---- the index -------------------------------------------------------------------------------------------------- */
 
@@ -164,7 +164,10 @@ bool node_seal(struct node *node, struct session *s, const struct path *path, co
 
 /* ---- publication ------------------------------------------------------------------------------------------------ */
 
-void node_view_changed(struct node *node) { node->view_dirty = true; }
+void node_view_changed(struct node *node)
+{
+	node->view_dirty = true;
+}
 
 void node_changed(struct node *node)
 {
@@ -191,8 +194,7 @@ static void gates_fill(struct node *node, struct view *v)
 		if (node->net[i] && node->net[i]->gate_set)
 			gate_add(node, v, node->net[i]->gate, true);
 	for (unsigned i = 0; i < NETWORKS_MAX + node->n_roots; i++) {
-		struct peer *peer = i < NETWORKS_MAX ? (node->net[i] ? node->net[i]->controller_peer : NULL)
-						     : node->root[i - NETWORKS_MAX];
+		struct peer *peer = i < NETWORKS_MAX ? (node->net[i] ? node->net[i]->controller_peer : NULL) : node->root[i - NETWORKS_MAX];
 		if (peer && peer_pair_gate(peer))
 			gate_add(node, v, peer->pair_gate, true);
 	}
@@ -228,27 +230,13 @@ bool node_publish(struct node *node)
 static void letter_read(struct node *node, struct letter *l)
 {
 	switch ((enum letter_kind)l->kind) {
-	case LETTER_INIT:
-		responder_init(node, l);
-		return;
-	case LETTER_RESP:
-		initiator_resp(node, l);
-		return;
-	case LETTER_RETRY:
-		initiator_retry(node, l);
-		return;
-	case LETTER_FRAME_OUT:
-		channel_frame_out(node, l);
-		return;
-	case LETTER_FLOOD_OUT:
-		channel_flood_out(node, l);
-		return;
-	case LETTER_MAC:
-		channel_mac(node, l);
-		return;
-	case LETTER_ROAM:
-		path_roam(node, l);
-		return;
+	case LETTER_INIT: responder_init(node, l); return;
+	case LETTER_RESP: initiator_resp(node, l); return;
+	case LETTER_RETRY: initiator_retry(node, l); return;
+	case LETTER_FRAME_OUT: channel_frame_out(node, l); return;
+	case LETTER_FLOOD_OUT: channel_flood_out(node, l); return;
+	case LETTER_MAC: channel_mac(node, l); return;
+	case LETTER_ROAM: path_roam(node, l); return;
 	case LETTER_REKEY: {
 		struct session *s = node_session(node, l->idx);
 		struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
@@ -256,8 +244,7 @@ static void letter_read(struct node *node, struct letter *l)
 			initiator_again(peer, s->class);
 		return;
 	}
-	default:
-		break;
+	default: break;
 	}
 	struct session *s = node_session(node, l->idx);
 	if (!s)
@@ -265,18 +252,10 @@ static void letter_read(struct node *node, struct letter *l)
 	if (!atomic_load(&s->confirmed))
 		responder_confirm(node, s, l);
 	switch ((enum letter_kind)l->kind) {
-	case LETTER_CTRL:
-		request_ctrl(node, l);
-		break;
-	case LETTER_PROBE:
-		path_probe_in(node, l);
-		break;
-	case LETTER_PROBE_ACK:
-		path_probe_ack(node, l);
-		break;
-	case LETTER_FRAME_IN:
-		channel_frame_in(node, l);
-		break;
+	case LETTER_CTRL: request_ctrl(node, l); break;
+	case LETTER_PROBE: path_probe_in(node, l); break;
+	case LETTER_PROBE_ACK: path_probe_ack(node, l); break;
+	case LETTER_FRAME_IN: channel_frame_in(node, l); break;
 	case LETTER_CLOSE: {
 		struct peer *peer = peer_find(node, s->remote->key_hash);
 		struct session **slot = &peer->current[s->class];
@@ -287,8 +266,7 @@ static void letter_read(struct node *node, struct letter *l)
 		}
 		break;
 	}
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -449,11 +427,20 @@ void node_free(struct node *node)
 	free(node);
 }
 
-struct worker *node_worker(struct node *node, unsigned i) { return node->worker[i]; }
+struct worker *node_worker(struct node *node, unsigned i)
+{
+	return node->worker[i];
+}
 
-int node_wake_fd(const struct node *node) { return node->wake_fd; }
+int node_wake_fd(const struct node *node)
+{
+	return node->wake_fd;
+}
 
-const struct identity *node_identity(const struct node *node) { return &node->config.self.self; }
+const struct identity *node_identity(const struct node *node)
+{
+	return &node->config.self.self;
+}
 
 bool node_send_message(struct node *node, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m, uint64_t now)
 {

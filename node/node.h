@@ -15,9 +15,9 @@
 #include "proto/body.h"
 #include "proto/ident.h"
 
-#define ROOTS_MAX 16
+#define ROOTS_MAX    16
 #define NETWORKS_MAX 64
-#define WORKERS_MAX 16
+#define WORKERS_MAX  16
 
 struct node;
 struct worker;
@@ -47,15 +47,15 @@ struct message_port {
 };
 
 struct node_config {
-	struct secret self;      /* copied */
-	uint32_t epoch;          /* already persisted */
-	bool root;               /* rendezvous and relay for others */
-	bool joins;              /* may join networks (farland) */
-	uint8_t root_gate[32];   /* of a private root; zero = gate_0 */
+	struct secret self;    /* copied */
+	uint32_t epoch;        /* already persisted */
+	bool root;             /* rendezvous and relay for others */
+	bool joins;            /* may join networks (farland) */
+	uint8_t root_gate[32]; /* of a private root; zero = gate_0 */
 	struct root_line roots[ROOTS_MAX];
 	unsigned n_roots;
-	unsigned workers;        /* 1..WORKERS_MAX */
-	uint8_t suite;           /* 0 = by hardware, else SUITE_* only */
+	unsigned workers;         /* 1..WORKERS_MAX */
+	uint8_t suite;            /* 0 = by hardware, else SUITE_* only */
 	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
 	unsigned n_bound;
 	struct message_port port;
@@ -80,11 +80,11 @@ void node_hosts_changed(struct node *, uint64_t now);
 /* ---- what the API asks ---------------------------------------------------------------------------------------- */
 
 enum net_state {
-	NET_ASKING,   /* looking for the controller */
-	NET_PENDING,  /* waiting for approval */
-	NET_JOINED,   /* credential held, device up, addresses and routes set */
-	NET_DENIED,   /* refused by the controller */
-	NET_ERROR,    /* device or key trouble: see reason */
+	NET_ASKING,  /* looking for the controller */
+	NET_PENDING, /* waiting for approval */
+	NET_JOINED,  /* credential held, device up, addresses and routes set */
+	NET_DENIED,  /* refused by the controller */
+	NET_ERROR,   /* device or key trouble: see reason */
 };
 const char *net_state_name(enum net_state); /* "asking" "pending" "joined" "denied" "error" */
 
@@ -92,7 +92,7 @@ struct net_view {
 	uint64_t nwid;
 	char name[NAME_MAX_BYTES + 1];
 	enum net_state state;
-	char reason[160];    /* a sentence with the mend, or "" */
+	char reason[160]; /* a sentence with the mend, or "" */
 	char dev[16];
 	uint8_t mac[6];
 	uint16_t mtu;
@@ -106,19 +106,25 @@ struct net_view {
 
 struct peer_view {
 	struct identity identity;
-	bool up;           /* session in use */
+	bool up; /* session in use */
 	bool direct;
 	bool role_root, role_controller;
 	struct endpoint endpoint; /* direct: the peer; relay: the root's */
 	uint64_t relay_address;   /* relay: the root's address, else 0 */
 	uint32_t rtt_us;          /* 0 = unknown */
 	uint8_t suite;
-	uint16_t datagram;        /* largest datagram of the path */
+	uint16_t datagram; /* largest datagram of the path */
 	uint64_t rx_bytes, tx_bytes;
-	uint64_t last_heard_ms;   /* ago */
+	uint64_t last_heard_ms; /* ago */
 };
 
-struct root_view { struct identity identity; struct endpoint endpoint; bool online; uint32_t rtt_us; struct endpoint observed; };
+struct root_view {
+	struct identity identity;
+	struct endpoint endpoint;
+	bool online;
+	uint32_t rtt_us;
+	struct endpoint observed;
+};
 
 /* 0, -EEXIST never (idempotent), -ENOSPC above NETWORKS_MAX, -EINVAL. pin_bits NULL or the 130 bits of the long form. */
 int node_join(struct node *, uint64_t nwid, const uint8_t pin_bits[17], const char *dev, uint64_t now);

@@ -20,7 +20,7 @@
 #include "proto/leg.h"
 #include "tap/tap.h"
 
-#define UNKNOWN_STEP_MS 20 /* 50 per second */
+#define UNKNOWN_STEP_MS  20 /* 50 per second */
 #define UNKNOWN_BURST_MS 1000
 
 /* One frame on its way, and those it could not be sent to. */
@@ -122,13 +122,19 @@ static const struct way *first_hop(const struct way *way)
 	return hop && !hop->circuit ? hop : NULL;
 }
 
-static void put_piece(struct worker *w, const struct encap *e, const struct errand *job, unsigned i, unsigned n,
-                      struct session *s, const struct way *way, const struct way *hop)
+static void put_piece(struct worker *w, const struct encap *e, const struct errand *job, unsigned i, unsigned n, struct session *s,
+                      const struct way *way, const struct way *hop)
 {
 	uint8_t *slot = w->out_slab + (size_t)w->n_out * OUT_SLOT;
 	struct packet *p = &w->out[w->n_out++];
-	*p = (struct packet){.data = slot + LEG_HEADER, .room = OUT_SLOT - LEG_HEADER, .verdict = DROP_NONE, .session = s,
-	                     .port = job->port, .circuit = way->circuit, .from = hop->to, .socket = hop->socket};
+	*p = (struct packet){.data = slot + LEG_HEADER,
+	                     .room = OUT_SLOT - LEG_HEADER,
+	                     .verdict = DROP_NONE,
+	                     .session = s,
+	                     .port = job->port,
+	                     .circuit = way->circuit,
+	                     .from = hop->to,
+	                     .socket = hop->socket};
 	p->len = (uint32_t)(DATA_HEADER + encap_piece(e, job->frame, job->len, i, n, p->data + DATA_HEADER));
 }
 

@@ -11,24 +11,24 @@
 
 #include "proto/random.h"
 
-#define POLL_LEG_MS 5000
-#define POLL_MS 1000          /* how often footprints are read */
-#define POLL_BUSY_MS 250      /* while frames are on their way */
-#define SILENCE_MS 1000
-#define PROBE_AGAIN_MS 300
-#define LOST_MAX 3
-#define LAST_ROUND_MS 3500    /* the slowest answer to the last probe of a new path */
+#define POLL_LEG_MS     5000
+#define POLL_MS         1000 /* how often footprints are read */
+#define POLL_BUSY_MS    250  /* while frames are on their way */
+#define SILENCE_MS      1000
+#define PROBE_AGAIN_MS  300
+#define LOST_MAX        3
+#define LAST_ROUND_MS   3500 /* the slowest answer to the last probe of a new path */
 #define RTT_HINT_MAX_MS 4000
-#define KEEPALIVE_MS 25000
-#define IN_USE_MS (5 * 60 * 1000)
+#define KEEPALIVE_MS    25000
+#define IN_USE_MS       (5 * 60 * 1000)
 #define CIRCUIT_IDLE_MS 110000
-#define PROBES_PER_10S 48
-#define SIZING_ROUNDS 3
-#define BETTER_US 2000
-#define CANDS_AGAIN_MS 35000  /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
-#define CANDS_FIRST_MS 5000
-#define UDP4_HEADERS 28
-#define UDP6_HEADERS 48
+#define PROBES_PER_10S  48
+#define SIZING_ROUNDS   3
+#define BETTER_US       2000
+#define CANDS_AGAIN_MS  35000 /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
+#define CANDS_FIRST_MS  5000
+#define UDP4_HEADERS    28
+#define UDP6_HEADERS    48
 
 static const uint16_t sizes[] = {1352, 1392, 1424, 1444, 1452, 1464, 1472, 4052, 8952, 8972};
 
@@ -81,7 +81,8 @@ static int path_new(struct peer *peer)
 {
 	int i = path_slot(peer);
 	if (i >= 0)
-		peer->path[i] = (struct path){.state = PATH_PROBING, .datagram = DATAGRAM_BASE, .next_probe_ms = NEVER, .next_size_ms = NEVER};
+		peer->path[i] =
+		    (struct path){.state = PATH_PROBING, .datagram = DATAGRAM_BASE, .next_probe_ms = NEVER, .next_size_ms = NEVER};
 	return i;
 }
 

@@ -13,9 +13,9 @@
 
 #include "proto/cred.h"
 
-#define PEERS_MAX 65536 /* 64 networks of 1 000 members */
+#define PEERS_MAX      65536 /* 64 networks of 1 000 members */
 #define PEERS_MAX_ROOT 1100000
-#define BUCKETS_FIRST 256
+#define BUCKETS_FIRST  256
 
 int peers_init(struct peers *p)
 {
@@ -127,7 +127,10 @@ static struct peer *peer_new(struct node *node, const struct identity *identity)
 	return peer;
 }
 
-size_t peers_room(const struct node *node) { return node->config.root ? PEERS_MAX_ROOT : PEERS_MAX; }
+size_t peers_room(const struct node *node)
+{
+	return node->config.root ? PEERS_MAX_ROOT : PEERS_MAX;
+}
 
 struct peer *peer_get(struct node *node, const struct identity *identity)
 {

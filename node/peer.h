@@ -13,15 +13,15 @@
 #include "proto/base/heap.h"
 #include "proto/body.h"
 
-#define PATHS_MAX 24
-#define PROBES_MAX 64
-#define PENDING_MAX 4
-#define WAITING_MAX 64               /* frames waiting for a session, per peer */
-#define WAITING_BYTES (2 << 20)      /* and in the whole daemon */
-#define WAITING_MS 30000             /* older ones nobody asks for any more */
-#define REQUESTS_MAX 64
-#define ANSWERS_MAX 64
-#define PEER_ENDPOINTS 4             /* remembered on disk */
+#define PATHS_MAX      24
+#define PROBES_MAX     64
+#define PENDING_MAX    4
+#define WAITING_MAX    64        /* frames waiting for a session, per peer */
+#define WAITING_BYTES  (2 << 20) /* and in the whole daemon */
+#define WAITING_MS     30000     /* older ones nobody asks for any more */
+#define REQUESTS_MAX   64
+#define ANSWERS_MAX    64
+#define PEER_ENDPOINTS 4 /* remembered on disk */
 
 enum path_state {
 	PATH_FREE,    /* slot unused */
@@ -32,17 +32,17 @@ enum path_state {
 
 struct path {
 	enum path_state state;
-	struct endpoint to;        /* direct */
+	struct endpoint to; /* direct */
 	uint8_t socket;
-	struct circuit *circuit;   /* relayed: our leg, owned by this path; NULL = direct */
-	struct peer *relay;        /* relayed: who relays */
-	uint32_t srtt_us;          /* 0 = no sample yet */
-	bool guessed;              /* from a handshake, whose losses are in it: the first sample replaces it */
-	uint16_t datagram;         /* largest that came through */
-	uint16_t sizing;           /* rounds of the search for it that are left */
-	uint8_t lost;              /* probes in a row without an answer */
-	uint8_t rounds;            /* probes sent while PROBING */
-	bool roaming;              /* a new source: asks before it may take over */
+	struct circuit *circuit; /* relayed: our leg, owned by this path; NULL = direct */
+	struct peer *relay;      /* relayed: who relays */
+	uint32_t srtt_us;        /* 0 = no sample yet */
+	bool guessed;            /* from a handshake, whose losses are in it: the first sample replaces it */
+	uint16_t datagram;       /* largest that came through */
+	uint16_t sizing;         /* rounds of the search for it that are left */
+	uint8_t lost;            /* probes in a row without an answer */
+	uint8_t rounds;          /* probes sent while PROBING */
+	bool roaming;            /* a new source: asks before it may take over */
 	uint64_t next_probe_ms, next_size_ms, heard_ms, tried_ms;
 };
 
@@ -74,10 +74,10 @@ struct request {
 	enum session_class class;
 	uint8_t tries;
 	uint64_t next_ms;
-	request_done *done;   /* may be NULL */
-	uint64_t context;     /* the caller's: a network id, an index, ... */
+	request_done *done; /* may be NULL */
+	uint64_t context;   /* the caller's: a network id, an index, ... */
 	uint8_t context_hash[32];
-	uint8_t *bytes;       /* encoded message */
+	uint8_t *bytes; /* encoded message */
 	uint32_t len;
 };
 
@@ -91,46 +91,46 @@ struct answer { /* what was answered, for a repeated question */
 struct peer {
 	struct node *node;
 	struct peer *hash_next, *address_next;
-	struct identity identity;    /* address 0 = not known */
-	bool keys;                   /* x and ed are known (a directory names key_hash and address only) */
-	bool work;                   /* the identity's work was computed here */
-	uint64_t order;              /* of first sight among those with work: whoever has an address keeps it, over restarts too */
+	struct identity identity; /* address 0 = not known */
+	bool keys;                /* x and ed are known (a directory names key_hash and address only) */
+	bool work;                /* the identity's work was computed here */
+	uint64_t order;           /* of first sight among those with work: whoever has an address keeps it, over restarts too */
 	struct remote *remote;
 
 	/* roles towards us */
-	bool is_root;                /* one of our configured roots */
-	bool is_controller;          /* pinned controller of a network of ours */
+	bool is_root;       /* one of our configured roots */
+	bool is_controller; /* pinned controller of a network of ours */
 	const struct root_line *root_line;
-	bool registered;             /* at us, the root */
-	uint32_t registered_epoch;   /* of its newest REGISTER */
-	uint64_t restart_told_ms;    /* a root last said that it restarted */
-	bool useful;                 /* at us, the root: was looked up, called or calls */
-	struct circuit_pairs calls, called;      /* at us, the root: its circuits, by end */
+	bool registered;                    /* at us, the root */
+	uint32_t registered_epoch;          /* of its newest REGISTER */
+	uint64_t restart_told_ms;           /* a root last said that it restarted */
+	bool useful;                        /* at us, the root: was looked up, called or calls */
+	struct circuit_pairs calls, called; /* at us, the root: its circuits, by end */
 	unsigned n_calls;
 	uint64_t incoming_bucket_ms; /* INCOMINGs sent to it */
 	bool served;                 /* talks to our message port */
 	bool pair_gate_set;
-	uint8_t pair_gate[32];       /* see peer_pair_gate() */
+	uint8_t pair_gate[32]; /* see peer_pair_gate() */
 
 	/* handshake: initiator.c, responder.c */
 	struct session *current[CLASS_COUNT], *previous[CLASS_COUNT], *next[CLASS_COUNT][2];
 	uint8_t next_newest[CLASS_COUNT];
 	struct pending *pending[PENDING_MAX];
 	unsigned pending_at;
-	bool want[CLASS_COUNT];      /* a session is being set up or kept */
+	bool want[CLASS_COUNT];              /* a session is being set up or kept */
 	uint64_t init_ms[CLASS_COUNT];       /* next INIT */
 	uint64_t init_since_ms[CLASS_COUNT]; /* first of this attempt */
 	uint8_t init_tries[CLASS_COUNT];
-	uint8_t retries[CLASS_COUNT];        /* RETRYs followed since the last INIT of our own accord */
+	uint8_t retries[CLASS_COUNT]; /* RETRYs followed since the last INIT of our own accord */
 	uint8_t cookie[16];
 	uint64_t cookie_until_ms;
 	bool fresh_set;
 	uint8_t fresh[16];
 	bool ts_known;
 	uint8_t last_ts[12];
-	uint32_t epoch;              /* newest confirmed of the peer */
-	uint64_t init_bucket_ms;     /* responder: 2/s burst 5 */
-	uint64_t confirm_ms[CLASS_COUNT];    /* next confirming PROBE; NEVER = none */
+	uint32_t epoch;                   /* newest confirmed of the peer */
+	uint64_t init_bucket_ms;          /* responder: 2/s burst 5 */
+	uint64_t confirm_ms[CLASS_COUNT]; /* next confirming PROBE; NEVER = none */
 	struct waiting *wait_first, **wait_last;
 	unsigned waiting;
 
@@ -139,23 +139,23 @@ struct peer {
 
 	/* paths: path.c */
 	struct path path[PATHS_MAX];
-	int best;                    /* index of the path in use, -1 none */
+	int best; /* index of the path in use, -1 none */
 	struct probe probe[PROBES_MAX];
 	unsigned probe_at;
 	uint32_t cands_gen, cands_seen;
 	uint64_t cands_ms, cands_received_ms;
-	uint64_t relayed_ms;         /* since when the best way is a relay; 0 = it is not */
+	uint64_t relayed_ms; /* since when the best way is a relay; 0 = it is not */
 	unsigned probes_10s;
 	uint64_t probes_since_ms;
 	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */
 	unsigned n_cached;
-	unsigned relay_try;          /* which root is asked next for a circuit */
-	uint64_t renew_ms;           /* a new circuit was last asked for, in place of one whose keys are old */
-	uint64_t silent_since_ms;    /* sent and heard nothing since; NEVER = fine */
+	unsigned relay_try;       /* which root is asked next for a circuit */
+	uint64_t renew_ms;        /* a new circuit was last asked for, in place of one whose keys are old */
+	uint64_t silent_since_ms; /* sent and heard nothing since; NEVER = fine */
 	uint64_t keepalive_ms;
-	uint64_t used_ms;            /* last frame or request: keeps the paths warm */
-	bool saved;                  /* state.c: in the file that is being written */
-	uint64_t past_rx, past_tx;   /* bytes of sessions that ended */
+	uint64_t used_ms;          /* last frame or request: keeps the paths warm */
+	bool saved;                /* state.c: in the file that is being written */
+	uint64_t past_rx, past_tx; /* bytes of sessions that ended */
 
 	/* requests: request.c */
 	uint32_t next_req;
@@ -171,8 +171,8 @@ struct peer {
 struct peers {
 	struct peer **by_key, **by_address;
 	size_t buckets, n;
-	size_t sweep_at;             /* next bucket that sweep.c looks at */
-	uint64_t orders;             /* given out so far */
+	size_t sweep_at; /* next bucket that sweep.c looks at */
+	uint64_t orders; /* given out so far */
 };
 
 int peers_init(struct peers *);
@@ -183,7 +183,7 @@ struct peer *peer_find_address(struct node *, uint64_t address);
 /* Finds or makes; identity is copied. NULL: no memory or above the limit. */
 struct peer *peer_get(struct node *, const struct identity *);
 void peer_set_work(struct peer *, uint64_t address); /* enters it in the table of addresses */
-size_t peers_room(const struct node *); /* how many there may be */
+size_t peers_room(const struct node *);              /* how many there may be */
 /* Frees a peer that nothing holds and that is not worth remembering; true if it did. */
 bool peer_forget(struct peer *);
 void peers_sweep(struct node *, uint64_t now); /* once a second */

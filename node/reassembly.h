@@ -14,9 +14,9 @@
 #include "proto/base/drop.h"
 #include "proto/wire.h"
 
-#define FRAG_SLOTS 32
+#define FRAG_SLOTS       32
 #define FRAG_PER_SESSION 8
-#define FRAG_WAIT_MS 500
+#define FRAG_WAIT_MS     500
 
 struct reassembly;
 

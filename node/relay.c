@@ -12,29 +12,29 @@
 
 #include "proto/random.h"
 
-#define PAIRS_MAX 65536
+#define PAIRS_MAX      65536
 #define PAIRS_PER_NODE 1024
 #define ACCEPT_WAIT_MS 3000
-#define IDLE_MS 120000
-#define CALLS_MAX 1024
-#define CALL_LIFE_MS 120000
-#define CONNECT_MS 50 /* 20/s */
-#define CONNECT_BURST 50
-#define WHOIS_MS 100 /* 10/s */
-#define WHOIS_BURST 50
+#define IDLE_MS        120000
+#define CALLS_MAX      1024
+#define CALL_LIFE_MS   120000
+#define CONNECT_MS     50 /* 20/s */
+#define CONNECT_BURST  50
+#define WHOIS_MS       100 /* 10/s */
+#define WHOIS_BURST    50
 /* To one node, whoever calls: 50/s. One caller gets a tenth of that, so that a single one cannot use it up for the others. */
-#define INCOMING_MS 20
-#define INCOMING_BURST 50
-#define INCOMING_ONE_MS 200
+#define INCOMING_MS        20
+#define INCOMING_BURST     50
+#define INCOMING_ONE_MS    200
 #define INCOMING_ONE_BURST 10
-#define INCOMING_BUCKETS 8192
-#define TICK_LEAST 64 /* pairs looked at per second; else a sixteenth of all */
+#define INCOMING_BUCKETS   8192
+#define TICK_LEAST         64 /* pairs looked at per second; else a sixteenth of all */
 
 struct pair {
-	TAILQ_ENTRY(pair) list;                  /* asked or talking */
+	TAILQ_ENTRY(pair) list; /* asked or talking */
 	LIST_ENTRY(pair) by_caller, by_called;
-	struct circuit *a, *b;                   /* legs to the caller and the called; b NULL = the called one is not here */
-	struct peer *caller, *called;            /* called NULL as b */
+	struct circuit *a, *b;        /* legs to the caller and the called; b NULL = the called one is not here */
+	struct peer *caller, *called; /* called NULL as b */
 	bool accepted;
 	uint64_t made_ms;
 };
@@ -106,7 +106,8 @@ static void call_note(struct node *node, const struct peer *caller, const uint8_
 	struct relay_service *r = node->relay;
 	struct call *slot = NULL;
 	for (unsigned i = 0; i < CALLS_MAX && !slot; i++)
-		if (!memcmp(r->call[i].caller, caller->identity.key_hash, KEY_HASH_BYTES) && !memcmp(r->call[i].called, called, KEY_HASH_BYTES))
+		if (!memcmp(r->call[i].caller, caller->identity.key_hash, KEY_HASH_BYTES) &&
+		    !memcmp(r->call[i].called, called, KEY_HASH_BYTES))
 			slot = &r->call[i];
 	if (!slot)
 		slot = &r->call[r->call_at++ % CALLS_MAX];
@@ -239,8 +240,8 @@ static struct pair *pair_of_caller(const struct peer *caller, uint32_t rx_idx)
 {
 	struct pair *p;
 	LIST_FOREACH(p, &caller->calls, by_caller)
-		if (p->a->tx_idx == rx_idx)
-			return p;
+	if (p->a->tx_idx == rx_idx)
+		return p;
 	return NULL;
 }
 

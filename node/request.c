@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRANSMIT_MS 300
-#define TRIES_MAX 5
+#define RETRANSMIT_MS   300
+#define TRIES_MAX       5
 #define WAIT_SESSION_MS 10000
 #define RESTART_TOLD_MS 2000
 #define CTRL_PER_SECOND 400
-#define CTRL_BURST 800
+#define CTRL_BURST      800
 
 static void ctrl_out(struct peer *peer, struct session *s, const uint8_t *bytes, size_t len)
 {
@@ -150,8 +150,7 @@ static void answer_begin(struct peer *peer, uint32_t req)
 	*a = (struct answer){.req = req, .set = true};
 }
 
-void request_reply(struct peer *peer, enum session_class class, uint32_t req, uint8_t op, uint8_t status, const uint8_t *body,
-                   size_t len)
+void request_reply(struct peer *peer, enum session_class class, uint32_t req, uint8_t op, uint8_t status, const uint8_t *body, size_t len)
 {
 	uint8_t bytes[BODY_MAX];
 	struct message m = {.req = req, .op = op | OP_REPLY, .status = status, .body = body, .len = len};
@@ -253,42 +252,25 @@ static bool relay_in(struct peer *peer, struct session *s, const struct message 
 	if (!peer->node->relay)
 		return false;
 	switch (m->op) {
-	case OP_REGISTER:
-		relay_register(peer, s, m->req, m->body, m->len, l);
-		return true;
-	case OP_WHOIS:
-		relay_whois(peer, m->req, m->body, m->len);
-		return true;
-	case OP_CONNECT:
-		relay_connect(peer, s, m->req, m->body, m->len);
-		return true;
-	case OP_ACCEPT:
-		relay_accept(peer, s, m->req, m->body, m->len);
-		return true;
-	default:
-		return false;
+	case OP_REGISTER: relay_register(peer, s, m->req, m->body, m->len, l); return true;
+	case OP_WHOIS: relay_whois(peer, m->req, m->body, m->len); return true;
+	case OP_CONNECT: relay_connect(peer, s, m->req, m->body, m->len); return true;
+	case OP_ACCEPT: relay_accept(peer, s, m->req, m->body, m->len); return true;
+	default: return false;
 	}
 }
 
 static bool network_in(struct peer *peer, enum session_class class, const struct message *m)
 {
 	switch (m->op) {
-	case OP_NET_OPEN:
-		channel_net_open(peer, m->req, m->body, m->len);
-		return true;
+	case OP_NET_OPEN: channel_net_open(peer, m->req, m->body, m->len); return true;
 	case OP_NET_CLOSE:
 		request_reply(peer, class, m->req, m->op, STATUS_OK, NULL, 0);
 		channel_net_close(peer, m->body, m->len);
 		return true;
-	case OP_CRED:
-		channel_cred_in(peer, m->req, m->body, m->len);
-		return true;
-	case OP_HEAD:
-		head_in(peer, class, m);
-		return true;
-	case OP_CANDS:
-		cands_in(peer, class, m);
-		return true;
+	case OP_CRED: channel_cred_in(peer, m->req, m->body, m->len); return true;
+	case OP_HEAD: head_in(peer, class, m); return true;
+	case OP_CANDS: cands_in(peer, class, m); return true;
 	case OP_GET_BLOB:
 		if (peer->node->config.port.request && class == CLASS_CTRL)
 			return false;
@@ -299,14 +281,9 @@ static bool network_in(struct peer *peer, enum session_class class, const struct
 			return false;
 		join_res_in(peer, class, m);
 		return true;
-	case OP_UNREACH:
-		unreach_in(peer, class, m);
-		return true;
-	case OP_PEER_RESTART:
-		restart_in(peer, class, m);
-		return true;
-	default:
-		return false;
+	case OP_UNREACH: unreach_in(peer, class, m); return true;
+	case OP_PEER_RESTART: restart_in(peer, class, m); return true;
+	default: return false;
 	}
 }
 

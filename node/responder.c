@@ -12,16 +12,16 @@
 
 #include "proto/random.h"
 
-#define SECRET_MS 120000
-#define LOAD_US 250000 /* a quarter of a core */
-#define COST_BAD_US 67
-#define COST_FULL_US 220
-#define IDENTITY_MS 500 /* 2/s */
-#define IDENTITY_BURST 5
-#define SOURCE_MS 50 /* 20/s */
-#define SOURCE_BURST 5
-#define WORK_PER_PREFIX 8
-#define RELAYED_WORK_MS 50 /* 20/s for each root */
+#define SECRET_MS          120000
+#define LOAD_US            250000 /* a quarter of a core */
+#define COST_BAD_US        67
+#define COST_FULL_US       220
+#define IDENTITY_MS        500 /* 2/s */
+#define IDENTITY_BURST     5
+#define SOURCE_MS          50 /* 20/s */
+#define SOURCE_BURST       5
+#define WORK_PER_PREFIX    8
+#define RELAYED_WORK_MS    50 /* 20/s for each root */
 #define RELAYED_WORK_BURST 40
 
 void responder_rotate(struct node *node)
@@ -247,14 +247,14 @@ static enum drop resp_out(struct node *node, const struct letter *l, struct peer
 	uint8_t tlvs[INIT_MAX], out[INIT_MAX];
 	struct session_keys keys;
 	struct resp_payload resp = {
-		.idx = node_index_draw(node),
-		.suite = class == CLASS_CTRL ? SUITE_CHACHA20_POLY1305 : suite_choose(caps, payload->caps),
-		.lanes = (uint8_t)((caps >> CAP_LANES_SHIFT & 15) + 1),
-		.max_datagram = DATAGRAM_MAX,
-		.caps = caps,
-		.observed = l->circuit ? (struct endpoint){0} : l->from,
-		.epoch = node->config.epoch,
-		.tlvs = tlvs,
+	    .idx = node_index_draw(node),
+	    .suite = class == CLASS_CTRL ? SUITE_CHACHA20_POLY1305 : suite_choose(caps, payload->caps),
+	    .lanes = (uint8_t)((caps >> CAP_LANES_SHIFT & 15) + 1),
+	    .max_datagram = DATAGRAM_MAX,
+	    .caps = caps,
+	    .observed = l->circuit ? (struct endpoint){0} : l->from,
+	    .epoch = node->config.epoch,
+	    .tlvs = tlvs,
 	};
 	if (!resp.suite || !resp.idx)
 		return DROP_INIT_FORM;

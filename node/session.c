@@ -40,9 +40,8 @@ static bool lanes_init(struct session *s)
 	return good;
 }
 
-struct session *session_new(enum session_class class, bool initiator, uint8_t suite, const struct session_keys *keys,
-                            uint32_t idx, uint32_t peer_idx, uint8_t rx_lanes, uint8_t tx_lanes, struct remote *remote,
-                            unsigned workers, uint64_t now)
+struct session *session_new(enum session_class class, bool initiator, uint8_t suite, const struct session_keys *keys, uint32_t idx,
+                            uint32_t peer_idx, uint8_t rx_lanes, uint8_t tx_lanes, struct remote *remote, unsigned workers, uint64_t now)
 {
 	assert(rx_lanes >= 1 && rx_lanes <= LANES_MAX && tx_lanes >= 1 && tx_lanes <= LANES_MAX);
 	size_t bytes = sizeof(struct session) + (workers + 1) * sizeof(struct footprint);

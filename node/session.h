@@ -17,17 +17,17 @@
 #include "proto/replay.h"
 #include "proto/seal.h"
 
-#define REKEY_AFTER_MS (120 * 1000)
-#define REKEY_RESPONDER_MS (165 * 1000)
-#define REJECT_AFTER_MS (180 * 1000)
-#define CTRL_REKEY_AFTER_MS (3600 * 1000)
+#define REKEY_AFTER_MS          (120 * 1000)
+#define REKEY_RESPONDER_MS      (165 * 1000)
+#define REJECT_AFTER_MS         (180 * 1000)
+#define CTRL_REKEY_AFTER_MS     (3600 * 1000)
 #define CTRL_REKEY_RESPONDER_MS (3900 * 1000)
-#define CTRL_REJECT_AFTER_MS (3960 * 1000)
-#define ERASE_AFTER_MS (540 * 1000)
-#define CTRL_ERASE_AFTER_MS (4500 * 1000)
-#define LANE_REKEY (1ull << 28)
-#define LANE_STOP (1ull << 32)
-#define OPENS_FAILED_MAX (1ull << 36)
+#define CTRL_REJECT_AFTER_MS    (3960 * 1000)
+#define ERASE_AFTER_MS          (540 * 1000)
+#define CTRL_ERASE_AFTER_MS     (4500 * 1000)
+#define LANE_REKEY              (1ull << 28)
+#define LANE_STOP               (1ull << 32)
+#define OPENS_FAILED_MAX        (1ull << 36)
 
 enum session_class { CLASS_DATA, CLASS_CTRL, CLASS_COUNT };
 
@@ -43,24 +43,24 @@ struct footprint {
 };
 
 struct session {
-	struct named named;          /* our index */
-	uint32_t peer_idx;           /* lane 0 */
-	struct remote *remote;       /* borrowed: the peer outlives its sessions */
+	struct named named;    /* our index */
+	uint32_t peer_idx;     /* lane 0 */
+	struct remote *remote; /* borrowed: the peer outlives its sessions */
 	enum session_class class;
 	bool initiator;
-	uint8_t rx_lanes, tx_lanes;  /* 1..LANES_MAX: announced by us, by the peer */
+	uint8_t rx_lanes, tx_lanes; /* 1..LANES_MAX: announced by us, by the peer */
 	uint8_t suite;
 	uint64_t born_ms, reject_ms; /* nothing is accepted or sent after reject_ms */
 	uint32_t peer_epoch;
 	uint8_t exporter[32];
-	_Atomic bool confirmed;      /* false: control must be told of the first authentic packet */
+	_Atomic bool confirmed; /* false: control must be told of the first authentic packet */
 	struct seal tx, rx;
 	_Atomic uint64_t next[LANES_MAX]; /* tx counters */
 	_Atomic uint64_t opens_failed;
 	_Atomic uint64_t roam_told_ms; /* last ROAM letter, so that a peer's new address makes one letter per 100 ms */
 	struct session_lane lane[LANES_MAX];
 	unsigned workers;
-	struct footprint foot[];     /* workers + 1 */
+	struct footprint foot[]; /* workers + 1 */
 };
 
 struct session *session_new(enum session_class, bool initiator, uint8_t suite, const struct session_keys *, uint32_t idx, uint32_t peer_idx,
@@ -78,26 +78,26 @@ uint64_t session_last_frame(const struct session *); /* sent by a worker: worker
 
 /* One leg, at its node or at the relay. */
 struct circuit {
-	struct named named;              /* our index: what arrives on this leg */
-	struct remote *far;              /* whom this leg's UDP goes to: the relay (at a node), the node (at the relay) */
+	struct named named; /* our index: what arrives on this leg */
+	struct remote *far; /* whom this leg's UDP goes to: the relay (at a node), the node (at the relay) */
 	struct leg_keys rx, tx;
 	/* Far end's index of this leg. Workers take a leg for keyed once it is not 0: store it after the keys, which never change then. */
 	_Atomic uint32_t tx_idx;
 	_Atomic uint32_t tx_seq;
-	pthread_mutex_t lock;            /* window */
+	pthread_mutex_t lock; /* window */
 	struct window *window;
 	bool at_relay;
-	_Atomic(struct circuit *) twin;  /* at the relay: the leg to forward on; NULL = not accepted yet */
+	_Atomic(struct circuit *) twin;        /* at the relay: the leg to forward on; NULL = not accepted yet */
 	uint8_t peer_key_hash[KEY_HASH_BYTES]; /* at a node: who is beyond the relay */
-	_Atomic uint64_t used_ms;        /* last packet either way */
-	_Atomic uint64_t roam_told_ms;   /* relay: last ROAM letter of this leg */
-	_Atomic uint64_t bytes;          /* forwarded (relay) */
+	_Atomic uint64_t used_ms;              /* last packet either way */
+	_Atomic uint64_t roam_told_ms;         /* relay: last ROAM letter of this leg */
+	_Atomic uint64_t bytes;                /* forwarded (relay) */
 	/* relay: byte bucket of the sending node, refilled by the worker under lock */
 	uint64_t bucket_bytes, bucket_ms, bucket_rate; /* rate in bytes/s; 0 = unlimited */
 	/* control only */
-	bool accepted;                   /* at a node: the relay was told our index; at the relay: the twin was */
-	bool ours;                       /* at a node: we asked for it */
-	struct pair *pair;               /* at the relay: what this leg is half of */
+	bool accepted;     /* at a node: the relay was told our index; at the relay: the twin was */
+	bool ours;         /* at a node: we asked for it */
+	struct pair *pair; /* at the relay: what this leg is half of */
 	uint64_t made_ms;
 };
 

@@ -12,14 +12,14 @@
 
 #include "proto/random.h"
 
-#define CHECK 16
-#define PEERS_SAVED_MAX 4096
-#define PEERS_FEW 256
-#define SAVE_FIRST_MS 100
-#define SAVE_FEW_MS 1000
-#define SAVE_MANY_MS 60000
-#define RESTART_GAP_MS 50 /* 20/s */
-#define PEERS_FILE_MAX (PEERS_SAVED_MAX * 176 + CHECK)
+#define CHECK            16
+#define PEERS_SAVED_MAX  4096
+#define PEERS_FEW        256
+#define SAVE_FIRST_MS    100
+#define SAVE_FEW_MS      1000
+#define SAVE_MANY_MS     60000
+#define RESTART_GAP_MS   50 /* 20/s */
+#define PEERS_FILE_MAX   (PEERS_SAVED_MAX * 176 + CHECK)
 #define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + 8192)
 
 enum tag {
@@ -31,12 +31,12 @@ enum tag {
 	TAG_HEAD,
 	TAG_GATE,
 	TAG_BLOB,
-	TAG_STATE, /* u8 1 = denied */
-	TAG_FLOOR, /* newest HEAD verified */
+	TAG_STATE,   /* u8 1 = denied */
+	TAG_FLOOR,   /* newest HEAD verified */
 	TAG_OFFLINE, /* u64 own seconds since it */
 };
 
-#define PEER_WORK 1u
+#define PEER_WORK   1u
 #define PEER_RECENT 4u /* had a session when the file was written; the one heard last comes first */
 
 static void record_put(struct writer *w, uint8_t tag, const void *bytes, size_t len)
@@ -128,9 +128,15 @@ static int chosen_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void choice_sort(struct choice *c) { qsort(c->at, c->n, sizeof *c->at, chosen_compare); }
+static void choice_sort(struct choice *c)
+{
+	qsort(c->at, c->n, sizeof *c->at, chosen_compare);
+}
 
-static bool worth_saving(const struct peer *peer) { return peer->keys && (peer->work || peer->n_cached); }
+static bool worth_saving(const struct peer *peer)
+{
+	return peer->keys && (peer->work || peer->n_cached);
+}
 
 static uint64_t heard_ms(const struct peer *peer)
 {
@@ -178,8 +184,10 @@ void state_peers_changed(struct node *node)
 	uint64_t pause = node->peers.n <= PEERS_FEW ? SAVE_FEW_MS : SAVE_MANY_MS;
 	if (node->save_peers_ms != NEVER)
 		return;
-	node->save_peers_ms = node->saved_peers_ms + pause > node->now + SAVE_FIRST_MS ? node->saved_peers_ms + pause : node->now + SAVE_FIRST_MS;
-	heap_set(&node->heap, &node->housekeeping, node->save_peers_ms < node->housekeeping.at ? node->save_peers_ms : node->housekeeping.at);
+	node->save_peers_ms =
+	    node->saved_peers_ms + pause > node->now + SAVE_FIRST_MS ? node->saved_peers_ms + pause : node->now + SAVE_FIRST_MS;
+	heap_set(&node->heap, &node->housekeeping,
+	         node->save_peers_ms < node->housekeeping.at ? node->save_peers_ms : node->housekeeping.at);
 }
 
 void state_save_peers(struct node *node)
@@ -374,23 +382,17 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		get_copy(r, net->pin_bits, sizeof net->pin_bits);
 		net->pin_bits_set = !r->bad;
 		break;
-	case TAG_CONTROLLER:
-		controller_load(net, r);
-		break;
+	case TAG_CONTROLLER: controller_load(net, r); break;
 	case TAG_GATE:
 		get_copy(r, net->gate, 32);
 		net->gate_set = !r->bad;
 		break;
-	case TAG_CRED:
-		cred_load(net, r->p, len);
-		break;
+	case TAG_CRED: cred_load(net, r->p, len); break;
 	case TAG_FLOOR:
 		if (net->pinned)
 			config_floor_restore(net, r->p, len);
 		break;
-	case TAG_OFFLINE:
-		net->offline_s = get_le64(r);
-		break;
+	case TAG_OFFLINE: net->offline_s = get_le64(r); break;
 	case TAG_BLOB:
 		if (l->n < NET_BLOBS && (l->blob[l->n].bytes = malloc(len + 1))) {
 			l->blob[l->n].len = (uint32_t)len;
@@ -402,8 +404,7 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 			config_restore(net, r->p, len, l->blob, l->n);
 		l->n = 0; /* taken or freed */
 		break;
-	default:
-		break; /* of a newer version */
+	default: break; /* of a newer version */
 	}
 }
 

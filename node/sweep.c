@@ -7,14 +7,14 @@
  */
 #include "node/control.h"
 
-#define BUCKETS_LEAST 1024
-#define BUCKETS_MOST 16384  /* about 2 ms of a turn */
-#define FREED_MOST 1024
-#define GRACE_MS 5000       /* between being named and being used */
-#define FEW_PEERS 4096      /* as many as the disk remembers */
-#define REMEMBER_MS (24u * 3600 * 1000)
+#define BUCKETS_LEAST    1024
+#define BUCKETS_MOST     16384 /* about 2 ms of a turn */
+#define FREED_MOST       1024
+#define GRACE_MS         5000 /* between being named and being used */
+#define FEW_PEERS        4096 /* as many as the disk remembers */
+#define REMEMBER_MS      (24u * 3600 * 1000)
 #define REMEMBER_MANY_MS (10u * 60 * 1000)
-#define LEG_USED_MS 120000
+#define LEG_USED_MS      120000
 
 static bool shakes_hands(const struct peer *peer)
 {
@@ -57,7 +57,10 @@ static bool held(const struct peer *peer, uint64_t now)
 	return false;
 }
 
-static bool nearly_full(const struct node *node) { return node->peers.n > peers_room(node) - peers_room(node) / 8; }
+static bool nearly_full(const struct node *node)
+{
+	return node->peers.n > peers_room(node) - peers_room(node) / 8;
+}
 
 static bool remembered(const struct peer *peer, uint64_t now)
 {

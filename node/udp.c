@@ -21,8 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCKET_BUFFER                                                                              \
-	(4 << 20) /* bytes: 0.3 s at 100 Mbit/s while a worker is kept from its core */
+#define SOCKET_BUFFER     (4 << 20) /* bytes: 0.3 s at 100 Mbit/s while a worker is kept from its core */
 #define RANDOM_PORT_TRIES 16
 #define LANE_BITS         15u
 
@@ -76,12 +75,11 @@ static int set(int fd, int level, int option, int value)
 /* A socket with our options, unbound. */
 static int socket_make(uint8_t family, int *ret)
 {
-	int fd =
-	    socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	int err = family == 4 ? set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
-			      : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+	                      : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
 	if (!err && family == 6)
 		err = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (err) {
@@ -107,14 +105,11 @@ static int steer(int fd, unsigned workers)
 	    BPF_STMT(BPF_RET | BPF_A, 0),
 	};
 	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0
-		   ? -errno
-		   : 0;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) < 0 ? -errno : 0;
 }
 
 /* One address: its group of sockets into fd[], all or none. ret_bound has the real port. */
-static int group_bind(const struct endpoint *want, unsigned workers, int *fd,
-		      struct endpoint *ret_bound)
+static int group_bind(const struct endpoint *want, unsigned workers, int *fd, struct endpoint *ret_bound)
 {
 	union address a;
 	socklen_t len = address_of(want, &a);
@@ -157,8 +152,7 @@ static void groups_close(struct udp *u)
 
 /* All addresses once. -EAGAIN: the random port of the first was taken at a later address; another
  * may do. */
-static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n,
-		       struct endpoint *bound)
+static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n, struct endpoint *bound)
 {
 	uint16_t port = 0;
 	int err = 0;
@@ -184,8 +178,7 @@ static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n,
 	return u->sockets ? 0 : err;
 }
 
-int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers,
-	     struct endpoint *ret_bound)
+int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint *ret_bound)
 {
 	struct endpoint bound[UDP_SOCKETS_MAX];
 	int err = -EAGAIN;
@@ -239,10 +232,8 @@ static unsigned recv_some(int fd, unsigned socket, struct packet *p, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		parts[i] = (struct iovec){p[i].data, p[i].room};
-		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &from[i],
-							   .msg_namelen = sizeof(from[i]),
-							   .msg_iov = &parts[i],
-							   .msg_iovlen = 1}};
+		messages[i] = (struct mmsghdr){
+		    .msg_hdr = {.msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &parts[i], .msg_iovlen = 1}};
 	}
 	do
 		got = recvmmsg(fd, messages, n, MSG_DONTWAIT, NULL);
@@ -321,10 +312,8 @@ void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 			of[k] = &p[i];
 			parts[k] = (struct iovec){p[i].data, p[i].len};
 			messages[k] = (struct mmsghdr){
-			    .msg_hdr = {.msg_name = &to[k],
-					.msg_namelen = address_of(&p[i].from, &to[k]),
-					.msg_iov = &parts[k],
-					.msg_iovlen = 1}};
+			    .msg_hdr = {
+				.msg_name = &to[k], .msg_namelen = address_of(&p[i].from, &to[k]), .msg_iov = &parts[k], .msg_iovlen = 1}};
 			k++;
 		}
 		send_all(u->fd[s][worker], messages, of, k);

@@ -22,8 +22,7 @@ struct udp;
  * all addresses that ask so. ret_bound[i] (n of them, may be NULL): what listen[i] became; family 0
  * when this kernel has no IPv6 and listen[i] was left out (never all of them). -EADDRINUSE when
  * another socket of this host has the port, whatever its options. */
-int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers,
-	     struct endpoint *ret_bound);
+int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint *ret_bound);
 void udp_close(struct udp *);
 
 /* How many sockets each worker has (addresses bound), and the descriptor of one, for poll. */

@@ -29,17 +29,17 @@ struct index {
 	_Atomic(struct named *) slot[];
 };
 
-struct index *index_new(uint32_t slots); /* power of two */
+struct index *index_new(uint32_t slots);                      /* power of two */
 struct named *index_find(const struct index *, uint32_t idx); /* lane bits ignored; NULL = names nothing. Any thread */
-bool index_put(struct index *, struct named *); /* control; false: half full, make a larger one */
-void index_take(struct index *, const struct named *); /* control; then retire the object */
-struct index *index_larger(const struct index *); /* a copy of twice the size without tombstones, or NULL */
+bool index_put(struct index *, struct named *);               /* control; false: half full, make a larger one */
+void index_take(struct index *, const struct named *);        /* control; then retire the object */
+struct index *index_larger(const struct index *);             /* a copy of twice the size without tombstones, or NULL */
 
 /* ---- what stands behind the pointers --------------------------------------------------------------------------- */
 
 /* A way to a peer, immutable; replaced whole (never edited) so that no reader sees half of it. */
 struct way {
-	struct endpoint to;      /* direct: the peer. relayed: unused */
+	struct endpoint to; /* direct: the peer. relayed: unused */
 	uint8_t socket;
 	struct circuit *circuit; /* relayed: the leg to send on; NULL = direct */
 	uint16_t datagram;       /* largest datagram (without leg header) that it carries */
@@ -49,8 +49,8 @@ struct way {
 struct remote {
 	uint8_t key_hash[KEY_HASH_BYTES];
 	uint64_t address;
-	_Atomic(struct session *) session; /* data class, to send frames on; NULL = none yet */
-	_Atomic(const struct way *) way;   /* NULL = none usable */
+	_Atomic(struct session *) session;             /* data class, to send frames on; NULL = none yet */
+	_Atomic(const struct way *) way;               /* NULL = none usable */
 	_Atomic(struct member *) member[NETWORKS_MAX]; /* by our chan - 1; NULL = not a member there */
 };
 
@@ -58,11 +58,11 @@ struct remote {
 struct member {
 	struct remote *remote;
 	uint64_t address;
-	uint8_t mac[6];             /* derived */
-	uint32_t slot;              /* position in its port's roster of this generation */
-	_Atomic uint32_t flags;     /* MEMBER_* of its credential; 0 until the channel opened */
-	_Atomic uint16_t tx_chan;   /* its handle of this network; 0 = may not send to it (yet) */
-	_Atomic bool rx_open;       /* its valid credential is held: frames may be accepted from it */
+	uint8_t mac[6];                 /* derived */
+	uint32_t slot;                  /* position in its port's roster of this generation */
+	_Atomic uint32_t flags;         /* MEMBER_* of its credential; 0 until the channel opened */
+	_Atomic uint16_t tx_chan;       /* its handle of this network; 0 = may not send to it (yet) */
+	_Atomic bool rx_open;           /* its valid credential is held: frames may be accepted from it */
 	uint8_t macs[CRED_MACS_MAX][6]; /* further MACs it may use; set before rx_open, then fixed */
 	unsigned n_macs;
 };
@@ -78,17 +78,19 @@ struct member *roster_find(const struct roster *, uint64_t address); /* binary s
 /* A network as workers see it. */
 struct port {
 	uint64_t nwid;
-	unsigned chan;         /* our handle, 1..NETWORKS_MAX */
+	unsigned chan;             /* our handle, 1..NETWORKS_MAX */
 	_Atomic(struct tap *) tap; /* NULL = gone or not yet there; a worker asks once and keeps it for its turn */
-	uint8_t mac[6];        /* own, derived */
-	uint64_t address;      /* own */
+	uint8_t mac[6];            /* own, derived */
+	uint64_t address;          /* own */
 	_Atomic uint16_t mtu;
 	_Atomic uint32_t own_flags; /* MEMBER_* of our own credential */
-	_Atomic bool open;     /* credential held and valid; closed = nothing passes */
+	_Atomic bool open;          /* credential held and valid; closed = nothing passes */
 	_Atomic(const struct roster *) roster;
-	struct fdb *fdb;       /* learned MACs */
+	struct fdb *fdb;             /* learned MACs */
 	_Atomic uint64_t unknown_ms; /* workers: when the flood of unknown unicast has its next turn; 0 at the start */
-	struct { _Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes; } count[WORKERS_MAX + 1]; /* last: control */
+	struct {
+		_Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
+	} count[WORKERS_MAX + 1]; /* last: control */
 };
 
 /* A gate this node opens to; direct = also for INITs that come straight over UDP (else only through a circuit). */
@@ -99,7 +101,7 @@ struct view_gate {
 
 struct view {
 	struct index *index;
-	uint32_t ports_generation; /* changes when ports[] does: workers poll other devices then */
+	uint32_t ports_generation;        /* changes when ports[] does: workers poll other devices then */
 	struct port *ports[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned n_gates;
 	struct view_gate gates[]; /* network gates first, gate_0 last */
@@ -110,14 +112,16 @@ struct view {
 struct guestbook {
 	_Atomic(const struct view *) view;
 	_Atomic uint64_t epoch; /* starts at 1 */
-	struct { _Alignas(64) _Atomic uint64_t at; } guest[WORKERS_MAX]; /* 0 = asleep */
+	struct {
+		_Alignas(64) _Atomic uint64_t at;
+	} guest[WORKERS_MAX]; /* 0 = asleep */
 	unsigned n;
 	struct retired *first; /* control only, oldest first */
 	struct retired **last;
 };
 
 void guestbook_init(struct guestbook *, unsigned workers);
-void guestbook_fini(struct guestbook *); /* frees the view and all retired; no worker runs */
+void guestbook_fini(struct guestbook *);                                 /* frees the view and all retired; no worker runs */
 const struct view *guestbook_enter(struct guestbook *, unsigned worker); /* turn begins */
 void guestbook_leave(struct guestbook *, unsigned worker);               /* before sleep */
 /* Control: shows another view (NULL: none; the old one is retired, from malloc), takes ownership of p until free_it(p) is safe. */

@@ -23,9 +23,9 @@ void worker_free(struct worker *);
 unsigned worker_turn(struct worker *, uint64_t now_us);
 /* Thread body: turns and epoll until worker_stop() was called. */
 void worker_run(struct worker *);
-void worker_stop(struct worker *);   /* any thread */
-void worker_wake(struct worker *);   /* any thread: look at the view again (a new device) */
-struct mail *worker_mail(struct worker *);          /* control reads */
+void worker_stop(struct worker *);                      /* any thread */
+void worker_wake(struct worker *);                      /* any thread: look at the view again (a new device) */
+struct mail *worker_mail(struct worker *);              /* control reads */
 uint64_t worker_drop(const struct worker *, enum drop); /* any thread */
 
 #endif

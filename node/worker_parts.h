@@ -15,10 +15,10 @@
 #include "node/worker.h"
 
 /* A datagram in: what an unwrapped FRAME needs in front of it, then more than any valid datagram or reassembled frame. */
-#define IN_HEAD 16
-#define IN_ROOM (FRAG_FRAME_MAX + 64)
-#define IN_SLOT (IN_HEAD + IN_ROOM)
-#define OUT_SLOT ((LEG_HEADER + DATAGRAM_MAX + 15) & ~15)
+#define IN_HEAD    16
+#define IN_ROOM    (FRAG_FRAME_MAX + 64)
+#define IN_SLOT    (IN_HEAD + IN_ROOM)
+#define OUT_SLOT   ((LEG_HEADER + DATAGRAM_MAX + 15) & ~15)
 #define FRAME_SLOT FRAG_FRAME_MAX
 
 #define MAC_MEMOS 64 /* power of two */
@@ -37,12 +37,12 @@ struct worker {
 	int control_wake_fd, wake_fd, epoll;
 	_Atomic bool stopped;
 	struct mail mail;
-	bool mailed;              /* in this turn */
-	uint64_t now_us, now_ms;  /* of this turn */
-	const struct view *view;  /* of this turn */
+	bool mailed;             /* in this turn */
+	uint64_t now_us, now_ms; /* of this turn */
+	const struct view *view; /* of this turn */
 	uint32_t polled_generation;
-	bool poll_stale;          /* the epoll set must be built anew */
-	uint64_t gone;            /* ports whose device failed, by chan - 1; cleared with the generation */
+	bool poll_stale; /* the epoll set must be built anew */
+	uint64_t gone;   /* ports whose device failed, by chan - 1; cleared with the generation */
 
 	uint8_t *in_slab, *frame_slab, *out_slab;
 	struct packet in[BATCH_MAX];
@@ -55,7 +55,9 @@ struct worker {
 	uint32_t frag_count;
 
 	uint64_t budget_ns, budget_us; /* strangers: what is left, when refilled */
-	struct { uint64_t key, address, told_ms; } mac_memo[MAC_MEMOS];
+	struct {
+		uint64_t key, address, told_ms;
+	} mac_memo[MAC_MEMOS];
 
 	_Atomic uint64_t drop[DROP_COUNT];
 };

@@ -14,7 +14,8 @@
 
 #include "proto/document.h"
 
-#define ZONE_CHUNK 2048 /* bytes; a control body fits in one, a members section takes a few dozen  \
+#define ZONE_CHUNK                                                                                                                         \
+	2048 /* bytes; a control body fits in one, a members section takes a few dozen  \
 			 */
 
 static const msgpack_object *object(const struct value *v)
@@ -37,8 +38,7 @@ bool document_open(struct document *d, const uint8_t *bytes, size_t len, size_t 
 		return false;
 	size_t off = 0;
 	msgpack_object *root = msgpack_zone_malloc(zone, sizeof *root);
-	if (!root ||
-	    msgpack_unpack((const char *)bytes, len, &off, zone, root) != MSGPACK_UNPACK_SUCCESS) {
+	if (!root || msgpack_unpack((const char *)bytes, len, &off, zone, root) != MSGPACK_UNPACK_SUCCESS) {
 		msgpack_zone_free(zone);
 		return false;
 	}
@@ -56,8 +56,7 @@ bool document_close(struct document *d)
 }
 
 /* NULL (and bad) unless v is there and of this type. */
-static const msgpack_object *expect(struct document *d, const struct value *v,
-				    msgpack_object_type type)
+static const msgpack_object *expect(struct document *d, const struct value *v, msgpack_object_type type)
 {
 	if (v && object(v)->type == type)
 		return object(v);
@@ -141,8 +140,7 @@ unsigned document_pairs(struct document *d, const struct value *map, size_t max)
 	return 0;
 }
 
-const struct value *document_pair(struct document *d, const struct value *map, unsigned i,
-				  uint64_t *ret_key)
+const struct value *document_pair(struct document *d, const struct value *map, unsigned i, uint64_t *ret_key)
 {
 	const msgpack_object *o = expect(d, map, MSGPACK_OBJECT_MAP);
 	if (!o || i >= o->via.map.size)

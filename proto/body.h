@@ -17,31 +17,52 @@
 #include "proto/ident.h"
 #include "proto/wire.h"
 
-#define BODY_MAX 1150 /* a control message, [req, op, body] */
-#define BODY_DEPTH_MAX 8
+#define BODY_MAX          1150 /* a control message, [req, op, body] */
+#define BODY_DEPTH_MAX    8
 #define BODY_ELEMENTS_MAX 4096
-#define BLOB_PIECE_MAX 1000
-#define CANDIDATES_MAX 24
-#define OP_REPLY 0x80
+#define BLOB_PIECE_MAX    1000
+#define CANDIDATES_MAX    24
+#define OP_REPLY          0x80
 
 enum op {
-	OP_NET_OPEN = 1, OP_NET_CLOSE = 2, OP_HEAD = 3, OP_GET_BLOB = 4, OP_BLOB = 5, OP_SUB = 6, OP_GATHER = 7, OP_RESOLVE = 8,
-	OP_CANDS = 9, OP_SPRAY = 10, OP_CRED = 11,
-	OP_WHOIS = 20, OP_CONNECT = 21, OP_INCOMING = 22, OP_ACCEPT = 23, OP_UNREACH = 24, OP_REGISTER = 25, OP_LOCATE = 26,
-	OP_ROOTSET = 27, OP_PEER_RESTART = 28, OP_OBSERVED = 29, OP_SYNC = 30,
-	OP_JOIN_REQ = 40, OP_ACK = 41, OP_LEAVE = 42,
-	OP_PQ_EK = 50, OP_PQ_CT = 51,
+	OP_NET_OPEN = 1,
+	OP_NET_CLOSE = 2,
+	OP_HEAD = 3,
+	OP_GET_BLOB = 4,
+	OP_BLOB = 5,
+	OP_SUB = 6,
+	OP_GATHER = 7,
+	OP_RESOLVE = 8,
+	OP_CANDS = 9,
+	OP_SPRAY = 10,
+	OP_CRED = 11,
+	OP_WHOIS = 20,
+	OP_CONNECT = 21,
+	OP_INCOMING = 22,
+	OP_ACCEPT = 23,
+	OP_UNREACH = 24,
+	OP_REGISTER = 25,
+	OP_LOCATE = 26,
+	OP_ROOTSET = 27,
+	OP_PEER_RESTART = 28,
+	OP_OBSERVED = 29,
+	OP_SYNC = 30,
+	OP_JOIN_REQ = 40,
+	OP_ACK = 41,
+	OP_LEAVE = 42,
+	OP_PQ_EK = 50,
+	OP_PQ_CT = 51,
 };
 
 enum status { /* of a reply */
-	STATUS_OK = 0,
-	STATUS_UNKNOWN_OP = 1,
-	STATUS_MALFORMED = 2,
-	STATUS_DENIED = 3,
-	STATUS_NOT_FOUND = 4,
-	STATUS_TRY_LATER = 5,
-	STATUS_COLLISION = 6,
-	STATUS_UNREACH = 7,
+	      STATUS_OK = 0,
+	      STATUS_UNKNOWN_OP = 1,
+	      STATUS_MALFORMED = 2,
+	      STATUS_DENIED = 3,
+	      STATUS_NOT_FOUND = 4,
+	      STATUS_TRY_LATER = 5,
+	      STATUS_COLLISION = 6,
+	      STATUS_UNREACH = 7,
 };
 
 /* Is this one well-formed document within the caps, in canonical form, without trailing bytes? max_elements: as a rule
@@ -61,19 +82,47 @@ bool message_parse(const uint8_t *bytes, size_t len, struct message *ret);
 
 struct body_net_open { /* request and reply share the shape */
 	uint64_t nwid;
-	uint16_t chan; /* sender's receive handle */
+	uint16_t chan;              /* sender's receive handle */
 	const uint8_t *cred, *head; /* envelopes; head may be absent (NULL) */
 	size_t cred_len, head_len;
 };
-struct body_net_close { uint64_t nwid; uint16_t chan; };
-struct body_head { uint64_t nwid; const uint8_t *head; size_t head_len; };
-struct body_get_blob { uint64_t nwid; uint8_t hash[32]; uint32_t off; };
+struct body_net_close {
+	uint64_t nwid;
+	uint16_t chan;
+};
+struct body_head {
+	uint64_t nwid;
+	const uint8_t *head;
+	size_t head_len;
+};
+struct body_get_blob {
+	uint64_t nwid;
+	uint8_t hash[32];
+	uint32_t off;
+};
 /* Reply to GET_BLOB: hash, off, total length, piece of at most BLOB_PIECE_MAX. */
-struct body_blob { uint8_t hash[32]; uint32_t off, total; const uint8_t *piece; size_t piece_len; };
-struct body_cands { uint32_t gen; unsigned n; struct endpoint endpoints[CANDIDATES_MAX]; };
-struct body_cred { uint64_t nwid; const uint8_t *cred; size_t cred_len; };
-struct body_whois { uint64_t address; };
-struct body_identity { struct identity identity; }; /* WHOIS result, COLLISION result, INCOMING source */
+struct body_blob {
+	uint8_t hash[32];
+	uint32_t off, total;
+	const uint8_t *piece;
+	size_t piece_len;
+};
+struct body_cands {
+	uint32_t gen;
+	unsigned n;
+	struct endpoint endpoints[CANDIDATES_MAX];
+};
+struct body_cred {
+	uint64_t nwid;
+	const uint8_t *cred;
+	size_t cred_len;
+};
+struct body_whois {
+	uint64_t address;
+};
+struct body_identity {
+	struct identity identity;
+}; /* WHOIS result, COLLISION result, INCOMING source */
 struct body_connect {
 	uint64_t address;
 	bool key_hash_set;
@@ -81,12 +130,14 @@ struct body_connect {
 	uint32_t rx_idx;      /* sender's index of the new leg */
 	const uint8_t *first; /* INIT, at most INIT_SEND_MAX */
 	size_t first_len;
-	bool share_observed;  /* the relay may tell the other side where this one is seen */
+	bool share_observed; /* the relay may tell the other side where this one is seen */
 };
-struct body_idx { uint32_t idx; }; /* CONNECT result: the relay's index of that leg */
+struct body_idx {
+	uint32_t idx;
+}; /* CONNECT result: the relay's index of that leg */
 struct body_incoming {
 	struct identity source;
-	uint32_t idx;         /* relay's index of this leg: where the called side sends */
+	uint32_t idx;             /* relay's index of this leg: where the called side sends */
 	struct endpoint observed; /* family 0 = not shared */
 	const uint8_t *first;
 	size_t first_len;
@@ -97,10 +148,19 @@ struct body_accept {
 	const uint8_t *first; /* RESP or RETRY */
 	size_t first_len;
 };
-struct body_unreach { uint32_t idx; }; /* sender's own rx_idx of the leg that leads nowhere */
-struct body_register { uint32_t epoch; uint16_t flags; };
-struct body_observed { struct endpoint observed; }; /* REGISTER result, OBSERVED result */
-struct body_peer_restart { uint8_t key_hash[KEY_HASH_BYTES]; };
+struct body_unreach {
+	uint32_t idx;
+}; /* sender's own rx_idx of the leg that leads nowhere */
+struct body_register {
+	uint32_t epoch;
+	uint16_t flags;
+};
+struct body_observed {
+	struct endpoint observed;
+}; /* REGISTER result, OBSERVED result */
+struct body_peer_restart {
+	uint8_t key_hash[KEY_HASH_BYTES];
+};
 
 enum join_status { JOIN_OK = 0, JOIN_PENDING = 1, JOIN_AUTH_URL = 2, JOIN_DENIED = 3, JOIN_COLLISION = 4, JOIN_TRY_LATER = 5 };
 struct body_join_req {
@@ -112,17 +172,27 @@ struct body_join_req {
 	uint64_t have_version; /* HEAD version held, 0 = none */
 };
 /* JOIN_REQ result, and the push of a changed MEMBERCONF (sent as OP_JOIN_REQ | OP_REPLY with req 0). */
-struct body_join_res { uint64_t nwid; uint8_t status; const uint8_t *memberconf; size_t memberconf_len; };
-struct body_ack { uint64_t nwid, version; };
-struct body_leave { uint64_t nwid; };
+struct body_join_res {
+	uint64_t nwid;
+	uint8_t status;
+	const uint8_t *memberconf;
+	size_t memberconf_len;
+};
+struct body_ack {
+	uint64_t nwid, version;
+};
+struct body_leave {
+	uint64_t nwid;
+};
 
 /* One encode and one decode each: body_<name>_encode(const struct body_<name> *, out, room) -> length or 0;
  * body_<name>_parse(bytes, len, ret) -> ok. */
-#define BODY_LIST(X)                                                                                                    \
-	X(net_open) X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) X(incoming)  \
-	X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave)
-#define X(name)                                                                                                          \
-	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                  \
+#define BODY_LIST(X)                                                                                                                       \
+	X(net_open)                                                                                                                        \
+	X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) X(incoming) X(accept) X(unreach)  \
+	    X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave)
+#define X(name)                                                                                                                            \
+	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                                \
 	bool body_##name##_parse(const uint8_t *bytes, size_t len, struct body_##name *ret);
 BODY_LIST(X)
 #undef X

@@ -70,8 +70,7 @@ static long revlist_judge(struct document *d)
 	return d->bad ? -1 : (long)n;
 }
 
-bool revlist_walk(const uint8_t *blob, size_t len,
-		  void (*each)(void *self, const struct revocation *), void *self)
+bool revlist_walk(const uint8_t *blob, size_t len, void (*each)(void *self, const struct revocation *), void *self)
 {
 	struct document d;
 	if (!section_open(&d, blob, len, REVLIST_ELEMENTS_MAX))
@@ -104,8 +103,7 @@ size_t manifest_encode(const struct manifest *m, uint8_t *out, size_t room)
 	pack_map(&w, m->n);
 	for (unsigned i = 0; i < m->n; i++) {
 		sum += m->section[i].len;
-		if ((i && m->section[i].id <= m->section[i - 1].id) ||
-		    m->section[i].len > SECTION_MAX || sum > CONFIG_MAX)
+		if ((i && m->section[i].id <= m->section[i - 1].id) || m->section[i].len > SECTION_MAX || sum > CONFIG_MAX)
 			return 0;
 		pack_uint(&w, m->section[i].id);
 		pack_array(&w, 2);
@@ -129,8 +127,7 @@ bool manifest_parse(const uint8_t *blob, size_t len, struct manifest *ret)
 		if (id > UINT8_MAX || document_count(&d, v, 2) != 2)
 			d.bad = true;
 		m.section[i].id = (uint8_t)id;
-		document_copy(&d, document_at(&d, v, 0), m.section[i].hash,
-			      sizeof m.section[i].hash);
+		document_copy(&d, document_at(&d, v, 0), m.section[i].hash, sizeof m.section[i].hash);
 		m.section[i].len = (uint32_t)document_uint(&d, document_at(&d, v, 1), SECTION_MAX);
 		sum += m.section[i].len;
 	}
@@ -206,8 +203,7 @@ size_t section_routes_encode(const struct route *routes, unsigned n, uint8_t *ou
 	return pack_end(&w);
 }
 
-bool section_routes_parse(const uint8_t *blob, size_t len, struct route ret[ROUTES_MAX],
-			  unsigned *ret_n)
+bool section_routes_parse(const uint8_t *blob, size_t len, struct route ret[ROUTES_MAX], unsigned *ret_n)
 {
 	struct document d;
 	struct route routes[ROUTES_MAX] = {0};
@@ -230,8 +226,7 @@ bool section_routes_parse(const uint8_t *blob, size_t len, struct route ret[ROUT
 	return true;
 }
 
-size_t section_members_encode(const struct directory_entry *list, size_t n, uint8_t *out,
-			      size_t room)
+size_t section_members_encode(const struct directory_entry *list, size_t n, uint8_t *out, size_t room)
 {
 	struct writer w = writer_over(out, section_room(room));
 	if (n > MEMBERS_MAX)
@@ -291,8 +286,7 @@ long section_members_count(const uint8_t *blob, size_t len)
 	return n;
 }
 
-bool section_members_walk(const uint8_t *blob, size_t len,
-			  void (*each)(void *self, const struct directory_entry *), void *self)
+bool section_members_walk(const uint8_t *blob, size_t len, void (*each)(void *self, const struct directory_entry *), void *self)
 {
 	struct document d;
 	if (!section_open(&d, blob, len, MEMBERS_ELEMENTS_MAX))
@@ -309,8 +303,7 @@ bool section_members_walk(const uint8_t *blob, size_t len,
 size_t memberconf_encode(const struct memberconf *m, uint8_t *out, size_t room)
 {
 	struct writer w = writer_over(out, room < MEMBERCONF_MAX ? room : MEMBERCONF_MAX);
-	if (!m->cred_len || m->cred_len > CRED_ENVELOPE_MAX || !m->head_len ||
-	    m->head_len > HEAD_ENVELOPE_MAX)
+	if (!m->cred_len || m->cred_len > CRED_ENVELOPE_MAX || !m->head_len || m->head_len > HEAD_ENVELOPE_MAX)
 		return 0;
 	pack_map(&w, 3);
 	pack_uint(&w, 0);

@@ -50,8 +50,7 @@ enum head_key {
 };
 
 /* L("fln1 " name) and the body, in one piece, as Ed25519 wants it. */
-static size_t signed_bytes(const char *label, const uint8_t *body, size_t len,
-			   uint8_t out[LABEL_MAX + CRED_ENVELOPE_MAX])
+static size_t signed_bytes(const char *label, const uint8_t *body, size_t len, uint8_t out[LABEL_MAX + CRED_ENVELOPE_MAX])
 {
 	struct writer w = writer_over(out, LABEL_MAX + CRED_ENVELOPE_MAX);
 	put_u8(&w, (uint8_t)strlen(label));
@@ -60,8 +59,8 @@ static size_t signed_bytes(const char *label, const uint8_t *body, size_t len,
 	return pack_end(&w);
 }
 
-static size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body,
-			    size_t len, const uint8_t ed_secret[64], uint8_t *out, size_t room)
+static size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body, size_t len, const uint8_t ed_secret[64],
+                            uint8_t *out, size_t room)
 {
 	uint8_t message[LABEL_MAX + CRED_ENVELOPE_MAX], sig[64];
 	size_t n = len ? signed_bytes(label, body, len, message) : 0;
@@ -78,9 +77,8 @@ static size_t envelope_sign(enum document_kind kind, const char *label, const ui
 }
 
 /* signer_ed NULL = the signature is not looked at. ret_body borrows. */
-static bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want,
-			  const char *label, const uint8_t *signer_ed, const uint8_t **ret_body,
-			  size_t *ret_len)
+static bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want, const char *label, const uint8_t *signer_ed,
+                          const uint8_t **ret_body, size_t *ret_len)
 {
 	struct reader r = reader_over(envelope, len);
 	enum item item;
@@ -159,7 +157,7 @@ size_t cred_sign(const struct cred *c, const uint8_t ed_secret[64], uint8_t *out
 	pack_uint(&w, CRED_KEY_NAME);
 	pack_text(&w, c->name);
 	return envelope_sign(DOC_CRED, "fln1 cred", body, pack_end(&w), ed_secret, out,
-			     room < CRED_ENVELOPE_MAX ? room : CRED_ENVELOPE_MAX);
+	                     room < CRED_ENVELOPE_MAX ? room : CRED_ENVELOPE_MAX);
 }
 
 static void read_lists(struct document *d, struct cred *c)
@@ -213,8 +211,7 @@ bool cred_open(const uint8_t *envelope, size_t len, const uint8_t signer_ed[32],
 {
 	const uint8_t *body;
 	size_t n;
-	return len <= CRED_ENVELOPE_MAX &&
-	       envelope_open(envelope, len, DOC_CRED, "fln1 cred", signer_ed, &body, &n) &&
+	return len <= CRED_ENVELOPE_MAX && envelope_open(envelope, len, DOC_CRED, "fln1 cred", signer_ed, &body, &n) &&
 	       cred_body(body, n, ret);
 }
 
@@ -245,7 +242,7 @@ size_t head_sign(const struct head *h, const uint8_t ed_secret[64], uint8_t *out
 	pack_uint(&w, HEAD_KEY_GATE_EPOCH);
 	pack_uint(&w, h->gate_epoch);
 	return envelope_sign(DOC_HEAD, "fln1 head", body, pack_end(&w), ed_secret, out,
-			     room < HEAD_ENVELOPE_MAX ? room : HEAD_ENVELOPE_MAX);
+	                     room < HEAD_ENVELOPE_MAX ? room : HEAD_ENVELOPE_MAX);
 }
 
 static bool head_body(const uint8_t *body, size_t len, struct head *ret)
@@ -272,8 +269,7 @@ bool head_open(const uint8_t *envelope, size_t len, const uint8_t signer_ed[32],
 {
 	const uint8_t *body;
 	size_t n;
-	return len <= HEAD_ENVELOPE_MAX &&
-	       envelope_open(envelope, len, DOC_HEAD, "fln1 head", signer_ed, &body, &n) &&
+	return len <= HEAD_ENVELOPE_MAX && envelope_open(envelope, len, DOC_HEAD, "fln1 head", signer_ed, &body, &n) &&
 	       head_body(body, n, ret);
 }
 
@@ -291,9 +287,8 @@ int head_compare(const struct head *a, const struct head *b)
 	return 0;
 }
 
-enum cred_verdict cred_check(const struct cred *c, uint64_t nwid,
-			     const uint8_t subject[KEY_HASH_BYTES], uint64_t address,
-			     uint64_t min_serial, uint64_t ctime)
+enum cred_verdict cred_check(const struct cred *c, uint64_t nwid, const uint8_t subject[KEY_HASH_BYTES], uint64_t address,
+                             uint64_t min_serial, uint64_t ctime)
 {
 	if (c->nwid != nwid)
 		return CRED_NETWORK;

@@ -16,18 +16,18 @@
 
 #define CRED_ENVELOPE_MAX 640
 #define HEAD_ENVELOPE_MAX 320
-#define CRED_IPS_MAX 8
-#define CRED_MACS_MAX 8
-#define CRED_TAGS_MAX 16
-#define SECTION_MAX (256 * 1024)
-#define CONFIG_MAX (1024 * 1024)
-#define MEMBERS_MAX 1000
-#define REVLIST_MAX 4096 /* entries; at most 45 bytes each, so always within SECTION_MAX */
-#define SECTIONS_MAX 8
-#define ROUTES_MAX 64
-#define NAME_MAX_BYTES 63 /* of text: UTF-8 without control characters, else it is not signed and not accepted */
-#define MTU_MIN 1280
-#define MTU_MAX 9000
+#define CRED_IPS_MAX      8
+#define CRED_MACS_MAX     8
+#define CRED_TAGS_MAX     16
+#define SECTION_MAX       (256 * 1024)
+#define CONFIG_MAX        (1024 * 1024)
+#define MEMBERS_MAX       1000
+#define REVLIST_MAX       4096 /* entries; at most 45 bytes each, so always within SECTION_MAX */
+#define SECTIONS_MAX      8
+#define ROUTES_MAX        64
+#define NAME_MAX_BYTES    63 /* of text: UTF-8 without control characters, else it is not signed and not accepted */
+#define MTU_MIN           1280
+#define MTU_MAX           9000
 
 enum document_kind { DOC_CRED = 1, DOC_HEAD = 2, DOC_REVLIST = 3, DOC_CONFIG = 4, DOC_DELEG = 5, DOC_ROOTSET = 6, DOC_CONTACT = 7 };
 
@@ -52,14 +52,16 @@ struct cred {
 	uint64_t nwid, serial;
 	uint8_t subject[KEY_HASH_BYTES];
 	uint64_t address;
-	uint64_t issued_at; /* network time, s */
+	uint64_t issued_at;          /* network time, s */
 	uint32_t soft_ttl, hard_ttl; /* s */
 	uint32_t flags;
 	struct prefix ips[CRED_IPS_MAX];
 	unsigned n_ips;
 	uint8_t macs[CRED_MACS_MAX][6];
 	unsigned n_macs;
-	struct { uint32_t key, value; } tags[CRED_TAGS_MAX];
+	struct {
+		uint32_t key, value;
+	} tags[CRED_TAGS_MAX];
 	unsigned n_tags;
 	uint64_t min_cfg;
 	char name[NAME_MAX_BYTES + 1];
@@ -103,10 +105,22 @@ enum cred_verdict cred_check(const struct cred *, uint64_t nwid, const uint8_t s
                              uint64_t min_serial, uint64_t ctime);
 
 /* CONFIG manifest {section id: [hash, len]} and its sections. */
-enum section_id { SECTION_BASE = 1, SECTION_RULES = 2, SECTION_ROUTES = 3, SECTION_DNS = 4, SECTION_MEMBERS = 5, SECTION_ANCHORS = 6, SECTION_BRIDGES = 7 };
+enum section_id {
+	SECTION_BASE = 1,
+	SECTION_RULES = 2,
+	SECTION_ROUTES = 3,
+	SECTION_DNS = 4,
+	SECTION_MEMBERS = 5,
+	SECTION_ANCHORS = 6,
+	SECTION_BRIDGES = 7
+};
 struct manifest {
 	unsigned n;
-	struct { uint8_t id; uint8_t hash[32]; uint32_t len; } section[SECTIONS_MAX]; /* ascending id */
+	struct {
+		uint8_t id;
+		uint8_t hash[32];
+		uint32_t len;
+	} section[SECTIONS_MAX]; /* ascending id */
 };
 void blob_hash(const uint8_t *blob, size_t len, uint8_t ret[32]); /* H256("fln1 blob", blob) */
 size_t manifest_encode(const struct manifest *, uint8_t *out, size_t room);
@@ -117,7 +131,7 @@ struct section_base {
 	char name[NAME_MAX_BYTES + 1];
 	uint16_t mtu; /* MTU_MIN..MTU_MAX */
 	uint32_t mcast_limit;
-	uint32_t flags; /* NETWORK_* */
+	uint32_t flags;       /* NETWORK_* */
 	uint32_t max_offline; /* s, 0 = none */
 };
 size_t section_base_encode(const struct section_base *, uint8_t *out, size_t room);

@@ -178,13 +178,9 @@ static bool walk_value(struct walk *w, unsigned depth)
 	switch (kind) {
 	case ITEM_UINT:
 	case ITEM_NEGATIVE:
-	case ITEM_BOOL:
-		return true;
-	case ITEM_BIN:
-		return get_bytes(&w->r, n) != NULL;
-	case ITEM_TEXT:
-		at = get_bytes(&w->r, n);
-		return at && utf8_valid(at, n);
+	case ITEM_BOOL: return true;
+	case ITEM_BIN: return get_bytes(&w->r, n) != NULL;
+	case ITEM_TEXT: at = get_bytes(&w->r, n); return at && utf8_valid(at, n);
 	case ITEM_ARRAY:
 		if (!depth || n > reader_left(&w->r))
 			return false;
@@ -192,8 +188,7 @@ static bool walk_value(struct walk *w, unsigned depth)
 			if (!walk_value(w, depth - 1))
 				return false;
 		return true;
-	case ITEM_MAP:
-		return depth && n <= reader_left(&w->r) / 2 && walk_map(w, n, depth - 1);
+	case ITEM_MAP: return depth && n <= reader_left(&w->r) / 2 && walk_map(w, n, depth - 1);
 	}
 	return false;
 }

@@ -44,9 +44,9 @@ static inline const struct value *document_field(struct document *d, uint64_t ke
 	return document_find(d, d->root, key);
 }
 uint64_t document_uint(struct document *, const struct value *, uint64_t max);
-void document_copy(struct document *, const struct value *, void *to, size_t n); /* a bin of exactly n bytes */
+void document_copy(struct document *, const struct value *, void *to, size_t n);                   /* a bin of exactly n bytes */
 const uint8_t *document_bin(struct document *, const struct value *, size_t max, size_t *ret_len); /* of 1..max bytes */
-void document_text(struct document *, const struct value *, char *to, size_t room); /* printable, terminated */
+void document_text(struct document *, const struct value *, char *to, size_t room);                /* printable, terminated */
 unsigned document_count(struct document *, const struct value *array, size_t max);
 const struct value *document_at(struct document *, const struct value *array, unsigned i);
 unsigned document_pairs(struct document *, const struct value *map, size_t max);

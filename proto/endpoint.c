@@ -35,8 +35,7 @@ bool endpoint_parse(const char *text, struct endpoint *ret)
 		return false;
 	memcpy(host, start, (size_t)(end - start));
 	host[end - start] = 0;
-	if (!port_parse(end + (six ? 2 : 1), &e.port) ||
-	    inet_pton(six ? AF_INET6 : AF_INET, host, e.ip) != 1)
+	if (!port_parse(end + (six ? 2 : 1), &e.port) || inet_pton(six ? AF_INET6 : AF_INET, host, e.ip) != 1)
 		return false;
 	e.family = six ? 6 : 4;
 	if (six && !memcmp(e.ip, mapped, sizeof(mapped))) {

@@ -13,8 +13,8 @@
 #include "proto/wire.h"
 
 #define SALT_RANDOM 12
-#define HINT 4
-#define MAC 16
+#define HINT        4
+#define MAC         16
 
 const uint8_t gate_zero[32];
 

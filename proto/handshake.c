@@ -14,19 +14,19 @@
 
 #include "proto/handshake.h"
 
-#define VERSION 1
-#define KIND_INIT 1
-#define KIND_RESP 2
-#define TAG 16
-#define MAC 16
-#define PAD_MAX 63
-#define CRYPTED 16     /* both messages: where the mask begins */
-#define INIT_NOISE 24  /* e */
+#define VERSION      1
+#define KIND_INIT    1
+#define KIND_RESP    2
+#define TAG          16
+#define MAC          16
+#define PAD_MAX      63
+#define CRYPTED      16 /* both messages: where the mask begins */
+#define INIT_NOISE   24 /* e */
 #define INIT_PAYLOAD 104
-#define INIT_FIXED 64  /* payload before the TLVs */
-#define RESP_NOISE 20
+#define INIT_FIXED   64 /* payload before the TLVs */
+#define RESP_NOISE   20
 #define RESP_PAYLOAD 52
-#define RESP_FIXED 36
+#define RESP_FIXED   36
 
 struct init_header {
 	uint8_t random[12], hint[4];
@@ -196,8 +196,7 @@ static bool idx_valid(uint32_t idx)
 
 /* INIT */
 
-static void init_header_put(struct init_header *h, const struct gate *gate, uint32_t idx, size_t end,
-                            const struct handshake_draw *draw)
+static void init_header_put(struct init_header *h, const struct gate *gate, uint32_t idx, size_t end, const struct handshake_draw *draw)
 {
 	uint8_t hint[8];
 	if (draw)
@@ -310,10 +309,10 @@ static void ss_store(const struct ss_ask *ask)
 static bool ed_small_order(const uint8_t ed[32])
 {
 	static const uint8_t order8[2][32] = {
-		{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
-	         0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
-		{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
-	         0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
+	    {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+	     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
+	    {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+	     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
 	};
 	uint8_t y[32];
 	memcpy(y, ed, 32);
@@ -343,8 +342,8 @@ static bool init_payload_get(const uint8_t *plain, size_t n, struct init_payload
 	return !r.bad && (ret->caps & CAP_CHACHA) && !ed_small_order(ret_ed) && tlvs_check(ret->tlvs, ret->tlvs_len);
 }
 
-enum drop init_consume(struct handshake *hs, const struct secret *self, const struct gate *gate, struct ss_cache *cache,
-                       uint8_t *datagram, size_t len, struct init_payload *ret)
+enum drop init_consume(struct handshake *hs, const struct secret *self, const struct gate *gate, struct ss_cache *cache, uint8_t *datagram,
+                       size_t len, struct init_payload *ret)
 {
 	struct handshake next = {.initiator = false};
 	struct init_payload payload;
@@ -364,8 +363,8 @@ enum drop init_consume(struct handshake *hs, const struct secret *self, const st
 
 	begin(&next.noise, &self->self, datagram + CRYPTED);
 	verdict = DROP_INIT_CRYPTO;
-	if (!noise_read_1(&next.noise, self->x, self->self.x, datagram + INIT_NOISE, end - INIT_NOISE, datagram + INIT_PAYLOAD,
-	                  ss_lookup, &ask))
+	if (!noise_read_1(&next.noise, self->x, self->self.x, datagram + INIT_NOISE, end - INIT_NOISE, datagram + INIT_PAYLOAD, ss_lookup,
+	                  &ask))
 		goto out;
 	ss_store(&ask);
 
@@ -467,8 +466,7 @@ out:
  * would run different timers. */
 static bool resp_offered(const struct resp_payload *p, uint32_t offered)
 {
-	if (!(p->suite == SUITE_AES256_GCM && (offered & CAP_GCM)) &&
-	    !(p->suite == SUITE_CHACHA20_POLY1305 && (offered & CAP_CHACHA)))
+	if (!(p->suite == SUITE_AES256_GCM && (offered & CAP_GCM)) && !(p->suite == SUITE_CHACHA20_POLY1305 && (offered & CAP_CHACHA)))
 		return false;
 	if ((p->caps ^ offered) & CAP_CTRL_CLASS)
 		return false;
@@ -487,8 +485,7 @@ static bool resp_payload_get(const uint8_t *plain, size_t n, struct resp_payload
 	ret->epoch = get_be32(&r);
 	ret->tlvs_len = reader_left(&r);
 	ret->tlvs = r.p;
-	return !r.bad && idx_valid(ret->idx) && ret->lanes >= 1 && ret->lanes <= LANES_MAX &&
-	       tlvs_check(ret->tlvs, ret->tlvs_len);
+	return !r.bad && idx_valid(ret->idx) && ret->lanes >= 1 && ret->lanes <= LANES_MAX && tlvs_check(ret->tlvs, ret->tlvs_len);
 }
 
 enum drop resp_consume(struct handshake *hs, const struct secret *self, uint32_t offered_caps, uint8_t *datagram, size_t len,

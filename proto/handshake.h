@@ -58,8 +58,8 @@ struct resp_payload {
 struct handshake {
 	struct noise noise;
 	struct identity peer;
-	uint32_t idx;      /* initiator's index */
-	uint8_t mac1[16];  /* of the INIT: AD of a RETRY */
+	uint32_t idx;     /* initiator's index */
+	uint8_t mac1[16]; /* of the INIT: AD of a RETRY */
 	bool initiator;
 };
 
@@ -74,7 +74,7 @@ struct handshake_draw {
 	uint8_t salt[12];  /* INIT: random part; RESP: whole */
 	uint8_t nonce[24]; /* RETRY */
 	uint8_t pad[64];
-	unsigned pad_len;  /* 0..63 */
+	unsigned pad_len; /* 0..63 */
 	uint8_t mac2[16];
 };
 
@@ -86,14 +86,16 @@ size_t init_create(struct handshake *, const struct secret *self, const struct i
 
 /* Static-static results by the other's X25519 key, so that a repeated INIT costs one scalar multiplication less. */
 struct ss_cache {
-	struct { uint8_t x[32], ss[32]; } slot[64];
+	struct {
+		uint8_t x[32], ss[32];
+	} slot[64];
 };
 
 /* Responder, steps 4 and 5: unmasks and decrypts datagram (modified in place), fills hs->peer (x, ed, key_hash; address
  * 0 = unknown), hs->idx, hs->mac1 and ret (tlvs point into datagram). The gate has been checked before. Verdict NONE,
  * INIT_FORM (header, TLVs, caps without CAP_CHACHA, Ed25519 key of small order) or INIT_CRYPTO. cache may be NULL. */
-enum drop init_consume(struct handshake *, const struct secret *self, const struct gate *, struct ss_cache *cache,
-                       uint8_t *datagram, size_t len, struct init_payload *ret);
+enum drop init_consume(struct handshake *, const struct secret *self, const struct gate *, struct ss_cache *cache, uint8_t *datagram,
+                       size_t len, struct init_payload *ret);
 
 /* The initiator's index of an INIT whose gate was checked, without any decryption of its payload: what a RETRY is addressed to. */
 uint32_t init_peek_idx(const struct gate *, const uint8_t *datagram, size_t len);
@@ -104,8 +106,8 @@ bool init_mac2_check(const uint8_t *datagram, size_t len, const uint8_t cookie[1
 
 /* Responder, step 9: writes a RESP no longer than init_len (TLVs that do not fit are left out, in order from the last)
  * and Splits. 0 on failure (low-order ephemeral). */
-size_t resp_create(struct handshake *, const struct secret *self, const struct resp_payload *, size_t init_len, uint8_t *out,
-                   size_t room, struct session_keys *ret, const struct handshake_draw *);
+size_t resp_create(struct handshake *, const struct secret *self, const struct resp_payload *, size_t init_len, uint8_t *out, size_t room,
+                   struct session_keys *ret, const struct handshake_draw *);
 
 /* Initiator: opens a RESP (modified in place; ret->tlvs points into it). Verdict NONE, RESP_CRYPTO or RESP_FORM (version,
  * kind, suite not offered, lanes, index, CAP_CTRL_CLASS other than offered, TLVs). The state stays usable after a failure:

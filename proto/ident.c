@@ -17,7 +17,8 @@
 
 #include "proto/base/cursor.h"
 
-#define WORK_SALT "fln1-identity-01" /* exactly crypto_pwhash_argon2id_SALTBYTES, without the NUL  \
+#define WORK_SALT                                                                                                                          \
+	"fln1-identity-01" /* exactly crypto_pwhash_argon2id_SALTBYTES, without the NUL  \
 				      */
 #define WORK_MEMORY (8u << 20)
 #define WORK_PASSES 1
@@ -32,8 +33,7 @@
 _Static_assert(SECRET_TEXT + 2 <= SECRET_TEXT_MAX, "line, newline and NUL");
 _Static_assert(sizeof(WORK_SALT) - 1 == crypto_pwhash_argon2id_SALTBYTES, "salt length");
 
-static void hash_parts(uint8_t *out, size_t out_len, const char *label, const void *x, size_t n,
-		       const void *y, size_t m)
+static void hash_parts(uint8_t *out, size_t out_len, const char *label, const void *x, size_t n, const void *y, size_t m)
 {
 	crypto_generichash_state state;
 	uint8_t len = (uint8_t)strlen(label);
@@ -53,8 +53,7 @@ void hash256(uint8_t out[32], const char *label, const void *x, size_t n)
 	hash_parts(out, 32, label, x, n, NULL, 0);
 }
 
-void hash256_parts(uint8_t out[32], const char *label, const void *x, size_t n, const void *y,
-		   size_t m)
+void hash256_parts(uint8_t out[32], const char *label, const void *x, size_t n, const void *y, size_t m)
 {
 	hash_parts(out, 32, label, x, n, y, m);
 }
@@ -82,8 +81,8 @@ static int work(const uint8_t x[32], const uint8_t ed[32], uint64_t *ret_address
 {
 	uint8_t pre[64], d[32];
 	hash_parts(pre, sizeof(pre), "fln1 id", x, 32, ed, 32);
-	if (crypto_pwhash(d, sizeof(d), (const char *)pre, sizeof(pre), (const uint8_t *)WORK_SALT,
-			  WORK_PASSES, WORK_MEMORY, crypto_pwhash_ALG_ARGON2ID13))
+	if (crypto_pwhash(d, sizeof(d), (const char *)pre, sizeof(pre), (const uint8_t *)WORK_SALT, WORK_PASSES, WORK_MEMORY,
+	                  crypto_pwhash_ALG_ARGON2ID13))
 		return -ENOMEM; /* its only failure with these constants */
 	struct reader r = reader_over(d + 27, 5);
 	uint64_t address = get_be(&r, 5);
@@ -132,8 +131,7 @@ int secret_generate(struct secret *ret)
 bool secret_derive(struct secret *ret, const uint8_t x[32], const uint8_t ed_seed[32])
 {
 	struct secret s = {0};
-	bool ok =
-	    secret_publish(&s, x, ed_seed) && ident_work(s.self.x, s.self.ed, &s.self.address);
+	bool ok = secret_publish(&s, x, ed_seed) && ident_work(s.self.x, s.self.ed, &s.self.address);
 	if (ok)
 		*ret = s;
 	secret_fini(&s);
@@ -179,9 +177,7 @@ bool base64_parse(const char *text, size_t len, uint8_t *ret, size_t n)
 	for (size_t i = 0; i < len; i++)
 		all |= (uint8_t)text[i];
 	/* libsodium 1.0.18 also takes byte 0xdf for '_': one key would have two spellings. */
-	return !(all & 0x80) &&
-	       sodium_base642bin(ret, n, text, len, NULL, &got, NULL,
-				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+	return !(all & 0x80) && sodium_base642bin(ret, n, text, len, NULL, &got, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
 	       got == n;
 }
 
@@ -211,8 +207,7 @@ void identity_format(const struct identity *id, char buf[IDENTITY_TEXT_MAX])
 	memcpy(both, id->x, 32);
 	memcpy(both + 32, id->ed, 32);
 	address_format(id->address, address);
-	sodium_bin2base64(key, sizeof(key), both, sizeof(both),
-			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(key, sizeof(key), both, sizeof(both), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	snprintf(buf, IDENTITY_TEXT_MAX, "fln1:%s:%s", address, key);
 }
 
@@ -220,8 +215,7 @@ bool identity_parse(const char *text, struct identity *ret)
 {
 	struct identity id = {0};
 	uint8_t both[IDENTITY_BYTES];
-	if (strncmp(text, "fln1:", 5) || !hex_read(text + 5, 10, &id.address) ||
-	    !address_valid(id.address) || text[15] != ':')
+	if (strncmp(text, "fln1:", 5) || !hex_read(text + 5, 10, &id.address) || !address_valid(id.address) || text[15] != ':')
 		return false;
 	/* Longer texts stay longer: nothing past KEY_TEXT + 1 matters. */
 	if (!key_read(text + 16, strnlen(text + 16, KEY_TEXT + 1), both))
@@ -240,8 +234,7 @@ void nwid_format(uint64_t nwid, char buf[NWID_TEXT])
 
 static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
 
-void nwid_format_long(uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES],
-		      char buf[NWID_TEXT + 27])
+void nwid_format_long(uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], char buf[NWID_TEXT + 27])
 {
 	nwid_format(nwid, buf);
 	char *out = buf + NWID_TEXT - 1;
@@ -310,8 +303,7 @@ size_t secret_format(const struct secret *s, char *buf, size_t room)
 	memcpy(both, s->x, 32);
 	memcpy(both + 32, s->ed, 32); /* libsodium's secret begins with the seed */
 	address_format(s->self.address, address);
-	sodium_bin2base64(key, sizeof(key), both, sizeof(both),
-			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(key, sizeof(key), both, sizeof(both), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	secret_check(both, word);
 	int n = snprintf(buf, room, SECRET_TAG "%s:%s:%s\n", address, key, word);
 	sodium_memzero(both, sizeof(both));
@@ -329,15 +321,13 @@ bool secret_parse(const char *text, size_t len, struct secret *ret)
 	bool ok = false;
 	if (len == SECRET_TEXT + 1 && text[len - 1] == '\n')
 		len--;
-	if (len != SECRET_TEXT || memcmp(text, SECRET_TAG, tag) ||
-	    !hex_read(text + tag, 10, &address) || text[tag + 10] != ':' ||
+	if (len != SECRET_TEXT || memcmp(text, SECRET_TAG, tag) || !hex_read(text + tag, 10, &address) || text[tag + 10] != ':' ||
 	    text[tag + 11 + KEY_TEXT] != ':')
 		return false;
 	if (!key_read(text + tag + 11, KEY_TEXT, both))
 		goto out;
 	secret_check(both, word);
-	if (memcmp(word, text + tag + 12 + KEY_TEXT, 8) || !secret_derive(&s, both, both + 32) ||
-	    s.self.address != address)
+	if (memcmp(word, text + tag + 12 + KEY_TEXT, 8) || !secret_derive(&s, both, both + 32) || s.self.address != address)
 		goto out;
 	*ret = s;
 	ok = true;

@@ -10,12 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IDENTITY_BYTES 64
-#define KEY_HASH_BYTES 32
+#define IDENTITY_BYTES    64
+#define KEY_HASH_BYTES    32
 #define IDENTITY_TEXT_MAX 112 /* "fln1:<10 hex>:<86 base64url>" and NUL */
-#define NWID_TEXT 17          /* 16 hex and NUL */
-#define ADDRESS_TEXT 11       /* 10 hex and NUL */
-#define WORDS_TEXT 64         /* four fingerprint words and NUL */
+#define NWID_TEXT         17  /* 16 hex and NUL */
+#define ADDRESS_TEXT      11  /* 10 hex and NUL */
+#define WORDS_TEXT        64  /* four fingerprint words and NUL */
 
 /* The public half. address is what the text or the document claims until ident_work() agreed; 40 bits never carry
  * security alone (rule I1): decisions use key_hash. */

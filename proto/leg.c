@@ -17,8 +17,7 @@
 
 #define TAG_OVER 32 /* inner bytes below the tag */
 
-static void derive(uint8_t out[16], const uint8_t exporter[32], const char *label,
-		   const uint8_t x[9])
+static void derive(uint8_t out[16], const uint8_t exporter[32], const char *label, const uint8_t x[9])
 {
 	uint8_t in[1 + 16 + 9];
 	size_t n = strlen(label);
@@ -28,8 +27,7 @@ static void derive(uint8_t out[16], const uint8_t exporter[32], const char *labe
 	crypto_generichash(out, 16, in, 1 + n + 9, exporter, 32);
 }
 
-void leg_derive(struct leg_keys *ret, const uint8_t exporter[32], uint32_t receiver_idx,
-		uint32_t other_idx, uint8_t direction)
+void leg_derive(struct leg_keys *ret, const uint8_t exporter[32], uint32_t receiver_idx, uint32_t other_idx, uint8_t direction)
 {
 	uint8_t x[9];
 	le32_to(x, receiver_idx);
@@ -39,8 +37,7 @@ void leg_derive(struct leg_keys *ret, const uint8_t exporter[32], uint32_t recei
 	derive(ret->hp, exporter, "fln1 lhp", x);
 }
 
-static void tag_of(const struct leg_keys *k, const uint8_t idx[4], uint32_t seq,
-		   const uint8_t *inner, size_t inner_len, uint8_t tag[8])
+static void tag_of(const struct leg_keys *k, const uint8_t idx[4], uint32_t seq, const uint8_t *inner, size_t inner_len, uint8_t tag[8])
 {
 	uint8_t in[12 + TAG_OVER];
 	size_t n = inner_len < TAG_OVER ? inner_len : TAG_OVER;
@@ -58,8 +55,7 @@ static uint32_t mask_of(const struct leg_keys *k, const uint8_t tag[8])
 	return le32_at(mask);
 }
 
-void leg_seal(const struct leg_keys *k, uint32_t idx, uint32_t seq, uint8_t *datagram,
-	      size_t inner_len)
+void leg_seal(const struct leg_keys *k, uint32_t idx, uint32_t seq, uint8_t *datagram, size_t inner_len)
 {
 	struct leg_header *h = (struct leg_header *)datagram;
 	assert(inner_len > 0);

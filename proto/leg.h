@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEG_TO_RELAY 0
+#define LEG_TO_RELAY   0
 #define LEG_FROM_RELAY 1
 
 struct leg_keys {

@@ -17,9 +17,9 @@
 #include "proto/noise.h"
 #include "proto/wire.h"
 
-#define HASH 64
+#define HASH  64
 #define BLOCK 128
-#define TAG 16
+#define TAG   16
 
 static const char protocol_name[] = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b";
 _Static_assert(sizeof protocol_name - 1 <= HASH, "a longer name would have to be hashed");
@@ -187,8 +187,8 @@ static bool write_e(struct noise *ns, const uint8_t e_secret[32], uint8_t out[32
 	return true;
 }
 
-bool noise_write_1(struct noise *ns, const uint8_t s_secret[32], const uint8_t s_public[32],
-                   const uint8_t responder_s[32], const uint8_t e_secret[32], const uint8_t *payload, size_t len, uint8_t *out)
+bool noise_write_1(struct noise *ns, const uint8_t s_secret[32], const uint8_t s_public[32], const uint8_t responder_s[32],
+                   const uint8_t e_secret[32], const uint8_t *payload, size_t len, uint8_t *out)
 {
 	memcpy(ns->rs, responder_s, 32);
 	if (!write_e(ns, e_secret, out))
@@ -203,8 +203,8 @@ bool noise_write_1(struct noise *ns, const uint8_t s_secret[32], const uint8_t s
 	return true;
 }
 
-bool noise_read_1(struct noise *ns, const uint8_t s_secret[32], const uint8_t s_public[32], const uint8_t *in, size_t n,
-                  uint8_t *out, noise_ss *ss, void *ss_self)
+bool noise_read_1(struct noise *ns, const uint8_t s_secret[32], const uint8_t s_public[32], const uint8_t *in, size_t n, uint8_t *out,
+                  noise_ss *ss, void *ss_self)
 {
 	uint8_t shared[32];
 	(void)s_public; /* mixed as the pre-message already */
@@ -258,7 +258,8 @@ bool noise_read_2(struct noise *ns, const uint8_t s_secret[32], const uint8_t *i
 
 void noise_split(const struct noise *ns, uint8_t ret_k1[32], uint8_t ret_k2[32], uint8_t ret_exporter[32])
 {
-	static const uint8_t label[] = "\x0d" "fln1 exporter";
+	static const uint8_t label[] = "\x0d"
+				       "fln1 exporter";
 	uint8_t out[2 * HASH], exporter[HASH];
 
 	hkdf(ns->ck, NULL, 0, out, 2);

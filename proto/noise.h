@@ -13,10 +13,10 @@ struct noise {
 	uint8_t ck[64], h[64];
 	uint8_t k[32];
 	uint64_t n;
-	uint8_t e[32], e_public[32];   /* own ephemeral */
-	uint8_t re[32];                /* other's ephemeral */
-	uint8_t rs[32];                /* other's static */
-	uint8_t ck1[64];               /* ck after message 1, for RESP masking */
+	uint8_t e[32], e_public[32]; /* own ephemeral */
+	uint8_t re[32];              /* other's ephemeral */
+	uint8_t rs[32];              /* other's static */
+	uint8_t ck1[64];             /* ck after message 1, for RESP masking */
 	uint8_t psk[32];
 };
 

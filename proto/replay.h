@@ -12,7 +12,7 @@
 
 #define WINDOW_BITS_DATA 8192
 #define WINDOW_BITS_CTRL 2048
-#define WINDOW_BITS_LEG 1024
+#define WINDOW_BITS_LEG  1024
 
 struct window {
 	_Atomic uint64_t top; /* atomic only for the lockless hint */
@@ -20,7 +20,7 @@ struct window {
 	uint64_t map[];       /* bits / 64 words, behind the lock */
 };
 
-size_t window_bytes(uint32_t bits);             /* to allocate */
+size_t window_bytes(uint32_t bits); /* to allocate */
 void window_init(struct window *, uint32_t bits);
 bool window_maybe(const struct window *, uint64_t seq); /* false: surely too old; no lock needed */
 bool window_commit(struct window *, uint64_t seq);      /* true exactly once per seq; the caller holds the lock */

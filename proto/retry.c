@@ -41,8 +41,8 @@ size_t retry_create(const struct gate *gate, uint32_t initiator_idx, const uint8
 	return RETRY_BYTES;
 }
 
-enum drop retry_consume(const struct handshake *hs, const struct gate *gate, const uint8_t *datagram, size_t len,
-                        enum retry_kind *ret_kind, uint8_t ret_value[16])
+enum drop retry_consume(const struct handshake *hs, const struct gate *gate, const uint8_t *datagram, size_t len, enum retry_kind *ret_kind,
+                        uint8_t ret_value[16])
 {
 	const struct retry *msg = (const struct retry *)datagram;
 	struct retry_plain plain;
@@ -73,7 +73,8 @@ void cookie_value(const uint8_t secret[32], const struct endpoint *from, uint8_t
 /* Bound to the stored timestamp: accepting the value replaces that, so it works once and needs no counter. */
 void fresh_value(const uint8_t secret[32], const uint8_t initiator_key_hash[32], const uint8_t stored_ts[12], uint8_t ret[16])
 {
-	uint8_t input[11 + 32 + 12] = "\x0a" "fln1 fresh";
+	uint8_t input[11 + 32 + 12] = "\x0a"
+				      "fln1 fresh";
 	memcpy(input + 11, initiator_key_hash, 32);
 	memcpy(input + 43, stored_ts, 12);
 	crypto_generichash_blake2b(ret, 16, input, sizeof input, secret, 32);

@@ -22,8 +22,7 @@ static bool refuse(size_t at, const char *why, size_t *ret_at, const char **ret_
 
 static bool gate_parse(const char *text, uint8_t gate[32])
 {
-	return strlen(text) == GATE_TEXT && base64_parse(text, GATE_TEXT, gate, 32) &&
-	       !sodium_is_zero(gate, 32);
+	return strlen(text) == GATE_TEXT && base64_parse(text, GATE_TEXT, gate, 32) && !sodium_is_zero(gate, 32);
 }
 
 bool root_line_parse(const char *text, struct root_line *ret, size_t *ret_at, const char **ret_why)
@@ -33,30 +32,26 @@ bool root_line_parse(const char *text, struct root_line *ret, size_t *ret_at, co
 	size_t len = strnlen(text, sizeof(buf)), at = 0;
 	bool ok = false;
 	if (len == sizeof(buf))
-		return refuse(sizeof(buf) - 1, "a root line has at most 511 characters", ret_at,
-			      ret_why);
+		return refuse(sizeof(buf) - 1, "a root line has at most 511 characters", ret_at, ret_why);
 	memcpy(buf, text, len + 1);
 
 	char *hash = strchr(buf, '#');
 	if (hash) {
 		size_t tag = sizeof(GATE_TAG) - 1;
 		if (strncmp(hash, GATE_TAG, tag)) {
-			refuse((size_t)(hash - buf), "after '#' only gate=KEY may follow", ret_at,
-			       ret_why);
+			refuse((size_t)(hash - buf), "after '#' only gate=KEY may follow", ret_at, ret_why);
 			goto out;
 		}
 		if (!gate_parse(hash + tag, line.gate)) {
-			refuse((size_t)(hash - buf) + tag,
-			       "the gate is 43 characters of base64url; copy the root's line anew",
-			       ret_at, ret_why);
+			refuse((size_t)(hash - buf) + tag, "the gate is 43 characters of base64url; copy the root's line anew", ret_at,
+			       ret_why);
 			goto out;
 		}
 		*hash = 0;
 	}
 	char *part = strchr(buf, '@');
 	if (!part) {
-		refuse(strlen(buf), "add '@' and the address of the root, like @192.0.2.1:9993",
-		       ret_at, ret_why);
+		refuse(strlen(buf), "add '@' and the address of the root, like @192.0.2.1:9993", ret_at, ret_why);
 		goto out;
 	}
 	*part++ = 0;
@@ -77,8 +72,7 @@ bool root_line_parse(const char *text, struct root_line *ret, size_t *ret_at, co
 			goto out;
 		}
 		if (!endpoint_parse(part, &line.endpoints[line.n_endpoints++])) {
-			refuse(at, "an address looks like 192.0.2.1:9993 or [2001:db8::1]:9993",
-			       ret_at, ret_why);
+			refuse(at, "an address looks like 192.0.2.1:9993 or [2001:db8::1]:9993", ret_at, ret_why);
 			goto out;
 		}
 	}
@@ -97,12 +91,10 @@ size_t root_line_format(const struct root_line *line, char *buf, size_t room)
 	size_t n = strlen(whole);
 	for (unsigned i = 0; i < line->n_endpoints && i < ROOT_ENDPOINTS_MAX; i++) {
 		endpoint_format(&line->endpoints[i], endpoint, sizeof(endpoint));
-		n +=
-		    (size_t)snprintf(whole + n, sizeof(whole) - n, "%c%s", i ? ',' : '@', endpoint);
+		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%c%s", i ? ',' : '@', endpoint);
 	}
 	if (!sodium_is_zero(line->gate, sizeof(line->gate))) {
-		sodium_bin2base64(gate, sizeof(gate), line->gate, sizeof(line->gate),
-				  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+		sodium_bin2base64(gate, sizeof(gate), line->gate, sizeof(line->gate), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 		n += (size_t)snprintf(whole + n, sizeof(whole) - n, GATE_TAG "%s", gate);
 		sodium_memzero(gate, sizeof(gate));
 	}

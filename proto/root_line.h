@@ -15,7 +15,7 @@
 #include "proto/ident.h"
 
 #define ROOT_ENDPOINTS_MAX 4
-#define ROOT_LINE_MAX 512
+#define ROOT_LINE_MAX      512
 
 struct root_line {
 	struct identity identity;

@@ -13,8 +13,7 @@
 #include <sodium.h>
 #include <string.h>
 
-_Static_assert(sizeof(crypto_aead_aes256gcm_state) <= sizeof(((struct seal *)0)->schedule),
-	       "room for the key schedule");
+_Static_assert(sizeof(crypto_aead_aes256gcm_state) <= sizeof(((struct seal *)0)->schedule), "room for the key schedule");
 _Static_assert(crypto_aead_aes256gcm_ABYTES == DATA_TAG, "one tag length");
 _Static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == DATA_TAG, "one tag length");
 
@@ -31,12 +30,9 @@ bool seal_has_aes(void)
 const char *seal_backend(uint8_t suite)
 {
 	switch (suite) {
-	case SUITE_AES256_GCM:
-		return seal_has_aes() ? "libsodium" : "none";
-	case SUITE_CHACHA20_POLY1305:
-		return "libsodium";
-	default:
-		return "none";
+	case SUITE_AES256_GCM: return seal_has_aes() ? "libsodium" : "none";
+	case SUITE_CHACHA20_POLY1305: return "libsodium";
+	default: return "none";
 	}
 }
 
@@ -57,8 +53,7 @@ bool seal_init(struct seal *s, uint8_t suite, const uint8_t key[32])
 	s->suite = suite;
 	memset(s->schedule, 0, sizeof(s->schedule));
 	if (suite == SUITE_AES256_GCM)
-		crypto_aead_aes256gcm_beforenm((crypto_aead_aes256gcm_state *)(void *)s->schedule,
-					       aead);
+		crypto_aead_aes256gcm_beforenm((crypto_aead_aes256gcm_state *)(void *)s->schedule, aead);
 	else
 		memcpy(s->schedule, aead, sizeof(aead));
 	sodium_memzero(aead, sizeof(aead));
@@ -96,13 +91,12 @@ static inline uint64_t mask_of(const struct seal *s, const uint8_t tag[DATA_TAG]
 
 /* h = clear header = AAD, then text, then tag. aes is a constant in each of the two copies the
  * compiler makes. */
-static inline __attribute__((always_inline)) void
-seal_run(const struct seal *s, bool aes, uint32_t idx, uint64_t pn, struct packet *run, unsigned n)
+static inline __attribute__((always_inline)) void seal_run(const struct seal *s, bool aes, uint32_t idx, uint64_t pn, struct packet *run,
+                                                           unsigned n)
 {
 	for (unsigned i = 0; i < n; i++, pn++) {
 		struct packet *p = &run[i];
-		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len &&
-		       p->room - p->len >= DATA_TAG);
+		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len && p->room - p->len >= DATA_TAG);
 		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[12];
 		size_t len = p->len - DATA_HEADER;
 		uint8_t *tag = text + len;
@@ -110,11 +104,10 @@ seal_run(const struct seal *s, bool aes, uint32_t idx, uint64_t pn, struct packe
 		le64_to(h + 4, pn);
 		nonce_of(s, idx & LANE_MASK, pn, nonce);
 		if (aes)
-			crypto_aead_aes256gcm_encrypt_detached_afternm(
-			    text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, aes_of(s));
+			crypto_aead_aes256gcm_encrypt_detached_afternm(text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, aes_of(s));
 		else
-			crypto_aead_chacha20poly1305_ietf_encrypt_detached(
-			    text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, s->schedule);
+			crypto_aead_chacha20poly1305_ietf_encrypt_detached(text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce,
+			                                                   s->schedule);
 		le64_to(h + 4, pn ^ mask_of(s, tag));
 		p->len += DATA_TAG;
 	}
@@ -141,8 +134,7 @@ static void refuse(struct packet *p)
 	p->verdict = DROP_AEAD;
 }
 
-static inline __attribute__((always_inline)) void open_run(const struct seal *s, bool aes,
-							   struct packet *run, unsigned n)
+static inline __attribute__((always_inline)) void open_run(const struct seal *s, bool aes, struct packet *run, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
@@ -159,10 +151,9 @@ static inline __attribute__((always_inline)) void open_run(const struct seal *s,
 		le64_to(aad + 4, p->pn);
 		nonce_of(s, p->idx & LANE_MASK, p->pn, nonce);
 		int bad =
-		    aes ? crypto_aead_aes256gcm_decrypt_detached_afternm(
-			      text, NULL, text, len, tag, aad, sizeof(aad), nonce, aes_of(s))
-			: crypto_aead_chacha20poly1305_ietf_decrypt_detached(
-			      text, NULL, text, len, tag, aad, sizeof(aad), nonce, s->schedule);
+		    aes ? crypto_aead_aes256gcm_decrypt_detached_afternm(text, NULL, text, len, tag, aad, sizeof(aad), nonce, aes_of(s))
+			: crypto_aead_chacha20poly1305_ietf_decrypt_detached(text, NULL, text, len, tag, aad, sizeof(aad), nonce,
+		                                                             s->schedule);
 		if (bad) {
 			refuse(p);
 			continue;

@@ -21,7 +21,7 @@ struct seal {
 
 /* Must run once before anything of proto/ (sodium_init). 0 or -1. */
 int seal_setup(void);
-bool seal_has_aes(void);           /* AES-256-GCM in hardware in a backend */
+bool seal_has_aes(void);                 /* AES-256-GCM in hardware in a backend */
 const char *seal_backend(uint8_t suite); /* "libsodium" ... */
 
 /* key = 32 bytes of Noise Split for this direction; suite SUITE_*. false if the suite is unknown or has no backend. */

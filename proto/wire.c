@@ -16,8 +16,7 @@ enum wire_kind wire_classify(enum index_kind named, size_t len)
 	if (len < DATA_OVERHEAD)
 		return WIRE_DROP_SHORT;
 	switch (named) {
-	case INDEX_SESSION:
-		return WIRE_DATA;
+	case INDEX_SESSION: return WIRE_DATA;
 	case INDEX_CIRCUIT:
 		/* The inner datagram obeys the same minimum, and the tag covers its first 32 bytes.
 		 */
@@ -26,8 +25,7 @@ enum wire_kind wire_classify(enum index_kind named, size_t len)
 		if (len == RETRY_BYTES)
 			return WIRE_RETRY;
 		return len >= RESP_MIN ? WIRE_RESP : WIRE_DROP_LENGTH;
-	case INDEX_NONE:
-		break;
+	case INDEX_NONE: break;
 	}
 	return len >= INIT_MIN && len <= INIT_MAX ? WIRE_INIT : WIRE_DROP_INDEX;
 }

@@ -10,32 +10,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DATA_HEADER 12
-#define DATA_TAG 16
-#define INNER_HEADER 4
+#define DATA_HEADER   12
+#define DATA_TAG      16
+#define INNER_HEADER  4
 #define DATA_OVERHEAD (DATA_HEADER + INNER_HEADER + DATA_TAG) /* 32 */
-#define LEG_HEADER 16
-#define INIT_MIN 216
-#define INIT_MAX 1232      /* accepted */
+#define LEG_HEADER    16
+#define INIT_MIN      216
+#define INIT_MAX      1232 /* accepted */
 #define INIT_SEND_MAX 1024 /* as sent: fits INCOMING and a leg */
-#define RESP_MIN 120
-#define RETRY_BYTES 68
+#define RESP_MIN      120
+#define RETRY_BYTES   68
 #define DATAGRAM_BASE 1232 /* UDP payload every path is assumed to carry */
-#define DATAGRAM_MAX 9000
-#define LANE_MASK 15u
-#define LANES_MAX 16
-#define IDX_MASK 0xfffffff0u /* idx with lane 0 */
+#define DATAGRAM_MAX  9000
+#define LANE_MASK     15u
+#define LANES_MAX     16
+#define IDX_MASK      0xfffffff0u /* idx with lane 0 */
 
-#define SUITE_AES256_GCM 1
+#define SUITE_AES256_GCM        1
 #define SUITE_CHACHA20_POLY1305 2
 
-#define CAP_GCM (1u << 0)
-#define CAP_CHACHA (1u << 1)
+#define CAP_GCM         (1u << 0)
+#define CAP_CHACHA      (1u << 1)
 #define CAP_LANES_SHIFT 2 /* 4 bits: receive lanes - 1 */
-#define CAP_SEG (1u << 6)
-#define CAP_BUNDLE (1u << 7)
-#define CAP_RELAY (1u << 8)
-#define CAP_CTRL_CLASS (1u << 9)
+#define CAP_SEG         (1u << 6)
+#define CAP_BUNDLE      (1u << 7)
+#define CAP_RELAY       (1u << 8)
+#define CAP_CTRL_CLASS  (1u << 9)
 
 /* Inner types (first byte of the decrypted body). */
 enum inner_type {
@@ -51,7 +51,7 @@ enum inner_type {
 };
 
 #define FRAME_CSUM 1u
-#define FRAME_SEG 2u
+#define FRAME_SEG  2u
 
 struct data_header {
 	uint8_t idx[4];
@@ -72,19 +72,19 @@ struct leg_header {
 };
 _Static_assert(sizeof(struct leg_header) == LEG_HEADER, "leg header");
 
-struct frag_header { /* after the inner header */
+struct frag_header {         /* after the inner header */
 	uint8_t frame_id[4]; /* lane << 28 | counter */
 	uint8_t i, n;
 	uint8_t total[2];
 };
 _Static_assert(sizeof(struct frag_header) == 8, "frag header");
 #define FRAG_PIECES_MAX 16
-#define FRAG_FRAME_MAX 9216 /* inner header and body of one reassembled FRAME or EFRAME */
+#define FRAG_FRAME_MAX  9216 /* inner header and body of one reassembled FRAME or EFRAME */
 
 /* PROBE: token u64, t_us u32, flags u16, path_id u16, padding; datagram >= 96 bytes.
  * PROBE_ACK: token u64, t_us echo u32, hold_us u32, received size u16, reserved u16, observed endpoint 20. */
-#define PROBE_BODY 16
-#define PROBE_ACK_BODY 40
+#define PROBE_BODY         16
+#define PROBE_ACK_BODY     40
 #define PROBE_DATAGRAM_MIN 96
 
 /* What an index names at the receiver. Sessions, pending handshakes and circuits share one index space. */

@@ -74,8 +74,7 @@ int capture_close(struct capture *c)
 }
 
 struct live {
-	bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len,
-		     uint32_t wire_len);
+	bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len);
 	void *self;
 	pcap_t *handle;
 	bool stop;
@@ -108,8 +107,7 @@ static pcap_t *live_open(const char *device, const char *filter)
 	int r = pcap_activate(p);
 	if (r < 0) {
 		const char *detail = pcap_geterr(p);
-		snprintf(why, sizeof(why), "%s: %s", pcap_statustostr(r),
-			 detail[0] ? detail : device);
+		snprintf(why, sizeof(why), "%s: %s", pcap_statustostr(r), detail[0] ? detail : device);
 	} else if (pcap_datalink(p) != DLT_EN10MB) {
 		r = PCAP_ERROR;
 		snprintf(why, sizeof(why), "%s does not carry Ethernet frames", device);
@@ -134,9 +132,8 @@ static pcap_t *live_open(const char *device, const char *filter)
 }
 
 int capture_live(const char *device, const char *filter,
-		 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len,
-			      uint32_t wire_len),
-		 bool (*stop)(void *self), void *self, const char **ret_why)
+                 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len),
+                 bool (*stop)(void *self), void *self, const char **ret_why)
 {
 	struct live l = {.each = each, .self = self, .handle = live_open(device, filter)};
 	int err = 0;
@@ -152,8 +149,7 @@ int capture_live(const char *device, const char *filter,
 			err = -1;
 			break;
 		}
-		if (pcap_dispatch(l.handle, FRAMES_PER_LOOK, live_frame, (u_char *)&l) ==
-		    PCAP_ERROR) {
+		if (pcap_dispatch(l.handle, FRAMES_PER_LOOK, live_frame, (u_char *)&l) == PCAP_ERROR) {
 			/* A device that was deleted is an end, not a failure. */
 			if (if_nametoindex(device)) {
 				snprintf(why, sizeof(why), "%s", pcap_geterr(l.handle));

@@ -17,7 +17,8 @@ int capture_close(struct capture *); /* flushes; 0 or -errno */
 
 /* Live frames of a local interface with a filter expression: one call per frame until stop returns true or the
  * device is gone. 0, or -1 with *ret_why (borrowed until the next call). */
-int capture_live(const char *device, const char *filter, bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len),
+int capture_live(const char *device, const char *filter,
+                 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len),
                  bool (*stop)(void *self), void *self, const char **ret_why);
 
 #endif

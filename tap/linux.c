@@ -71,8 +71,7 @@ static int device_mac(const struct tap *t, const uint8_t mac[6])
 	return device_ioctl(t, SIOCSIFHWADDR, &request);
 }
 
-int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6],
-	     uint16_t mtu, char ret_name[TAP_NAME_MAX])
+int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, char ret_name[TAP_NAME_MAX])
 {
 	if (strlen(name) >= IFNAMSIZ)
 		return -ENAMETOOLONG;
@@ -138,25 +137,18 @@ const char *tap_why(int error)
 		return "/dev/net/tun is missing: modprobe tun, or pass the device into the "
 		       "container";
 	case ENODEV:
-	case ENXIO:
-		return "/dev/net/tun has no driver behind it: modprobe tun";
+	case ENXIO: return "/dev/net/tun has no driver behind it: modprobe tun";
 	case EBUSY:
 	case EEXIST:
 		return "a device of this name exists already: choose another name or stop who "
 		       "holds it";
-	case EINVAL:
-		return "the kernel does not take this device name, MAC or MTU";
-	case EADDRNOTAVAIL:
-		return "the MAC is no unicast address";
-	case ENAMETOOLONG:
-		return "the device name has more than 15 characters";
-	case E2BIG:
-		return "a TAP device has 1 to 16 queues here";
+	case EINVAL: return "the kernel does not take this device name, MAC or MTU";
+	case EADDRNOTAVAIL: return "the MAC is no unicast address";
+	case ENAMETOOLONG: return "the device name has more than 15 characters";
+	case E2BIG: return "a TAP device has 1 to 16 queues here";
 	case EMFILE:
-	case ENFILE:
-		return "no file descriptor is free: raise LimitNOFILE";
-	case EBADFD:
-		return "the TAP device was deleted";
+	case ENFILE: return "no file descriptor is free: raise LimitNOFILE";
+	case EBADFD: return "the TAP device was deleted";
 	default: {
 		const char *text = strerrordesc_np(error < 0 ? -error : error);
 		return text ? text : "unknown error";

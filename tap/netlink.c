@@ -28,14 +28,12 @@
 #define IPV6_DEFAULT_METRIC 1024
 
 /* libmnl's own loops convert long to int unseen. */
-#define attributes_each(a, h, header)                                                              \
-	for ((a) = mnl_nlmsg_get_payload_offset((h), (header)); mnl_attr_ok(                       \
-		 (a), (int)((const char *)mnl_nlmsg_get_payload_tail(h) - (const char *)(a)));     \
-	     (a) = mnl_attr_next(a))
-#define nested_each(a, nest)                                                                       \
-	for ((a) = mnl_attr_get_payload(nest);                                                     \
-	     mnl_attr_ok((a), (int)((const char *)mnl_attr_get_payload(nest) +                     \
-				    mnl_attr_get_payload_len(nest) - (const char *)(a)));          \
+#define attributes_each(a, h, header)                                                                                                      \
+	for ((a) = mnl_nlmsg_get_payload_offset((h), (header));                                                                            \
+	     mnl_attr_ok((a), (int)((const char *)mnl_nlmsg_get_payload_tail(h) - (const char *)(a))); (a) = mnl_attr_next(a))
+#define nested_each(a, nest)                                                                                                               \
+	for ((a) = mnl_attr_get_payload(nest);                                                                                             \
+	     mnl_attr_ok((a), (int)((const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest) - (const char *)(a)));       \
 	     (a) = mnl_attr_next(a))
 
 struct netlink {
@@ -69,15 +67,11 @@ int netlink_open(struct netlink **ret)
 	n->ask = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!n->ask || mnl_socket_bind(n->ask, 0, MNL_SOCKET_AUTOPID) < 0)
 		goto failed;
-	if (setsockopt(mnl_socket_get_fd(n->ask), SOL_SOCKET, SO_RCVTIMEO, &patience,
-		       sizeof(patience)) < 0)
+	if (setsockopt(mnl_socket_get_fd(n->ask), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		goto failed;
-	mnl_socket_setsockopt(n->ask, NETLINK_GET_STRICT_CHK, &on,
-			      sizeof(on)); /* a help, see above */
+	mnl_socket_setsockopt(n->ask, NETLINK_GET_STRICT_CHK, &on, sizeof(on)); /* a help, see above */
 	n->monitor = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!n->monitor ||
-	    mnl_socket_bind(n->monitor, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
-			    MNL_SOCKET_AUTOPID) < 0)
+	if (!n->monitor || mnl_socket_bind(n->monitor, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0)
 		goto failed;
 	n->sequence = (uint32_t)time(NULL);
 	*ret = n;
@@ -137,9 +131,7 @@ static int request(struct netlink *n, const struct nlmsghdr *h, mnl_cb_t each, v
 static void drain(struct netlink *n)
 {
 	for (unsigned part = 0; part < DUMP_PARTS_MAX; part++)
-		if (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) <
-			0 &&
-		    errno != EINTR)
+		if (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) < 0 && errno != EINTR)
 			return;
 }
 
@@ -157,13 +149,11 @@ static int address_compare(const struct nlmsghdr *h, void *self)
 	struct address_search *s = self;
 	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
-	if (m->ifa_index != s->ifindex || m->ifa_family != family_of(s->family) ||
-	    m->ifa_prefixlen != s->bits)
+	if (m->ifa_index != s->ifindex || m->ifa_family != family_of(s->family) || m->ifa_prefixlen != s->bits)
 		return MNL_CB_OK;
 	attributes_each(a, h, sizeof(*m))
 	{
-		if (mnl_attr_get_type(a) == IFA_ADDRESS &&
-		    mnl_attr_get_payload_len(a) == ip_bytes(s->family) &&
+		if (mnl_attr_get_type(a) == IFA_ADDRESS && mnl_attr_get_payload_len(a) == ip_bytes(s->family) &&
 		    !memcmp(mnl_attr_get_payload(a), s->ip, ip_bytes(s->family)))
 			s->found = true;
 	}
@@ -188,14 +178,12 @@ static int address_same(struct netlink *n, struct address_search *s)
 	return err ? err : s->found ? 0 : -EEXIST;
 }
 
-int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
-		    const uint8_t *ip, uint8_t bits)
+int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t family, const uint8_t *ip, uint8_t bits)
 {
 	if (!prefix_ok(family, bits))
 		return -EINVAL;
 	struct nlmsghdr *h =
-	    request_start(n, add ? RTM_NEWADDR : RTM_DELADDR,
-			  (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
+	    request_start(n, add ? RTM_NEWADDR : RTM_DELADDR, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifa_family = (uint8_t)family_of(family);
 	m->ifa_prefixlen = bits;
@@ -218,8 +206,7 @@ int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t famil
 	}
 	int err = request(n, h, NULL, NULL);
 	if (add && err == -EEXIST) {
-		struct address_search s = {
-		    .ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
+		struct address_search s = {.ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
 		return address_same(n, &s);
 	}
 	return !add && (err == -EADDRNOTAVAIL || err == -ENODEV) ? 0 : err;
@@ -244,32 +231,20 @@ static int route_compare(const struct nlmsghdr *h, void *self)
 	uint32_t out = 0, metric = 0, table = m->rtm_table;
 	const struct nlattr *a;
 
-	if (m->rtm_family != family_of(s->family) || m->rtm_dst_len != s->bits ||
-	    m->rtm_type != RTN_UNICAST)
+	if (m->rtm_family != family_of(s->family) || m->rtm_dst_len != s->bits || m->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
 	attributes_each(a, h, sizeof(*m))
 	{
 		size_t len = mnl_attr_get_payload_len(a);
 		switch (mnl_attr_get_type(a)) {
-		case RTA_DST:
-			target = len == bytes ? mnl_attr_get_payload(a) : zero;
-			break;
-		case RTA_GATEWAY:
-			via = len == bytes ? mnl_attr_get_payload(a) : NULL;
-			break;
-		case RTA_OIF:
-			out = len == 4 ? mnl_attr_get_u32(a) : 0;
-			break;
-		case RTA_PRIORITY:
-			metric = len == 4 ? mnl_attr_get_u32(a) : 0;
-			break;
-		case RTA_TABLE:
-			table = len == 4 ? mnl_attr_get_u32(a) : 0;
-			break;
+		case RTA_DST: target = len == bytes ? mnl_attr_get_payload(a) : zero; break;
+		case RTA_GATEWAY: via = len == bytes ? mnl_attr_get_payload(a) : NULL; break;
+		case RTA_OIF: out = len == 4 ? mnl_attr_get_u32(a) : 0; break;
+		case RTA_PRIORITY: metric = len == 4 ? mnl_attr_get_u32(a) : 0; break;
+		case RTA_TABLE: table = len == 4 ? mnl_attr_get_u32(a) : 0; break;
 		}
 	}
-	if (table == RT_TABLE_MAIN && out == s->ifindex && metric == s->metric &&
-	    !memcmp(target, s->target, bytes) && !via == !s->via &&
+	if (table == RT_TABLE_MAIN && out == s->ifindex && metric == s->metric && !memcmp(target, s->target, bytes) && !via == !s->via &&
 	    (!via || !memcmp(via, s->via, bytes)))
 		s->found = true;
 	return MNL_CB_OK;
@@ -293,8 +268,8 @@ static int route_same(struct netlink *n, struct route_search *s)
 	return err ? err : s->found ? 0 : -EEXIST;
 }
 
-int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
-		  const uint8_t *target, uint8_t bits, const uint8_t *via, uint32_t metric)
+int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family, const uint8_t *target, uint8_t bits, const uint8_t *via,
+                  uint32_t metric)
 {
 	if (!prefix_ok(family, bits))
 		return -EINVAL;
@@ -306,8 +281,7 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 	if (family == 6 && metric == 0)
 		metric = IPV6_DEFAULT_METRIC;
 	struct nlmsghdr *h =
-	    request_start(n, add ? RTM_NEWROUTE : RTM_DELROUTE,
-			  (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
+	    request_start(n, add ? RTM_NEWROUTE : RTM_DELROUTE, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->rtm_family = (uint8_t)family_of(family);
 	m->rtm_dst_len = bits;
@@ -324,12 +298,8 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 		mnl_attr_put_u32(h, RTA_PRIORITY, metric);
 	int err = request(n, h, NULL, NULL);
 	if (add && err == -EEXIST) {
-		struct route_search s = {.ifindex = ifindex,
-					 .metric = metric,
-					 .family = family,
-					 .bits = bits,
-					 .target = target,
-					 .via = via};
+		struct route_search s = {
+		    .ifindex = ifindex, .metric = metric, .family = family, .bits = bits, .target = target, .via = via};
 		return route_same(n, &s);
 	}
 	return !add && (err == -ESRCH || err == -ENODEV) ? 0 : err;
@@ -337,8 +307,7 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 
 /* ---- links ---- */
 
-static struct nlmsghdr *link_start(struct netlink *n, unsigned ifindex, unsigned flags,
-				   unsigned change)
+static struct nlmsghdr *link_start(struct netlink *n, unsigned ifindex, unsigned flags, unsigned change)
 {
 	struct nlmsghdr *h = request_start(n, RTM_NEWLINK, NLM_F_ACK);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
@@ -388,10 +357,8 @@ static bool kind_is_tun(const struct nlattr *linkinfo)
 	const struct nlattr *a;
 	nested_each(a, linkinfo)
 	{
-		if (mnl_attr_get_type(a) == IFLA_INFO_KIND &&
-		    mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			return !strcmp(mnl_attr_get_str(a),
-				       "tun"); /* the kernel's word for TUN and TAP alike */
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
+			return !strcmp(mnl_attr_get_str(a), "tun"); /* the kernel's word for TUN and TAP alike */
 	}
 	return false;
 }
@@ -403,8 +370,7 @@ static int link_collect(const struct nlmsghdr *h, void *self)
 	const struct nlattr *a;
 	uint32_t mtu = 0;
 
-	if (!(m->ifi_flags & IFF_UP) || !(m->ifi_flags & IFF_RUNNING) ||
-	    (m->ifi_flags & IFF_LOOPBACK))
+	if (!(m->ifi_flags & IFF_UP) || !(m->ifi_flags & IFF_RUNNING) || (m->ifi_flags & IFF_LOOPBACK))
 		return MNL_CB_OK;
 	for (unsigned i = 0; i < s->n_skip; i++)
 		if (s->skip[i] == (unsigned)m->ifi_index)
@@ -417,8 +383,7 @@ static int link_collect(const struct nlmsghdr *h, void *self)
 			mtu = mnl_attr_get_u32(a);
 	}
 	if (s->n_links < LINKS_MAX)
-		s->links[s->n_links++] = (struct usable_link){
-		    (unsigned)m->ifi_index, (uint16_t)(mtu > 0xffff ? 0xffff : mtu)};
+		s->links[s->n_links++] = (struct usable_link){(unsigned)m->ifi_index, (uint16_t)(mtu > 0xffff ? 0xffff : mtu)};
 	return MNL_CB_OK;
 }
 
@@ -457,8 +422,7 @@ static int host_collect(const struct nlmsghdr *h, void *self)
 	}
 	/* On a point-to-point link ADDRESS is the far end and LOCAL is ours. */
 	const uint8_t *ip = local ? local : address;
-	if (!ip || !reachable(family, ip) ||
-	    (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)))
+	if (!ip || !reachable(family, ip) || (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)))
 		return MNL_CB_OK;
 	struct endpoint e = {.family = family};
 	memcpy(e.ip, ip, ip_bytes(family));
@@ -468,11 +432,9 @@ static int host_collect(const struct nlmsghdr *h, void *self)
 	return MNL_CB_OK;
 }
 
-int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, struct endpoint *ret,
-		  uint16_t *ret_link_mtu, unsigned room)
+int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu, unsigned room)
 {
-	struct host_search s = {
-	    .skip = skip, .n_skip = n_skip, .room = room, .hosts = ret, .mtus = ret_link_mtu};
+	struct host_search s = {.skip = skip, .n_skip = n_skip, .room = room, .hosts = ret, .mtus = ret_link_mtu};
 	int err = -EINTR;
 	for (unsigned try = 0; try < DUMP_TRIES && err == -EINTR; try++) {
 		s.n = s.n_links = 0;
@@ -503,8 +465,7 @@ bool netlink_changed(struct netlink *n)
 	bool changed = false;
 	/* Bounded: under a storm the descriptor stays readable and we are called again. */
 	for (unsigned i = 0; i < CHANGES_PER_CALL; i++) {
-		ssize_t len =
-		    recv(mnl_socket_get_fd(n->monitor), n->buffer, sizeof(n->buffer), MSG_DONTWAIT);
+		ssize_t len = recv(mnl_socket_get_fd(n->monitor), n->buffer, sizeof(n->buffer), MSG_DONTWAIT);
 		/* ENOBUFS: more changed than the kernel could tell. */
 		if (len > 0 || (len < 0 && errno == ENOBUFS))
 			changed = true;

@@ -13,7 +13,7 @@
 
 #include "proto/base/batch.h"
 
-#define TAP_NAME_MAX 16
+#define TAP_NAME_MAX   16
 #define TAP_QUEUES_MAX 16
 
 struct tap;

@@ -22,17 +22,17 @@ struct endpoint {
 };
 
 struct packet {
-	uint8_t *data;          /* first byte of what the next step reads */
-	uint32_t len;           /* bytes at data */
-	uint32_t room;          /* bytes usable at data, >= len */
+	uint8_t *data; /* first byte of what the next step reads */
+	uint32_t len;  /* bytes at data */
+	uint32_t room; /* bytes usable at data, >= len */
 	enum drop verdict;
-	uint32_t idx;           /* receiver index in clear with its lane, host order (DATA) */
-	uint64_t pn;            /* sequence number in its lane (DATA) */
-	void *session;          /* borrowed from the view for this turn; NULL = none */
-	void *port;             /* borrowed network port, or NULL */
-	void *circuit;          /* borrowed circuit the packet came through, or NULL */
-	struct endpoint from;   /* in: source. out: destination */
-	uint8_t socket;         /* which local socket it came by or leaves by */
+	uint32_t idx;         /* receiver index in clear with its lane, host order (DATA) */
+	uint64_t pn;          /* sequence number in its lane (DATA) */
+	void *session;        /* borrowed from the view for this turn; NULL = none */
+	void *port;           /* borrowed network port, or NULL */
+	void *circuit;        /* borrowed circuit the packet came through, or NULL */
+	struct endpoint from; /* in: source. out: destination */
+	uint8_t socket;       /* which local socket it came by or leaves by */
 };
 
 struct batch {

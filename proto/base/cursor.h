@@ -33,9 +33,18 @@ static inline struct writer writer_over(void *p, size_t room)
 	return (struct writer){.start = b, .p = b, .end = b + room, .bad = false};
 }
 
-static inline size_t reader_left(const struct reader *r) { return r->bad ? 0 : (size_t)(r->end - r->p); }
-static inline size_t writer_len(const struct writer *w) { return (size_t)(w->p - w->start); }
-static inline size_t writer_left(const struct writer *w) { return w->bad ? 0 : (size_t)(w->end - w->p); }
+static inline size_t reader_left(const struct reader *r)
+{
+	return r->bad ? 0 : (size_t)(r->end - r->p);
+}
+static inline size_t writer_len(const struct writer *w)
+{
+	return (size_t)(w->p - w->start);
+}
+static inline size_t writer_left(const struct writer *w)
+{
+	return w->bad ? 0 : (size_t)(w->end - w->p);
+}
 
 /* n bytes in place, or NULL (and bad) if fewer are left. */
 static inline const uint8_t *get_bytes(struct reader *r, size_t n)
@@ -76,13 +85,34 @@ static inline uint64_t get_be(struct reader *r, unsigned n)
 	return v;
 }
 
-static inline uint8_t get_u8(struct reader *r) { return (uint8_t)get_le(r, 1); }
-static inline uint16_t get_le16(struct reader *r) { return (uint16_t)get_le(r, 2); }
-static inline uint32_t get_le32(struct reader *r) { return (uint32_t)get_le(r, 4); }
-static inline uint64_t get_le64(struct reader *r) { return get_le(r, 8); }
-static inline uint16_t get_be16(struct reader *r) { return (uint16_t)get_be(r, 2); }
-static inline uint32_t get_be32(struct reader *r) { return (uint32_t)get_be(r, 4); }
-static inline uint64_t get_be64(struct reader *r) { return get_be(r, 8); }
+static inline uint8_t get_u8(struct reader *r)
+{
+	return (uint8_t)get_le(r, 1);
+}
+static inline uint16_t get_le16(struct reader *r)
+{
+	return (uint16_t)get_le(r, 2);
+}
+static inline uint32_t get_le32(struct reader *r)
+{
+	return (uint32_t)get_le(r, 4);
+}
+static inline uint64_t get_le64(struct reader *r)
+{
+	return get_le(r, 8);
+}
+static inline uint16_t get_be16(struct reader *r)
+{
+	return (uint16_t)get_be(r, 2);
+}
+static inline uint32_t get_be32(struct reader *r)
+{
+	return (uint32_t)get_be(r, 4);
+}
+static inline uint64_t get_be64(struct reader *r)
+{
+	return get_be(r, 8);
+}
 
 /* n bytes to be filled by the caller, or NULL (and bad) if there is no room. */
 static inline uint8_t *put_room(struct writer *w, size_t n)
@@ -117,12 +147,33 @@ static inline void put_be(struct writer *w, uint64_t v, unsigned n)
 		at[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
 }
 
-static inline void put_u8(struct writer *w, uint8_t v) { put_le(w, v, 1); }
-static inline void put_le16(struct writer *w, uint16_t v) { put_le(w, v, 2); }
-static inline void put_le32(struct writer *w, uint32_t v) { put_le(w, v, 4); }
-static inline void put_le64(struct writer *w, uint64_t v) { put_le(w, v, 8); }
-static inline void put_be16(struct writer *w, uint16_t v) { put_be(w, v, 2); }
-static inline void put_be32(struct writer *w, uint32_t v) { put_be(w, v, 4); }
-static inline void put_be64(struct writer *w, uint64_t v) { put_be(w, v, 8); }
+static inline void put_u8(struct writer *w, uint8_t v)
+{
+	put_le(w, v, 1);
+}
+static inline void put_le16(struct writer *w, uint16_t v)
+{
+	put_le(w, v, 2);
+}
+static inline void put_le32(struct writer *w, uint32_t v)
+{
+	put_le(w, v, 4);
+}
+static inline void put_le64(struct writer *w, uint64_t v)
+{
+	put_le(w, v, 8);
+}
+static inline void put_be16(struct writer *w, uint16_t v)
+{
+	put_be(w, v, 2);
+}
+static inline void put_be32(struct writer *w, uint32_t v)
+{
+	put_be(w, v, 4);
+}
+static inline void put_be64(struct writer *w, uint64_t v)
+{
+	put_be(w, v, 8);
+}
 
 #endif

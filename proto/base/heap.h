@@ -12,8 +12,8 @@
 #define NEVER UINT64_MAX
 
 struct timer {
-	uint64_t at;   /* ms; NEVER while not in a heap */
-	size_t slot;   /* position + 1; 0 = not in a heap */
+	uint64_t at;                                /* ms; NEVER while not in a heap */
+	size_t slot;                                /* position + 1; 0 = not in a heap */
 	void (*fire)(struct timer *, uint64_t now); /* called with the timer already taken out */
 };
 
@@ -23,7 +23,7 @@ struct heap {
 };
 
 void heap_init(struct heap *);
-void heap_fini(struct heap *); /* frees the array, not the timers */
+void heap_fini(struct heap *);                            /* frees the array, not the timers */
 int heap_set(struct heap *, struct timer *, uint64_t at); /* insert or move; at == NEVER takes it out. 0 or -ENOMEM */
 void heap_cancel(struct heap *, struct timer *);          /* no-op when not in the heap */
 uint64_t heap_next(const struct heap *);                  /* earliest deadline or NEVER */

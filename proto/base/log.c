@@ -27,15 +27,11 @@ void log_level_set(enum log_level level)
 static const char *level_word(enum log_level level)
 {
 	switch (level) {
-	case LOG_ERROR:
-		return "error: ";
-	case LOG_WARNING:
-		return "warning: ";
+	case LOG_ERROR: return "error: ";
+	case LOG_WARNING: return "warning: ";
 	case LOG_NOTICE:
-	case LOG_INFO:
-		return "";
-	case LOG_DEBUG:
-		return "debug: ";
+	case LOG_INFO: return "";
+	case LOG_DEBUG: return "debug: ";
 	}
 	return "";
 }
@@ -46,7 +42,7 @@ void log_line(enum log_level level, const char *format, ...)
 		return;
 	char line[LINE_ROOM];
 	int head = getenv("JOURNAL_STREAM") ? snprintf(line, sizeof(line), "<%d>", (int)level)
-					    : snprintf(line, sizeof(line), "%s", level_word(level));
+	                                    : snprintf(line, sizeof(line), "%s", level_word(level));
 	va_list args;
 	va_start(args, format);
 	int body = vsnprintf(line + head, sizeof(line) - (size_t)head, format, args);
@@ -71,10 +67,7 @@ static size_t utf8_at(const uint8_t *p, size_t left, uint32_t *ret)
 		*ret = p[0];
 		return 1;
 	}
-	size_t n = p[0] >= 0xf0 && p[0] < 0xf8   ? 4
-		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		   : p[0] >= 0xc0 && p[0] < 0xe0 ? 2
-						 : 0;
+	size_t n = p[0] >= 0xf0 && p[0] < 0xf8 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xc0 && p[0] < 0xe0 ? 2 : 0;
 	if (!n || n > left)
 		return 0;
 	uint32_t c = p[0] & (0x7fu >> n);
@@ -96,8 +89,8 @@ static bool is_plain(uint32_t c)
 {
 	if (c < 0x20 || c == '\\' || (c >= 0x7f && c < 0xa0))
 		return false;
-	return !(c == 0x061c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-		 (c >= 0x2060 && c <= 0x206f) || c == 0xfeff);
+	return !(c == 0x061c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+	         c == 0xfeff);
 }
 
 const char *log_text(char *buf, size_t room, const void *text, size_t len)

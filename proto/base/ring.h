@@ -13,10 +13,10 @@
 
 struct ring {
 	uint8_t *slots;
-	uint32_t n;             /* slots, power of two */
-	uint32_t size;          /* bytes of a slot */
-	_Atomic uint32_t head;  /* next to write: producer */
-	_Atomic uint32_t tail;  /* next to read: consumer */
+	uint32_t n;            /* slots, power of two */
+	uint32_t size;         /* bytes of a slot */
+	_Atomic uint32_t head; /* next to write: producer */
+	_Atomic uint32_t tail; /* next to read: consumer */
 };
 
 static inline int ring_init(struct ring *r, uint32_t slots, uint32_t size)
@@ -44,7 +44,10 @@ static inline void *ring_reserve(struct ring *r)
 	return r->slots + (size_t)(head & (r->n - 1)) * r->size;
 }
 
-static inline void ring_publish(struct ring *r) { atomic_fetch_add(&r->head, 1); }
+static inline void ring_publish(struct ring *r)
+{
+	atomic_fetch_add(&r->head, 1);
+}
 
 /* The oldest filled slot, or NULL when empty. Consumer only. */
 static inline void *ring_peek(struct ring *r)
@@ -55,6 +58,9 @@ static inline void *ring_peek(struct ring *r)
 	return r->slots + (size_t)(tail & (r->n - 1)) * r->size;
 }
 
-static inline void ring_release(struct ring *r) { atomic_fetch_add(&r->tail, 1); }
+static inline void ring_release(struct ring *r)
+{
+	atomic_fetch_add(&r->tail, 1);
+}
 
 #endif

@@ -17,12 +17,12 @@ int main(void)
 		fprintf(stderr, "argon2: sodium_init failed\n");
 		return 1;
 	}
-#define believe(condition)                                                                         \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "argon2: not so: %s\n", #condition);                       \
-			wrong = 1;                                                                 \
-		}                                                                                  \
+#define believe(condition)                                                                                                                 \
+	do {                                                                                                                               \
+		if (!(condition)) {                                                                                                        \
+			fprintf(stderr, "argon2: not so: %s\n", #condition);                                                               \
+			wrong = 1;                                                                                                         \
+		}                                                                                                                          \
 	} while (0)
 	believe(crypto_pwhash_argon2id_SALTBYTES == 16);
 	believe(crypto_pwhash_argon2id_saltbytes() == sizeof(salt) - 1);
@@ -32,19 +32,19 @@ int main(void)
 	believe(crypto_pwhash_argon2id_passwd_max() >= 64);
 	believe(crypto_pwhash_alg_argon2id13() == 2);
 	memset(password, 7, sizeof(password));
-	believe(crypto_pwhash(a, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
-			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
-			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(a, 32, (const char *)password, 64, (const unsigned char *)salt, 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) ==
+	        0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) ==
+	        0);
 	believe(!memcmp(a, b, 32));
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
-			      (8u << 20) + 1023, crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1, (8u << 20) + 1023,
+	                      crypto_pwhash_ALG_ARGON2ID13) == 0);
 	believe(!memcmp(a, b, 32));
 	password[63] ^= 1;
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1,
-			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) == 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) ==
+	        0);
 	believe(memcmp(a, b, 32) != 0);
-	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 0,
-			      8u << 20, crypto_pwhash_ALG_ARGON2ID13) != 0);
+	believe(crypto_pwhash(b, 32, (const char *)password, 64, (const unsigned char *)salt, 0, 8u << 20, crypto_pwhash_ALG_ARGON2ID13) !=
+	        0);
 	return wrong;
 }

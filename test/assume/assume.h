@@ -24,24 +24,23 @@
 #define ASSUME_SECONDS 20
 #define CANNOT_TRY     77
 
-#define believe(condition, ...)                                                                    \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			int belief_errno = errno;                                                  \
-			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                            \
-			fprintf(stderr, __VA_ARGS__);                                              \
-			fprintf(stderr, " (errno %d: %s)\n", belief_errno,                         \
-				strerror(belief_errno));                                           \
-			exit(1);                                                                   \
-		}                                                                                  \
+#define believe(condition, ...)                                                                                                            \
+	do {                                                                                                                               \
+		if (!(condition)) {                                                                                                        \
+			int belief_errno = errno;                                                                                          \
+			fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                                    \
+			fprintf(stderr, __VA_ARGS__);                                                                                      \
+			fprintf(stderr, " (errno %d: %s)\n", belief_errno, strerror(belief_errno));                                        \
+			exit(1);                                                                                                           \
+		}                                                                                                                          \
 	} while (0)
 
-#define cannot_try(...)                                                                            \
-	do {                                                                                       \
-		printf("cannot be tried here: ");                                                  \
-		printf(__VA_ARGS__);                                                               \
-		printf("\n");                                                                      \
-		exit(CANNOT_TRY);                                                                  \
+#define cannot_try(...)                                                                                                                    \
+	do {                                                                                                                               \
+		printf("cannot be tried here: ");                                                                                          \
+		printf(__VA_ARGS__);                                                                                                       \
+		printf("\n");                                                                                                              \
+		exit(CANNOT_TRY);                                                                                                          \
 	} while (0)
 
 /* Network and mounts of our own: nothing outside is touched, and everything made is gone with the
@@ -60,8 +59,7 @@ static inline void private_net(void)
 /* One queue of the named TAP device, or -errno. */
 static inline int tap_queue(const char *name, unsigned extra)
 {
-	struct ifreq request = {.ifr_flags =
-				    (short)(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | extra)};
+	struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | extra)};
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
@@ -92,14 +90,11 @@ static inline void device_up(const char *name, int mtu)
  * sends. */
 static inline int packet_socket(const char *name, uint16_t ethertype)
 {
-	struct sockaddr_ll at = {.sll_family = AF_PACKET,
-				 .sll_protocol = (uint16_t)(ethertype << 8 | ethertype >> 8),
-				 .sll_ifindex = (int)if_nametoindex(name)};
+	struct sockaddr_ll at = {
+	    .sll_family = AF_PACKET, .sll_protocol = (uint16_t)(ethertype << 8 | ethertype >> 8), .sll_ifindex = (int)if_nametoindex(name)};
 	int on = 1, fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	believe(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0, "packet socket on %s",
-		name);
-	believe(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) == 0,
-		"PACKET_IGNORE_OUTGOING");
+	believe(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0, "packet socket on %s", name);
+	believe(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) == 0, "PACKET_IGNORE_OUTGOING");
 	believe(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) == 0, "PACKET_AUXDATA");
 	return fd;
 }

@@ -34,9 +34,7 @@ int main(void)
 		return 77;
 	}
 	fclose(f);
-	const struct rlimit bound = {.rlim_cur =
-					 pages * (rlim_t)sysconf(_SC_PAGESIZE) + (256u << 20),
-				     .rlim_max = RLIM_INFINITY};
+	const struct rlimit bound = {.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (256u << 20), .rlim_max = RLIM_INFINITY};
 	msgpack_unpacked result;
 	size_t at = 0;
 	msgpack_unpacked_init(&result);
@@ -48,7 +46,7 @@ int main(void)
 	msgpack_unpacked_destroy(&result);
 	if (r == MSGPACK_UNPACK_CONTINUE) {
 		fprintf(stderr, "msgpack_reserve: five bytes no longer reserve 768 MiB: the walk "
-				"before unpacking may be asked again\n");
+		                "before unpacking may be asked again\n");
 		return 1;
 	}
 	if (r != MSGPACK_UNPACK_NOMEM_ERROR) {

@@ -33,13 +33,11 @@ static int udp_socket(int family, int mode, const char *peer)
 	believe(fd >= 0, "socket");
 	if (family == AF_INET) {
 		inet_pton(AF_INET, peer, &to4.sin_addr);
-		believe(setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, sizeof(mode)) == 0,
-			"IP_MTU_DISCOVER");
+		believe(setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, sizeof(mode)) == 0, "IP_MTU_DISCOVER");
 		believe(connect(fd, (struct sockaddr *)&to4, sizeof(to4)) == 0, "connect");
 	} else {
 		inet_pton(AF_INET6, peer, &to6.sin6_addr);
-		believe(setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &mode, sizeof(mode)) == 0,
-			"IPV6_MTU_DISCOVER");
+		believe(setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &mode, sizeof(mode)) == 0, "IPV6_MTU_DISCOVER");
 		believe(connect(fd, (struct sockaddr *)&to6, sizeof(to6)) == 0, "connect");
 	}
 	return fd;
@@ -62,16 +60,13 @@ static void limits(int tap, int family, const char *peer, const char *when)
 {
 	static uint8_t payload[2000], f[4000];
 	size_t most = MTU - (family == AF_INET ? 28 : 48);
-	int fd =
-	    udp_socket(family, family == AF_INET ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE, peer);
+	int fd = udp_socket(family, family == AF_INET ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE, peer);
 	errno = 0;
-	believe(send(fd, payload, most + 1, 0) < 0 && errno == EMSGSIZE,
-		"%s: %zu bytes are no EMSGSIZE", when, most + 1);
+	believe(send(fd, payload, most + 1, 0) < 0 && errno == EMSGSIZE, "%s: %zu bytes are no EMSGSIZE", when, most + 1);
 	believe(send(fd, payload, most, 0) == (ssize_t)most, "%s: %zu bytes", when, most);
 	ssize_t n = udp_frame(tap, family, f, sizeof(f));
 	believe(n == MTU + 14, "%s: a frame of %zd bytes", when, n);
-	believe(family != AF_INET || (f[20] & 0x60) == 0x40, "%s: DF is not set: %02x", when,
-		f[20]);
+	believe(family != AF_INET || (f[20] & 0x60) == 0x40, "%s: DF is not set: %02x", when, f[20]);
 	close(fd);
 }
 
@@ -117,25 +112,22 @@ int main(void)
 	believe(tap >= 0, "TAP: %d", tap);
 	device_up("pm0", MTU);
 	if (system("ip addr add 10.9.9.1/24 dev pm0 && ip neigh add 10.9.9.2 lladdr "
-		   "02:00:00:00:00:02 dev pm0") != 0)
+	           "02:00:00:00:00:02 dev pm0") != 0)
 		cannot_try("ip(8) failed");
 	limits(tap, AF_INET, "10.9.9.2", "IPv4");
 
 	int want = udp_socket(AF_INET, IP_PMTUDISC_WANT, "10.9.9.2");
 	believe(path_mtu(want) == MTU, "path MTU %d before the ICMP", path_mtu(want));
-	believe(send(want, payload, 1400, 0) == 1400 &&
-		    udp_frame(tap, AF_INET, f, sizeof(f)) == 1442,
-		"a datagram of WANT");
+	believe(send(want, payload, 1400, 0) == 1400 && udp_frame(tap, AF_INET, f, sizeof(f)) == 1442, "a datagram of WANT");
 	icmp_needed(tap, f);
 	for (int i = 0; i < 100 && path_mtu(want) == MTU; i++)
 		usleep(10000);
-	believe(path_mtu(want) == FORGED_MTU, "the kernel did not take the ICMP: path MTU %d",
-		path_mtu(want));
+	believe(path_mtu(want) == FORGED_MTU, "the kernel did not take the ICMP: path MTU %d", path_mtu(want));
 	limits(tap, AF_INET, "10.9.9.2", "IPv4 after the ICMP");
 	close(want);
 
 	if (system("ip -6 addr add fd09::1/64 dev pm0 nodad && ip -6 neigh add fd09::2 lladdr "
-		   "02:00:00:00:00:02 dev pm0") != 0)
+	           "02:00:00:00:00:02 dev pm0") != 0)
 		printf("pmtudisc_probe: no IPv6 here, left out\n");
 	else
 		limits(tap, AF_INET6, "fd09::2", "IPv6");

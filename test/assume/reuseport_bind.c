@@ -18,8 +18,8 @@ static void expect(int family, const char *what, int got, int wanted)
 {
 	if (got == wanted)
 		return;
-	fprintf(stderr, "reuseport_bind: IPv%d: %s: got %s, wanted %s\n", family == AF_INET ? 4 : 6,
-		what, got ? strerror(got) : "success", wanted ? strerror(wanted) : "success");
+	fprintf(stderr, "reuseport_bind: IPv%d: %s: got %s, wanted %s\n", family == AF_INET ? 4 : 6, what, got ? strerror(got) : "success",
+	        wanted ? strerror(wanted) : "success");
 	failures++;
 }
 
@@ -42,8 +42,7 @@ static int bind_one(int family, in_port_t *port, int reuse, int *ret)
 	*ret = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (*ret < 0)
 		return errno;
-	if (setsockopt(*ret, SOL_SOCKET, SO_REUSEPORT, &reuse, sizeof(reuse)) < 0 ||
-	    bind(*ret, &a.any, len) < 0)
+	if (setsockopt(*ret, SOL_SOCKET, SO_REUSEPORT, &reuse, sizeof(reuse)) < 0 || bind(*ret, &a.any, len) < 0)
 		return errno;
 	getsockname(*ret, &a.any, &len);
 	*port = a.v4.sin_port;
@@ -60,15 +59,12 @@ static void family_check(int family)
 		return;
 	}
 	expect(family, "first bind without the option", err, 0);
-	expect(family, "join before the first sets the option", bind_one(family, &port, 1, &other),
-	       EADDRINUSE);
+	expect(family, "join before the first sets the option", bind_one(family, &port, 1, &other), EADDRINUSE);
 	close(other);
-	expect(family, "option set after bind",
-	       setsockopt(fd[0], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ? errno : 0, 0);
+	expect(family, "option set after bind", setsockopt(fd[0], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ? errno : 0, 0);
 	for (int i = 1; i < GROUP; i++)
 		expect(family, "worker joins", bind_one(family, &port, 1, &fd[i]), 0);
-	expect(family, "a second daemon's first socket", bind_one(family, &port, 0, &other),
-	       EADDRINUSE);
+	expect(family, "a second daemon's first socket", bind_one(family, &port, 0, &other), EADDRINUSE);
 	close(other);
 	for (int i = 0; i < GROUP; i++)
 		close(fd[i]);

@@ -20,13 +20,10 @@ int main(void)
 		size_t most = (size_t)mtus[i] + 14;
 		int ps = packet_socket("mt0", 0);
 		errno = 0;
-		believe(send(ps, f, most + 1, 0) < 0 && errno == EMSGSIZE,
-			"%zu bytes at MTU %d are no EMSGSIZE", most + 1, mtus[i]);
-		believe(send(ps, f, most, 0) == (ssize_t)most, "%zu bytes at MTU %d", most,
-			mtus[i]);
+		believe(send(ps, f, most + 1, 0) < 0 && errno == EMSGSIZE, "%zu bytes at MTU %d are no EMSGSIZE", most + 1, mtus[i]);
+		believe(send(ps, f, most, 0) == (ssize_t)most, "%zu bytes at MTU %d", most, mtus[i]);
 		ssize_t n = tap_frame(tap, 0x88b5, got, sizeof(got));
-		believe(n == (ssize_t)most && !memcmp(f, got, most),
-			"the TAP gave %zd of %zu bytes", n, most);
+		believe(n == (ssize_t)most && !memcmp(f, got, most), "the TAP gave %zd of %zu bytes", n, most);
 		believe(send(ps, f, most, 0) == (ssize_t)most, "%zu bytes again", most);
 		n = tap_frame(tap, 0x88b5, got, 100);
 		believe(n == 100, "a read of 100 bytes gave %zd", n);

@@ -11,10 +11,8 @@
  * matter here. */
 static void flow_frame(uint8_t *f, unsigned flow)
 {
-	static const uint8_t head[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,  0, 0,  0, 0,
-					 9,    8,    0,    0x45, 0,    0,    28, 0, 0,  0, 0,
-					 64,   17,   0,    0,    10,   0,    0,  1, 10, 0, 0,
-					 2,    0,    0,    0x12, 0x34, 0,    8,  0, 0};
+	static const uint8_t head[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0,  0, 9, 8, 0, 0x45, 0,    0,    28, 0, 0, 0,
+	                                 0,    64,   17,   0,    0,    10,   0, 0, 1, 10, 0, 0, 2, 0, 0,    0x12, 0x34, 0,  8, 0, 0};
 	memcpy(f, head, sizeof(head));
 	f[34] = (uint8_t)(0x40 + flow);
 	f[35] = (uint8_t)(flow * 37);
@@ -47,8 +45,7 @@ int main(void)
 		unsigned here = 0;
 		ssize_t n;
 		while ((n = read(q[i], f, sizeof(f))) > 0) {
-			if (n < 42 || f[12] != 8 || f[13] != 0 || f[34] < 0x40 ||
-			    f[34] >= 0x40 + FLOWS)
+			if (n < 42 || f[12] != 8 || f[13] != 0 || f[34] < 0x40 || f[34] >= 0x40 + FLOWS)
 				continue;
 			seen[f[34] - 0x40]++;
 			here++;
@@ -62,8 +59,7 @@ int main(void)
 	for (int i = 0; i < QUEUES; i++) {
 		flow_frame(f, (unsigned)i);
 		believe(write(q[i], f, 42) == 42, "write by queue %d", i);
-		believe(readable(ps) && recv(ps, f, sizeof(f), 0) == 42 && f[34] == 0x40 + i,
-			"frame written by queue %d", i);
+		believe(readable(ps) && recv(ps, f, sizeof(f), 0) == 42 && f[34] == 0x40 + i, "frame written by queue %d", i);
 	}
 	for (int i = 0; i < QUEUES; i++)
 		close(q[i]);

@@ -27,44 +27,34 @@ static void inward(int tap, int ps, const uint8_t *tags, size_t tag_bytes, size_
 	size_t len = frame_make(sent, tags, tag_bytes, payload);
 	struct iovec part = {got, sizeof(got)};
 	struct tpacket_auxdata aux = {0};
-	struct msghdr m = {.msg_iov = &part,
-			   .msg_iovlen = 1,
-			   .msg_control = control,
-			   .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 
-	believe(write(tap, sent, len) == (ssize_t)len, "write of %zu bytes with %zu of tags", len,
-		tag_bytes);
+	believe(write(tap, sent, len) == (ssize_t)len, "write of %zu bytes with %zu of tags", len, tag_bytes);
 	believe(readable(ps), "nothing at the packet socket for %zu bytes of tags", tag_bytes);
 	ssize_t n = recvmsg(ps, &m, 0);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
 		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
 			memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 	believe(n == (ssize_t)len - 4, "%zd bytes, wanted %zu", n, len - 4);
-	believe(!memcmp(got, sent, 12) && !memcmp(got + 12, sent + 16, len - 16),
-		"the rest of the frame changed");
-	believe((aux.tp_status & TP_STATUS_VLAN_VALID) &&
-		    (aux.tp_status & TP_STATUS_VLAN_TPID_VALID),
-		"tag not told, status %#x", aux.tp_status);
-	believe(aux.tp_vlan_tpid == (tags[0] << 8 | tags[1]) &&
-		    aux.tp_vlan_tci == (tags[2] << 8 | tags[3]),
-		"told %#x %#x", aux.tp_vlan_tpid, aux.tp_vlan_tci);
+	believe(!memcmp(got, sent, 12) && !memcmp(got + 12, sent + 16, len - 16), "the rest of the frame changed");
+	believe((aux.tp_status & TP_STATUS_VLAN_VALID) && (aux.tp_status & TP_STATUS_VLAN_TPID_VALID), "tag not told, status %#x",
+	        aux.tp_status);
+	believe(aux.tp_vlan_tpid == (tags[0] << 8 | tags[1]) && aux.tp_vlan_tci == (tags[2] << 8 | tags[3]), "told %#x %#x",
+	        aux.tp_vlan_tpid, aux.tp_vlan_tci);
 }
 
 static void outward(int tap, int ps, const uint8_t *tags, size_t tag_bytes, size_t payload)
 {
 	uint8_t sent[2048], got[2048];
 	size_t len = frame_make(sent, tags, tag_bytes, payload);
-	believe(send(ps, sent, len, 0) == (ssize_t)len, "send of %zu bytes with %zu of tags", len,
-		tag_bytes);
+	believe(send(ps, sent, len, 0) == (ssize_t)len, "send of %zu bytes with %zu of tags", len, tag_bytes);
 	ssize_t n = tap_frame(tap, (unsigned)(sent[12] << 8 | sent[13]), got, sizeof(got));
-	believe(n == (ssize_t)len && !memcmp(got, sent, len), "the TAP gave %zd bytes for %zu", n,
-		len);
+	believe(n == (ssize_t)len && !memcmp(got, sent, len), "the TAP gave %zd bytes for %zu", n, len);
 }
 
 int main(void)
 {
-	static const uint8_t dot1q[] = {0x81, 0x00, 0x60, 0x05},
-			     qinq[] = {0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0x20, 0x05};
+	static const uint8_t dot1q[] = {0x81, 0x00, 0x60, 0x05}, qinq[] = {0x88, 0xa8, 0x00, 0x07, 0x81, 0x00, 0x20, 0x05};
 	private_net();
 	int tap = tap_queue("vl0", IFF_TUN_EXCL);
 	if (tap == -ENOENT || tap == -ENODEV)

@@ -28,12 +28,10 @@ static void knock(const struct gate gates[2], uint8_t how, uint8_t *datagram, si
 		memcpy(datagram + 12, hint, 4);
 		crypto_generichash(datagram + len - 32, 16, datagram, len - 32, gate->mac1, 32);
 		if (how & 16)
-			datagram[le32_at(datagram + len - 4) % (len - 16)] ^=
-			    (uint8_t)(1 << (how >> 5));
+			datagram[le32_at(datagram + len - 4) % (len - 16)] ^= (uint8_t)(1 << (how >> 5));
 	}
 	for (int i = 0; i < 2; i++)
-		require(gate_check(&gates[i], datagram, len) ==
-			((how & 4) && !(how & 16) && gate == &gates[i]));
+		require(gate_check(&gates[i], datagram, len) == ((how & 4) && !(how & 16) && gate == &gates[i]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -57,26 +55,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum wire_kind kind = wire_classify(named, len);
 	require(kind == WIRE_DROP_SHORT || len >= DATA_OVERHEAD);
 	switch (kind) {
-	case WIRE_DATA:
-		require(named == INDEX_SESSION);
-		break;
-	case WIRE_LEG:
-		require(named == INDEX_CIRCUIT && len >= LEG_HEADER + DATA_OVERHEAD);
-		break;
-	case WIRE_RETRY:
-		require(named == INDEX_PENDING && len == RETRY_BYTES);
-		break;
-	case WIRE_RESP:
-		require(named == INDEX_PENDING && len >= RESP_MIN);
-		break;
+	case WIRE_DATA: require(named == INDEX_SESSION); break;
+	case WIRE_LEG: require(named == INDEX_CIRCUIT && len >= LEG_HEADER + DATA_OVERHEAD); break;
+	case WIRE_RETRY: require(named == INDEX_PENDING && len == RETRY_BYTES); break;
+	case WIRE_RESP: require(named == INDEX_PENDING && len >= RESP_MIN); break;
 	case WIRE_INIT:
 		require(named == INDEX_NONE && len >= INIT_MIN && len <= INIT_MAX);
 		knock(gates, data[0], datagram, len);
 		break;
 	case WIRE_DROP_SHORT:
 	case WIRE_DROP_INDEX:
-	case WIRE_DROP_LENGTH:
-		break;
+	case WIRE_DROP_LENGTH: break;
 	}
 	free(datagram);
 	return 0;

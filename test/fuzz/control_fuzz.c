@@ -10,16 +10,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 /* The body's own op is not asked: every parser must survive every body. */
-#define X(name)                                                                                    \
-	static void try_##name(const uint8_t *bytes, size_t len)                                   \
-	{                                                                                          \
-		struct body_##name body;                                                           \
-		uint8_t again[BODY_MAX];                                                           \
-		if (!body_##name##_parse(bytes, len, &body))                                       \
-			return;                                                                    \
-		size_t n = body_##name##_encode(&body, again, sizeof(again));                      \
-		assert(n &&n <= len);                                                              \
-		assert(body_##name##_parse(again, n, &body));                                      \
+#define X(name)                                                                                                                            \
+	static void try_##name(const uint8_t *bytes, size_t len)                                                                           \
+	{                                                                                                                                  \
+		struct body_##name body;                                                                                                   \
+		uint8_t again[BODY_MAX];                                                                                                   \
+		if (!body_##name##_parse(bytes, len, &body))                                                                               \
+			return;                                                                                                            \
+		size_t n = body_##name##_encode(&body, again, sizeof(again));                                                              \
+		assert(n &&n <= len);                                                                                                      \
+		assert(body_##name##_parse(again, n, &body));                                                                              \
 	}
 BODY_LIST(X)
 #undef X

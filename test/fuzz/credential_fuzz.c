@@ -67,13 +67,11 @@ static void try_blobs(const uint8_t *bytes, size_t len)
 	ok = section_members_walk(bytes, len, count_entry, &n);
 	assert(section_members_count(bytes, len) == (ok ? n : -1));
 	if (manifest_parse(bytes, len, &m)) /* no unknown keys in a manifest: one form */
-		assert(manifest_encode(&m, again, sizeof(again)) == len &&
-		       !memcmp(again, bytes, len));
+		assert(manifest_encode(&m, again, sizeof(again)) == len && !memcmp(again, bytes, len));
 	if (section_base_parse(bytes, len, &base))
 		assert(section_base_encode(&base, again, sizeof(again)));
 	if (section_routes_parse(bytes, len, routes, &n_routes))
-		assert(n_routes <= ROUTES_MAX &&
-		       section_routes_encode(routes, n_routes, again, sizeof(again)));
+		assert(n_routes <= ROUTES_MAX && section_routes_encode(routes, n_routes, again, sizeof(again)));
 	if (memberconf_parse(bytes, len, &conf))
 		assert(memberconf_encode(&conf, again, sizeof(again)));
 }

@@ -50,8 +50,7 @@ static void open_strange(const struct seal *s, struct packet *run, unsigned n)
 		require(run[i].verdict == (run[i].len < DATA_OVERHEAD ? DROP_SHORT : DROP_AEAD));
 }
 
-static void open_own(const struct seal *s, struct packet *run, unsigned n, const uint8_t *text,
-		     size_t piece, unsigned spoil)
+static void open_own(const struct seal *s, struct packet *run, unsigned n, const uint8_t *text, size_t piece, unsigned spoil)
 {
 	uint64_t pn = window_top(window);
 	seal_batch(s, 0x1230u | 3, pn, run, n);

@@ -115,7 +115,10 @@ static void try_resp(uint8_t *d, size_t n, bool mac)
 	uint8_t key[32];
 	if (mac && n >= RESP_MIN) {
 		le32_to(d, hs.idx);
-		crypto_generichash_blake2b(key, 32, (const uint8_t *)"\x09" "fln1 rmac", 10, hs.noise.ck1, 64);
+		crypto_generichash_blake2b(key, 32,
+		                           (const uint8_t *)"\x09"
+		                                            "fln1 rmac",
+		                           10, hs.noise.ck1, 64);
 		crypto_generichash_blake2b(d + n - 16, 16, d, n - 16, key, 32);
 	}
 	if (resp_consume(&hs, &a, CAPS, d, n, &got, &keys) == DROP_NONE)
@@ -141,22 +144,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		init_mac2_check(d, size, value);
 		try_init(d, size);
 		break;
-	case 1:
-		try_masked_init(data, size);
-		break;
-	case 2:
-		try_tlvs(data, size);
-		break;
+	case 1: try_masked_init(data, size); break;
+	case 2: try_tlvs(data, size); break;
 	case 3:
-	case 4:
-		try_resp(d, size, door % 7 == 4);
-		break;
-	case 5:
-		retry_consume(&waiting, &gate, d, size, &kind, value);
-		break;
-	case 6:
-		walk(data, size);
-		break;
+	case 4: try_resp(d, size, door % 7 == 4); break;
+	case 5: retry_consume(&waiting, &gate, d, size, &kind, value); break;
+	case 6: walk(data, size); break;
 	}
 	return 0;
 }

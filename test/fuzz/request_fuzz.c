@@ -14,7 +14,7 @@
 #include "controller/controller.h"
 
 #define REQUESTS_MAX 64
-#define PEOPLE 8 /* 0 is approved, 1 revoked, 2 denied, the rest are strangers */
+#define PEOPLE       8 /* 0 is approved, 1 revoked, 2 denied, the rest are strangers */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,9 +24,9 @@ struct fuzz {
 	struct controller *c;
 	struct identity people[PEOPLE];
 	uint64_t nwid, now;
-	uint8_t root[32];  /* of the manifest in the last HEAD seen */
+	uint8_t root[32]; /* of the manifest in the last HEAD seen */
 	unsigned answers;
-	bool reading;      /* HEADs are being read for root, nothing is judged */
+	bool reading; /* HEADs are being read for root, nothing is judged */
 	uint8_t ed[32];
 };
 

@@ -194,7 +194,8 @@ int main(int argc, char **argv)
 	uint64_t took = now_us() - begun;
 	for (uint64_t end = now_us() + 1000000; now_us() < end; usleep(10000))
 		answers_take(fd, &answers, &longest);
-	printf("{\"sent\": %lu, \"answers\": %lu, \"longest\": %zu, \"ms\": %llu}\n", sent, answers, longest, (unsigned long long)took / 1000);
+	printf("{\"sent\": %lu, \"answers\": %lu, \"longest\": %zu, \"ms\": %llu}\n", sent, answers, longest,
+	       (unsigned long long)took / 1000);
 	close(fd);
 	return 0;
 }

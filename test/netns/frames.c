@@ -38,7 +38,7 @@ struct frame {
 static int usage(void)
 {
 	fprintf(stderr, "usage: frames send DEV HEXFILE|- [count] [gap_us]\n       frames recv DEV "
-			"SECONDS [ethertype-hex|all]\n");
+	                "SECONDS [ethertype-hex|all]\n");
 	return 2;
 }
 
@@ -59,9 +59,7 @@ static long number(const char *text, int base, long max)
 
 static int packet_socket(const char *device, uint16_t protocol)
 {
-	struct sockaddr_ll at = {.sll_family = AF_PACKET,
-				 .sll_protocol = htons(protocol),
-				 .sll_ifindex = (int)if_nametoindex(device)};
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = (int)if_nametoindex(device)};
 	if (!at.sll_ifindex)
 		return -1;
 	/* Protocol 0 until bind: otherwise frames of every interface come in between. */
@@ -86,9 +84,7 @@ static long line_parse(const char *line, uint8_t *ret)
 			continue;
 		if (!isxdigit((unsigned char)*line) || n == FRAME_MAX)
 			return -1;
-		int digit = isdigit((unsigned char)*line)
-				? *line - '0'
-				: tolower((unsigned char)*line) - 'a' + 10;
+		int digit = isdigit((unsigned char)*line) ? *line - '0' : tolower((unsigned char)*line) - 'a' + 10;
 		if (high < 0) {
 			high = digit;
 		} else {
@@ -113,8 +109,7 @@ static int frames_read(FILE *in, struct frame *ret)
 			continue;
 		if (len < ETH_HLEN || n == FRAMES_MAX) {
 			fprintf(stderr, "frames: line %d: %s\n", at,
-				n == FRAMES_MAX ? "too many frames"
-						: "no frame of 14 bytes or more in hex");
+			        n == FRAMES_MAX ? "too many frames" : "no frame of 14 bytes or more in hex");
 			n = -1;
 			break;
 		}
@@ -145,8 +140,7 @@ static int frame_send(int fd, const struct frame *f)
 static int send_main(int argc, char **argv)
 {
 	static struct frame list[FRAMES_MAX];
-	long count = argc > 2 ? number(argv[2], 10, 100000000) : 1,
-	     gap_us = argc > 3 ? number(argv[3], 10, 10000000) : 0;
+	long count = argc > 2 ? number(argv[2], 10, 100000000) : 1, gap_us = argc > 3 ? number(argv[3], 10, 10000000) : 0;
 	int rc = 0;
 	if (argc < 2 || argc > 4 || count < 1 || gap_us < 0)
 		return usage();
@@ -183,10 +177,8 @@ static int listen_open(const char *device)
 	int fd = packet_socket(device, ETH_P_ALL);
 	if (fd < 0)
 		return -1;
-	struct packet_mreq all = {.mr_ifindex = (int)if_nametoindex(device),
-				  .mr_type = PACKET_MR_PROMISC};
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer,
-		   sizeof(buffer)); /* more is better, less is no failure */
+	struct packet_mreq all = {.mr_ifindex = (int)if_nametoindex(device), .mr_type = PACKET_MR_PROMISC};
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)); /* more is better, less is no failure */
 	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0) {
 		close(fd);
@@ -206,8 +198,7 @@ static size_t tag_restore(struct msghdr *m, uint8_t *frame, size_t len)
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 		if (!(aux.tp_status & TP_STATUS_VLAN_VALID) || len < 2 * ETH_ALEN)
 			continue;
-		unsigned tpid =
-		    aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETH_P_8021Q;
+		unsigned tpid = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETH_P_8021Q;
 		memmove(frame + 2 * ETH_ALEN + 4, frame + 2 * ETH_ALEN, len - 2 * ETH_ALEN);
 		frame[12] = (uint8_t)(tpid >> 8);
 		frame[13] = (uint8_t)tpid;
@@ -242,11 +233,11 @@ static bool frame_take(int fd, long wanted)
 	struct sockaddr_ll from;
 	struct iovec part = {frame, FRAME_MAX - 4};
 	struct msghdr m = {.msg_name = &from,
-			   .msg_namelen = sizeof(from),
-			   .msg_iov = &part,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof(control)};
+	                   .msg_namelen = sizeof(from),
+	                   .msg_iov = &part,
+	                   .msg_iovlen = 1,
+	                   .msg_control = &control,
+	                   .msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
 	if (n < 0)
 		return false;
@@ -272,8 +263,7 @@ static int recv_main(int argc, char **argv)
 	char *end;
 	double seconds = strtod(argv[1], &end);
 	long wanted = argc > 2 && strcmp(argv[2], "all") ? number(argv[2], 16, 0xffff) : -1;
-	if (*end || !(seconds > 0 && seconds <= 3600) ||
-	    (argc > 2 && strcmp(argv[2], "all") && wanted < 0))
+	if (*end || !(seconds > 0 && seconds <= 3600) || (argc > 2 && strcmp(argv[2], "all") && wanted < 0))
 		return usage();
 	int fd = listen_open(argv[0]);
 	if (fd < 0)

@@ -294,7 +294,8 @@ static void circuit_rekey(uint64_t seed, char failed[256])
 			}
 			uint64_t got = frames_got(sim, first, sim->n_frames - first);
 			expect(sim, got == sim->n_frames - first, "round %u: %" PRIu64 " of %zu frames", round, got, sim->n_frames - first);
-			expect(sim, relayed(a, b) && peer->path[peer->best].circuit->named.idx != idx, "round %u: the old circuit is in use", round);
+			expect(sim, relayed(a, b) && peer->path[peer->best].circuit->named.idx != idx,
+			       "round %u: the old circuit is in use", round);
 		}
 	}
 	finish(sim, failed);
@@ -408,8 +409,11 @@ static void connects(uint64_t seed, char failed[256])
 			if (!expect(sim, s && peer_up(called, CLASS_CTRL), "member %u has no session with the root", k + 2))
 				break;
 			for (unsigned i = 0; i < 40; i++) {
-				struct body_connect c = {.address = called->identity.address, .key_hash_set = true, .rx_idx = 1000 + i * 16,
-				                         .first = first, .first_len = sizeof first};
+				struct body_connect c = {.address = called->identity.address,
+				                         .key_hash_set = true,
+				                         .rx_idx = 1000 + i * 16,
+				                         .first = first,
+				                         .first_len = sizeof first};
 				memcpy(c.key_hash, called->identity.key_hash, KEY_HASH_BYTES);
 				size_t len = body_connect_encode(&c, body, sizeof body);
 				expect(sim, len, "no CONNECT");

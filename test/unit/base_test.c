@@ -33,8 +33,7 @@ static void drop_words(void **state)
 	for (unsigned i = 0; i < DROP_COUNT; i++) {
 		const char *name = drop_name((enum drop)i);
 		assert_true(strlen(name) >= 3 && strlen(name) <= 16);
-		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz-0123456789"),
-				 strlen(name));
+		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz-0123456789"), strlen(name));
 		assert_true(strlen(drop_text((enum drop)i)) > 5);
 		for (unsigned j = 0; j < i; j++)
 			assert_string_not_equal(name, drop_name((enum drop)j));
@@ -82,8 +81,7 @@ static void heap_against_oracle(void **state)
 	assert_true(heap_next(&h) == NEVER);
 	assert_int_equal(heap_fire(&h, 1000), 0);
 	for (int i = 0; i < TIMERS; i++)
-		stamps[i] =
-		    (struct stamp){.timer = {.at = NEVER, .fire = fire_stamp}, .want = NEVER};
+		stamps[i] = (struct stamp){.timer = {.at = NEVER, .fire = fire_stamp}, .want = NEVER};
 	uint64_t now = 0;
 	for (int round = 0; round < 20000; round++) {
 		struct stamp *s = &stamps[dice(TIMERS)];
@@ -105,9 +103,7 @@ static void heap_against_oracle(void **state)
 			assert_int_equal(heap_fire(&h, now), due);
 			break;
 		}
-		default:
-			s->want = now + dice(5000);
-			assert_int_equal(heap_set(&h, &s->timer, s->want), 0);
+		default: s->want = now + dice(5000); assert_int_equal(heap_set(&h, &s->timer, s->want), 0);
 		}
 		assert_true(heap_next(&h) == oracle_next());
 	}
@@ -243,8 +239,8 @@ static void log_escapes(void **state)
 	text_is("\xed\xa0\x80", 3, 64, "\\xed\\xa0\\x80");          /* surrogate */
 	text_is("\xf4\x90\x80\x80", 4, 64, "\\xf4\\x90\\x80\\x80"); /* above U+10FFFF */
 	text_is("\xe2\x80\xae"
-		"x",
-		4, 64, "\\xe2\\x80\\xaex");       /* right-to-left override */
+	        "x",
+	        4, 64, "\\xe2\\x80\\xaex");       /* right-to-left override */
 	text_is("\xc2\x85", 2, 64, "\\xc2\\x85"); /* C1 */
 	text_is("\xf0\x9f\xa6\xa6", 4, 64, "\xf0\x9f\xa6\xa6");
 	text_is("abcdef", 6, 4, "abc");
@@ -300,12 +296,8 @@ static void log_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(drop_words),
-	    cmocka_unit_test(heap_against_oracle),
-	    cmocka_unit_test(heap_fire_is_bounded),
-	    cmocka_unit_test(cursor_sticks),
-	    cmocka_unit_test(ring_wraps),
-	    cmocka_unit_test(log_escapes),
+	    cmocka_unit_test(drop_words),    cmocka_unit_test(heap_against_oracle), cmocka_unit_test(heap_fire_is_bounded),
+	    cmocka_unit_test(cursor_sticks), cmocka_unit_test(ring_wraps),          cmocka_unit_test(log_escapes),
 	    cmocka_unit_test(log_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

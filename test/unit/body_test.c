@@ -40,23 +40,23 @@ static struct endpoint v6_sample(void)
 
 /* One parser behind one shape. A refusal must leave the output alone; what was read must also be
  * writable, and be the same when read again. */
-#define X(name)                                                                                    \
-	static bool try_##name(const uint8_t *bytes, size_t len)                                   \
-	{                                                                                          \
-		struct body_##name out, clean;                                                     \
-		uint8_t again[BODY_MAX], third[BODY_MAX];                                          \
-		memset(&out, 0xa5, sizeof(out));                                                   \
-		memset(&clean, 0xa5, sizeof(clean));                                               \
-		if (!body_##name##_parse(bytes, len, &out)) {                                      \
-			assert_memory_equal(&out, &clean, sizeof(out));                            \
-			return false;                                                              \
-		}                                                                                  \
-		size_t n = body_##name##_encode(&out, again, sizeof(again));                       \
-		assert_in_range(n, 1, len);                                                        \
-		assert_true(body_##name##_parse(again, n, &clean));                                \
-		assert_int_equal(body_##name##_encode(&clean, third, sizeof(third)), n);           \
-		assert_memory_equal(again, third, n);                                              \
-		return true;                                                                       \
+#define X(name)                                                                                                                            \
+	static bool try_##name(const uint8_t *bytes, size_t len)                                                                           \
+	{                                                                                                                                  \
+		struct body_##name out, clean;                                                                                             \
+		uint8_t again[BODY_MAX], third[BODY_MAX];                                                                                  \
+		memset(&out, 0xa5, sizeof(out));                                                                                           \
+		memset(&clean, 0xa5, sizeof(clean));                                                                                       \
+		if (!body_##name##_parse(bytes, len, &out)) {                                                                              \
+			assert_memory_equal(&out, &clean, sizeof(out));                                                                    \
+			return false;                                                                                                      \
+		}                                                                                                                          \
+		size_t n = body_##name##_encode(&out, again, sizeof(again));                                                               \
+		assert_in_range(n, 1, len);                                                                                                \
+		assert_true(body_##name##_parse(again, n, &clean));                                                                        \
+		assert_int_equal(body_##name##_encode(&clean, third, sizeof(third)), n);                                                   \
+		assert_memory_equal(again, third, n);                                                                                      \
+		return true;                                                                                                               \
 	}
 BODY_LIST(X)
 #undef X
@@ -103,23 +103,23 @@ static unsigned abuse(bool (*try)(const uint8_t *, size_t), const uint8_t *bytes
 
 /* Encodes in, in exactly the room it needs and not in one byte less; parses into out; abuses the
  * bytes. */
-#define TRIP(name, in, out)                                                                        \
-	uint8_t bytes[BODY_MAX];                                                                   \
-	size_t len = body_##name##_encode(&(in), bytes, sizeof(bytes));                            \
-	assert_int_not_equal(len, 0);                                                              \
-	assert_int_equal(body_##name##_encode(&(in), bytes, len), len);                            \
-	assert_int_equal(body_##name##_encode(&(in), (uint8_t[BODY_MAX]){0}, len - 1), 0);         \
-	struct body_##name out;                                                                    \
-	assert_true(body_##name##_parse(bytes, len, &out));                                        \
+#define TRIP(name, in, out)                                                                                                                \
+	uint8_t bytes[BODY_MAX];                                                                                                           \
+	size_t len = body_##name##_encode(&(in), bytes, sizeof(bytes));                                                                    \
+	assert_int_not_equal(len, 0);                                                                                                      \
+	assert_int_equal(body_##name##_encode(&(in), bytes, len), len);                                                                    \
+	assert_int_equal(body_##name##_encode(&(in), (uint8_t[BODY_MAX]){0}, len - 1), 0);                                                 \
+	struct body_##name out;                                                                                                            \
+	assert_true(body_##name##_parse(bytes, len, &out));                                                                                \
 	abuse(try_##name, bytes, len)
 
 #define SAME(field)       assert_int_equal(in.field, out.field)
 #define SAME_BYTES(field) assert_memory_equal(&in.field, &out.field, sizeof(in.field))
-#define BORROWED(field)                                                                            \
-	do {                                                                                       \
-		assert_int_equal(in.field##_len, out.field##_len);                                 \
-		assert_memory_equal(in.field, out.field, in.field##_len);                          \
-		assert_true(out.field >= bytes && out.field + out.field##_len <= bytes + len);     \
+#define BORROWED(field)                                                                                                                    \
+	do {                                                                                                                               \
+		assert_int_equal(in.field##_len, out.field##_len);                                                                         \
+		assert_memory_equal(in.field, out.field, in.field##_len);                                                                  \
+		assert_true(out.field >= bytes && out.field + out.field##_len <= bytes + len);                                             \
 	} while (0)
 
 static void assert_identity(const struct identity *a, const struct identity *b)
@@ -140,8 +140,7 @@ static void message_frames(void **state)
 	} cases[] = {
 	    {{.req = 1, .op = OP_ACK, .body = body, .len = 3}, "930129810005"},
 	    {{.req = 0xffffffff, .op = OP_OBSERVED}, "93ceffffffff1d80"},
-	    {{.req = 0, .op = OP_JOIN_REQ | OP_REPLY, .status = 0, .body = body, .len = 3},
-	     "9300cca89200810005"},
+	    {{.req = 0, .op = OP_JOIN_REQ | OP_REPLY, .status = 0, .body = body, .len = 3}, "9300cca89200810005"},
 	    {{.req = 300, .op = OP_HEAD | OP_REPLY, .status = STATUS_DENIED}, "93cd012ccc839103"},
 	};
 	for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -194,15 +193,8 @@ static void message_frames(void **state)
 	}
 	/* what a peer would refuse is not sent: two values, none, a cut one */
 	uint8_t out[64];
-	assert_int_equal(
-	    message_encode(
-		&(struct message){.op = OP_ACK, .body = (uint8_t[]){0x80, 0x80}, .len = 2}, out,
-		64),
-	    0);
-	assert_int_equal(
-	    message_encode(&(struct message){.op = OP_ACK, .body = (uint8_t[]){0x81}, .len = 1},
-			   out, 64),
-	    0);
+	assert_int_equal(message_encode(&(struct message){.op = OP_ACK, .body = (uint8_t[]){0x80, 0x80}, .len = 2}, out, 64), 0);
+	assert_int_equal(message_encode(&(struct message){.op = OP_ACK, .body = (uint8_t[]){0x81}, .len = 1}, out, 64), 0);
 }
 
 static void message_sizes(void **state)
@@ -233,20 +225,15 @@ static void net_bodies(void **state)
 {
 	(void)state;
 	{
-		struct body_net_open in = {.nwid = NWID,
-					   .chan = 65535,
-					   .cred = filler,
-					   .cred_len = 214,
-					   .head = filler + 9,
-					   .head_len = 166};
+		struct body_net_open in = {
+		    .nwid = NWID, .chan = 65535, .cred = filler, .cred_len = 214, .head = filler + 9, .head_len = 166};
 		TRIP(net_open, in, out);
 		SAME(nwid), SAME(chan);
 		BORROWED(cred);
 		BORROWED(head);
 	}
 	{
-		struct body_net_open in = {
-		    .nwid = NWID, .chan = 1, .cred = filler, .cred_len = CRED_ENVELOPE_MAX};
+		struct body_net_open in = {.nwid = NWID, .chan = 1, .cred = filler, .cred_len = CRED_ENVELOPE_MAX};
 		TRIP(net_open, in, out);
 		assert_null(out.head);
 		in.cred_len++;
@@ -286,22 +273,17 @@ static void blob_bodies(void **state)
 		SAME_BYTES(hash);
 	}
 	{
-		struct body_blob in = {.off = SECTION_MAX - 1000,
-				       .total = SECTION_MAX,
-				       .piece = filler,
-				       .piece_len = 1000};
+		struct body_blob in = {.off = SECTION_MAX - 1000, .total = SECTION_MAX, .piece = filler, .piece_len = 1000};
 		memcpy(in.hash, filler + 1, 32);
 		TRIP(blob, in, out);
 		SAME(off), SAME(total);
 		SAME_BYTES(hash);
 		BORROWED(piece);
-		struct message m = {
-		    .req = UINT32_MAX, .op = OP_GET_BLOB | OP_REPLY, .body = bytes, .len = len};
+		struct message m = {.req = UINT32_MAX, .op = OP_GET_BLOB | OP_REPLY, .body = bytes, .len = len};
 		uint8_t whole[BODY_MAX];
 		assert_int_not_equal(message_encode(&m, whole, sizeof(whole)), 0);
 		struct body_blob bad[] = {in, in, in, in, in};
-		bad[0].off++, bad[1].total++, bad[2].piece_len++, bad[3].piece_len = 0,
-								  bad[4].off = UINT32_MAX;
+		bad[0].off++, bad[1].total++, bad[2].piece_len++, bad[3].piece_len = 0, bad[4].off = UINT32_MAX;
 		for (size_t i = 0; i < LENGTH(bad); i++)
 			assert_int_equal(body_blob_encode(&bad[i], bytes, sizeof(bytes)), 0);
 	}
@@ -398,11 +380,11 @@ static void circuit_bodies(void **state)
 	uint8_t whole[BODY_MAX];
 	{
 		struct body_connect in = {.address = ADDRESS,
-					  .key_hash_set = true,
-					  .rx_idx = 0xfffffff0,
-					  .first = filler,
-					  .first_len = INIT_SEND_MAX,
-					  .share_observed = true};
+		                          .key_hash_set = true,
+		                          .rx_idx = 0xfffffff0,
+		                          .first = filler,
+		                          .first_len = INIT_SEND_MAX,
+		                          .share_observed = true};
 		memcpy(in.key_hash, filler + 5, 32);
 		TRIP(connect, in, out);
 		SAME(address), SAME(key_hash_set), SAME(rx_idx), SAME(share_observed);
@@ -414,39 +396,30 @@ static void circuit_bodies(void **state)
 		assert_int_equal(body_connect_encode(&in, bytes, sizeof(bytes)), 0);
 	}
 	{
-		struct body_connect in = {
-		    .address = 1, .rx_idx = 16, .first = filler, .first_len = INIT_MIN};
+		struct body_connect in = {.address = 1, .rx_idx = 16, .first = filler, .first_len = INIT_MIN};
 		TRIP(connect, in, out);
 		assert_false(out.key_hash_set);
 		assert_false(out.share_observed);
 	}
 	{ /* the largest message there is */
-		struct body_incoming in = {.source = identity_sample(),
-					   .idx = 0xfffffff0,
-					   .observed = v6_sample(),
-					   .first = filler,
-					   .first_len = INIT_SEND_MAX};
+		struct body_incoming in = {
+		    .source = identity_sample(), .idx = 0xfffffff0, .observed = v6_sample(), .first = filler, .first_len = INIT_SEND_MAX};
 		in.source.address = ADDRESS_MAX;
 		TRIP(incoming, in, out);
 		SAME(idx);
 		assert_identity(&in.source, &out.source);
 		assert_true(endpoint_equal(&in.observed, &out.observed));
 		BORROWED(first);
-		struct message m = {
-		    .req = UINT32_MAX, .op = OP_INCOMING, .body = bytes, .len = len};
+		struct message m = {.req = UINT32_MAX, .op = OP_INCOMING, .body = bytes, .len = len};
 		assert_in_range(message_encode(&m, whole, sizeof(whole)), INIT_SEND_MAX, BODY_MAX);
 	}
 	{
-		struct body_incoming in = {
-		    .source = identity_sample(), .idx = 32, .first = filler, .first_len = INIT_MIN};
+		struct body_incoming in = {.source = identity_sample(), .idx = 32, .first = filler, .first_len = INIT_MIN};
 		TRIP(incoming, in, out);
 		assert_int_equal(out.observed.family, 0);
 	}
 	{
-		struct body_accept in = {.idx = 0xfffffff0,
-					 .rx_idx = 0x12345670,
-					 .first = filler + 7,
-					 .first_len = RETRY_BYTES};
+		struct body_accept in = {.idx = 0xfffffff0, .rx_idx = 0x12345670, .first = filler + 7, .first_len = RETRY_BYTES};
 		TRIP(accept, in, out);
 		SAME(idx), SAME(rx_idx);
 		BORROWED(first);
@@ -458,11 +431,11 @@ static void controller_bodies(void **state)
 	(void)state;
 	{
 		struct body_join_req in = {.nwid = NWID,
-					   .identity = identity_sample(),
-					   .hostname = "b\xc3\xbcro-1",
-					   .os = "Linux 6.1",
-					   .version = "0.1.0",
-					   .have_version = 1ull << 40};
+		                           .identity = identity_sample(),
+		                           .hostname = "b\xc3\xbcro-1",
+		                           .os = "Linux 6.1",
+		                           .version = "0.1.0",
+		                           .have_version = 1ull << 40};
 		TRIP(join_req, in, out);
 		SAME(nwid), SAME(have_version);
 		assert_identity(&in.identity, &out.identity);
@@ -481,17 +454,13 @@ static void controller_bodies(void **state)
 		assert_int_equal(body_join_req_encode(&in, bytes, sizeof(bytes)), 0);
 	}
 	{
-		struct body_join_res in = {.nwid = NWID,
-					   .status = JOIN_OK,
-					   .memberconf = filler,
-					   .memberconf_len =
-					       CRED_ENVELOPE_MAX + HEAD_ENVELOPE_MAX + 44};
+		struct body_join_res in = {
+		    .nwid = NWID, .status = JOIN_OK, .memberconf = filler, .memberconf_len = CRED_ENVELOPE_MAX + HEAD_ENVELOPE_MAX + 44};
 		TRIP(join_res, in, out);
 		SAME(nwid), SAME(status);
 		BORROWED(memberconf);
 		uint8_t whole[BODY_MAX];
-		struct message m = {
-		    .req = UINT32_MAX, .op = OP_JOIN_REQ | OP_REPLY, .body = bytes, .len = len};
+		struct message m = {.req = UINT32_MAX, .op = OP_JOIN_REQ | OP_REPLY, .body = bytes, .len = len};
 		assert_int_not_equal(message_encode(&m, whole, sizeof(whole)), 0);
 	}
 	{
@@ -539,8 +508,7 @@ static void unknown_keys(void **state)
 	uint8_t bytes[64];
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		struct body_leave out;
-		if (body_leave_parse(bytes, unhex(bytes, sizeof(bytes), cases[i].hex), &out) !=
-		    cases[i].ok)
+		if (body_leave_parse(bytes, unhex(bytes, sizeof(bytes), cases[i].hex), &out) != cases[i].ok)
 			fail_msg("%s", cases[i].hex);
 	}
 	/* a body whose fields may all be absent is still a map */
@@ -553,11 +521,9 @@ int main(void)
 	for (size_t i = 0; i < sizeof(filler); i++)
 		filler[i] = (uint8_t)(i % 251 + 1);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),
-	    cmocka_unit_test(net_bodies),     cmocka_unit_test(blob_bodies),
-	    cmocka_unit_test(path_bodies),    cmocka_unit_test(root_bodies),
-	    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies),
-	    cmocka_unit_test(unknown_keys),
+	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),     cmocka_unit_test(net_bodies),
+	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),       cmocka_unit_test(root_bodies),
+	    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies), cmocka_unit_test(unknown_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,7 @@ static int private_net(void **state)
 static uint32_t frame_make(uint8_t *f, uint8_t mark, uint16_t ethertype, uint32_t len)
 {
 	memset(f, 0xff, 6);
-	memcpy(f + 6,
-	       (const uint8_t[]){2, 0, 0, 0, 0, 9, (uint8_t)(ethertype >> 8), (uint8_t)ethertype},
-	       8);
+	memcpy(f + 6, (const uint8_t[]){2, 0, 0, 0, 0, 9, (uint8_t)(ethertype >> 8), (uint8_t)ethertype}, 8);
 	for (uint32_t i = 14; i < len; i++)
 		f[i] = (uint8_t)(mark + i);
 	return len;
@@ -62,8 +60,7 @@ static void file_check(const char *path)
 		assert_int_equal(h->caplen, frame_bytes[i]);
 		assert_int_equal(h->len, frame_bytes[i]);
 		assert_memory_equal(data, frame, frame_bytes[i]);
-		assert_int_equal((uint64_t)h->ts.tv_sec * 1000000 + (uint64_t)h->ts.tv_usec,
-				 START_US + i);
+		assert_int_equal((uint64_t)h->ts.tv_sec * 1000000 + (uint64_t)h->ts.tv_usec, START_US + i);
 	}
 	assert_int_equal(pcap_next_ex(p, &h, &data), PCAP_ERROR_BREAK);
 	pcap_close(p);
@@ -73,8 +70,7 @@ static void file_write(struct capture *c)
 {
 	static uint8_t frame[9018];
 	for (unsigned i = 0; i < 3; i++)
-		assert_true(capture_frame(c, START_US + i, frame,
-					  frame_make(frame, (uint8_t)i, 0x88b5, frame_bytes[i])));
+		assert_true(capture_frame(c, START_US + i, frame, frame_make(frame, (uint8_t)i, 0x88b5, frame_bytes[i])));
 }
 
 static void test_file(void **state)
@@ -111,14 +107,12 @@ static void test_standard_output(void **state)
 		struct stat before, after;
 		dup2(file, STDOUT_FILENO);
 		struct capture *c = capture_open("-", &why);
-		if (!c || fstat(file, &before) < 0 ||
-		    !capture_frame(c, START_US, frame, frame_make(frame, 0, 0x88b5, 60)))
+		if (!c || fstat(file, &before) < 0 || !capture_frame(c, START_US, frame, frame_make(frame, 0, 0x88b5, 60)))
 			_exit(1);
 		if (fstat(file, &after) < 0 || after.st_size - before.st_size < 60)
 			_exit(2);
 		for (unsigned i = 1; i < 3; i++)
-			if (!capture_frame(c, START_US + i, frame,
-					   frame_make(frame, (uint8_t)i, 0x88b5, frame_bytes[i])))
+			if (!capture_frame(c, START_US + i, frame, frame_make(frame, (uint8_t)i, 0x88b5, frame_bytes[i])))
 				_exit(3);
 		_exit(capture_close(c) < 0 ? 4 : 0);
 	}
@@ -155,8 +149,7 @@ struct watch {
 	uint8_t frame[2048];
 };
 
-static bool watch_each(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len,
-		       uint32_t wire_len)
+static bool watch_each(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len)
 {
 	struct watch *w = self;
 	memcpy(w->frame, frame, len < sizeof(w->frame) ? len : sizeof(w->frame));
@@ -174,9 +167,7 @@ static bool watch_stop(void *self)
 	struct packet p[3];
 	if (w->asked++ == 0 && w->tap) {
 		for (unsigned i = 0; i < 3; i++)
-			p[i] = (struct packet){
-			    .data = f[i],
-			    .len = frame_make(f[i], (uint8_t)i, i == 1 ? 0x88b6 : 0x88b5, 100)};
+			p[i] = (struct packet){.data = f[i], .len = frame_make(f[i], (uint8_t)i, i == 1 ? 0x88b6 : 0x88b5, 100)};
 		tap_write(w->tap, 0, p, 3);
 	}
 	return w->asked > w->limit;
@@ -206,8 +197,7 @@ static void test_live(void **state)
 	struct tap *t = device();
 	/* The filter takes the second frame alone. */
 	struct watch w = {.tap = t, .enough = 1, .limit = 20};
-	assert_int_equal(
-	    capture_live("ca0", "ether proto 0x88b6", watch_each, watch_stop, &w, &why), 0);
+	assert_int_equal(capture_live("ca0", "ether proto 0x88b6", watch_each, watch_stop, &w, &why), 0);
 	assert_int_equal(w.got, 1);
 	assert_int_equal(w.len, 100);
 	assert_int_equal(w.wire_len, 100);
@@ -216,14 +206,11 @@ static void test_live(void **state)
 	assert_memory_equal(w.frame, wanted, 100);
 	/* each says when it has enough: no frame after that. */
 	w = (struct watch){.tap = t, .enough = 2, .limit = 20};
-	assert_int_equal(capture_live("ca0", "ether proto 0x88b5 or ether proto 0x88b6", watch_each,
-				      watch_stop, &w, &why),
-			 0);
+	assert_int_equal(capture_live("ca0", "ether proto 0x88b5 or ether proto 0x88b6", watch_each, watch_stop, &w, &why), 0);
 	assert_int_equal(w.got, 2);
 	/* stop is asked although nothing comes. */
 	w = (struct watch){.enough = 1, .limit = 2};
-	assert_int_equal(
-	    capture_live("ca0", "ether proto 0x1234", watch_each, watch_stop, &w, &why), 0);
+	assert_int_equal(capture_live("ca0", "ether proto 0x1234", watch_each, watch_stop, &w, &why), 0);
 	assert_int_equal(w.asked, 3);
 	assert_int_equal(w.got, 0);
 
@@ -262,11 +249,8 @@ static void test_live_device_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_file),
-	    cmocka_unit_test(test_standard_output),
-	    cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_live),
-	    cmocka_unit_test(test_live_device_gone),
+	    cmocka_unit_test(test_file), cmocka_unit_test(test_standard_output),  cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_live), cmocka_unit_test(test_live_device_gone),
 	};
 	alarm(60);
 	return cmocka_run_group_tests_name("capture", tests, private_net, NULL);

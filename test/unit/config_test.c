@@ -80,20 +80,15 @@ static void vectors_revlist(void **state)
 
 static struct section_base base_sample(void)
 {
-	return (struct section_base){
-	    .name = "office", .mtu = 2800, .mcast_limit = 32, .max_offline = 2592000};
+	return (struct section_base){.name = "office", .mtu = 2800, .mcast_limit = 32, .max_offline = 2592000};
 }
 
 static unsigned routes_sample(struct route r[3])
 {
 	memset(r, 0, 3 * sizeof(*r));
 	r[0].target = (struct prefix){4, 24, {10, 147, 20, 0}};
-	r[1] = (struct route){.target = {4, 24, {192, 168, 7, 0}},
-			      .via_set = true,
-			      .via = {10, 147, 20, 5},
-			      .metric = 100};
-	r[2] = (struct route){
-	    .target = {6, 48, {0x20, 1, 0x0d, 0xb8, 0, 1}}, .via_set = true, .metric = 1024};
+	r[1] = (struct route){.target = {4, 24, {192, 168, 7, 0}}, .via_set = true, .via = {10, 147, 20, 5}, .metric = 100};
+	r[2] = (struct route){.target = {6, 48, {0x20, 1, 0x0d, 0xb8, 0, 1}}, .via_set = true, .metric = 1024};
 	ula_derive(NWID, ADDRESS, r[2].via);
 	return 3;
 }
@@ -101,8 +96,7 @@ static unsigned routes_sample(struct route r[3])
 static void members_sample(struct directory_entry m[2])
 {
 	memset(m, 0, 2 * sizeof(*m));
-	m[0] = (struct directory_entry){
-	    .address = 0x0a1b2c3d4e, .ips = {{4, 24, {10, 147, 20, 6}}}, .n_ips = 1};
+	m[0] = (struct directory_entry){.address = 0x0a1b2c3d4e, .ips = {{4, 24, {10, 147, 20, 6}}}, .n_ips = 1};
 	for (unsigned i = 0; i < 32; i++)
 		m[0].key_hash[i] = (uint8_t)i;
 	m[1] = (struct directory_entry){.address = ADDRESS, .n_ips = 2, .flags = 9};
@@ -186,9 +180,8 @@ static void vectors_manifest(void **state)
 	static const struct {
 		uint8_t id;
 		const char *hex, *hash;
-	} parts[] = {{SECTION_BASE, BASE_HEX, BASE_HASH},
-		     {SECTION_ROUTES, ROUTES_HEX, ROUTES_HASH},
-		     {SECTION_MEMBERS, MEMBERS_HEX, MEMBERS_HASH}};
+	} parts[] = {
+	    {SECTION_BASE, BASE_HEX, BASE_HASH}, {SECTION_ROUTES, ROUTES_HEX, ROUTES_HASH}, {SECTION_MEMBERS, MEMBERS_HEX, MEMBERS_HASH}};
 	struct manifest m = {.n = 3}, m2;
 	uint8_t out[1024];
 	for (unsigned i = 0; i < 3; i++) {
@@ -310,12 +303,8 @@ static void members_fill(unsigned n_ips, bool v6)
 		memset(members[i].key_hash, (int)(i % 256), 32);
 		members[i].n_ips = n_ips;
 		for (unsigned k = 0; k < n_ips; k++)
-			members[i].ips[k] =
-			    v6 ? (struct prefix){6,
-						 64,
-						 {0xfd, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}}
-			       : (struct prefix){
-				     4, 24, {10, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}};
+			members[i].ips[k] = v6 ? (struct prefix){6, 64, {0xfd, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}}
+			                       : (struct prefix){4, 24, {10, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)k}};
 		members[i].flags = UINT32_MAX;
 	}
 }
@@ -346,8 +335,7 @@ static void members_limits(void **state)
 	/* 1001 entries that somebody else encoded */
 	members_fill(1, false);
 	size_t len = section_members_encode(members, MEMBERS_MAX, blob, sizeof(blob));
-	size_t one =
-	    section_members_encode(members + MEMBERS_MAX, 1, blob + len, sizeof(blob) - len) - 1;
+	size_t one = section_members_encode(members + MEMBERS_MAX, 1, blob + len, sizeof(blob) - len) - 1;
 	memmove(blob + len, blob + len + 1, one);
 	blob[1] = (MEMBERS_MAX + 1) >> 8;
 	blob[2] = (MEMBERS_MAX + 1) & 0xff;
@@ -380,15 +368,13 @@ static void list_limits(void **state)
 	static struct route routes[ROUTES_MAX + 1], back[ROUTES_MAX];
 	unsigned n = 0;
 	for (unsigned i = 0; i <= ROUTES_MAX; i++)
-		routes[i] = (struct route){
-		    .target = {6, 64, {0xfd, (uint8_t)i}}, .via_set = true, .metric = i};
+		routes[i] = (struct route){.target = {6, 64, {0xfd, (uint8_t)i}}, .via_set = true, .metric = i};
 	len = section_routes_encode(routes, ROUTES_MAX, blob, sizeof(blob));
 	assert_true(section_routes_parse(blob, len, back, &n));
 	assert_int_equal(n, ROUTES_MAX);
 	assert_int_equal(section_routes_encode(routes, ROUTES_MAX + 1, blob, sizeof(blob)), 0);
 	/* via of the other family */
-	len = unhex(blob, sizeof(blob),
-		    "918300c4050a9314001801c410000000000000000000000000000000000200");
+	len = unhex(blob, sizeof(blob), "918300c4050a9314001801c410000000000000000000000000000000000200");
 	assert_true(document_walk(blob, len, 8, 100));
 	assert_false(try_routes(blob, len));
 }
@@ -397,8 +383,7 @@ static void list_limits(void **state)
 static void hungry_counts(void **state)
 {
 	(void)state;
-	static const char *heads[] = {"ddffffffff", "dfffffffff", "dcffff",    "deffff",
-				      "dd00010000", "c6ffffffff", "dbffffffff"};
+	static const char *heads[] = {"ddffffffff", "dfffffffff", "dcffff", "deffff", "dd00010000", "c6ffffffff", "dbffffffff"};
 	for (size_t i = 0; i < LENGTH(heads); i++) {
 		memset(blob, 0x90, sizeof(blob));
 		unhex(blob, 5, heads[i]);
@@ -418,10 +403,9 @@ int main(void)
 {
 	unhex(key_hash, sizeof(key_hash), KEY_HASH);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(vectors_revlist),  cmocka_unit_test(vectors_sections),
-	    cmocka_unit_test(vectors_manifest), cmocka_unit_test(vectors_memberconf),
-	    cmocka_unit_test(cuts_and_flips),   cmocka_unit_test(members_limits),
-	    cmocka_unit_test(list_limits),      cmocka_unit_test(hungry_counts),
+	    cmocka_unit_test(vectors_revlist),    cmocka_unit_test(vectors_sections), cmocka_unit_test(vectors_manifest),
+	    cmocka_unit_test(vectors_memberconf), cmocka_unit_test(cuts_and_flips),   cmocka_unit_test(members_limits),
+	    cmocka_unit_test(list_limits),        cmocka_unit_test(hungry_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1013,7 +1013,7 @@ static void test_coalesce(void **state)
 		else
 			assert_true(next <= w->now + 250);
 		if (i == 0)
-			assert_int_equal(heads, 1); /* the first one at once */
+			assert_int_equal(heads, 1);                        /* the first one at once */
 		assert_string_equal(papers_of(w, &ann).cred.name, s.name); /* its own papers every time */
 	}
 	assert_in_range(heads, 7, 9);
@@ -1189,25 +1189,25 @@ static void test_disk_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lifecycle),
-		cmocka_unit_test(test_revocation),
-		cmocka_unit_test(test_kill),
-		cmocka_unit_test(test_time),
-		cmocka_unit_test(test_restored),
-		cmocka_unit_test(test_watermark),
-		cmocka_unit_test(test_refused_database),
-		cmocka_unit_test(test_pool),
-		cmocka_unit_test(test_rest),
-		cmocka_unit_test(test_renumber),
-		cmocka_unit_test(test_rights),
-		cmocka_unit_test(test_revocation_ends),
-		cmocka_unit_test(test_requests),
-		cmocka_unit_test(test_public),
-		cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_coalesce),
-		cmocka_unit_test(test_thousand),
-		cmocka_unit_test(test_queue),
-		cmocka_unit_test(test_disk_full),
+	    cmocka_unit_test(test_lifecycle),
+	    cmocka_unit_test(test_revocation),
+	    cmocka_unit_test(test_kill),
+	    cmocka_unit_test(test_time),
+	    cmocka_unit_test(test_restored),
+	    cmocka_unit_test(test_watermark),
+	    cmocka_unit_test(test_refused_database),
+	    cmocka_unit_test(test_pool),
+	    cmocka_unit_test(test_rest),
+	    cmocka_unit_test(test_renumber),
+	    cmocka_unit_test(test_rights),
+	    cmocka_unit_test(test_revocation_ends),
+	    cmocka_unit_test(test_requests),
+	    cmocka_unit_test(test_public),
+	    cmocka_unit_test(test_settings),
+	    cmocka_unit_test(test_coalesce),
+	    cmocka_unit_test(test_thousand),
+	    cmocka_unit_test(test_queue),
+	    cmocka_unit_test(test_disk_full),
 	};
 	if (sodium_init() < 0)
 		return 1;

@@ -101,11 +101,11 @@ static void vectors_signed(void **state)
 	envelope_hash(out, len, hash);
 	assert_hex(hash, HEAD_HASH);
 	h = (struct head){.nwid = UINT64_MAX,
-			  .deleg_epoch = UINT64_MAX,
-			  .version = UINT64_MAX,
-			  .issued_at = UINT64_MAX,
-			  .rev_epoch = UINT64_MAX - 1,
-			  .gate_epoch = UINT64_MAX - 2};
+	                  .deleg_epoch = UINT64_MAX,
+	                  .version = UINT64_MAX,
+	                  .issued_at = UINT64_MAX,
+	                  .rev_epoch = UINT64_MAX - 1,
+	                  .gate_epoch = UINT64_MAX - 2};
 	len = head_sign(&h, secret, out, sizeof(out));
 	assert_in_range(len, 1, HEAD_ENVELOPE_MAX);
 	assert_true(head_open(out, len, signer, &h2));
@@ -192,8 +192,7 @@ static void forge_fields(void **state)
 		if (i)
 			assert_true(cred_parse(bytes, len, &c)); /* only the signature is wrong */
 		else
-			assert_false(
-			    cred_parse(bytes, len, &c)); /* an unknown version is not even read */
+			assert_false(cred_parse(bytes, len, &c)); /* an unknown version is not even read */
 		if (cred_open(bytes, len, signer, &c))
 			fail_msg("%s changed, accepted", fields[i].what);
 	}
@@ -216,9 +215,8 @@ static void forge_fields(void **state)
 	bytes[1] = DOC_HEAD;
 	assert_false(head_open(bytes, len, signer, &h));
 	/* S + L is the same signature to a careless verifier */
-	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a,       0x63,
-					  0x12, 0x58, 0xd6, 0x9c, 0xf7,       0xa2,
-					  0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
+	                                  0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
 	len = unhex(bytes, sizeof(bytes), CRED_HEX);
 	unsigned carry = 0;
 	for (size_t i = 0; i < 32; i++) {
@@ -243,8 +241,7 @@ static size_t resigned(const char *old, const char *new, uint8_t out[CRED_ENVELO
 	char *at = strstr(text, old);
 	assert_non_null(at);
 	assert_null(strstr(at + 1, old));
-	int n =
-	    snprintf(body, sizeof(body), "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+	int n = snprintf(body, sizeof(body), "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
 	assert_in_range(n, 2, sizeof(body) - 1);
 	uint8_t bytes[CRED_ENVELOPE_MAX];
 	size_t len = unhex(bytes, sizeof(bytes), body);
@@ -336,9 +333,7 @@ static void forge_forms(void **state)
 		char body[2 * CRED_ENVELOPE_MAX];
 		uint8_t bytes[CRED_ENVELOPE_MAX], out[CRED_ENVELOPE_MAX];
 		snprintf(body, sizeof(body), "8f%.*s%s", 2 * 0x8f - 2, cred_hex + 10, more[i]);
-		size_t len =
-		    envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body),
-				  secret, out, sizeof(out));
+		size_t len = envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body), secret, out, sizeof(out));
 		assert_int_equal(cred_open(out, len, signer, &c), i == 0);
 	}
 	/* caps (12), reserved: skipped in their place */
@@ -346,10 +341,9 @@ static void forge_forms(void **state)
 	uint8_t bytes[CRED_ENVELOPE_MAX], out[CRED_ENVELOPE_MAX];
 	const char *at = strstr(cred_hex, "0d070e");
 	assert_non_null(at);
-	snprintf(body, sizeof(body), "8f%.*s0c920105%.*s", (int)(at - cred_hex) - 10, cred_hex + 10,
-		 (int)(8 + 2 * 0x8f - (at - cred_hex)), at);
-	size_t len = envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body),
-				   secret, out, sizeof(out));
+	snprintf(body, sizeof(body), "8f%.*s0c920105%.*s", (int)(at - cred_hex) - 10, cred_hex + 10, (int)(8 + 2 * 0x8f - (at - cred_hex)),
+	         at);
+	size_t len = envelope_sign(DOC_CRED, "fln1 cred", bytes, unhex(bytes, sizeof(bytes), body), secret, out, sizeof(out));
 	struct cred want = cred_sample();
 	assert_true(cred_open(out, len, signer, &c));
 	assert_cred(&want, &c);
@@ -380,8 +374,7 @@ static void forge_envelopes(void **state)
 	size_t len = unhex(bytes, sizeof(bytes), CRED_HEX);
 	assert_true(cred_open(bytes, len, signer, &c));
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		size_t n = unhex(out, sizeof(out), cases[i].with),
-		       middle = len - cases[i].cut - cases[i].tail;
+		size_t n = unhex(out, sizeof(out), cases[i].with), middle = len - cases[i].cut - cases[i].tail;
 		memcpy(out + n, bytes + cases[i].cut, middle);
 		n += middle;
 		n += unhex(out + n, sizeof(out) - n, cases[i].tail_with);
@@ -394,16 +387,16 @@ static void cred_sizes(void **state)
 {
 	(void)state;
 	struct cred c = {.nwid = UINT64_MAX,
-			 .serial = UINT64_MAX,
-			 .address = 0xffffffffff,
-			 .issued_at = UINT64_MAX,
-			 .soft_ttl = UINT32_MAX,
-			 .hard_ttl = UINT32_MAX,
-			 .flags = UINT32_MAX,
-			 .n_ips = CRED_IPS_MAX,
-			 .n_macs = CRED_MACS_MAX,
-			 .n_tags = CRED_TAGS_MAX,
-			 .min_cfg = UINT64_MAX},
+	                 .serial = UINT64_MAX,
+	                 .address = 0xffffffffff,
+	                 .issued_at = UINT64_MAX,
+	                 .soft_ttl = UINT32_MAX,
+	                 .hard_ttl = UINT32_MAX,
+	                 .flags = UINT32_MAX,
+	                 .n_ips = CRED_IPS_MAX,
+	                 .n_macs = CRED_MACS_MAX,
+	                 .n_tags = CRED_TAGS_MAX,
+	                 .min_cfg = UINT64_MAX},
 		    back;
 	for (unsigned i = 0; i < CRED_IPS_MAX; i++)
 		c.ips[i] = (struct prefix){6, 128, {0xfd, (uint8_t)i}};
@@ -444,8 +437,7 @@ static void cred_sizes(void **state)
 	assert_int_equal(len, CRED_ENVELOPE_MAX + 1);
 	assert_false(cred_open(out, len, signer, &back));
 	assert_false(cred_parse(out, len, &back));
-	assert_int_equal(
-	    envelope_sign(DOC_CRED, "fln1 cred", body, n + 1, secret, out, CRED_ENVELOPE_MAX), 0);
+	assert_int_equal(envelope_sign(DOC_CRED, "fln1 cred", body, n + 1, secret, out, CRED_ENVELOPE_MAX), 0);
 }
 
 static void validity(void **state)
@@ -475,9 +467,8 @@ static void validity(void **state)
 	    {NWID, key_hash, ADDRESS + 1, 0, 3600, CRED_ADDRESS},
 	};
 	for (size_t i = 0; i < LENGTH(table); i++)
-		assert_int_equal(cred_check(&c, table[i].nwid, table[i].subject, table[i].address,
-					    table[i].min_serial, table[i].ctime),
-				 table[i].want);
+		assert_int_equal(cred_check(&c, table[i].nwid, table[i].subject, table[i].address, table[i].min_serial, table[i].ctime),
+		                 table[i].want);
 	c.issued_at = UINT64_MAX; /* no overflow: a large issued_at is age 0 */
 	assert_int_equal(cred_check(&c, NWID, key_hash, ADDRESS, 0, 3600), CRED_OK);
 	c.issued_at = 0, c.hard_ttl = 0;
@@ -499,13 +490,10 @@ static void head_order(void **state)
 	};
 	for (size_t a = 0; a < LENGTH(heads); a++)
 		for (size_t b = 0; b < LENGTH(heads); b++)
-			assert_int_equal(head_compare(&heads[a], &heads[b]), a < b   ? -1
-									     : a > b ? 1
-										     : 0);
+			assert_int_equal(head_compare(&heads[a], &heads[b]), a < b ? -1 : a > b ? 1 : 0);
 	struct head other = heads[4];
 	other.issued_at = 5, other.cfg_root[0] = 1;
-	assert_int_equal(head_compare(&heads[4], &other),
-			 0); /* same order, other bytes: the caller's fork */
+	assert_int_equal(head_compare(&heads[4], &other), 0); /* same order, other bytes: the caller's fork */
 }
 
 int main(void)
@@ -517,10 +505,9 @@ int main(void)
 		return 1;
 	crypto_sign_seed_keypair(signer, secret, seed);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(vectors_signed),  cmocka_unit_test(cuts_and_flips),
-	    cmocka_unit_test(forge_fields),    cmocka_unit_test(forge_forms),
-	    cmocka_unit_test(forge_envelopes), cmocka_unit_test(cred_sizes),
-	    cmocka_unit_test(validity),        cmocka_unit_test(head_order),
+	    cmocka_unit_test(vectors_signed), cmocka_unit_test(cuts_and_flips),  cmocka_unit_test(forge_fields),
+	    cmocka_unit_test(forge_forms),    cmocka_unit_test(forge_envelopes), cmocka_unit_test(cred_sizes),
+	    cmocka_unit_test(validity),       cmocka_unit_test(head_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

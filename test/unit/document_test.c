@@ -154,12 +154,10 @@ static void walk_forms(void **state)
 	(void)state;
 	uint8_t bytes[64];
 	for (size_t i = 0; i < LENGTH(good_forms); i++)
-		if (!document_walk(bytes, unhex(bytes, sizeof(bytes), good_forms[i]),
-				   BODY_DEPTH_MAX, BODY_ELEMENTS_MAX))
+		if (!document_walk(bytes, unhex(bytes, sizeof(bytes), good_forms[i]), BODY_DEPTH_MAX, BODY_ELEMENTS_MAX))
 			fail_msg("refused: %s", good_forms[i]);
 	for (size_t i = 0; i < LENGTH(bad_forms); i++)
-		if (document_walk(bytes, unhex(bytes, sizeof(bytes), bad_forms[i]), BODY_DEPTH_MAX,
-				  BODY_ELEMENTS_MAX))
+		if (document_walk(bytes, unhex(bytes, sizeof(bytes), bad_forms[i]), BODY_DEPTH_MAX, BODY_ELEMENTS_MAX))
 			fail_msg("accepted: %s", bad_forms[i]);
 	assert_false(document_walk(NULL, 0, BODY_DEPTH_MAX, BODY_ELEMENTS_MAX));
 }
@@ -194,8 +192,7 @@ static void walk_one_form(void **state)
 static void walk_limits(void **state)
 {
 	(void)state;
-	static uint8_t flat[3 + BODY_ELEMENTS_MAX] = {0xdc, (BODY_ELEMENTS_MAX - 1) >> 8,
-						      (BODY_ELEMENTS_MAX - 1) & 0xff};
+	static uint8_t flat[3 + BODY_ELEMENTS_MAX] = {0xdc, (BODY_ELEMENTS_MAX - 1) >> 8, (BODY_ELEMENTS_MAX - 1) & 0xff};
 	assert_true(document_walk(flat, 3 + BODY_ELEMENTS_MAX - 1, 1, BODY_ELEMENTS_MAX));
 	flat[1] = BODY_ELEMENTS_MAX >> 8;
 	flat[2] = BODY_ELEMENTS_MAX & 0xff;
@@ -217,10 +214,9 @@ static void text_rules(void **state)
 		size_t len;
 		bool ok;
 	} cases[] = {
-	    {"", 0, true},          {"b\xc3\xbcro 1", 7, true}, {"~", 1, true},
-	    {"\xc2\xa0", 2, true},  {"a\0b", 3, false},         {"\x1b[2J", 4, false},
-	    {"a\n", 2, false},      {"\x7f", 1, false},         {"\xc2\x80", 2, false},
-	    {"\xc2\x9f", 2, false}, {"\xff", 1, false},
+	    {"", 0, true},          {"b\xc3\xbcro 1", 7, true}, {"~", 1, true},     {"\xc2\xa0", 2, true},
+	    {"a\0b", 3, false},     {"\x1b[2J", 4, false},      {"a\n", 2, false},  {"\x7f", 1, false},
+	    {"\xc2\x80", 2, false}, {"\xc2\x9f", 2, false},     {"\xff", 1, false},
 	};
 	for (size_t i = 0; i < LENGTH(cases); i++)
 		assert_int_equal(text_printable(cases[i].text, cases[i].len), cases[i].ok);

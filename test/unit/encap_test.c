@@ -217,7 +217,7 @@ static void vlan(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lengths), cmocka_unit_test(sizes), cmocka_unit_test(decap), cmocka_unit_test(admit), cmocka_unit_test(vlan),
+	    cmocka_unit_test(lengths), cmocka_unit_test(sizes), cmocka_unit_test(decap), cmocka_unit_test(admit), cmocka_unit_test(vlan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

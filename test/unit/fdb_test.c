@@ -157,7 +157,7 @@ static void readers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(learn), cmocka_unit_test(age), cmocka_unit_test(limits), cmocka_unit_test(churn), cmocka_unit_test(readers),
+	    cmocka_unit_test(learn), cmocka_unit_test(age), cmocka_unit_test(limits), cmocka_unit_test(churn), cmocka_unit_test(readers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

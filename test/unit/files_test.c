@@ -191,8 +191,8 @@ static void bad_names(void **state)
 {
 	struct place *p = *state;
 	char longest[FILES_NAME_MAX + 1], longer[FILES_NAME_MAX + 3], buf[8];
-	static const char *const bad[] = {"", "/", "/etc/passwd", "..", "../x", "a/..", "a/../b", ".", "./a", "a/", "a//b", "a/b/c",
-	                                  ".hidden", "a/.hidden", "a b", "a\nb", "a\\b", "\xc3\xa4"};
+	static const char *const bad[] = {"",   "/",    "/etc/passwd", "..",      "../x",      "a/..", "a/../b", ".",    "./a",
+	                                  "a/", "a//b", "a/b/c",       ".hidden", "a/.hidden", "a b",  "a\nb",   "a\\b", "\xc3\xa4"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(save(p, bad[i], "x", true), -EINVAL);
 		assert_int_equal(save(p, bad[i], "x", false), -EINVAL);
@@ -380,8 +380,8 @@ static void lists(void **state)
 static void numbers(void **state)
 {
 	struct place *p = *state;
-	static const char *const bad[] = {"",   "\n",	 "12",   "12a\n",  " 12\n",	 "-1\n",
-	                                  "4294967296\n", "99999999999\n", "999999999999\n", "12\n\n", "0x10\n", "12\n3\n"};
+	static const char *const bad[] = {
+	    "", "\n", "12", "12a\n", " 12\n", "-1\n", "4294967296\n", "99999999999\n", "999999999999\n", "12\n\n", "0x10\n", "12\n3\n"};
 	uint32_t n = 77;
 	assert_false(files_number_load(p->files, "epoch", &n));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -473,20 +473,20 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(urgent_is_on_disk),
-		TEST(waiting_is_loaded_and_coalesced),
-		TEST(urgent_overtakes_only_older),
-		TEST(remove_keeps_its_order),
-		TEST(bad_names),
-		TEST(links_are_not_followed),
-		TEST(loads),
-		TEST(never_torn),
-		TEST(failure_is_logged_once),
-		TEST(lists),
-		TEST(numbers),
-		TEST(free_flushes),
-		TEST(more_names_than_room),
-		TEST(order_with_a_writer),
+	    TEST(urgent_is_on_disk),
+	    TEST(waiting_is_loaded_and_coalesced),
+	    TEST(urgent_overtakes_only_older),
+	    TEST(remove_keeps_its_order),
+	    TEST(bad_names),
+	    TEST(links_are_not_followed),
+	    TEST(loads),
+	    TEST(never_torn),
+	    TEST(failure_is_logged_once),
+	    TEST(lists),
+	    TEST(numbers),
+	    TEST(free_flushes),
+	    TEST(more_names_than_room),
+	    TEST(order_with_a_writer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,10 @@ static void test_lengths(void **state)
 	(void)state;
 	struct gate gate = zero_gate();
 	uint8_t d[INIT_MAX + 1];
-	static const struct { size_t n; bool pass; } cases[] = {{INIT_MIN - 1, false}, {INIT_MIN, true}, {INIT_MAX, true}, {INIT_MAX + 1, false}};
+	static const struct {
+		size_t n;
+		bool pass;
+	} cases[] = {{INIT_MIN - 1, false}, {INIT_MIN, true}, {INIT_MAX, true}, {INIT_MAX + 1, false}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		stamp(&gate, d, cases[i].n);
 		assert_int_equal(gate_check(&gate, d, cases[i].n), cases[i].pass);
@@ -142,11 +145,8 @@ int main(void)
 	if (sodium_init() < 0)
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_derive),
-		cmocka_unit_test(test_pair),
-		cmocka_unit_test(test_distinct),
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_flips),
+	    cmocka_unit_test(test_derive),  cmocka_unit_test(test_pair),  cmocka_unit_test(test_distinct),
+	    cmocka_unit_test(test_lengths), cmocka_unit_test(test_flips),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

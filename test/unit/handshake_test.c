@@ -14,7 +14,7 @@
 
 #include "proto/handshake.h"
 
-#define CAPS (CAP_GCM | CAP_CHACHA | 3u << CAP_LANES_SHIFT)
+#define CAPS  (CAP_GCM | CAP_CHACHA | 3u << CAP_LANES_SHIFT)
 #define IDX_A 0x11223340u
 #define IDX_B 0x55667780u
 
@@ -45,8 +45,13 @@ static int setup(void **state)
 
 static const struct init_payload init_plain = {.caps = CAPS, .ts = {0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8}, .fresh = {9}};
 static const struct resp_payload resp_plain = {
-	.idx = IDX_B, .suite = SUITE_CHACHA20_POLY1305, .lanes = 4, .max_datagram = 1472, .caps = CAPS,
-	.observed = {.family = 4, .port = 51820, .ip = {192, 0, 2, 1}}, .epoch = 77,
+    .idx = IDX_B,
+    .suite = SUITE_CHACHA20_POLY1305,
+    .lanes = 4,
+    .max_datagram = 1472,
+    .caps = CAPS,
+    .observed = {.family = 4, .port = 51820, .ip = {192, 0, 2, 1}},
+    .epoch = 77,
 };
 
 /* An INIT from a to b with a given padding. */
@@ -187,7 +192,10 @@ static void test_init_lengths(void **state)
 	uint8_t d[INIT_MAX + 1], longer[INIT_MAX + 1];
 	struct handshake i;
 	size_t n = make_init(&i, &init_plain, 0, d);
-	static const struct { size_t n; bool pass; } cases[] = {{215, false}, {216, true}, {1232, true}, {1233, false}};
+	static const struct {
+		size_t n;
+		bool pass;
+	} cases[] = {{215, false}, {216, true}, {1232, true}, {1233, false}};
 
 	lift_init(d, n);
 	for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
@@ -236,18 +244,23 @@ static void test_init_header(void **state)
 	uint8_t d[INIT_SEND_MAX], forged[INIT_SEND_MAX];
 	struct handshake i;
 	size_t n = make_init(&i, &init_plain, 8, d);
-	static const struct { size_t at; uint8_t value[4]; size_t len; enum drop verdict; } cases[] = {
-		{16, {2}, 1, DROP_INIT_FORM},              /* version */
-		{17, {2}, 1, DROP_INIT_FORM},              /* kind */
-		{18, {0, 0}, 2, DROP_INIT_FORM},           /* len below the smallest */
-		{18, {183, 0}, 2, DROP_INIT_FORM},
-		{18, {185, 0}, 2, DROP_INIT_CRYPTO},       /* inside the padding */
-		{18, {193, 0}, 2, DROP_INIT_FORM},         /* into mac1 */
-		{18, {0xff, 0xff}, 2, DROP_INIT_FORM},
-		{20, {0, 0, 0, 0}, 4, DROP_INIT_FORM},     /* index zero */
-		{20, {0x41}, 1, DROP_INIT_FORM},           /* index with a lane */
-		{20, {0x50}, 1, DROP_INIT_CRYPTO},         /* another index */
-		{104, {0, 0, 0, 0}, 4, DROP_INIT_CRYPTO},  /* caps cleared */
+	static const struct {
+		size_t at;
+		uint8_t value[4];
+		size_t len;
+		enum drop verdict;
+	} cases[] = {
+	    {16, {2}, 1, DROP_INIT_FORM},    /* version */
+	    {17, {2}, 1, DROP_INIT_FORM},    /* kind */
+	    {18, {0, 0}, 2, DROP_INIT_FORM}, /* len below the smallest */
+	    {18, {183, 0}, 2, DROP_INIT_FORM},
+	    {18, {185, 0}, 2, DROP_INIT_CRYPTO}, /* inside the padding */
+	    {18, {193, 0}, 2, DROP_INIT_FORM},   /* into mac1 */
+	    {18, {0xff, 0xff}, 2, DROP_INIT_FORM},
+	    {20, {0, 0, 0, 0}, 4, DROP_INIT_FORM},    /* index zero */
+	    {20, {0x41}, 1, DROP_INIT_FORM},          /* index with a lane */
+	    {20, {0x50}, 1, DROP_INIT_CRYPTO},        /* another index */
+	    {104, {0, 0, 0, 0}, 4, DROP_INIT_CRYPTO}, /* caps cleared */
 	};
 	assert_int_equal(consume(d, n), DROP_NONE);
 	struct init_payload p = init_plain;
@@ -267,17 +280,21 @@ static void test_init_header(void **state)
 static void test_tlvs(void **state)
 {
 	(void)state;
-	static const struct { const char *bytes; size_t n; bool good; } cases[] = {
-		{"", 0, true},
-		{"\x63\0\x02\0ab", 6, true},                  /* unknown: skipped */
-		{"\x63\x01\x02\0ab", 6, false},               /* unknown and critical */
-		{"\x03\x01\x08\0abcdefgh", 12, false},        /* a later stage's, critical */
-		{"\x03\0\x08\0abcdefgh", 12, true},
-		{"\x04\x01\x0a\0abcdefghij", 14, true},       /* known and critical */
-		{"\x04\xfe\x0a\0abcdefghij", 14, true},       /* other flags mean nothing */
-		{"\x63\0\x03\0ab", 6, false},                 /* overrun */
-		{"\x63\0\x02", 3, false},                     /* half a header */
-		{"\x63\0\0\0\x63\x01\0\0", 8, false},         /* the second one */
+	static const struct {
+		const char *bytes;
+		size_t n;
+		bool good;
+	} cases[] = {
+	    {"", 0, true},
+	    {"\x63\0\x02\0ab", 6, true},           /* unknown: skipped */
+	    {"\x63\x01\x02\0ab", 6, false},        /* unknown and critical */
+	    {"\x03\x01\x08\0abcdefgh", 12, false}, /* a later stage's, critical */
+	    {"\x03\0\x08\0abcdefgh", 12, true},
+	    {"\x04\x01\x0a\0abcdefghij", 14, true}, /* known and critical */
+	    {"\x04\xfe\x0a\0abcdefghij", 14, true}, /* other flags mean nothing */
+	    {"\x63\0\x03\0ab", 6, false},           /* overrun */
+	    {"\x63\0\x02", 3, false},               /* half a header */
+	    {"\x63\0\0\0\x63\x01\0\0", 8, false},   /* the second one */
 	};
 	uint8_t d[INIT_SEND_MAX], answer[INIT_SEND_MAX];
 	struct handshake i, r;
@@ -319,15 +336,15 @@ static void test_low_order(void **state)
 {
 	(void)state;
 	static const char *const ed_bad[] = {
-		"0000000000000000000000000000000000000000000000000000000000000000",
-		"0100000000000000000000000000000000000000000000000000000000000000",
-		"0100000000000000000000000000000000000000000000000000000000000080",
-		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
-		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+	    "0000000000000000000000000000000000000000000000000000000000000000",
+	    "0100000000000000000000000000000000000000000000000000000000000000",
+	    "0100000000000000000000000000000000000000000000000000000000000080",
+	    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+	    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 	};
 	uint8_t d[INIT_SEND_MAX];
 	struct handshake i, before;
@@ -448,16 +465,11 @@ int main(void)
 	if (sodium_init() < 0)
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_init_truncated_and_flipped),
-		cmocka_unit_test(test_init_lengths),
-		cmocka_unit_test(test_init_never_above_1024),
-		cmocka_unit_test(test_init_header),
-		cmocka_unit_test(test_tlvs),
-		cmocka_unit_test(test_low_order),
-		cmocka_unit_test(test_identity_mix),
-		cmocka_unit_test(test_ss_cache),
-		cmocka_unit_test(test_mac2),
+	    cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_init_truncated_and_flipped),
+	    cmocka_unit_test(test_init_lengths), cmocka_unit_test(test_init_never_above_1024),
+	    cmocka_unit_test(test_init_header),  cmocka_unit_test(test_tlvs),
+	    cmocka_unit_test(test_low_order),    cmocka_unit_test(test_identity_mix),
+	    cmocka_unit_test(test_ss_cache),     cmocka_unit_test(test_mac2),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -24,11 +24,11 @@ static inline size_t unhex(uint8_t *out, size_t room, const char *text)
 	return n;
 }
 
-#define assert_hex(bytes, text)                                                        \
-	do {                                                                           \
-		uint8_t want_[2048];                                                   \
-		size_t n_ = unhex(want_, sizeof(want_), text);                         \
-		assert_memory_equal(bytes, want_, n_);                                 \
+#define assert_hex(bytes, text)                                                                                                            \
+	do {                                                                                                                               \
+		uint8_t want_[2048];                                                                                                       \
+		size_t n_ = unhex(want_, sizeof(want_), text);                                                                             \
+		assert_memory_equal(bytes, want_, n_);                                                                                     \
 	} while (0)
 
 #endif

@@ -17,14 +17,14 @@
 
 #define X_SECRET "b9dab2f91e55257b1dcb073c53afbac11e8704987dd2431f818c866fc395fe91"
 #define ED_SEED  "20666ef189d264b82d40ae213746371d0d3c0dd7f3cb11c195ceeffc0a4e945a"
-#define IDENTITY                                                                                   \
-	"a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d"                         \
+#define IDENTITY                                                                                                                           \
+	"a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d"                                                                 \
 	"76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49"
 #define KEY_HASH "f497c59001a420db367cbce5ef08318fe81b922e8c262cb13092344ef5eda78a"
 #define ADDRESS  UINT64_C(0xc5057629d8)
 #define NWID     UINT64_C(0xc5057629d8000001)
-#define IDENTITY_TEXT                                                                              \
-	"fln1:c5057629d8:qIACh1qZ92Hd6FdaYtCQPLnykTja55RJdheTjgn-l012qNUXGvhIxGVOM3muAakxxssNGA-"  \
+#define IDENTITY_TEXT                                                                                                                      \
+	"fln1:c5057629d8:qIACh1qZ92Hd6FdaYtCQPLnykTja55RJdheTjgn-l012qNUXGvhIxGVOM3muAakxxssNGA-"                                          \
 	"M6lQCQJ1ZAS58SQ"
 
 static struct secret self; /* the vector's, derived once: an evaluation costs milliseconds */
@@ -42,12 +42,10 @@ static void vector_identity(void **state)
 {
 	(void)state;
 	assert_hex(self.self.x, "a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d");
-	assert_hex(self.self.ed,
-		   "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
+	assert_hex(self.self.ed, "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
 	assert_hex(self.self.key_hash, KEY_HASH);
 	assert_true(self.self.address == ADDRESS);
-	assert_hex(self.ed,
-		   ED_SEED "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
+	assert_hex(self.ed, ED_SEED "76a8d5171af848c4654e3379ae01a931c6cb0d180f8cea5402409d59012e7c49");
 
 	/* The whole Argon2id output, as the vector gives it; ident_work shows only its last five
 	 * bytes. */
@@ -59,10 +57,8 @@ static void vector_identity(void **state)
 	       8);
 	memcpy(in + 8, identity, 64);
 	crypto_generichash(pre, 64, in, sizeof(in), NULL, 0);
-	assert_int_equal(crypto_pwhash(d, 32, (const char *)pre, 64,
-				       (const uint8_t *)"fln1-identity-01", 1, 8u << 20,
-				       crypto_pwhash_ALG_ARGON2ID13),
-			 0);
+	assert_int_equal(
+	    crypto_pwhash(d, 32, (const char *)pre, 64, (const uint8_t *)"fln1-identity-01", 1, 8u << 20, crypto_pwhash_ALG_ARGON2ID13), 0);
 	assert_hex(d, "009c5628772f91bb7ec0b14b62a9c921ca0622019cc71e5e9b4869c5057629d8");
 }
 
@@ -91,7 +87,7 @@ static void work_refuses(void **state)
 
 /* A reproducible libsodium generator, as the simulator has one: proves that nothing else feeds a
  * new identity. */
-#define STREAM_START                                                                               \
+#define STREAM_START                                                                                                                       \
 	176 /* its second identity carries the work, so the search goes round once and the test is \
 	       fast */
 static uint64_t stream;
@@ -116,8 +112,7 @@ static void stream_buf(void *const buf, const size_t n)
 static void generates(void **state)
 {
 	(void)state;
-	static randombytes_implementation impl = {
-	    .implementation_name = stream_name, .random = stream_random, .buf = stream_buf};
+	static randombytes_implementation impl = {.implementation_name = stream_name, .random = stream_random, .buf = stream_buf};
 	randombytes_implementation *before = &randombytes_sysrandom_implementation;
 	struct secret one, two;
 	uint64_t address = 0;
@@ -162,8 +157,7 @@ static void macs_are_local_and_reversible(void **state)
 	(void)state;
 	bool replaced = false;
 	for (uint64_t i = 1; i < 2000; i++) {
-		uint64_t nwid = NWID + i,
-			 address = (i * UINT64_C(0x9e3779b97f)) & UINT64_C(0xffffffffff), back = 0;
+		uint64_t nwid = NWID + i, address = (i * UINT64_C(0x9e3779b97f)) & UINT64_C(0xffffffffff), back = 0;
 		uint8_t mac[6], h[32], be[8];
 		mac_derive(nwid, address, mac);
 		assert_int_equal(mac[0] & 3, 2);
@@ -250,9 +244,8 @@ static void text_address(void **state)
 	assert_true(a == ADDRESS);
 	assert_true(address_parse("C5057629D8", &a));
 	assert_true(a == ADDRESS);
-	static const char *const bad[] = {
-	    "",           "c5057629d",  "c5057629d80", "c5057629dg", " c5057629d8", "c5057629d8 ",
-	    "0xc5057629", "-c5057629d", "0000000001",  "00ffffffff", "ff00000001"};
+	static const char *const bad[] = {"",           "c5057629d",  "c5057629d80", "c5057629dg", " c5057629d8", "c5057629d8 ",
+	                                  "0xc5057629", "-c5057629d", "0000000001",  "00ffffffff", "ff00000001"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		a = 3;
 		assert_false(address_parse(bad[i], &a));
@@ -404,8 +397,7 @@ static void text_endpoint(void **state)
 	    {"[2001:db8::1]:9993", "[2001:db8::1]:9993"},
 	    {"[2001:DB8:0:0:0:0:0:1]:9993", "[2001:db8::1]:9993"},
 	    {"[::ffff:192.0.2.1]:443", "192.0.2.1:443"},
-	    {"[fd00:1111:2222:3333:4444:5555:6666:7777]:65535",
-	     "[fd00:1111:2222:3333:4444:5555:6666:7777]:65535"},
+	    {"[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", "[fd00:1111:2222:3333:4444:5555:6666:7777]:65535"},
 	};
 	static const char *const bad[] = {
 	    "",
@@ -485,8 +477,7 @@ static void root_lines(void **state)
 		assert_int_equal(line.gate[31], i ? 31 : 0);
 		assert_int_equal(root_line_format(&line, buf, sizeof(buf)), strlen(good[i]));
 		assert_string_equal(buf, good[i]);
-		assert_int_equal(root_line_format(&line, buf, strlen(good[i]) + 1),
-				 strlen(good[i]));
+		assert_int_equal(root_line_format(&line, buf, strlen(good[i]) + 1), strlen(good[i]));
 		assert_int_equal(root_line_format(&line, buf, strlen(good[i])), 0);
 	}
 	const size_t id = strlen(IDENTITY_TEXT);
@@ -501,14 +492,12 @@ static void root_lines(void **state)
 	    {IDENTITY_TEXT "@192.0.2.1:9993,", id + 16},
 	    {IDENTITY_TEXT "@192.0.2.1:9993,,192.0.2.2:9993", id + 16},
 	    {IDENTITY_TEXT "@192.0.2.1:9993 ", id + 1},
-	    {IDENTITY_TEXT "@192.0.2.1:1,192.0.2.1:2,192.0.2.1:3,192.0.2.1:4,192.0.2.1:5",
-	     id + 1 + 4 * 12},
+	    {IDENTITY_TEXT "@192.0.2.1:1,192.0.2.1:2,192.0.2.1:3,192.0.2.1:4,192.0.2.1:5", id + 1 + 4 * 12},
 	    {IDENTITY_TEXT "@192.0.2.1:9993#", id + 15},
 	    {IDENTITY_TEXT "@192.0.2.1:9993#gat=" GATE_TEXT, id + 15},
 	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=", id + 21},
 	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=" GATE_TEXT "A", id + 21},
-	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-	     id + 21},
+	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", id + 21},
 	    {"fln1:c5057629d8:short@192.0.2.1:9993", 0},
 	    {" " IDENTITY_TEXT "@192.0.2.1:9993", 0},
 	};

@@ -58,9 +58,8 @@ static void keys_are_bound(void **state)
 		uint32_t rx, other;
 		uint8_t direction;
 	} legs[] = {
-	    {RX, OTHER, LEG_FROM_RELAY},    {OTHER, RX, LEG_TO_RELAY},
-	    {OTHER, RX, LEG_FROM_RELAY},    {RX, OTHER + 16, LEG_TO_RELAY},
-	    {RX + 16, OTHER, LEG_TO_RELAY},
+	    {RX, OTHER, LEG_FROM_RELAY},    {OTHER, RX, LEG_TO_RELAY},      {OTHER, RX, LEG_FROM_RELAY},
+	    {RX, OTHER + 16, LEG_TO_RELAY}, {RX + 16, OTHER, LEG_TO_RELAY},
 	};
 	for (size_t i = 0; i < sizeof(legs) / sizeof(legs[0]); i++) {
 		leg_derive(&wrong, exporter, legs[i].rx, legs[i].other, legs[i].direction);
@@ -139,9 +138,8 @@ static void counter_is_masked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(vectors),           cmocka_unit_test(keys_are_bound),
-	    cmocka_unit_test(every_bit),         cmocka_unit_test(lengths),
-	    cmocka_unit_test(counter_is_masked),
+	    cmocka_unit_test(vectors), cmocka_unit_test(keys_are_bound),    cmocka_unit_test(every_bit),
+	    cmocka_unit_test(lengths), cmocka_unit_test(counter_is_masked),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -106,7 +106,7 @@ static int teardown(void **state)
 static struct loop_config config_of(const struct place *p, unsigned home, struct owner *owner)
 {
 	return (struct loop_config){
-		.home = p->home[home], .node = {.self = secret, .workers = 2}, .settle = owner ? settle : NULL, .self = owner};
+	    .home = p->home[home], .node = {.self = secret, .workers = 2}, .settle = owner ? settle : NULL, .self = owner};
 }
 
 static int start(struct place *p, const struct loop_config *config, struct loop **ret)
@@ -119,7 +119,10 @@ static int start(struct place *p, const struct loop_config *config, struct loop 
 	return error;
 }
 
-static void stop_due(uv_timer_t *timer) { uv_stop(timer->loop); }
+static void stop_due(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
 
 static void run(struct place *p, uint64_t ms)
 {
@@ -364,8 +367,7 @@ static void strangers(void **state)
 	unsigned long port;
 	assert_int_equal(start(p, &config, &owner.loop), 0);
 	assert_true(file_read(p, 0, "port", &port));
-	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	uint8_t junk[200];
 	for (unsigned i = 0; i < 100; i++) {
@@ -489,16 +491,16 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(work_verdicts),
-		cmocka_unit_test(work_is_bounded),
-		TEST(epoch_grows),
-		TEST(port_is_kept),
-		TEST(well_known_port_first),
-		TEST(listen_as_given),
-		TEST(turns),
-		TEST(kick_from_outside),
-		TEST(strangers),
-		TEST(saves_by_the_pool),
+	    cmocka_unit_test(work_verdicts),
+	    cmocka_unit_test(work_is_bounded),
+	    TEST(epoch_grows),
+	    TEST(port_is_kept),
+	    TEST(well_known_port_first),
+	    TEST(listen_as_given),
+	    TEST(turns),
+	    TEST(kick_from_outside),
+	    TEST(strangers),
+	    TEST(saves_by_the_pool),
 	};
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }

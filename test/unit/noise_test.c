@@ -23,27 +23,26 @@ struct vector {
 };
 
 static const struct vector vectors[] = {
-	{
-		.name = "cacophony",
-		.prologue = "4a6f686e2047616c74",
-		.psk = "54686973206973206d7920417573747269616e20706572737065637469766521",
-		.init_static = "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
-		.init_ephemeral = "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
-		.resp_static = "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
-		.resp_ephemeral = "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
-		.payload = {"4c756477696720766f6e204d69736573", "4d757272617920526f746862617264", "462e20412e20486179656b",
-		            "4361726c204d656e676572"},
-		.message = {"ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944"
-		            "b6fe0240b839afac809de1630eaf99d8f9b941394f0512c0554633bbb021d151"
-		            "76135c0a20e7fdb9a9ed066f22f054b47625b1d5061cb27d6a17f053273db7c2"
-		            "5216a5addc506ee321bc0618feb5849d",
-		            "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f144808843"
-		            "8f627e69fc120006f746b9d420bf4056cf8481ab32d9e904ffaeeaa56a5290",
-		            "07fc0034398a5f1010322be193d62f94bebf2948a20b3e15d681fe",
-		            "2ea5400f5b8a16971c8b67bde75aeb7987d454b1c0beeb2566932d"},
-		.hash = "001fca5fbab9b6771675fbc2b3fb44e9d23d6551210cc7c1141b19cfea422f49"
-		        "230afc3747f542a11239da595029cfa64c23c2f28d5d10c4a67f6119f1d43c54",
-	},
+    {
+	.name = "cacophony",
+	.prologue = "4a6f686e2047616c74",
+	.psk = "54686973206973206d7920417573747269616e20706572737065637469766521",
+	.init_static = "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+	.init_ephemeral = "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+	.resp_static = "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+	.resp_ephemeral = "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+	.payload = {"4c756477696720766f6e204d69736573", "4d757272617920526f746862617264", "462e20412e20486179656b",
+                    "4361726c204d656e676572"},
+	.message = {"ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944"
+                    "b6fe0240b839afac809de1630eaf99d8f9b941394f0512c0554633bbb021d151"
+                    "76135c0a20e7fdb9a9ed066f22f054b47625b1d5061cb27d6a17f053273db7c2"
+                    "5216a5addc506ee321bc0618feb5849d",
+                    "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f144808843"
+                    "8f627e69fc120006f746b9d420bf4056cf8481ab32d9e904ffaeeaa56a5290",
+                    "07fc0034398a5f1010322be193d62f94bebf2948a20b3e15d681fe", "2ea5400f5b8a16971c8b67bde75aeb7987d454b1c0beeb2566932d"},
+	.hash = "001fca5fbab9b6771675fbc2b3fb44e9d23d6551210cc7c1141b19cfea422f49"
+		"230afc3747f542a11239da595029cfa64c23c2f28d5d10c4a67f6119f1d43c54",
+    },
 };
 
 static size_t unhex(const char *hex, uint8_t *out, size_t room)
@@ -139,15 +138,11 @@ static struct pair new_pair(void)
 
 /* Encodings of points of small order, and p-1, p, p+1 with either top bit. */
 static const char *const low_order[] = {
-	"0000000000000000000000000000000000000000000000000000000000000000",
-	"0100000000000000000000000000000000000000000000000000000000000000",
-	"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-	"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"0000000000000000000000000000000000000000000000000000000000000080",
-	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "0000000000000000000000000000000000000000000000000000000000000000", "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "0000000000000000000000000000000000000000000000000000000000000080",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 };
 
 static void test_low_order_responder(void **state)
@@ -274,13 +269,10 @@ int main(void)
 	if (sodium_init() < 0)
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_low_order_responder),
-		cmocka_unit_test(test_not_canonical),
-		cmocka_unit_test(test_low_order_ephemeral),
-		cmocka_unit_test(test_low_order_static),
-		cmocka_unit_test(test_low_order_answer),
-		cmocka_unit_test(test_mismatch),
+	    cmocka_unit_test(test_vectors),          cmocka_unit_test(test_low_order_responder),
+	    cmocka_unit_test(test_not_canonical),    cmocka_unit_test(test_low_order_ephemeral),
+	    cmocka_unit_test(test_low_order_static), cmocka_unit_test(test_low_order_answer),
+	    cmocka_unit_test(test_mismatch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,33 +24,81 @@ static void test_decide(void **state)
 		enum join_status answer;
 		enum policy_action action;
 	} table[] = {
-		{"stranger asks", {.trusted = true, .network = true}, &honest, JOIN_PENDING, POLICY_PEND},
-		{"pending asks again", {.trusted = true, .network = true, .member = true, .state = MEMBER_PENDING}, &honest, JOIN_PENDING, POLICY_NOTHING},
-		{"pending is not limited", {.trusted = true, .network = true, .member = true, .state = MEMBER_PENDING, .allowance = spent}, &honest, JOIN_PENDING, POLICY_NOTHING},
-		{"approved renews", {.trusted = true, .network = true, .member = true, .state = MEMBER_APPROVED}, &honest, JOIN_OK, POLICY_NOTHING},
-		{"approved renews however often", {.trusted = true, .network = true, .member = true, .state = MEMBER_APPROVED, .allowance = spent}, &honest, JOIN_OK, POLICY_NOTHING},
-		{"denied", {.trusted = true, .network = true, .member = true, .state = MEMBER_DENIED}, &honest, JOIN_DENIED, POLICY_NOTHING},
-		{"revoked", {.trusted = true, .network = true, .member = true, .state = MEMBER_REVOKED}, &honest, JOIN_DENIED, POLICY_NOTHING},
-		{"unknown network", {.trusted = true}, &honest, JOIN_DENIED, POLICY_NOTHING},
-		{"denied, limited", {.trusted = true, .network = true, .member = true, .state = MEMBER_DENIED, .allowance = spent}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
-		{"revoked, limited", {.trusted = true, .network = true, .member = true, .state = MEMBER_REVOKED, .allowance = spent}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
-		{"unknown network, limited", {.trusted = true, .allowance = spent}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
-		{"stranger, limited", {.trusted = true, .network = true, .allowance = spent}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
-		{"somebody else's identity", {.trusted = true, .network = true}, &liar, JOIN_DENIED, POLICY_NOTHING},
-		{"approved with a false identity", {.trusted = true, .network = true, .member = true, .state = MEMBER_APPROVED}, &liar, JOIN_DENIED, POLICY_NOTHING},
-		{"address of another", {.trusted = true, .network = true, .collision = true}, &honest, JOIN_COLLISION, POLICY_NOTHING},
-		{"collision in an unknown network", {.trusted = true, .collision = true}, &honest, JOIN_DENIED, POLICY_NOTHING},
-		{"collision in a public network", {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .collision = true}, &honest, JOIN_COLLISION, POLICY_NOTHING},
-		{"public: stranger", {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC}, &honest, JOIN_OK, POLICY_ADMIT},
-		{"public: pending from before", {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .member = true, .state = MEMBER_PENDING}, &honest, JOIN_OK, POLICY_ADMIT},
-		{"public: revoked stays out", {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .member = true, .state = MEMBER_REVOKED}, &honest, JOIN_DENIED, POLICY_NOTHING},
-		{"public but full", {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .approved = MEMBERS_MAX}, &honest, JOIN_PENDING, POLICY_PEND},
-		{"queue full", {.trusted = true, .network = true, .pending = PENDING_MAX}, &honest, JOIN_PENDING, POLICY_EVICT_PEND},
-		{"queue full, but in it", {.trusted = true, .network = true, .pending = PENDING_MAX, .member = true, .state = MEMBER_PENDING}, &honest, JOIN_PENDING, POLICY_NOTHING},
-		{"untrusted: stranger", {.network = true}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
-		{"untrusted: approved", {.network = true, .member = true, .state = MEMBER_APPROVED}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
-		{"untrusted: revoked", {.network = true, .member = true, .state = MEMBER_REVOKED}, &honest, JOIN_DENIED, POLICY_NOTHING},
-		{"untrusted: public", {.network = true, .network_flags = NETWORK_PUBLIC}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
+	    {"stranger asks", {.trusted = true, .network = true}, &honest, JOIN_PENDING, POLICY_PEND},
+	    {"pending asks again",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_PENDING},
+	     &honest,
+	     JOIN_PENDING,
+	     POLICY_NOTHING},
+	    {"pending is not limited",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_PENDING, .allowance = spent},
+	     &honest,
+	     JOIN_PENDING,
+	     POLICY_NOTHING},
+	    {"approved renews",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_APPROVED},
+	     &honest,
+	     JOIN_OK,
+	     POLICY_NOTHING},
+	    {"approved renews however often",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_APPROVED, .allowance = spent},
+	     &honest,
+	     JOIN_OK,
+	     POLICY_NOTHING},
+	    {"denied", {.trusted = true, .network = true, .member = true, .state = MEMBER_DENIED}, &honest, JOIN_DENIED, POLICY_NOTHING},
+	    {"revoked", {.trusted = true, .network = true, .member = true, .state = MEMBER_REVOKED}, &honest, JOIN_DENIED, POLICY_NOTHING},
+	    {"unknown network", {.trusted = true}, &honest, JOIN_DENIED, POLICY_NOTHING},
+	    {"denied, limited",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_DENIED, .allowance = spent},
+	     &honest,
+	     JOIN_TRY_LATER,
+	     POLICY_NOTHING},
+	    {"revoked, limited",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_REVOKED, .allowance = spent},
+	     &honest,
+	     JOIN_TRY_LATER,
+	     POLICY_NOTHING},
+	    {"unknown network, limited", {.trusted = true, .allowance = spent}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
+	    {"stranger, limited", {.trusted = true, .network = true, .allowance = spent}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
+	    {"somebody else's identity", {.trusted = true, .network = true}, &liar, JOIN_DENIED, POLICY_NOTHING},
+	    {"approved with a false identity",
+	     {.trusted = true, .network = true, .member = true, .state = MEMBER_APPROVED},
+	     &liar,
+	     JOIN_DENIED,
+	     POLICY_NOTHING},
+	    {"address of another", {.trusted = true, .network = true, .collision = true}, &honest, JOIN_COLLISION, POLICY_NOTHING},
+	    {"collision in an unknown network", {.trusted = true, .collision = true}, &honest, JOIN_DENIED, POLICY_NOTHING},
+	    {"collision in a public network",
+	     {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .collision = true},
+	     &honest,
+	     JOIN_COLLISION,
+	     POLICY_NOTHING},
+	    {"public: stranger", {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC}, &honest, JOIN_OK, POLICY_ADMIT},
+	    {"public: pending from before",
+	     {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .member = true, .state = MEMBER_PENDING},
+	     &honest,
+	     JOIN_OK,
+	     POLICY_ADMIT},
+	    {"public: revoked stays out",
+	     {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .member = true, .state = MEMBER_REVOKED},
+	     &honest,
+	     JOIN_DENIED,
+	     POLICY_NOTHING},
+	    {"public but full",
+	     {.trusted = true, .network = true, .network_flags = NETWORK_PUBLIC, .approved = MEMBERS_MAX},
+	     &honest,
+	     JOIN_PENDING,
+	     POLICY_PEND},
+	    {"queue full", {.trusted = true, .network = true, .pending = PENDING_MAX}, &honest, JOIN_PENDING, POLICY_EVICT_PEND},
+	    {"queue full, but in it",
+	     {.trusted = true, .network = true, .pending = PENDING_MAX, .member = true, .state = MEMBER_PENDING},
+	     &honest,
+	     JOIN_PENDING,
+	     POLICY_NOTHING},
+	    {"untrusted: stranger", {.network = true}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
+	    {"untrusted: approved", {.network = true, .member = true, .state = MEMBER_APPROVED}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
+	    {"untrusted: revoked", {.network = true, .member = true, .state = MEMBER_REVOKED}, &honest, JOIN_DENIED, POLICY_NOTHING},
+	    {"untrusted: public", {.network = true, .network_flags = NETWORK_PUBLIC}, &honest, JOIN_TRY_LATER, POLICY_NOTHING},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct policy_decision d = policy_decide(&table[i].rows, table[i].request, NOW);
@@ -91,14 +139,16 @@ static void test_full(void **state)
 static void test_flags(void **state)
 {
 	(void)state;
-	const struct { uint32_t on, off, effective; } table[] = {
-		{0, 0, 0},
-		{MEMBER_RELAY, 0, MEMBER_RELAY},
-		{MEMBER_BRIDGE, 0, MEMBER_BRIDGE | MEMBER_DHCP_SERVER | MEMBER_ROUTER},
-		{MEMBER_BRIDGE, MEMBER_ROUTER, MEMBER_BRIDGE | MEMBER_DHCP_SERVER},
-		{MEMBER_BRIDGE, MEMBER_ROUTER | MEMBER_DHCP_SERVER, MEMBER_BRIDGE},
-		{MEMBER_ROUTER, MEMBER_BRIDGE, MEMBER_ROUTER},
-		{0, MEMBER_DHCP_SERVER, 0},
+	const struct {
+		uint32_t on, off, effective;
+	} table[] = {
+	    {0, 0, 0},
+	    {MEMBER_RELAY, 0, MEMBER_RELAY},
+	    {MEMBER_BRIDGE, 0, MEMBER_BRIDGE | MEMBER_DHCP_SERVER | MEMBER_ROUTER},
+	    {MEMBER_BRIDGE, MEMBER_ROUTER, MEMBER_BRIDGE | MEMBER_DHCP_SERVER},
+	    {MEMBER_BRIDGE, MEMBER_ROUTER | MEMBER_DHCP_SERVER, MEMBER_BRIDGE},
+	    {MEMBER_ROUTER, MEMBER_BRIDGE, MEMBER_ROUTER},
+	    {0, MEMBER_DHCP_SERVER, 0},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		assert_int_equal(policy_flags(table[i].on, table[i].off), table[i].effective);
@@ -116,7 +166,7 @@ static void test_takes(void **state)
 {
 	(void)state;
 	const struct prefix a = {.family = 4, .bits = 24, .ip = {10, 0, 0, 1}}, b = {.family = 4, .bits = 24, .ip = {10, 0, 0, 2}},
-	                    wide = {.family = 4, .bits = 16, .ip = {10, 0, 0, 1}};
+			    wide = {.family = 4, .bits = 16, .ip = {10, 0, 0, 1}};
 	const struct prefix both[] = {a, b};
 	assert_false(policy_takes(NULL, 0, 0, &a, 1, 0));
 	assert_false(policy_takes(&a, 1, 8, &a, 1, 8));
@@ -131,12 +181,15 @@ static void test_takes(void **state)
 static void test_pool_check(void **state)
 {
 	(void)state;
-	const struct { struct prefix pool; bool good; } table[] = {
-		{{4, 24, {10, 20, 0, 0}}, true},     {{4, 8, {10, 0, 0, 0}}, true},      {{4, 30, {192, 168, 1, 4}}, true},
-		{{4, 31, {192, 168, 1, 4}}, false},  {{4, 0, {0, 0, 0, 0}}, false},      {{4, 7, {10, 0, 0, 0}}, false},
-		{{4, 24, {10, 20, 0, 1}}, false},    {{4, 33, {10, 20, 0, 0}}, false},   {{6, 64, {0xfd}}, false},
-		{{4, 24, {127, 0, 0, 0}}, false},    {{4, 24, {224, 0, 0, 0}}, false},   {{4, 24, {0, 1, 0, 0}}, false},
-		{{4, 16, {100, 64, 0, 0}}, true},    {{4, 255, {10, 0, 0, 0}}, false},   {{4, 24, {255, 255, 255, 0}}, false},
+	const struct {
+		struct prefix pool;
+		bool good;
+	} table[] = {
+	    {{4, 24, {10, 20, 0, 0}}, true},    {{4, 8, {10, 0, 0, 0}}, true},    {{4, 30, {192, 168, 1, 4}}, true},
+	    {{4, 31, {192, 168, 1, 4}}, false}, {{4, 0, {0, 0, 0, 0}}, false},    {{4, 7, {10, 0, 0, 0}}, false},
+	    {{4, 24, {10, 20, 0, 1}}, false},   {{4, 33, {10, 20, 0, 0}}, false}, {{6, 64, {0xfd}}, false},
+	    {{4, 24, {127, 0, 0, 0}}, false},   {{4, 24, {224, 0, 0, 0}}, false}, {{4, 24, {0, 1, 0, 0}}, false},
+	    {{4, 16, {100, 64, 0, 0}}, true},   {{4, 255, {10, 0, 0, 0}}, false}, {{4, 24, {255, 255, 255, 0}}, false},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if ((policy_pool_check(&table[i].pool) == NULL) != table[i].good)
@@ -195,7 +248,8 @@ static void test_address(void **state)
 	assert_true(policy_address(&pool, l, 5, now, ip));
 	assert_int_equal(ip[3], 14);
 	/* leases of an earlier pool are in nobody's way */
-	struct lease outside[] = {{.ip = {10, 0, 0, 2}, .member = 1}, {.ip = {10, 0, 0, 9}, .member = 2}, {.ip = {10, 9, 0, 0}, .member = 3}};
+	struct lease outside[] = {
+	    {.ip = {10, 0, 0, 2}, .member = 1}, {.ip = {10, 0, 0, 9}, .member = 2}, {.ip = {10, 9, 0, 0}, .member = 3}};
 	assert_true(policy_address(&pool, outside, 3, now, ip));
 	assert_int_equal(ip[3], 10);
 	/* the last address there is: no arithmetic beyond it */
@@ -224,9 +278,9 @@ static void test_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decide),     cmocka_unit_test(test_allowance), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_flags),      cmocka_unit_test(test_takes),     cmocka_unit_test(test_pool_check),
-		cmocka_unit_test(test_pool_host),  cmocka_unit_test(test_address),   cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_decide),    cmocka_unit_test(test_allowance), cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_flags),     cmocka_unit_test(test_takes),     cmocka_unit_test(test_pool_check),
+	    cmocka_unit_test(test_pool_host), cmocka_unit_test(test_address),   cmocka_unit_test(test_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,8 +131,11 @@ static void lies(void **state)
 	len = piece_make(p, 8, 1, 2, 1000, 8);
 	p[2] = 6;
 	assert_int_equal(add(r, 16, p, len, 0), DROP_FRAG);
-	static const struct { unsigned at; uint8_t value; } inside[] = {
-		{12, INNER_FRAG}, {12, INNER_BUNDLE}, {12, INNER_CTRL}, {12, INNER_PAD}, {14, 6}, {15, 1},
+	static const struct {
+		unsigned at;
+		uint8_t value;
+	} inside[] = {
+	    {12, INNER_FRAG}, {12, INNER_BUNDLE}, {12, INNER_CTRL}, {12, INNER_PAD}, {14, 6}, {15, 1},
 	};
 	for (unsigned k = 0; k < sizeof(inside) / sizeof(inside[0]); k++) {
 		len = piece_make(p, 100 + k, 0, 2, 1000, 0);
@@ -188,7 +191,10 @@ static void quota(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(any_order), cmocka_unit_test(lies), cmocka_unit_test(time_out), cmocka_unit_test(quota),
+	    cmocka_unit_test(any_order),
+	    cmocka_unit_test(lies),
+	    cmocka_unit_test(time_out),
+	    cmocka_unit_test(quota),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

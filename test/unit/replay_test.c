@@ -63,18 +63,10 @@ static void walk(uint32_t bits, uint64_t base, uint64_t seed)
 	uint64_t at = base, accepted = 0;
 	for (int i = 0; i < 60000; i++) {
 		switch (dice(16)) {
-		case 0:
-			at += dice(3 * (uint64_t)bits);
-			break;
-		case 1:
-			at += bits;
-			break;
-		case 2:
-			at += dice(64);
-			break;
-		default:
-			at += dice(3);
-			break;
+		case 0: at += dice(3 * (uint64_t)bits); break;
+		case 1: at += bits; break;
+		case 2: at += dice(64); break;
+		default: at += dice(3); break;
 		}
 		uint64_t seq = at;
 		if (dice(3)) {
@@ -113,10 +105,8 @@ static void edges(void **state)
 		uint64_t width = sizes[i] - 64;
 		/* Jumps from a window whose every bit is set: what is still below the new top stays
 		 * refused, all else is new. */
-		const uint64_t jumps[] = {
-		    1,       2,         63,           64,       65,           width - 1,
-		    width,   width + 1, sizes[i] - 1, sizes[i], sizes[i] + 1, 8192,
-		    1u << 20};
+		const uint64_t jumps[] = {1,    2,       63, 64, 65, width - 1, width, width + 1, sizes[i] - 1, sizes[i], sizes[i] + 1,
+		                          8192, 1u << 20};
 		for (size_t j = 0; j < sizeof(jumps) / sizeof(jumps[0]); j++) {
 			struct window *w = fresh(sizes[i]);
 			uint64_t n = 3 * (uint64_t)sizes[i] + 17;
@@ -179,8 +169,7 @@ static void *hand_in(void *offset)
 {
 	const uint64_t shift = *(const uint64_t *)offset;
 	for (uint64_t i = 0; i < NUMBERS; i++) {
-		uint64_t seq =
-		    i ^ shift; /* the same numbers, differently reordered, within the width */
+		uint64_t seq = i ^ shift; /* the same numbers, differently reordered, within the width */
 		if (!window_maybe(shared, seq))
 			continue;
 		pthread_mutex_lock(&lane);
@@ -197,8 +186,7 @@ static void four_workers(void **state)
 	pthread_t threads[WORKERS];
 	shared = fresh(WINDOW_BITS_DATA);
 	for (int i = 0; i < WORKERS; i++)
-		assert_int_equal(
-		    pthread_create(&threads[i], NULL, hand_in, (void *)(uintptr_t)&shifts[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, hand_in, (void *)(uintptr_t)&shifts[i]), 0);
 	for (int i = 0; i < WORKERS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	/* A worker that was asleep finds its numbers behind the window, but never one twice; the

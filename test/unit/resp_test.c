@@ -12,7 +12,7 @@
 
 #include "proto/handshake.h"
 
-#define CAPS (CAP_GCM | CAP_CHACHA)
+#define CAPS  (CAP_GCM | CAP_CHACHA)
 #define IDX_A 0x11223340u
 #define IDX_B 0x55667780u
 
@@ -41,8 +41,13 @@ static int setup(void **state)
 }
 
 static const struct resp_payload plain_resp = {
-	.idx = IDX_B, .suite = SUITE_CHACHA20_POLY1305, .lanes = 1, .max_datagram = 1472, .caps = CAPS, .epoch = 77,
-	.observed = {.family = 6, .port = 9993, .ip = {0x20, 1, 0xd, 0xb8}},
+    .idx = IDX_B,
+    .suite = SUITE_CHACHA20_POLY1305,
+    .lanes = 1,
+    .max_datagram = 1472,
+    .caps = CAPS,
+    .epoch = 77,
+    .observed = {.family = 6, .port = 9993, .ip = {0x20, 1, 0xd, 0xb8}},
 };
 
 /* Both sides after message 1; returns the length of the INIT. */
@@ -152,9 +157,13 @@ static size_t forge(const struct handshake *r, const uint8_t header[4], const ui
 	randombytes_buf(d + 4, 12);
 	memcpy(d + 16, header, 4);
 	assert_true(noise_write_2(&ns, e, plain, n, d + 20));
-	key_of(key, &ns, "\x09" "fln1 resp");
+	key_of(key, &ns,
+	       "\x09"
+	       "fln1 resp");
 	crypto_stream_chacha20_ietf_xor(d + 16, d + 16, end - 16, d + 4, key);
-	key_of(key, &ns, "\x09" "fln1 rmac");
+	key_of(key, &ns,
+	       "\x09"
+	       "fln1 rmac");
 	crypto_generichash_blake2b(d + end, 16, d, end, key, 32);
 	return end + 16;
 }
@@ -162,19 +171,21 @@ static size_t forge(const struct handshake *r, const uint8_t header[4], const ui
 static void test_forms(void **state)
 {
 	(void)state;
-	static const struct { size_t at; uint8_t value; enum drop verdict; } cases[] = {
-		{0, 0x80, DROP_NONE},       /* as it is */
-		{0, 0x81, DROP_RESP_FORM},  /* index with a lane */
-		{4, 0, DROP_RESP_FORM},     /* no suite */
-		{4, 3, DROP_RESP_FORM},     /* a suite nobody offered */
-		{4, 1, DROP_NONE},          /* GCM was offered */
-		{5, 0, DROP_RESP_FORM},     /* lanes */
-		{5, 16, DROP_NONE},
-		{5, 17, DROP_RESP_FORM},
-		{8, 0xff, DROP_NONE},       /* caps nobody knows are ignored */
-		{9, 0x02, DROP_RESP_FORM},  /* CTRL_CLASS not asked for */
-		{12, 5, DROP_RESP_FORM},    /* family of the observed address */
-		{12, 0, DROP_NONE},
+	static const struct {
+		size_t at;
+		uint8_t value;
+		enum drop verdict;
+	} cases[] = {
+	    {0, 0x80, DROP_NONE},                                                     /* as it is */
+	    {0, 0x81, DROP_RESP_FORM},                                                /* index with a lane */
+	    {4, 0, DROP_RESP_FORM},                                                   /* no suite */
+	    {4, 3, DROP_RESP_FORM},                                                   /* a suite nobody offered */
+	    {4, 1, DROP_NONE},                                                        /* GCM was offered */
+	    {5, 0, DROP_RESP_FORM},                                                   /* lanes */
+	    {5, 16, DROP_NONE},        {5, 17, DROP_RESP_FORM}, {8, 0xff, DROP_NONE}, /* caps nobody knows are ignored */
+	    {9, 0x02, DROP_RESP_FORM},                                                /* CTRL_CLASS not asked for */
+	    {12, 5, DROP_RESP_FORM},                                                  /* family of the observed address */
+	    {12, 0, DROP_NONE},
 	};
 	struct handshake i, r;
 	uint8_t plain[36], d[INIT_MAX], idx[4];
@@ -215,14 +226,18 @@ static void test_forms(void **state)
 static void test_suites(void **state)
 {
 	(void)state;
-	static const struct { uint32_t offered, caps; uint8_t suite; enum drop verdict; } cases[] = {
-		{CAP_CHACHA, CAP_CHACHA | CAP_GCM, SUITE_AES256_GCM, DROP_RESP_FORM},
-		{CAP_CHACHA | CAP_GCM, CAP_CHACHA, SUITE_AES256_GCM, DROP_NONE},
-		{CAP_CHACHA, CAP_CHACHA, SUITE_CHACHA20_POLY1305, DROP_NONE},
-		{CAP_CHACHA | CAP_CTRL_CLASS, CAP_CHACHA, SUITE_CHACHA20_POLY1305, DROP_RESP_FORM},
-		{CAP_CHACHA | CAP_CTRL_CLASS, CAP_CHACHA | CAP_CTRL_CLASS, SUITE_CHACHA20_POLY1305, DROP_NONE},
-		{CAP_CHACHA, CAP_CHACHA | CAP_CTRL_CLASS, SUITE_CHACHA20_POLY1305, DROP_RESP_FORM},
-		{CAPS | CAP_CTRL_CLASS, CAPS | CAP_CTRL_CLASS, SUITE_AES256_GCM, DROP_RESP_FORM},
+	static const struct {
+		uint32_t offered, caps;
+		uint8_t suite;
+		enum drop verdict;
+	} cases[] = {
+	    {CAP_CHACHA, CAP_CHACHA | CAP_GCM, SUITE_AES256_GCM, DROP_RESP_FORM},
+	    {CAP_CHACHA | CAP_GCM, CAP_CHACHA, SUITE_AES256_GCM, DROP_NONE},
+	    {CAP_CHACHA, CAP_CHACHA, SUITE_CHACHA20_POLY1305, DROP_NONE},
+	    {CAP_CHACHA | CAP_CTRL_CLASS, CAP_CHACHA, SUITE_CHACHA20_POLY1305, DROP_RESP_FORM},
+	    {CAP_CHACHA | CAP_CTRL_CLASS, CAP_CHACHA | CAP_CTRL_CLASS, SUITE_CHACHA20_POLY1305, DROP_NONE},
+	    {CAP_CHACHA, CAP_CHACHA | CAP_CTRL_CLASS, SUITE_CHACHA20_POLY1305, DROP_RESP_FORM},
+	    {CAPS | CAP_CTRL_CLASS, CAPS | CAP_CTRL_CLASS, SUITE_AES256_GCM, DROP_RESP_FORM},
 	};
 	for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
 		struct handshake i, r;
@@ -254,8 +269,8 @@ static void test_other_pending(void **state)
 	assert_int_equal(consume(&i1, CAPS, d, n), DROP_NONE);
 }
 
-static enum drop retry_read(const struct handshake *hs, const struct gate *gate, const uint8_t *d, size_t n,
-                            enum retry_kind *kind, uint8_t value[16])
+static enum drop retry_read(const struct handshake *hs, const struct gate *gate, const uint8_t *d, size_t n, enum retry_kind *kind,
+                            uint8_t value[16])
 {
 	struct handshake before = *hs;
 	uint8_t mine[16] = {0};
@@ -334,13 +349,13 @@ int main(void)
 	if (sodium_init() < 0)
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_truncated_and_flipped),
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_suites),
-		cmocka_unit_test(test_other_pending),
-		cmocka_unit_test(test_retry),
-		cmocka_unit_test(test_fresh),
+	    cmocka_unit_test(test_truncated_and_flipped),
+	    cmocka_unit_test(test_lengths),
+	    cmocka_unit_test(test_forms),
+	    cmocka_unit_test(test_suites),
+	    cmocka_unit_test(test_other_pending),
+	    cmocka_unit_test(test_retry),
+	    cmocka_unit_test(test_fresh),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

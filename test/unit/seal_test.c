@@ -56,9 +56,7 @@ static void vectors(void **state)
 		assert_hex(s.hp, "bf68b3515b6c5bbe0cd0968f5df6fe36");
 		assert_hex(s.iv, "781bc211fa2141a3ca918164");
 		if (suites[i] == SUITE_CHACHA20_POLY1305)
-			assert_hex(
-			    s.schedule,
-			    "56ad55ef461b43fcd230e3c4102281e255540095a7a44aa1e9a17000d4c9902e");
+			assert_hex(s.schedule, "56ad55ef461b43fcd230e3c4102281e255540095a7a44aa1e9a17000d4c9902e");
 		unhex(data + 12, 52, "01000700080045000015deadbeef");
 		struct packet p = {.data = data, .len = 26, .room = 42};
 		seal_batch(&s, IDX, 5, &p, 1);
@@ -87,8 +85,7 @@ static void suites_known(void **state)
 	split_key(key);
 	for (unsigned suite = 0; suite < 256; suite++) {
 		memset(&s, 0x5a, sizeof(s));
-		bool want = suite == SUITE_CHACHA20_POLY1305 ||
-			    (suite == SUITE_AES256_GCM && seal_has_aes());
+		bool want = suite == SUITE_CHACHA20_POLY1305 || (suite == SUITE_AES256_GCM && seal_has_aes());
 		assert_int_equal(seal_init(&s, (uint8_t)suite, key), want);
 		assert_string_equal(seal_backend((uint8_t)suite), want ? "libsodium" : "none");
 		if (!want)
@@ -99,8 +96,7 @@ static void suites_known(void **state)
 }
 
 /* The packet as the text of PROTOCOL.md says it, byte by byte, with the one-shot calls. */
-static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_t *text, size_t len,
-			  uint8_t *out)
+static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_t *text, size_t len, uint8_t *out)
 {
 	uint8_t key[32], aead[32], iv[16], hp[16], nonce[12], mask[8];
 	split_key(key);
@@ -118,8 +114,7 @@ static size_t by_the_book(uint8_t suite, uint32_t idx, uint64_t pn, const uint8_
 	if (suite == SUITE_AES256_GCM)
 		crypto_aead_aes256gcm_encrypt(out + 12, &n, text, len, out, 12, NULL, nonce, aead);
 	else
-		crypto_aead_chacha20poly1305_ietf_encrypt(out + 12, &n, text, len, out, 12, NULL,
-							  nonce, aead);
+		crypto_aead_chacha20poly1305_ietf_encrypt(out + 12, &n, text, len, out, 12, NULL, nonce, aead);
 	crypto_shorthash(mask, out + 12 + n - 16, 16, hp);
 	for (unsigned i = 0; i < 8; i++)
 		out[4 + i] ^= mask[i];
@@ -133,8 +128,7 @@ static uint8_t slab[BATCH_MAX][9216];
 static void batches(void **state)
 {
 	(void)state;
-	static const uint32_t lens[] = {4,  5,   15,  16,  17,   60,   63,   64,
-					65, 127, 128, 129, 1000, 1204, 1438, 8970};
+	static const uint32_t lens[] = {4, 5, 15, 16, 17, 60, 63, 64, 65, 127, 128, 129, 1000, 1204, 1438, 8970};
 	static uint8_t book[9216], text[9216];
 	static struct batch b;
 	for (unsigned i = 0; i < 2; i++) {
@@ -148,8 +142,7 @@ static void batches(void **state)
 			for (unsigned k = 0; k < BATCH_MAX; k++) {
 				uint32_t len = lens[(k + round) % 16];
 				uint8_t *at = slab[k] + (k + round) % 16;
-				b.p[k] = (struct packet){
-				    .data = at, .len = 12 + len, .room = 12 + len + 16};
+				b.p[k] = (struct packet){.data = at, .len = 12 + len, .room = 12 + len + 16};
 				memset(at + 12, (int)(k + 1), len);
 				at[12 + len + 16] = 0x77; /* sentinel */
 			}
@@ -158,8 +151,7 @@ static void batches(void **state)
 				struct packet *p = &b.p[k];
 				uint32_t len = lens[(k + round) % 16];
 				memset(text, (int)(k + 1), len);
-				assert_int_equal(
-				    p->len, by_the_book(suites[i], idx, pn + k, text, len, book));
+				assert_int_equal(p->len, by_the_book(suites[i], idx, pn + k, text, len, book));
 				assert_memory_equal(p->data, book, p->len);
 				assert_int_equal(p->data[p->len], 0x77);
 				p->pn = seal_unmask(&s, p->data, p->len);
@@ -228,8 +220,7 @@ static void every_bit(void **state)
 		for (uint32_t len = 32; len < 116; len++)
 			assert_int_equal(opened(&s, data, len, IDX), DROP_AEAD);
 		for (uint32_t lane = 0; lane < 16; lane++)
-			assert_int_equal(opened(&s, data, 116, (IDX & IDX_MASK) | lane),
-					 lane == 2 ? DROP_NONE : DROP_AEAD);
+			assert_int_equal(opened(&s, data, 116, (IDX & IDX_MASK) | lane), lane == 2 ? DROP_NONE : DROP_AEAD);
 		/* The other direction's key, and the other suite under the same key. */
 		split_key(key);
 		key[31] ^= 0x80;

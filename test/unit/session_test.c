@@ -143,8 +143,8 @@ static void footprints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fields), cmocka_unit_test(keys_mirror),  cmocka_unit_test(lanes),
-		cmocka_unit_test(stop),   cmocka_unit_test(take_threads), cmocka_unit_test(footprints),
+	    cmocka_unit_test(fields), cmocka_unit_test(keys_mirror),  cmocka_unit_test(lanes),
+	    cmocka_unit_test(stop),   cmocka_unit_test(take_threads), cmocka_unit_test(footprints),
 	};
 	assert(seal_setup() == 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,8 +59,14 @@ static struct store *opened(void)
 
 static struct network_record a_network(uint64_t nwid, const char *name)
 {
-	struct network_record n = {.nwid = nwid, .mtu = 1400, .pool = {4, 24, {10, 1, 2, 0}}, .flags = 1, .serials = 1, .rev_epoch = 1,
-	                           .version = UINT64_MAX / 2, .created_wall_s = 5};
+	struct network_record n = {.nwid = nwid,
+	                           .mtu = 1400,
+	                           .pool = {4, 24, {10, 1, 2, 0}},
+	                           .flags = 1,
+	                           .serials = 1,
+	                           .rev_epoch = 1,
+	                           .version = UINT64_MAX / 2,
+	                           .created_wall_s = 5};
 	snprintf(n.name, sizeof(n.name), "%s", name);
 	memset(n.gate, 0xab, 32);
 	return n;
@@ -68,8 +74,13 @@ static struct network_record a_network(uint64_t nwid, const char *name)
 
 static struct member_record a_member(uint64_t nwid, unsigned n)
 {
-	struct member_record m = {.nwid = nwid, .address = 0xff00000000 + n, .state = MEMBER_PENDING, .first_seen_wall_s = n,
-	                          .last_seen_wall_s = n, .flags_on = 9, .flags_off = 16};
+	struct member_record m = {.nwid = nwid,
+	                          .address = 0xff00000000 + n,
+	                          .state = MEMBER_PENDING,
+	                          .first_seen_wall_s = n,
+	                          .last_seen_wall_s = n,
+	                          .flags_on = 9,
+	                          .flags_off = 16};
 	memset(m.identity.x, (int)n, 32);
 	memset(m.identity.ed, 0x33, 32);
 	m.identity.address = m.address;
@@ -422,8 +433,8 @@ static void test_disk_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_rows),    TEST(test_rollback), TEST(test_revocations), TEST(test_evict),   TEST(test_ceiling),    TEST(test_newer),
-		TEST(test_foreign), TEST(test_owner),    TEST(test_damaged),     TEST(test_unwritable), TEST(test_disk_full),
+	    TEST(test_rows),    TEST(test_rollback), TEST(test_revocations), TEST(test_evict),      TEST(test_ceiling),   TEST(test_newer),
+	    TEST(test_foreign), TEST(test_owner),    TEST(test_damaged),     TEST(test_unwritable), TEST(test_disk_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,20 +34,19 @@ static int private_net(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		no_root = "not root";
-	else if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-		 mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	else if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		no_root = "no namespace of our own";
 	else if (access("/dev/net/tun", F_OK) < 0)
 		no_root = "/dev/net/tun is missing";
 	return 0;
 }
 
-#define need_private_net()                                                                         \
-	do {                                                                                       \
-		if (no_root) {                                                                     \
-			print_message("skipped: %s\n", no_root);                                   \
-			skip();                                                                    \
-		}                                                                                  \
+#define need_private_net()                                                                                                                 \
+	do {                                                                                                                               \
+		if (no_root) {                                                                                                             \
+			print_message("skipped: %s\n", no_root);                                                                           \
+			skip();                                                                                                            \
+		}                                                                                                                          \
 	} while (0)
 
 static struct ifreq device_get(const char *name, unsigned long op)
@@ -82,9 +81,7 @@ static struct tap *opened(const char *name, unsigned queues, uint16_t mtu)
 /* A packet socket on the device that hears broadcast 0x88b5 of others. */
 static int listener(const char *name)
 {
-	struct sockaddr_ll at = {.sll_family = AF_PACKET,
-				 .sll_protocol = htons(0x88b5),
-				 .sll_ifindex = (int)if_nametoindex(name)};
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(0x88b5), .sll_ifindex = (int)if_nametoindex(name)};
 	const struct timeval patience = {.tv_sec = 1};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
@@ -155,8 +152,7 @@ static void test_open_refuses(void **state)
 	char name[TAP_NAME_MAX] = "kept";
 	assert_int_equal(tap_open(&other, "ta0", 1, own_mac, 1500, name), -EBUSY);
 	assert_non_null(strstr(tap_why(-EBUSY), "name"));
-	assert_int_equal(tap_open(&other, "sixteen-letters-", 1, own_mac, 1500, name),
-			 -ENAMETOOLONG);
+	assert_int_equal(tap_open(&other, "sixteen-letters-", 1, own_mac, 1500, name), -ENAMETOOLONG);
 	assert_int_equal(tap_open(&other, "a/b", 1, own_mac, 1500, name), -EINVAL);
 	assert_int_equal(tap_open(&other, "tc0", 0, own_mac, 1500, name), -E2BIG);
 	assert_int_equal(tap_open(&other, "tc0", TAP_QUEUES_MAX + 1, own_mac, 1500, name), -E2BIG);
@@ -194,7 +190,7 @@ static void test_open_says_why_not(void **state)
 		err = tap_open(&t, "td0", 1, own_mac, 1500, name);
 		_exit(err == -EPERM && strstr(tap_why(err), "CAP_NET_ADMIN")   ? 0
 		      : err == -EACCES && strstr(tap_why(err), "/dev/net/tun") ? 0
-									       : 1);
+		                                                               : 1);
 	}
 	int status = -1;
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -218,8 +214,7 @@ static void test_frames_out(void **state)
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint32_t len = frame_make(sent, (uint8_t)i, 14 + i * 38);
 		assert_int_equal(send(ps, sent, len, 0), len);
-		p[i] = (struct packet){
-		    .data = buffers[i], .room = sizeof(buffers[i]), .verdict = DROP_SEND};
+		p[i] = (struct packet){.data = buffers[i], .room = sizeof(buffers[i]), .verdict = DROP_SEND};
 	}
 	/* One flow keeps its order and its queue; the length is the sender's. */
 	assert_int_equal(frames_read(t, QUEUES, p, FRAMES), FRAMES);
@@ -254,9 +249,7 @@ static void test_frames_in(void **state)
 	struct packet p[4];
 	struct tap *t = opened("tf0", 2, 1500);
 	for (unsigned i = 0; i < 4; i++)
-		p[i] = (struct packet){.data = frames[i],
-				       .len = frame_make(frames[i], (uint8_t)(7 * i), 60 + 400 * i),
-				       .room = 1600};
+		p[i] = (struct packet){.data = frames[i], .len = frame_make(frames[i], (uint8_t)(7 * i), 60 + 400 * i), .room = 1600};
 	tap_write(t, 0, p, 1);
 	assert_int_equal(p[0].verdict, DROP_TAP_WRITE); /* down */
 	assert_int_equal(tap_up(t, true), 0);
@@ -283,8 +276,7 @@ static void test_device_gone(void **state)
 	(void)state;
 	need_private_net();
 	uint8_t buffer[2000];
-	struct packet p = {
-	    .data = buffer, .room = sizeof(buffer), .len = frame_make(buffer, 0, 60)};
+	struct packet p = {.data = buffer, .room = sizeof(buffer), .len = frame_make(buffer, 0, 60)};
 	struct tap *t = opened("tg0", 1, 1500);
 	shell("ip link del tg0");
 	int r = tap_read(t, 0, &p, 1);
@@ -300,8 +292,7 @@ static void test_device_gone(void **state)
 
 /* How often the interface has the address, with this prefix; IPv4 also with that broadcast address
  * (NULL = none). */
-static unsigned addresses_seen(const char *name, int family, const void *ip, unsigned bits,
-			       const void *broadcast)
+static unsigned addresses_seen(const char *name, int family, const void *ip, unsigned bits, const void *broadcast)
 {
 	struct ifaddrs *all, *a;
 	unsigned seen = 0;
@@ -309,8 +300,7 @@ static unsigned addresses_seen(const char *name, int family, const void *ip, uns
 	for (a = all; a; a = a->ifa_next) {
 		if (strcmp(a->ifa_name, name) || !a->ifa_addr || a->ifa_addr->sa_family != family)
 			continue;
-		size_t at = family == AF_INET ? offsetof(struct sockaddr_in, sin_addr)
-					      : offsetof(struct sockaddr_in6, sin6_addr);
+		size_t at = family == AF_INET ? offsetof(struct sockaddr_in, sin_addr) : offsetof(struct sockaddr_in6, sin6_addr);
 		size_t bytes = family == AF_INET ? 4 : 16;
 		const uint8_t *mask = (const uint8_t *)a->ifa_netmask + at;
 		unsigned set = 0;
@@ -330,8 +320,7 @@ static void test_addresses(void **state)
 {
 	(void)state;
 	need_private_net();
-	static const uint8_t v4[4] = {10, 77, 3, 9}, broadcast[4] = {10, 77, 7, 255},
-			     v6[16] = {0xfd, 1, 2, 3, [15] = 9};
+	static const uint8_t v4[4] = {10, 77, 3, 9}, broadcast[4] = {10, 77, 7, 255}, v6[16] = {0xfd, 1, 2, 3, [15] = 9};
 	struct netlink *n;
 	struct tap *t = opened("na0", 1, 1500);
 	unsigned at = tap_ifindex(t);
@@ -383,10 +372,8 @@ static void test_routes(void **state)
 {
 	(void)state;
 	need_private_net();
-	static const uint8_t v4[4] = {10, 78, 0, 1}, net4[4] = {192, 0, 2, 0},
-			     via4[4] = {10, 78, 0, 2}, via4b[4] = {10, 78, 0, 3};
-	static const uint8_t v6[16] = {0xfd, 7, [15] = 1}, net6[16] = {0xfd, 9},
-			     via6[16] = {0xfd, 7, [15] = 2}, zero[16] = {0};
+	static const uint8_t v4[4] = {10, 78, 0, 1}, net4[4] = {192, 0, 2, 0}, via4[4] = {10, 78, 0, 2}, via4b[4] = {10, 78, 0, 3};
+	static const uint8_t v6[16] = {0xfd, 7, [15] = 1}, net6[16] = {0xfd, 9}, via6[16] = {0xfd, 7, [15] = 2}, zero[16] = {0};
 	struct netlink *n;
 	struct tap *t = opened("nr0", 1, 1500), *foreign = opened("nr1", 1, 1500);
 	unsigned at = tap_ifindex(t), away = tap_ifindex(foreign);
@@ -401,14 +388,11 @@ static void test_routes(void **state)
 		assert_int_equal(netlink_route(n, true, at, 6, net6, 40, NULL, 0), 0);
 		assert_int_equal(netlink_route(n, true, at, 4, zero, 0, via4, 70), 0);
 	}
-	assert_int_equal(
-	    lines_with("/proc/self/net/route", "nr0\t000200C0\t02004E0A", "\t50\t", "00FFFFFF"), 1);
-	assert_int_equal(
-	    lines_with("/proc/self/net/route", "nr0\t00000000\t02004E0A", "\t70\t", "00000000"), 1);
-	assert_int_equal(lines_with("/proc/self/net/ipv6_route",
-				    "fd090000000000000000000000000000 20 ",
-				    "fd070000000000000000000000000002 00000032", "nr0"),
-			 1);
+	assert_int_equal(lines_with("/proc/self/net/route", "nr0\t000200C0\t02004E0A", "\t50\t", "00FFFFFF"), 1);
+	assert_int_equal(lines_with("/proc/self/net/route", "nr0\t00000000\t02004E0A", "\t70\t", "00000000"), 1);
+	assert_int_equal(lines_with("/proc/self/net/ipv6_route", "fd090000000000000000000000000000 20 ",
+	                            "fd070000000000000000000000000002 00000032", "nr0"),
+	                 1);
 	/* The same target and metric another way is somebody else's. */
 	assert_int_equal(netlink_route(n, true, at, 4, net4, 24, via4b, 50), -EEXIST);
 	assert_int_equal(netlink_route(n, true, away, 4, net4, 24, NULL, 50), -EEXIST);
@@ -418,9 +402,7 @@ static void test_routes(void **state)
 	assert_int_equal(netlink_route(n, true, at, 4, net4, 24, via4, 51), -EEXIST);
 	assert_int_equal(netlink_route(n, true, at, 4, via4, 24, NULL, 0), -EINVAL);
 	assert_int_equal(netlink_route(n, true, at, 6, via6, 64, NULL, 0), -EINVAL);
-	assert_int_equal(
-	    netlink_route(n, true, at, 4, net4, 25, (const uint8_t[]){203, 0, 113, 1}, 0),
-	    -ENETUNREACH);
+	assert_int_equal(netlink_route(n, true, at, 4, net4, 25, (const uint8_t[]){203, 0, 113, 1}, 0), -ENETUNREACH);
 	for (int twice = 0; twice < 2; twice++) {
 		assert_int_equal(netlink_route(n, false, at, 4, net4, 24, via4, 50), 0);
 		assert_int_equal(netlink_route(n, false, at, 6, net6, 32, via6, 50), 0);
@@ -478,12 +460,9 @@ static void test_hosts(void **state)
 	int count = netlink_hosts(n, NULL, 0, e, mtu, 16);
 	assert_int_equal(count, 3);
 	for (int i = 0; i < count; i++) {
-		bool five =
-		    e[i].family == 4 && !memcmp(e[i].ip, (const uint8_t[16]){10, 5, 0, 1}, 16);
-		bool six =
-		    e[i].family == 4 && !memcmp(e[i].ip, (const uint8_t[16]){10, 6, 0, 1}, 16);
-		bool v6 = e[i].family == 6 &&
-			  !memcmp(e[i].ip, (const uint8_t[16]){0x20, 1, 0x0d, 0xb8, [15] = 5}, 16);
+		bool five = e[i].family == 4 && !memcmp(e[i].ip, (const uint8_t[16]){10, 5, 0, 1}, 16);
+		bool six = e[i].family == 4 && !memcmp(e[i].ip, (const uint8_t[16]){10, 6, 0, 1}, 16);
+		bool v6 = e[i].family == 6 && !memcmp(e[i].ip, (const uint8_t[16]){0x20, 1, 0x0d, 0xb8, [15] = 5}, 16);
 		assert_int_equal(five + six + v6, 1);
 		assert_int_equal(e[i].port, 0);
 		assert_int_equal(mtu[i], six ? 1500 : 1400);

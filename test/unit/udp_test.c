@@ -21,8 +21,7 @@
 
 #include <cmocka.h>
 
-static const struct endpoint loopback4 = {.family = 4, .ip = {127, 0, 0, 1}},
-			     loopback6 = {.family = 6, .ip = {[15] = 1}};
+static const struct endpoint loopback4 = {.family = 4, .ip = {127, 0, 0, 1}}, loopback6 = {.family = 6, .ip = {[15] = 1}};
 
 static uint8_t sent_bytes[BATCH_MAX][2048], got_bytes[BATCH_MAX][2048];
 
@@ -135,14 +134,12 @@ static void test_port_is_ours_alone(void **state)
 				struct endpoint kept = {.port = 77};
 				second = (struct udp *)state;
 				want = bound[s];
-				assert_int_equal(udp_open(&second, &want, 1, others, &kept),
-						 -EADDRINUSE);
+				assert_int_equal(udp_open(&second, &want, 1, others, &kept), -EADDRINUSE);
 				assert_ptr_equal(second, state);
 				assert_int_equal(kept.port, 77);
 				/* Another address of the same host that covers it. */
 				memset(want.ip, 0, sizeof(want.ip));
-				assert_int_equal(udp_open(&second, &want, 1, others, NULL),
-						 -EADDRINUSE);
+				assert_int_equal(udp_open(&second, &want, 1, others, NULL), -EADDRINUSE);
 			}
 		/* The second address taken: nothing of the first may stay bound. */
 		struct endpoint two[2] = {loopback4, bound[1]}, one = loopback4;
@@ -160,8 +157,7 @@ static void test_bad_arguments(void **state)
 {
 	(void)state;
 	struct udp *u = NULL;
-	struct endpoint e[5] = {loopback4, loopback4, loopback4, loopback4, loopback4},
-			odd = {.family = 5};
+	struct endpoint e[5] = {loopback4, loopback4, loopback4, loopback4, loopback4}, odd = {.family = 5};
 	assert_int_equal(udp_open(&u, e, 0, 1, NULL), -EINVAL);
 	assert_int_equal(udp_open(&u, e, 5, 1, NULL), -EINVAL);
 	assert_int_equal(udp_open(&u, e, 1, 0, NULL), -EINVAL);
@@ -191,9 +187,7 @@ static void test_lanes_steer(void **state)
 		fill(out, BATCH_MAX, &to[s]);
 		for (unsigned i = 0; i < BATCH_MAX; i++) {
 			out[i].len = 40;
-			sent_bytes[i][0] =
-			    (uint8_t)(i << 4 |
-				      i % 16); /* lane in the low bits, something else above */
+			sent_bytes[i][0] = (uint8_t)(i << 4 | i % 16); /* lane in the low bits, something else above */
 			sent_bytes[i][1] = (uint8_t)i;
 		}
 		udp_send(from, 0, out, BATCH_MAX);
@@ -297,8 +291,7 @@ static void *sender_run(void *self)
 		memset(p, 0, sizeof(p));
 		for (unsigned i = 0; i < 8; i++) {
 			memset(bytes[i], s->mark, sizeof(bytes[i]));
-			p[i] = (struct packet){
-			    .data = bytes[i], .len = sizeof(bytes[i]), .from = s->to};
+			p[i] = (struct packet){.data = bytes[i], .len = sizeof(bytes[i]), .from = s->to};
 		}
 		udp_send(s->u, 0, p, 8);
 		for (unsigned i = 0; i < 8; i++)

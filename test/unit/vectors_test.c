@@ -18,14 +18,14 @@
 #include "proto/handshake.h"
 #include "proto/leg.h"
 
-#define DOCUMENT "proto/PROTOCOL.md"
-#define BEGIN "<!-- messages: begin -->"
-#define END "<!-- messages: end -->"
-#define IDX_A 0x11223340u
-#define IDX_B 0x55667780u
+#define DOCUMENT  "proto/PROTOCOL.md"
+#define BEGIN     "<!-- messages: begin -->"
+#define END       "<!-- messages: end -->"
+#define IDX_A     0x11223340u
+#define IDX_B     0x55667780u
 #define CIRCUIT_B 0xcafe0010u /* chosen by b, who relays */
 #define CIRCUIT_A 0xcafe0020u
-#define CAPS (CAP_CHACHA | 3u << CAP_LANES_SHIFT)
+#define CAPS      (CAP_CHACHA | 3u << CAP_LANES_SHIFT)
 
 static char made[16384];
 static size_t made_len;
@@ -95,9 +95,8 @@ static void emit_draw(const char *who, const struct handshake_draw *draw, bool i
 	}
 }
 
-static size_t run_init(const char *who, struct handshake *hs, struct handshake *r, const struct secret *a,
-                       const struct secret *b, const struct gate *gate, const uint8_t *cookie,
-                       const struct init_payload *p, const struct handshake_draw *draw)
+static size_t run_init(const char *who, struct handshake *hs, struct handshake *r, const struct secret *a, const struct secret *b,
+                       const struct gate *gate, const uint8_t *cookie, const struct init_payload *p, const struct handshake_draw *draw)
 {
 	uint8_t d[INIT_SEND_MAX];
 	struct init_payload got;
@@ -113,8 +112,8 @@ static size_t run_init(const char *who, struct handshake *hs, struct handshake *
 	return n;
 }
 
-static void run_resp(struct handshake *i, struct handshake *r, const struct secret *a, const struct secret *b,
-                     const struct resp_payload *p, size_t init_len, uint8_t ret_exporter[32])
+static void run_resp(struct handshake *i, struct handshake *r, const struct secret *a, const struct secret *b, const struct resp_payload *p,
+                     size_t init_len, uint8_t ret_exporter[32])
 {
 	struct handshake_draw draw = {.pad_len = 3};
 	struct session_keys ki, kr;
@@ -162,8 +161,8 @@ static void run_legs(const uint8_t exporter[32], const uint8_t *inner, size_t n)
 	assert_int_equal(seq, 0);
 }
 
-static void run_retry(const char *who, const struct handshake *i, const struct gate *gate, enum retry_kind kind,
-                      const uint8_t value[16], unsigned nonce, uint8_t d[RETRY_BYTES])
+static void run_retry(const char *who, const struct handshake *i, const struct gate *gate, enum retry_kind kind, const uint8_t value[16],
+                      unsigned nonce, uint8_t d[RETRY_BYTES])
 {
 	struct handshake_draw draw = {.pad_len = 0};
 	uint8_t got[16];
@@ -216,8 +215,15 @@ static void make(void)
 	run_retry("retry_fresh", &i1, &gate, RETRY_FRESH, fresh, 0x50, other);
 
 	struct resp_payload q = {
-		.idx = IDX_B, .suite = SUITE_CHACHA20_POLY1305, .lanes = 4, .max_datagram = 1472, .caps = CAPS, .observed = from,
-		.epoch = 9, .tlvs = tlvs_b, .tlvs_len = sizeof tlvs_b,
+	    .idx = IDX_B,
+	    .suite = SUITE_CHACHA20_POLY1305,
+	    .lanes = 4,
+	    .max_datagram = 1472,
+	    .caps = CAPS,
+	    .observed = from,
+	    .epoch = 9,
+	    .tlvs = tlvs_b,
+	    .tlvs_len = sizeof tlvs_b,
 	};
 	run_resp(&i1, &r1, &a, &b, &q, n, exporter);
 	run_legs(exporter, inner, sizeof inner);

@@ -150,8 +150,8 @@ static void guestbook_order(void **state)
 }
 
 #define READERS 4
-#define LIVE 16
-#define ROUNDS 20000
+#define LIVE    16
+#define ROUNDS  20000
 
 /* What is taken out of sight is buried, not freed, so that a reader who still looks at it sees it without any sanitizer. */
 struct thing {
@@ -260,8 +260,8 @@ static void guestbook_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(index_oracle),    cmocka_unit_test(index_half_full),   cmocka_unit_test(roster),
-		cmocka_unit_test(guestbook_order), cmocka_unit_test(guestbook_threads),
+	    cmocka_unit_test(index_oracle),    cmocka_unit_test(index_half_full),   cmocka_unit_test(roster),
+	    cmocka_unit_test(guestbook_order), cmocka_unit_test(guestbook_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,13 +18,11 @@ static const struct rule {
 	size_t from, to;
 	enum wire_kind want;
 } rules[] = {
-    {INDEX_NONE, 0, 31, WIRE_DROP_SHORT},      {INDEX_NONE, 32, 215, WIRE_DROP_INDEX},
-    {INDEX_NONE, 216, 1232, WIRE_INIT},        {INDEX_NONE, 1233, 65535, WIRE_DROP_INDEX},
-    {INDEX_SESSION, 0, 31, WIRE_DROP_SHORT},   {INDEX_SESSION, 32, 65535, WIRE_DATA},
-    {INDEX_PENDING, 0, 31, WIRE_DROP_SHORT},   {INDEX_PENDING, 32, 67, WIRE_DROP_LENGTH},
-    {INDEX_PENDING, 68, 68, WIRE_RETRY},       {INDEX_PENDING, 69, 119, WIRE_DROP_LENGTH},
-    {INDEX_PENDING, 120, 65535, WIRE_RESP},    {INDEX_CIRCUIT, 0, 31, WIRE_DROP_SHORT},
-    {INDEX_CIRCUIT, 32, 47, WIRE_DROP_LENGTH}, {INDEX_CIRCUIT, 48, 65535, WIRE_LEG},
+    {INDEX_NONE, 0, 31, WIRE_DROP_SHORT},       {INDEX_NONE, 32, 215, WIRE_DROP_INDEX},    {INDEX_NONE, 216, 1232, WIRE_INIT},
+    {INDEX_NONE, 1233, 65535, WIRE_DROP_INDEX}, {INDEX_SESSION, 0, 31, WIRE_DROP_SHORT},   {INDEX_SESSION, 32, 65535, WIRE_DATA},
+    {INDEX_PENDING, 0, 31, WIRE_DROP_SHORT},    {INDEX_PENDING, 32, 67, WIRE_DROP_LENGTH}, {INDEX_PENDING, 68, 68, WIRE_RETRY},
+    {INDEX_PENDING, 69, 119, WIRE_DROP_LENGTH}, {INDEX_PENDING, 120, 65535, WIRE_RESP},    {INDEX_CIRCUIT, 0, 31, WIRE_DROP_SHORT},
+    {INDEX_CIRCUIT, 32, 47, WIRE_DROP_LENGTH},  {INDEX_CIRCUIT, 48, 65535, WIRE_LEG},
 };
 
 static void classify_is_total(void **state)
@@ -34,8 +32,7 @@ static void classify_is_total(void **state)
 		for (size_t len = 0; len <= 65535; len++) {
 			const struct rule *found = NULL;
 			for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-				if (rules[i].named == (enum index_kind)kind &&
-				    len >= rules[i].from && len <= rules[i].to) {
+				if (rules[i].named == (enum index_kind)kind && len >= rules[i].from && len <= rules[i].to) {
 					assert_null(found);
 					found = &rules[i];
 				}
@@ -70,13 +67,12 @@ static void endpoint_on_the_wire(void **state)
 	put_endpoint(&w, &four);
 	assert_false(w.bad);
 	assert_hex(out, "04006cca"
-			"c0000201000000000000000000000000");
+	                "c0000201000000000000000000000000");
 
 	struct endpoint e = taken("04006ccac0000201000000000000000000000000", &bad);
 	assert_false(bad);
 	assert_memory_equal(&e, &four, sizeof(e));
-	e = taken("04ff6ccac0000201000000000000000000000099",
-		  &bad); /* reserved and unused bytes do not matter */
+	e = taken("04ff6ccac0000201000000000000000000000099", &bad); /* reserved and unused bytes do not matter */
 	assert_false(bad);
 	assert_memory_equal(&e, &four, sizeof(e));
 	e = taken("06006cca00000000000000000000ffffc0000201", &bad); /* mapped is IPv4 */

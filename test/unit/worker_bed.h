@@ -27,12 +27,12 @@
 #include "node/worker.h"
 #include "tap/tap.h"
 
-#define HOSTS 5
-#define RELAY 4 /* a host that is no member */
+#define HOSTS       5
+#define RELAY       4 /* a host that is no member */
 #define BED_WORKERS 4
-#define BED_QUEUE 512
-#define NWID 0x1234567890abcdefu
-#define PORT_BASE 7000
+#define BED_QUEUE   512
+#define NWID        0x1234567890abcdefu
+#define PORT_BASE   7000
 
 struct item {
 	uint32_t len;
@@ -75,7 +75,7 @@ struct host {
 
 struct bed {
 	struct host host[HOSTS];
-	struct circuit *leg[2];  /* at the relay, towards hosts 0 and 1 */
+	struct circuit *leg[2]; /* at the relay, towards hosts 0 and 1 */
 	uint64_t now_us;
 };
 
@@ -400,7 +400,10 @@ static void tap_give(unsigned h, const uint8_t *frame, size_t len)
 	queue_put(&bed.host[h].tap.in[0], frame, (uint32_t)len, NULL);
 }
 
-static struct queue *wire_to(unsigned h) { return &bed.host[h].udp.in[0]; }
+static struct queue *wire_to(unsigned h)
+{
+	return &bed.host[h].udp.in[0];
+}
 
 /* The frames written at h, one expected, or none (frame NULL). */
 static inline void tap_expect(unsigned h, const uint8_t *frame, size_t len)
@@ -424,12 +427,12 @@ static uint64_t drops(unsigned h)
 }
 
 /* Exactly this counter moved, by one. */
-#define expect_drop(h, why, act)                                                                   \
-	do {                                                                                       \
-		uint64_t all_before = drops(h), one_before = worker_drop(bed.host[h].worker[0], why); \
-		act;                                                                               \
-		assert_int_equal(worker_drop(bed.host[h].worker[0], why) - one_before, 1);         \
-		assert_int_equal(drops(h) - all_before, 1);                                        \
+#define expect_drop(h, why, act)                                                                                                           \
+	do {                                                                                                                               \
+		uint64_t all_before = drops(h), one_before = worker_drop(bed.host[h].worker[0], why);                                      \
+		act;                                                                                                                       \
+		assert_int_equal(worker_drop(bed.host[h].worker[0], why) - one_before, 1);                                                 \
+		assert_int_equal(drops(h) - all_before, 1);                                                                                \
 	} while (0)
 
 /* A plaintext sealed as `from` would for `to`, into the wire. */
@@ -460,8 +463,14 @@ static inline struct letter *letter_expect(unsigned h, enum letter_kind kind)
 	return l;
 }
 
-static inline void letter_done(unsigned h, struct letter *l) { mail_done(worker_mail(bed.host[h].worker[0]), l); }
-static inline void letter_none(unsigned h) { assert_null(mail_take(worker_mail(bed.host[h].worker[0]))); }
+static inline void letter_done(unsigned h, struct letter *l)
+{
+	mail_done(worker_mail(bed.host[h].worker[0]), l);
+}
+static inline void letter_none(unsigned h)
+{
+	assert_null(mail_take(worker_mail(bed.host[h].worker[0])));
+}
 
 static inline bool woken(unsigned h)
 {

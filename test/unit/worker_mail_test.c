@@ -135,8 +135,13 @@ static void rekey(void **state)
 static void control_types(void **state)
 {
 	(void)state;
-	static const struct { uint8_t type, kind; } types[] = {
-		{INNER_CTRL, LETTER_CTRL}, {INNER_PROBE, LETTER_PROBE}, {INNER_PROBE_ACK, LETTER_PROBE_ACK}, {INNER_CLOSE, LETTER_CLOSE},
+	static const struct {
+		uint8_t type, kind;
+	} types[] = {
+	    {INNER_CTRL, LETTER_CTRL},
+	    {INNER_PROBE, LETTER_PROBE},
+	    {INNER_PROBE_ACK, LETTER_PROBE_ACK},
+	    {INNER_CLOSE, LETTER_CLOSE},
 	};
 	for (unsigned confirmed = 0; confirmed < 2; confirmed++)
 		for (unsigned i = 0; i < 4; i++) {
@@ -514,9 +519,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(closed_channel), T(no_session), T(rekey),
-		T(control_types), T(confirm), T(through_circuit), T(roam), T(leg_roam), T(pending_handshake),
-		T(gates), T(flood), T(strangers_ring), T(bridges), T(link_local),
+	    T(closed_channel), T(no_session),        T(rekey), T(control_types), T(confirm),        T(through_circuit), T(roam),
+	    T(leg_roam),       T(pending_handshake), T(gates), T(flood),         T(strangers_ring), T(bridges),         T(link_local),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,8 +129,8 @@ static void running(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(race, setup, teardown),
-		cmocka_unit_test_setup_teardown(running, setup_polled, teardown),
+	    cmocka_unit_test_setup_teardown(race, setup, teardown),
+	    cmocka_unit_test_setup_teardown(running, setup_polled, teardown),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);

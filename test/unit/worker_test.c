@@ -223,7 +223,10 @@ static struct item leg_catch(size_t len)
 	return wire_to(RELAY)->item[--wire_to(RELAY)->n];
 }
 
-static void again(unsigned h, const struct item *it) { queue_put(wire_to(h), it->bytes, it->len, &it->from); }
+static void again(unsigned h, const struct item *it)
+{
+	queue_put(wire_to(h), it->bytes, it->len, &it->from);
+}
 
 static void relay_refuses(void **state)
 {
@@ -385,11 +388,15 @@ static void data_verdicts(void **state)
 	expect_drop(1, DROP_LANE, turn(1));
 	b->session[0]->rx_lanes = 4;
 
-	static const struct { const char *plain; size_t len; enum drop why; } cases[] = {
-		{"\x04\0\x08\0", 30, DROP_TYPE},       {"\x20\0\x08\0", 30, DROP_TYPE},     {"\xff\0\x08\0", 30, DROP_TYPE},
-		{"\x01\x01\x08\0", 30, DROP_TYPE},     {"\x02\x02\x08\0", 30, DROP_TYPE},   {"\x01\0\x08\0", 5, DROP_MALFORMED},
-		{"\x02\0\x08\0", 17, DROP_MALFORMED},  {"\x01\0\0\0", 30, DROP_CHAN},       {"\x01\0\x41\0", 30, DROP_CHAN},
-		{"\x01\0\x08\1", 30, DROP_CHAN},       {"\x03\0\x08\0", 10, DROP_MALFORMED}, {"\x03\0\x08\0", 40, DROP_FRAG},
+	static const struct {
+		const char *plain;
+		size_t len;
+		enum drop why;
+	} cases[] = {
+	    {"\x04\0\x08\0", 30, DROP_TYPE},      {"\x20\0\x08\0", 30, DROP_TYPE},      {"\xff\0\x08\0", 30, DROP_TYPE},
+	    {"\x01\x01\x08\0", 30, DROP_TYPE},    {"\x02\x02\x08\0", 30, DROP_TYPE},    {"\x01\0\x08\0", 5, DROP_MALFORMED},
+	    {"\x02\0\x08\0", 17, DROP_MALFORMED}, {"\x01\0\0\0", 30, DROP_CHAN},        {"\x01\0\x41\0", 30, DROP_CHAN},
+	    {"\x01\0\x08\1", 30, DROP_CHAN},      {"\x03\0\x08\0", 10, DROP_MALFORMED}, {"\x03\0\x08\0", 40, DROP_FRAG},
 	};
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint8_t plain[64] = {0};
@@ -519,9 +526,14 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(unicast),    T(batch),      T(broadcast),  T(fragments), T(fragments_of_two), T(longest),
-		T(relayed),    T(relay_refuses), T(relay_rate), T(leg_in_leg),
-		T(replays),    T(bit_flips),  T(data_verdicts), T(frames_on_ctrl_class), T(frame_verdicts), T(outbound_verdicts),
+	    T(unicast),          T(batch),
+	    T(broadcast),        T(fragments),
+	    T(fragments_of_two), T(longest),
+	    T(relayed),          T(relay_refuses),
+	    T(relay_rate),       T(leg_in_leg),
+	    T(replays),          T(bit_flips),
+	    T(data_verdicts),    T(frames_on_ctrl_class),
+	    T(frame_verdicts),   T(outbound_verdicts),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ struct joining {
 	char path[PATH_ROOM];
 	uint64_t begun;
 	unsigned wait_ms;
-	bool told; /* what we wait for stands on the terminal */
+	bool told;       /* what we wait for stands on the terminal */
 	bool was_joined; /* before we asked: the controller may think otherwise by now */
 };
 
