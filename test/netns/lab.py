@@ -153,8 +153,14 @@ class Host:
             # no super-datagrams on the underlay: what is captured is what a wire would carry
             run('ip', '-n', self.ns, 'link', 'set', 'u', 'gso_max_segs', '1')
             run('ip', '-n', lab.net.ns, 'link', 'set', self.port, 'master', 'br0', 'up')
-            run('ip', '-n', self.ns, 'addr', 'add', f'{address}/15', 'dev', 'u')
             run('ip', '-n', self.ns, 'link', 'set', 'u', 'up')
+            self.addr('add', address)
+
+    def addr(self, verb, address):
+        run('ip', '-n', self.ns, 'addr', verb, f'{address}/{64 if ":" in address else 15}', 'dev', 'u', *(['nodad'] if ':' in address and verb == 'add' else []))
+
+    def endpoint(self, port=9993):
+        return f'[{self.address}]:{port}' if ':' in self.address else f'{self.address}:{port}'
 
     def argv(self, *argv):
         return ['ip', 'netns', 'exec', self.ns, *[str(a) for a in argv]]
@@ -272,8 +278,23 @@ class Daemon:
         address = peer.address()
         return next((p['path'] for p in self.json('peers')['peers'] if p['address'] == address), 'none')
 
+    def endpoint(self, peer):
+        address = peer.address()
+        return next((p['endpoint'] for p in self.json('peers')['peers'] if p['address'] == address), None)
+
+    def roots(self):
+        """At how many roots it is registered."""
+        return sum(root['online'] for root in self.json('status')['roots'])
+
     def drops(self):
         return {k: n for k, n in self.json('drops')['drops'].items() if n}
+
+    def descriptors(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+    def taps(self):
+        """Names of the TAP devices on its host."""
+        return [link['ifname'] for link in json.loads(run('ip', '-n', self.host.ns, '-j', 'link', 'show', 'type', 'tun').stdout) if link]
 
     def rss_kib(self):
         with open(f'/proc/{self.process.pid}/status', encoding='ascii') as file:
@@ -289,7 +310,8 @@ class Lab:
         self.failures, self.notes, self.passed = [], [], 0
         self.hosts, self.nodes = {}, {}
         self.root = self.controller = self.nwid = None
-        self.sanitized = SLOW > 1
+        self.sanitized, self.slow = SLOW > 1, SLOW
+        self.underlay = '198.18.0.%d'  # or an IPv6 prefix, before the first host
         self.net = Host(self, 'net', None)
         run('ip', '-n', self.net.ns, 'link', 'add', 'br0', 'type', 'bridge')
         run('ip', '-n', self.net.ns, 'link', 'set', 'br0', 'type', 'bridge', 'mcast_snooping', '0')
@@ -329,13 +351,17 @@ class Lab:
 
     def host(self, name, address=None):
         if name not in self.hosts:
-            self.hosts[name] = Host(self, name, address or f'198.18.0.{len(self.hosts) + 1}')
+            self.hosts[name] = Host(self, name, address or self.underlay % (len(self.hosts) + 1))
         return self.hosts[name]
 
-    def start_root(self, *options):
-        host = self.host('R')
-        self.root = Daemon(self, host, 'farland', ['--root', '--listen', f'{host.address}:9993', *options]).start()
-        self.root_line = self.root.cli('root-line', f'{host.address}:9993').stdout.strip()
+    def start_root(self, *options, name='R'):
+        """One more root; the first one is lab.root, its line lab.root_line."""
+        host = self.host(name)
+        root = Daemon(self, host, 'farland', ['--root', '--listen', host.endpoint(), *options]).start()
+        line = root.cli('root-line', host.endpoint()).stdout.strip()
+        if not self.root:
+            self.root, self.root_line = root, line
+        return root, line
 
     def start_controller(self, *options):
         self.controller = Daemon(self, self.host('C'), 'farlan-controller',

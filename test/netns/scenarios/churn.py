@@ -1,0 +1,91 @@
+"""A network is deleted while its members flood each other; another one goes on without loss. Then leave and join ten times:
+no device and no descriptor is left behind."""
+import json
+import re
+import subprocess
+import time
+
+from lab import now, tool, until
+
+KEPT, DOOMED = '10.77.0.0/24', '10.78.0.0/24'
+TIMES = 10
+
+
+def frames(lab, name):
+    """Broadcast frames of a member without end, 2 000 a second."""
+    node = lab.nodes[name]
+    process = node.host.popen(tool('frames'), 'send', lab.dev(name), '-', 1000000, 500, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.stdin.write((b'\xff' * 6 + lab.tap_mac(name) + b'\x88\xb5' + b'flood' * 20).hex().encode() + b'\n')
+    process.stdin.close()
+    return process
+
+
+def deleted(lab, kept, doomed):
+    lab.nwid = kept
+    calm = [lab.nodes[x].host.popen('ping', '-n', '-q', '-i', '0.02', '-W', '2', '-c', '300', lab.ip(y), stdout=subprocess.PIPE, text=True)
+            for x, y in ('AB', 'BD', 'DA')]
+    lab.nwid = doomed
+    devices = {name: lab.dev(name) for name in 'ABD'}
+    flood = [lab.nodes[x].host.popen('ping', '-n', '-q', '-f', lab.ip(y), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             for x, y in ('AB', 'BD', 'DA')] + [frames(lab, name) for name in 'ABD']
+    time.sleep(1.5)  # the flood runs
+
+    def received(name):
+        stats = json.loads(lab.nodes[name].host.run('ip', '-j', '-s', 'link', 'show', devices[name]).stdout)
+        return stats[0]['stats64']['rx']['packets']
+    for name in 'ABD':
+        lab.check(received(name) > 1000, f'{name} got {received(name)} packets of the flood')
+    begun = now()
+    lab.controller.cli('network', 'delete', doomed)
+    for name in 'ABD':
+        until(f'the device {devices[name]} of {name} is gone', lambda name=name: devices[name] not in lab.nodes[name].taps(), 3)
+        states = {n['id']: n['state'] for n in lab.nodes[name].json('networks')['networks']}
+        lab.equal(states.get(doomed), 'denied', f'{name}: state of the deleted network')
+        lab.equal(states.get(kept), 'joined', f'{name}: state of the other network')
+    lab.within(now() - begun, 1.0, 'deletion begun to all devices gone')
+    lab.nwid = kept
+    lab.check(all(p.poll() is None for p in calm), 'the pings in the other network ended before the deletion was through')
+    for pinging in calm:
+        out = pinging.communicate(timeout=60)[0]
+        sent, got = map(int, re.search(r'(\d+) packets transmitted, (\d+) received', out).groups())
+        lab.equal((sent, got), (300, 300), 'pings sent and answered in the other network')
+    for process in flood:
+        process.kill()
+        process.wait()
+    for name in 'ABD':
+        lab.nodes[name].alive()
+        lab.nodes[name].cli('leave', doomed, code=None)
+        lab.equal(lab.nodes[name].taps(), [lab.dev(name)], f'{name}: devices after the deletion')
+
+
+def again(lab, name, others):
+    """Leave and join; the approval stands, so that nobody is asked."""
+    node = lab.nodes[name]
+
+    def once():
+        node.cli('leave', lab.nwid)
+        until('the device is gone', lambda: not node.taps(), 2)
+        lab.equal(node.cli('join', lab.nwid, '--wait', 10 * lab.slow).returncode, 0, 'exit of join')
+        lab.equal(len(node.taps()), 1, 'devices after the join')
+        for other in others:
+            node.host.reaches(lab.ip(other), 5)
+    once()  # what the first leave loads and opens is not a leak
+    before = {n: lab.nodes[n].descriptors() for n in lab.nodes}
+    for _ in range(TIMES):
+        once()
+
+    after = {n: lab.nodes[n].descriptors() for n in lab.nodes}
+    lab.equal(after, before, 'descriptors')
+    lab.note(f'descriptors after {TIMES} times: {after}')
+
+
+def run(lab):
+    lab.start('ABD', join=False)
+    kept, doomed = lab.nwid, lab.create('doomed', ipv4=DOOMED)
+    for nwid in (kept, doomed):
+        lab.nwid = nwid
+        for name in 'ABD':
+            lab.join(name)
+        lab.meshed('ABD')
+    deleted(lab, kept, doomed)
+    again(lab, 'D', 'AB')
