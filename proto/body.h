@@ -187,11 +187,11 @@ struct body_leave {
 
 /* One encode and one decode each: body_<name>_encode(const struct body_<name> *, out, room) -> length or 0;
  * body_<name>_parse(bytes, len, ret) -> ok. */
-/* clang-format off: it never comes to rest on this one */
-#define BODY_LIST(X)                                                                                                                       \
-	X(net_open)                                                                                                                        \
-	X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) X(incoming) X(accept) X(unreach)  \
-	    X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave)
+/* The formatter never comes to rest on this list. */
+/* clang-format off */
+#define BODY_LIST(X)                                                                                              \
+	X(net_open) X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) \
+	X(incoming) X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave)
 /* clang-format on */
 #define X(name)                                                                                                                            \
 	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                                \
