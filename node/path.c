@@ -17,6 +17,7 @@
 #define SILENCE_MS      1000
 #define PROBE_AGAIN_MS  300
 #define LOST_MAX        3
+#define MOVED_MS        5000 /* how long a new place counts as a move */
 #define LAST_ROUND_MS   3500 /* the slowest answer to the last probe of a new path */
 #define RTT_HINT_MAX_MS 4000
 #define KEEPALIVE_MS    25000
@@ -210,7 +211,6 @@ void path_valid(struct peer *peer, int i)
 	p->heard_ms = peer->node->now;
 	p->lost = 0;
 	p->rounds = 0;
-	p->roaming = false;
 	p->next_probe_ms = NEVER;
 	if (p->state != PATH_VALID) {
 		p->state = PATH_VALID;
@@ -260,6 +260,16 @@ static bool valid_relayed(const struct peer *peer)
 	return false;
 }
 
+static bool moved_from(const struct peer *peer, int from)
+{
+	for (int i = 0; i < PATHS_MAX; i++) {
+		const struct path *p = &peer->path[i];
+		if (i != from && p->state == PATH_VALID && !p->circuit && p->roamed_ms && peer->node->now - p->roamed_ms < MOVED_MS)
+			return true;
+	}
+	return false;
+}
+
 /* One more probe on a path whose answer we wait for; after the last one it is given up or STALE. */
 static void probe_again(struct peer *peer, int i)
 {
@@ -279,7 +289,8 @@ static void probe_again(struct peer *peer, int i)
 			path_probe(peer, s, i, 0);
 		return;
 	}
-	if (p->lost >= LOST_MAX) {
+	/* A peer that spoke from elsewhere and answers there has moved when the old place misses one question; otherwise three. */
+	if (p->lost >= (i == peer->best && moved_from(peer, i) ? 1 : LOST_MAX)) {
 		p->state = PATH_STALE;
 		p->lost = 0;
 		path_choose(peer);
@@ -394,7 +405,7 @@ void path_roam(struct node *node, const struct letter *l)
 		return;
 	if (peer->path[i].state != PATH_VALID) {
 		peer->path[i].state = PATH_PROBING;
-		peer->path[i].roaming = true;
+		peer->path[i].roamed_ms = node->now;
 		probe_start(peer, i);
 	}
 	/* The old one is asked too: it moves only if the new one answers and the old one does not (RFC 9000, 9.3 in spirit). */

@@ -42,7 +42,7 @@ struct path {
 	uint16_t sizing;         /* rounds of the search for it that are left */
 	uint8_t lost;            /* probes in a row without an answer */
 	uint8_t rounds;          /* probes sent while PROBING */
-	bool roaming;            /* a new source: asks before it may take over */
+	uint64_t roamed_ms;      /* when the peer was first heard from here although we sent elsewhere; 0 = never */
 	uint64_t next_probe_ms, next_size_ms, heard_ms, tried_ms;
 };
 
