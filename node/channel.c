@@ -288,6 +288,11 @@ void channel_session_up(struct peer *peer)
 
 /* ---- frames that waited -------------------------------------------------------------------------------------------------------- */
 
+static bool sendable(const struct net_member *m)
+{
+	return peer_up(m->peer, CLASS_DATA) && m->peer->best >= 0 && atomic_load(&m->member->tx_chan);
+}
+
 /* Sends one frame now; false if this member cannot be sent to yet. */
 static bool frame_send(struct port *port, struct net_member *m, const uint8_t *frame, uint32_t len)
 {
@@ -410,9 +415,12 @@ void channel_flood_out(struct node *node, const struct letter *l)
 	struct net *net = net_of_letter(node, l);
 	if (!net)
 		return;
+	/* The slots may mean other members by now. Then it waits for those who cannot be sent to: the worker had nobody else to leave over, and who
+	 * can be sent to has had it. */
 	if (l->generation != net->generation) {
-		/* The slots mean other members now. Sending to all could give someone the frame twice. */
-		node_drop(node, DROP_NO_SESSION);
+		for (unsigned i = 0; i < net->n_members; i++)
+			if (!sendable(net->member[i]))
+				frame_out(net, net->member[i], l->data, l->len);
 		return;
 	}
 	for (unsigned i = 0; i < net->n_members && i < sizeof l->slots * 8; i++)
