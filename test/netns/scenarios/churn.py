@@ -2,6 +2,7 @@
 no device and no descriptor is left behind."""
 import json
 import re
+import signal
 import subprocess
 import time
 
@@ -22,7 +23,7 @@ def frames(lab, name):
 
 def deleted(lab, kept, doomed):
     lab.nwid = kept
-    calm = [lab.nodes[x].host.popen('ping', '-n', '-q', '-i', '0.02', '-W', '2', '-c', '300', lab.ip(y), stdout=subprocess.PIPE, text=True)
+    calm = [lab.nodes[x].host.popen('ping', '-n', '-q', '-i', '0.02', '-W', '2', lab.ip(y), stdout=subprocess.PIPE, text=True)
             for x, y in ('AB', 'BD', 'DA')]
     lab.nwid = doomed
     devices = {name: lab.dev(name) for name in 'ABD'}
@@ -44,14 +45,16 @@ def deleted(lab, kept, doomed):
         lab.equal(states.get(kept), 'joined', f'{name}: state of the other network')
     lab.within(now() - begun, 1.0, 'deletion begun to all devices gone')
     lab.nwid = kept
-    lab.check(all(p.poll() is None for p in calm), 'the pings in the other network ended before the deletion was through')
-    for pinging in calm:
-        out = pinging.communicate(timeout=60)[0]
-        sent, got = map(int, re.search(r'(\d+) packets transmitted, (\d+) received', out).groups())
-        lab.equal((sent, got), (300, 300), 'pings sent and answered in the other network')
     for process in flood:
         process.kill()
         process.wait()
+    time.sleep(0.5)
+    for pinging in calm:
+        pinging.send_signal(signal.SIGINT)
+        out = pinging.communicate(timeout=60)[0]
+        sent, got = map(int, re.search(r'(\d+) packets transmitted, (\d+) received', out).groups())
+        lab.check(sent > 100, f'{sent} pings sent in the other network')
+        lab.check(got >= sent - 1, f'{got} of {sent} pings answered in the other network (the last may be on its way)')
     for name in 'ABD':
         lab.nodes[name].alive()
         lab.nodes[name].cli('leave', doomed, code=None)
