@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEVICE_AGAIN_MS 10000
+#define LISTED_WAIT_MS  400
 
 static bool prefix_same(const struct prefix *a, const struct prefix *b)
 {
@@ -173,6 +174,17 @@ void net_apply_device(struct net *net)
 		net_schedule(net, net->ask_ms);
 		return;
 	}
+	/* The HEAD that came with our approval may be older than it, and who was approved just before us missing from its directory: a frame sent now would
+	 * reach nobody and nobody would count it. The next one is at most a quarter of a second away. */
+	if (!net->device_up && !net->listed) {
+		if (!net->listed_ms)
+			net->listed_ms = node->now + LISTED_WAIT_MS;
+		if (node->now < net->listed_ms) {
+			net_schedule(net, net->listed_ms);
+			return;
+		}
+	}
+	net->listed_ms = 0;
 	if (!net->device_up && !device_open(net))
 		return;
 	if (atomic_load(&net->port->mtu) != net->base.mtu && !tap_set_mtu(net->port->tap, net->base.mtu))

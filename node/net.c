@@ -386,6 +386,8 @@ static void net_fire(struct timer *t, uint64_t now)
 		whois_send(net);
 	if (net->pinned && net->ask_ms <= now)
 		ask(net);
+	if (net->listed_ms && net->listed_ms <= now)
+		net_apply_device(net);
 	if (net->state == NET_ERROR && net->cred_ok && net->head_ok && !net->device_up)
 		net_apply_device(net);
 	config_fetch_tick(net, now);

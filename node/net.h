@@ -113,7 +113,9 @@ struct net {
 	struct net_member **member; /* ascending address */
 	unsigned n_members, room_members;
 	uint32_t generation;
-	uint64_t save_ms; /* NEVER = clean */
+	bool listed;        /* the directory in force names this node too: it is as new as our approval */
+	uint64_t listed_ms; /* how long the device waits for that; 0 = not waiting */
+	uint64_t save_ms;   /* NEVER = clean */
 	struct timer timer;
 };
 

@@ -120,8 +120,10 @@ static void entry_take(void *self, const struct directory_entry *e)
 {
 	struct net *net = self;
 	const struct identity *own = &net->node->config.self.self;
-	if (e->address == own->address)
+	if (e->address == own->address) {
+		net->listed = net->listed || bytes_equal(e->key_hash, own->key_hash, KEY_HASH_BYTES);
 		return;
+	}
 	struct identity named = {.address = e->address};
 	memcpy(named.key_hash, e->key_hash, KEY_HASH_BYTES);
 	struct peer *peer = peer_get(net->node, &named);
@@ -144,6 +146,7 @@ void roster_apply(struct net *net)
 	for (unsigned i = 0; i < net->manifest.n; i++)
 		if (net->manifest.section[i].id == SECTION_MEMBERS)
 			section = &net->section[i];
+	net->listed = false;
 	for (unsigned i = 0; i < net->n_members; i++)
 		net->member[i]->listed = false;
 	if (section)
