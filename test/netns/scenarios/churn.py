@@ -53,7 +53,7 @@ def deleted(lab, kept, doomed):
         pinging.send_signal(signal.SIGINT)
         out = pinging.communicate(timeout=60)[0]
         sent, got = map(int, re.search(r'(\d+) packets transmitted, (\d+) received', out).groups())
-        lab.check(sent > 100, f'{sent} pings sent in the other network')
+        lab.check(sent >= 50, f'{sent} pings sent in the other network')
         lab.check(got >= sent - 1, f'{got} of {sent} pings answered in the other network (the last may be on its way)')
     for name in 'ABD':
         lab.nodes[name].alive()
