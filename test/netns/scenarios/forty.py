@@ -35,5 +35,5 @@ def run(lab):
         lab.nodes[name].cli('wait', lab.nwid, '--wait', '30')
     lab.within(now() - up, 30.0, f'{N} nodes: join to all devices up')
     for i in (0, 13, 26):
-        lab.nodes[names[i]].host.reaches(lab.ip(names[N - 1 - i]), 20)
+        lab.nodes[names[i]].host.reaches(lab.ip(names[N - 1 - i]), 60)
     lab.equal(len({lab.ip(n) for n in names}), N, 'different addresses')
