@@ -66,7 +66,7 @@ void initiator_drop_pending(struct peer *peer)
 }
 
 /* The gate the other side opens to us. */
-static bool gate_for(struct peer *peer, enum session_class class, uint8_t ret_secret[32])
+static void gate_for(struct peer *peer, enum session_class class, uint8_t ret_secret[32])
 {
 	struct net *net = class == CLASS_DATA ? channel_shared(peer) : NULL;
 	if (net && net->gate_set)
@@ -77,7 +77,6 @@ static bool gate_for(struct peer *peer, enum session_class class, uint8_t ret_se
 		memcpy(ret_secret, peer->pair_gate, 32); /* we are the root or the controller that calls */
 	else
 		memcpy(ret_secret, gate_zero, 32);
-	return true;
 }
 
 static void timestamp(struct node *node, uint8_t ret[12])

@@ -466,10 +466,9 @@ struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 	return net;
 }
 
-void net_free(struct net *net, bool remove_device)
+void net_free(struct net *net)
 {
 	struct node *node = net->node;
-	(void)remove_device;
 	if (net->save_ms != NEVER)
 		state_save_network(net);
 	net_down(net);
@@ -507,13 +506,6 @@ int node_join(struct node *node, uint64_t nwid, const uint8_t pin_bits[17], cons
 	return 0;
 }
 
-static void leave_done(struct peer *peer, const struct request *r, const struct message *reply)
-{
-	(void)peer;
-	(void)r;
-	(void)reply;
-}
-
 int node_leave(struct node *node, uint64_t nwid, uint64_t now)
 {
 	struct net *net = net_find(node, nwid);
@@ -524,9 +516,9 @@ int node_leave(struct node *node, uint64_t nwid, uint64_t now)
 	uint8_t body[32];
 	size_t n = body_leave_encode(&b, body, sizeof body);
 	if (net->controller_peer && peer_up(net->controller_peer, CLASS_CTRL))
-		request_send(net->controller_peer, CLASS_CTRL, OP_LEAVE, body, n, leave_done, 0, NULL);
+		request_send(net->controller_peer, CLASS_CTRL, OP_LEAVE, body, n, NULL, 0, NULL);
 	net->save_ms = NEVER;
-	net_free(net, true);
+	net_free(net);
 	state_forget_network(node, nwid);
 	node_changed(node);
 	return 0;

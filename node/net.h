@@ -122,7 +122,7 @@ struct net {
 /* net.c */
 struct net *net_find(struct node *, uint64_t nwid);
 struct net *net_new(struct node *, uint64_t nwid, const char *dev);
-void net_free(struct net *, bool remove_device);
+void net_free(struct net *);
 void net_schedule(struct net *, uint64_t at);
 void net_set_state(struct net *, enum net_state, const char *reason);
 void net_join_res(struct peer *, const struct body_join_res *);

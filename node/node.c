@@ -400,7 +400,7 @@ void node_free(struct node *node)
 		state_save_peers(node);
 	for (unsigned i = 0; i < NETWORKS_MAX; i++)
 		if (node->net[i])
-			net_free(node->net[i], true);
+			net_free(node->net[i]);
 	if (node->peers.by_key)
 		peers_each(node, peer_free_each, NULL);
 	if (node->index)
