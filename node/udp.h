@@ -29,15 +29,20 @@ void udp_close(struct udp *);
 unsigned udp_sockets(const struct udp *);
 int udp_fd(const struct udp *, unsigned socket, unsigned worker);
 
-/* Reads up to n (<= BATCH_MAX) datagrams of this worker's sockets into p[i].data (room p[i].room,
- * both by the caller); sets len, from, socket and verdict NONE. Returns how many. A datagram longer
- * than room is cut to it: give room for more than any valid one and it dies at its tag. The socket
- * that is read first changes with each call. */
+/* Hands out up to n (<= BATCH_MAX) datagrams that came to this worker's sockets: data, len, room = len, from, socket, verdict NONE.
+ * They lie in memory of the udp until the worker's next udp_recv; they may be changed in place, and the 16 bytes before each
+ * belong to it or to the one before it, which must then have been dealt with. Returns how many; 0 = nothing has come. The kernel
+ * may bring up to 64 KiB of datagrams of one size and sender at once (UDP_GRO): such a train is handed out whole where it fits
+ * into n, so that what was cut from one superframe comes in one batch. The socket that is read first changes with each call. */
 unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
 
-/* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket
- * if its family fits, else by the first of that family. DROP_SEND for what could not be sent: too
- * large, no route, no such family, buffer full. */
+/* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket if its family fits, else by the
+ * first of that family. Runs to one destination of one size (the last may be shorter) leave as one message where the kernel can
+ * segment (UDP_SEGMENT), fastest where they lie back to back. DROP_SEND for what could not be sent: too large, no route, no such
+ * family, buffer full. */
 void udp_send(struct udp *, unsigned worker, struct packet *p, unsigned n);
+
+/* Fallbacks, for tests and for kernels that know no better: never ask the kernel for segmentation, or for coalescing. */
+void udp_without(struct udp *, bool segment, bool gro);
 
 #endif

@@ -27,11 +27,22 @@ int tap_up(struct tap *, bool up);
 unsigned tap_ifindex(const struct tap *);
 int tap_fd(const struct tap *, unsigned queue); /* for poll; -1 in the simulator */
 
-/* Reads up to n frames into p[i].data (room p[i].room, set by the caller: MTU + 14 + 8, as tags come on top of the MTU);
- * sets len and verdict NONE, or FRAME_LONG where room was too small and the frame is cut. Returns the number read, 0
- * when there is none now, or -errno when the device is gone. Never blocks. All queues must be read. */
-int tap_read(struct tap *, unsigned queue, struct packet *p, unsigned n);
-/* Writes the n frames whose verdict is NONE; DROP_TAP_WRITE for those the kernel refuses. Never blocks. */
+/* What the device takes and gives besides complete frames; the same for all queues and for its life. */
+#define TAP_CSUM 1u /* partial checksums */
+#define TAP_TSO  2u /* TCP superframes, both IP versions; always with TAP_CSUM */
+#define TAP_USO  4u /* UDP superframes; always with TAP_CSUM */
+unsigned tap_offloads(const struct tap *);
+
+/* Reads up to n frames into the slab, back to back (each begins at an address of 16 x k), and makes p[i] of them: data, len, room = len,
+ * verdict NONE, offload. Ends early when the slab has no room for another superframe (SUPERFRAME_MAX and what the device puts in
+ * front), so a slab that is to bring any frame has at least TAP_SLAB_MIN. Returns the number read, 0 when there is none now, or -errno
+ * when the device is gone. Never blocks. All queues must be read. */
+#define TAP_SLAB_MIN (SUPERFRAME_MAX + 64)
+int tap_read(struct tap *, unsigned queue, struct slab *, struct packet *p, unsigned n);
+/* Writes the frames whose verdict is NONE. A packet with tails k > 0 is one frame with the data of the k packets behind it (k <=
+ * TAP_TAILS_MAX; their own verdicts are not read). offload must be of what tap_offloads() says and checked against the frame: the
+ * kernel believes it. DROP_TAP_WRITE for those the kernel refuses, on the first packet and its tails. Never blocks. */
+#define TAP_TAILS_MAX 127
 void tap_write(struct tap *, unsigned queue, struct packet *p, unsigned n);
 
 #endif

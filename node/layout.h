@@ -1,0 +1,46 @@
+/* layout.h: where the headers of a TCP or UDP frame are, and its checksums (RFC 791, 8200, 9293, 768, 1071).
+ *
+ * Pure; reads frames of any origin and trusts nothing in them. Ethernet with up to two VLAN tags, IPv4 with options, IPv6
+ * with hop-by-hop and destination options. Whatever else there is has no layout: fragments, other protocols, lengths that do
+ * not fit.
+ */
+#ifndef FARLAN_NODE_LAYOUT_H
+#define FARLAN_NODE_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/batch.h"
+
+#define IP_TCP 6
+#define IP_UDP 17
+
+struct layout {
+	uint16_t l3, l4, payload; /* offsets in the frame */
+	uint32_t end;             /* where the IP packet ends: <= len, more only by Ethernet padding */
+	uint8_t version;          /* 4, 6 */
+	uint8_t protocol;         /* IP_TCP, IP_UDP */
+};
+
+/* false: no layout. The UDP length must be that of the IP payload. */
+bool layout_of(const uint8_t *frame, size_t len, struct layout *ret);
+/* Offset of the checksum in the L4 header: 16 TCP, 6 UDP. */
+uint16_t layout_csum_offset(const struct layout *);
+
+/* One's complement sum of len bytes, folded to 16 bits in the order of the bytes in memory, not inverted. */
+uint16_t sum16(const uint8_t *at, size_t len, uint16_t more);
+/* Pseudo-header sum for l4_len bytes of L4 header and payload: what the checksum field of a partial checksum holds. In memory order. */
+uint16_t layout_pseudo(const uint8_t *frame, const struct layout *, uint32_t l4_len);
+/* Is the complete L4 checksum right? A UDP checksum of 0 (IPv4: none) is not. */
+bool layout_csum_good(const uint8_t *frame, const struct layout *);
+/* Makes the checksum complete: of a frame (no superframe) whose offload says csum. */
+void layout_complete(uint8_t *frame, const struct layout *);
+bool layout_ip_csum_good(const uint8_t *frame, const struct layout *); /* IPv4 header; true for IPv6 */
+void layout_ip_csum(uint8_t *frame, const struct layout *);            /* IPv4 header; nothing for IPv6 */
+
+/* The door for what a peer says of a frame (CSUM): csum_start and csum_offset must be where our parser finds them and the field
+ * must hold the pseudo-header sum. gso must be NONE. true: the kernel may be told the same. */
+bool layout_offload_true(const uint8_t *frame, size_t len, const struct offload *);
+
+#endif
