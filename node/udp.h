@@ -30,8 +30,7 @@ unsigned udp_sockets(const struct udp *);
 int udp_fd(const struct udp *, unsigned socket, unsigned worker);
 
 /* Hands out up to n (<= BATCH_MAX) datagrams that came to this worker's sockets: data, len, room = len, from, socket, verdict NONE.
- * They lie in memory of the udp until the worker's next udp_recv; they may be changed in place, and the 16 bytes before each
- * belong to it or to the one before it, which must then have been dealt with. Returns how many; 0 = nothing has come. The kernel
+ * They lie in memory of the udp until the worker's next udp_recv and may be changed in place. Returns how many; 0 = nothing has come. The kernel
  * may bring up to 64 KiB of datagrams of one size and sender at once (UDP_GRO): such a train is handed out whole where it fits
  * into n, so that what was cut from one superframe comes in one batch. The socket that is read first changes with each call. */
 unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
