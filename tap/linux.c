@@ -1,19 +1,25 @@
 /* The Linux TAP device: /dev/net/tun, one file descriptor per queue.
  *
- * Each queue is a non-blocking descriptor that gives and takes one bare Ethernet frame per system
- * call (IFF_NO_PI). The kernel spreads flows over the queues, so every queue must be read; a frame
- * may be written to any. The first queue is opened exclusively: without IFF_TUN_EXCL a second
- * daemon would join the first one's device as a further queue and steal part of its frames. The
- * device lives as long as its last descriptor. Names can be changed by the administrator, so the
- * setters ask the descriptor for the present one. tap_read and tap_write are the only places that
- * touch frames: a virtio_net_hdr (superframes) will be put on and taken off in read_one and
- * write_one.
+ * Each queue is a non-blocking descriptor that gives and takes one Ethernet frame per system call (IFF_NO_PI). With
+ * IFF_VNET_HDR a struct virtio_net_hdr stands before the frame and says what the frame still lacks, so that one call can
+ * carry a superframe of 64 KiB; it is put right before the frame in the slab when read and is a vector of its own when
+ * written, and no byte of a frame is ever copied here. What the device may leave to us is tried from the most to the
+ * least, since kernels differ (UDP superframes: Linux 6.2); a kernel without the header gets plain frames. The header is
+ * little endian everywhere (TUNSETVNETLE), which on amd64 is what the kernel does anyway.
+ *
+ * The kernel spreads flows over the queues, so every queue must be read; a frame may be written to any. The first queue is
+ * opened exclusively: without IFF_TUN_EXCL a second daemon would join the first one's device as a further queue and steal
+ * part of its frames. The device lives as long as its last descriptor. Names can be changed by the administrator, so the
+ * setters ask the descriptor for the present one.
  */
 #include "tap/tap.h"
 
+#include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdlib.h>
@@ -23,25 +29,46 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#ifndef TUN_F_USO4 /* headers before Linux 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 #define ETHERNET_HEADER 14
+#define TCP_HEADER      20
+#define UDP_HEADER      8
+#define ALIGNMENT       16
+#define VNET_HEADER     sizeof(struct virtio_net_hdr)
 
 _Static_assert(TAP_NAME_MAX == IFNAMSIZ, "an interface name with its zero");
+_Static_assert(sizeof(struct virtio_net_hdr) == 10, "the header without the buffer count, as TUNSETVNETHDRSZ is told");
+/* One byte more than the largest frame is read, which shows the frame that is larger still. */
+_Static_assert(TAP_SLAB_MIN >= ALIGNMENT - 1 + VNET_HEADER + SUPERFRAME_MAX + 1, "a slab that brings any frame");
 
 struct tap {
 	unsigned queues;
 	unsigned ifindex;
+	unsigned offloads;
+	bool header; /* a virtio_net_hdr before each frame */
 	int control; /* any socket: carries the interface ioctls */
 	int fd[TAP_QUEUES_MAX];
 };
 
-static int queue_open(const char *name, bool exclusive, char ret_name[IFNAMSIZ], int *ret_fd)
+/* header, in: wanted; out: got. */
+static int queue_open(const char *name, bool exclusive, bool *header, char ret_name[IFNAMSIZ], int *ret_fd)
 {
-	unsigned flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | (exclusive ? IFF_TUN_EXCL : 0u);
-	struct ifreq request = {.ifr_flags = (short)flags};
-	memcpy(request.ifr_name, name, strlen(name) + 1);
+	unsigned flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | (exclusive ? IFF_TUN_EXCL : 0u), known = 0;
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	*header = *header && ioctl(fd, TUNGETFEATURES, &known) == 0 && known & IFF_VNET_HDR;
+	if (*header)
+		flags |= IFF_VNET_HDR;
+	struct ifreq request = {.ifr_flags = (short)flags};
+	memcpy(request.ifr_name, name, strlen(name) + 1);
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		int err = -errno;
 		close(fd);
@@ -50,6 +77,26 @@ static int queue_open(const char *name, bool exclusive, char ret_name[IFNAMSIZ],
 	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
 	ret_name[IFNAMSIZ - 1] = 0;
 	*ret_fd = fd;
+	return 0;
+}
+
+/* Form of the header and the offloads, both the device's and not the queue's. A kernel that knows some of the flags refuses
+ * them all, so they are asked for from the most to the least; without any the header stays and is all zero. */
+static int offloads_set(int fd, unsigned may, unsigned *ret)
+{
+	const int size = VNET_HEADER, little = 1;
+	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &little) < 0)
+		return -errno;
+	const unsigned tries[] = {may, may & ~TAP_USO, may & TAP_CSUM};
+	for (unsigned i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		unsigned long flags = tries[i] & TAP_CSUM ? TUN_F_CSUM : 0;
+		flags |= tries[i] & TAP_TSO ? TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0;
+		flags |= tries[i] & TAP_USO ? TUN_F_USO4 | TUN_F_USO6 : 0;
+		if (ioctl(fd, TUNSETOFFLOAD, flags) == 0) {
+			*ret = tries[i];
+			break;
+		}
+	}
 	return 0;
 }
 
@@ -71,7 +118,8 @@ static int device_mac(const struct tap *t, const uint8_t mac[6])
 	return device_ioctl(t, SIOCSIFHWADDR, &request);
 }
 
-int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, char ret_name[TAP_NAME_MAX])
+int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, unsigned may,
+             char ret_name[TAP_NAME_MAX])
 {
 	if (strlen(name) >= IFNAMSIZ)
 		return -ENAMETOOLONG;
@@ -84,16 +132,21 @@ int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t 
 	struct ifreq request;
 	int err;
 
+	may &= TAP_CSUM | TAP_TSO | TAP_USO;
+	t->header = may & TAP_CSUM;
 	t->control = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	err = t->control < 0 ? -errno : 0;
 	if (err)
 		goto out;
 	for (; t->queues < queues; t->queues++) {
 		bool first = t->queues == 0;
-		err = queue_open(first ? name : got, first, got, &t->fd[t->queues]);
+		err = queue_open(first ? name : got, first, &t->header, got, &t->fd[t->queues]);
 		if (err)
 			goto out;
 	}
+	err = t->header ? offloads_set(t->fd[0], may, &t->offloads) : 0;
+	if (err)
+		goto out;
 	memset(&request, 0, sizeof(request));
 	err = device_ioctl(t, SIOCGIFINDEX, &request);
 	if (err)
@@ -184,58 +237,165 @@ int tap_fd(const struct tap *t, unsigned queue)
 	return queue < t->queues ? t->fd[queue] : -1;
 }
 
-/* One frame. The kernel cuts what does not fit without a word; one byte of room beyond the packet's
- * shows it. */
-static ssize_t read_one(int fd, struct packet *p)
+unsigned tap_offloads(const struct tap *t)
 {
-	uint8_t beyond;
-	const struct iovec parts[2] = {{p->data, p->room}, {&beyond, 1}};
-	ssize_t n;
-	do
-		n = readv(fd, parts, 2);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	bool cut = (size_t)n > p->room;
-	p->len = cut ? p->room : (uint32_t)n;
-	p->verdict = cut ? DROP_FRAME_LONG : DROP_NONE;
-	return n;
+	return t->offloads;
 }
 
-static bool write_one(int fd, const struct packet *p)
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+/* What the kernel says of the frame, checked as far as the frame's length goes: its headers are for others to look at. */
+static bool offload_read(const struct virtio_net_hdr *h, uint32_t len, struct offload *ret)
 {
-	ssize_t n;
-	if (p->len < ETHERNET_HEADER)
+	struct offload o = {0};
+	uint32_t l4 = 0;
+	o.csum = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	if (o.csum) {
+		o.csum_start = le16toh(h->csum_start);
+		o.csum_offset = le16toh(h->csum_offset);
+		if (o.csum_start < ETHERNET_HEADER || (uint32_t)o.csum_start + o.csum_offset + 2 > len)
+			return false;
+	}
+	switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_NONE: *ret = o; return true;
+	case VIRTIO_NET_HDR_GSO_TCPV4: o.gso = GSO_TCP4, l4 = TCP_HEADER; break;
+	case VIRTIO_NET_HDR_GSO_TCPV6: o.gso = GSO_TCP6, l4 = TCP_HEADER; break;
+	case VIRTIO_NET_HDR_GSO_UDP_L4: o.gso = GSO_UDP, l4 = UDP_HEADER; break;
+	default: return false;
+	}
+	o.ecn = h->gso_type & VIRTIO_NET_HDR_GSO_ECN;
+	o.size = le16toh(h->gso_size);
+	if (!o.csum || !o.size || o.csum_start + l4 > len || (o.ecn && o.gso == GSO_UDP))
 		return false;
-	do
-		n = write(fd, p->data, p->len);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)p->len;
+	*ret = o;
+	return true;
 }
 
-int tap_read(struct tap *t, unsigned queue, struct packet *p, unsigned n)
+/* One frame to the slab, which has TAP_SLAB_MIN. 0 or -errno. */
+static int read_one(const struct tap *t, int fd, struct slab *slab, struct packet *ret)
+{
+	size_t header = t->header ? VNET_HEADER : 0;
+	uint8_t *data = slab->at + VNET_HEADER;
+	data += -(uintptr_t)data % ALIGNMENT;
+	struct virtio_net_hdr h = {0};
+	ssize_t n;
+	do
+		n = read(fd, data - header, header + SUPERFRAME_MAX + 1);
+	while (n < 0 && errno == EINTR);
+	/* EINVAL: a frame that the kernel could not describe, and it is lost; the device is well. */
+	if (n < 0 && errno != EINVAL)
+		return -errno;
+	bool told = n >= (ssize_t)header;
+	uint32_t len = told ? (uint32_t)n - (uint32_t)header : 0;
+	*ret = (struct packet){.data = data, .len = len, .room = len};
+	if (told && header)
+		memcpy(&h, data - header, header);
+	if (len > SUPERFRAME_MAX) {
+		ret->len = ret->room = len = SUPERFRAME_MAX;
+		ret->verdict = DROP_FRAME_LONG;
+	} else if (!told || !offload_read(&h, len, &ret->offload)) {
+		ret->verdict = DROP_OFFLOAD;
+	}
+	slab->room -= (uint32_t)(data + len - slab->at);
+	slab->at = data + len;
+	return 0;
+}
+
+int tap_read(struct tap *t, unsigned queue, struct slab *slab, struct packet *p, unsigned n)
 {
 	unsigned got = 0;
 	if (queue >= t->queues)
 		return -EINVAL;
-	while (got < n) {
-		ssize_t r = read_one(t->fd[queue], &p[got]);
+	while (got < n && slab->room >= TAP_SLAB_MIN) {
+		int r = read_one(t, t->fd[queue], slab, &p[got]);
 		if (r == -EAGAIN)
 			break;
-		/* What was read before the device went is handed out first; the next call says so.
-		 */
+		/* What was read before the device went is handed out first; the next call says so. */
 		if (r < 0)
-			return got ? (int)got : (int)r;
+			return got ? (int)got : r;
 		got++;
 	}
 	return (int)got;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+/* The header for a frame of len bytes whose headers are all in its first packet. False: an offload that the device has not
+ * or that does not fit the frame. */
+static bool offload_write(const struct tap *t, const struct packet *p, size_t len, struct virtio_net_hdr *ret)
+{
+	static const uint8_t type[] = {
+	    [GSO_TCP4] = VIRTIO_NET_HDR_GSO_TCPV4, [GSO_TCP6] = VIRTIO_NET_HDR_GSO_TCPV6, [GSO_UDP] = VIRTIO_NET_HDR_GSO_UDP_L4};
+	const struct offload *o = &p->offload;
+	size_t l4 = o->csum_start;
+	if (!o->csum)
+		return !o->gso;
+	if (!(t->offloads & TAP_CSUM) || l4 + o->csum_offset + 2 > len)
+		return false;
+	ret->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	ret->csum_start = htole16(o->csum_start);
+	ret->csum_offset = htole16(o->csum_offset);
+	if (!o->gso)
+		return true;
+	bool udp = o->gso == GSO_UDP;
+	if (o->gso > GSO_UDP || !(t->offloads & (udp ? TAP_USO : TAP_TSO)) || !o->size)
+		return false;
+	if (l4 + (udp ? UDP_HEADER : TCP_HEADER) > p->len)
+		return false;
+	size_t headers = l4 + (udp ? UDP_HEADER : (size_t)(p->data[l4 + 12] >> 4) * 4);
+	if (headers > p->len)
+		return false;
+	ret->gso_type = type[o->gso] | (o->ecn && !udp ? VIRTIO_NET_HDR_GSO_ECN : 0);
+	ret->gso_size = htole16(o->size);
+	ret->hdr_len = htole16((uint16_t)headers);
+	return true;
+}
+
+/* Header and frame as vectors; packets that lie one behind the other in memory share one. Returns their number. */
+static int frame_parts(struct virtio_net_hdr *h, const struct packet *p, unsigned tails, struct iovec *ret, size_t *ret_len)
+{
+	int n = 0;
+	size_t len = 0;
+	if (h)
+		ret[n++] = (struct iovec){h, VNET_HEADER};
+	for (unsigned i = 0; i <= tails; i++) {
+		len += p[i].len;
+		if (i && p[i].data == (uint8_t *)ret[n - 1].iov_base + ret[n - 1].iov_len)
+			ret[n - 1].iov_len += p[i].len;
+		else
+			ret[n++] = (struct iovec){p[i].data, p[i].len};
+	}
+	*ret_len = len;
+	return n;
+}
+
+static bool write_one(const struct tap *t, int fd, const struct packet *p)
+{
+	struct iovec parts[2 + TAP_TAILS_MAX];
+	struct virtio_net_hdr h = {0};
+	size_t len, header = t->header ? VNET_HEADER : 0;
+	ssize_t n;
+	if (p->len < ETHERNET_HEADER || p->tails > TAP_TAILS_MAX)
+		return false;
+	int count = frame_parts(t->header ? &h : NULL, p, p->tails, parts, &len);
+	if (len > SUPERFRAME_MAX || !offload_write(t, p, len, &h))
+		return false;
+	do
+		n = writev(fd, parts, count);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)(header + len);
 }
 
 void tap_write(struct tap *t, unsigned queue, struct packet *p, unsigned n)
 {
 	if (queue >= t->queues)
 		queue = 0;
-	for (unsigned i = 0; i < n; i++)
-		if (p[i].verdict == DROP_NONE && !write_one(t->fd[queue], &p[i]))
-			p[i].verdict = DROP_TAP_WRITE;
+	for (unsigned i = 0, next; i < n; i = next) {
+		next = i + 1 + p[i].tails;
+		assert(next <= n);
+		if (p[i].verdict != DROP_NONE || write_one(t, t->fd[queue], &p[i]))
+			continue;
+		for (unsigned k = i; k < next; k++)
+			p[k].verdict = DROP_TAP_WRITE;
+	}
 }

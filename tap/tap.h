@@ -18,8 +18,16 @@
 
 struct tap;
 
-/* Creates the device (name "" = kernel's choice) with MAC and MTU, down. ret_name: the name it got. 0 or -errno. */
-int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, char ret_name[TAP_NAME_MAX]);
+/* What a device takes and gives besides complete frames; the same for all queues and for its life. */
+#define TAP_CSUM 1u /* partial checksums */
+#define TAP_TSO  2u /* TCP superframes, both IP versions; always with TAP_CSUM */
+#define TAP_USO  4u /* UDP superframes, both IP versions; always with TAP_CSUM */
+#define TAP_ALL  (TAP_CSUM | TAP_TSO | TAP_USO)
+
+/* Creates the device (name "" = kernel's choice) with MAC and MTU, down. may: the offloads it may have (0 = none, and without
+ * TAP_CSUM none); the kernel may grant less, tap_offloads() tells. ret_name: the name it got. 0 or -errno. */
+int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, unsigned may,
+             char ret_name[TAP_NAME_MAX]);
 void tap_close(struct tap *); /* the device disappears */
 const char *tap_why(int error);
 int tap_set_mtu(struct tap *, uint16_t mtu);
@@ -27,10 +35,6 @@ int tap_up(struct tap *, bool up);
 unsigned tap_ifindex(const struct tap *);
 int tap_fd(const struct tap *, unsigned queue); /* for poll; -1 in the simulator */
 
-/* What the device takes and gives besides complete frames; the same for all queues and for its life. */
-#define TAP_CSUM 1u /* partial checksums */
-#define TAP_TSO  2u /* TCP superframes, both IP versions; always with TAP_CSUM */
-#define TAP_USO  4u /* UDP superframes; always with TAP_CSUM */
 unsigned tap_offloads(const struct tap *);
 
 /* Reads up to n frames into the slab, back to back (each begins at an address of 16 x k), and makes p[i] of them: data, len, room = len,
