@@ -8,8 +8,10 @@
 
 #include "test/sim/sim.h"
 
-int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, char ret_name[TAP_NAME_MAX])
+int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, unsigned may,
+             char ret_name[TAP_NAME_MAX])
 {
+	(void)may; /* scenarios send complete frames */
 	assert(host_running && !host_running->tap && queues <= TAP_QUEUES_MAX);
 	struct tap *tap = calloc(1, sizeof *tap);
 	assert(tap);
@@ -64,28 +66,47 @@ int tap_fd(const struct tap *tap, unsigned queue)
 	return -1;
 }
 
-int tap_read(struct tap *tap, unsigned queue, struct packet *p, unsigned n)
+unsigned tap_offloads(const struct tap *tap)
+{
+	(void)tap;
+	return 0;
+}
+
+int tap_read(struct tap *tap, unsigned queue, struct slab *slab, struct packet *p, unsigned n)
 {
 	unsigned i = 0;
-	while (i < n && tap->first[queue]) {
+	for (; i < n && tap->first[queue] && slab->room >= TAP_SLAB_MIN; i++) {
 		struct datagram *d = tap->first[queue];
+		uint8_t *data = slab->at + -(uintptr_t)slab->at % 16;
 		tap->first[queue] = d->next;
 		if (!tap->first[queue])
 			tap->last[queue] = &tap->first[queue];
-		assert(d->len <= tap->mtu + 18u && d->len <= p[i].room);
-		memcpy(p[i].data, d->bytes, d->len);
-		p[i].len = d->len;
-		p[i].verdict = DROP_NONE;
+		assert(d->len <= tap->mtu + 18u);
+		memcpy(data, d->bytes, d->len);
+		p[i] = (struct packet){.data = data, .len = d->len, .room = d->len};
+		slab->room -= (uint32_t)(data + d->len - slab->at);
+		slab->at = data + d->len;
 		free(d);
-		i++;
 	}
 	return (int)i;
 }
 
 void tap_write(struct tap *tap, unsigned queue, struct packet *p, unsigned n)
 {
+	static uint8_t frame[SUPERFRAME_MAX]; /* the scenario runs in one thread */
 	assert(queue < tap->queues);
-	for (unsigned i = 0; i < n; i++)
-		if (p[i].verdict == DROP_NONE)
-			frame_arrived(tap->host, p[i].data, p[i].len);
+	for (unsigned i = 0, next; i < n; i = next) {
+		uint32_t len = 0;
+		next = i + 1 + p[i].tails;
+		assert(next <= n && p[i].tails <= TAP_TAILS_MAX);
+		if (p[i].verdict != DROP_NONE)
+			continue;
+		assert(!p[i].offload.csum && !p[i].offload.gso);
+		for (unsigned k = i; k < next; k++) {
+			assert(p[k].len <= sizeof frame - len);
+			memcpy(frame + len, p[k].data, p[k].len);
+			len += p[k].len;
+		}
+		frame_arrived(tap->host, frame, len);
+	}
 }

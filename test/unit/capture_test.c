@@ -178,7 +178,7 @@ static struct tap *device(void)
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
 	char name[TAP_NAME_MAX];
 	struct tap *t = NULL;
-	int err = tap_open(&t, "ca0", 1, mac, 1500, name);
+	int err = tap_open(&t, "ca0", 1, mac, 1500, 0, name);
 	if (err)
 		fail_msg("%s", tap_why(err));
 	assert_int_equal(tap_up(t, true), 0);

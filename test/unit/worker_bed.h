@@ -37,12 +37,13 @@
 struct item {
 	uint32_t len;
 	struct endpoint from;
-	uint8_t bytes[9216];
+	struct offload offload;
+	uint8_t bytes[SUPERFRAME_MAX];
 };
 
 struct queue {
 	pthread_mutex_t lock;
-	struct item *item;
+	struct item *item; /* made with the first put */
 	unsigned n;
 	int fd; /* readable while there is something; -1 = nobody polls */
 };
@@ -56,6 +57,7 @@ struct udp {
 struct tap {
 	struct queue in[BED_WORKERS], out[BED_WORKERS];
 	bool refuse, gone;
+	unsigned offloads; /* TAP_*: 0, complete frames only, unless a test sets it */
 };
 
 struct host {
@@ -86,7 +88,7 @@ static struct bed bed;
 static void queue_init(struct queue *q, bool polled)
 {
 	pthread_mutex_init(&q->lock, NULL);
-	q->item = malloc(BED_QUEUE * sizeof(q->item[0]));
+	q->item = NULL;
 	q->n = 0;
 	q->fd = polled ? eventfd(0, EFD_NONBLOCK) : -1;
 }
@@ -99,23 +101,50 @@ static void queue_fini(struct queue *q)
 		close(q->fd);
 }
 
-static void queue_put(struct queue *q, const void *bytes, uint32_t len, const struct endpoint *from)
+/* Under the lock: the next free item, with len bytes to be filled. */
+static struct item *queue_item(struct queue *q, uint32_t len)
 {
-	uint64_t one = 1;
-	pthread_mutex_lock(&q->lock);
-	assert_true(q->n < BED_QUEUE && len <= sizeof(q->item[0].bytes));
+	if (!q->item)
+		q->item = malloc(BED_QUEUE * sizeof(q->item[0]));
+	assert_true(q->item && q->n < BED_QUEUE && len <= sizeof(q->item[0].bytes));
 	struct item *it = &q->item[q->n++];
 	it->len = len;
-	it->from = from ? *from : (struct endpoint){0};
-	memcpy(it->bytes, bytes, len);
+	it->from = (struct endpoint){0};
+	it->offload = (struct offload){0};
+	return it;
+}
+
+static void queue_wake(struct queue *q)
+{
+	uint64_t one = 1;
 	if (q->fd >= 0)
 		assert_int_equal(write(q->fd, &one, 8), 8);
+}
+
+static void queue_put(struct queue *q, const void *bytes, uint32_t len, const struct endpoint *from)
+{
+	pthread_mutex_lock(&q->lock);
+	struct item *it = queue_item(q, len);
+	if (from)
+		it->from = *from;
+	memcpy(it->bytes, bytes, len);
+	queue_wake(q);
 	pthread_mutex_unlock(&q->lock);
+}
+
+/* Under the lock: the first n are gone. */
+static void queue_shift(struct queue *q, unsigned n)
+{
+	uint64_t ignored;
+	for (unsigned i = n; i < q->n; i++)
+		memcpy(&q->item[i - n], &q->item[i], offsetof(struct item, bytes) + q->item[i].len);
+	q->n -= n;
+	if (!q->n && q->fd >= 0 && read(q->fd, &ignored, 8) != 8)
+		ignored = 0; /* was empty already */
 }
 
 static unsigned queue_take(struct queue *q, struct packet *p, unsigned n)
 {
-	uint64_t ignored;
 	pthread_mutex_lock(&q->lock);
 	if (n > q->n)
 		n = q->n;
@@ -126,10 +155,7 @@ static unsigned queue_take(struct queue *q, struct packet *p, unsigned n)
 		p[i].verdict = DROP_NONE;
 		memcpy(p[i].data, q->item[i].bytes, p[i].len);
 	}
-	memmove(q->item, q->item + n, (q->n - n) * sizeof(q->item[0]));
-	q->n -= n;
-	if (!q->n && q->fd >= 0 && read(q->fd, &ignored, 8) != 8)
-		ignored = 0; /* was empty already */
+	queue_shift(q, n);
 	pthread_mutex_unlock(&q->lock);
 	return n;
 }
@@ -171,20 +197,60 @@ int tap_fd(const struct tap *t, unsigned queue)
 	return t->in[queue].fd;
 }
 
-int tap_read(struct tap *t, unsigned queue, struct packet *p, unsigned n)
+unsigned tap_offloads(const struct tap *t)
 {
-	return t->gone ? -19 : (int)queue_take(&t->in[queue], p, n);
+	return t->offloads;
+}
+
+int tap_read(struct tap *t, unsigned queue, struct slab *slab, struct packet *p, unsigned n)
+{
+	struct queue *q = &t->in[queue];
+	unsigned got = 0;
+	if (t->gone)
+		return -19;
+	pthread_mutex_lock(&q->lock);
+	for (; got < n && got < q->n && slab->room >= TAP_SLAB_MIN; got++) {
+		const struct item *it = &q->item[got];
+		uint8_t *data = slab->at + -(uintptr_t)slab->at % 16;
+		memcpy(data, it->bytes, it->len);
+		p[got] = (struct packet){.data = data, .len = it->len, .room = it->len, .offload = it->offload};
+		slab->room -= (uint32_t)(data + it->len - slab->at);
+		slab->at = data + it->len;
+	}
+	queue_shift(q, got);
+	pthread_mutex_unlock(&q->lock);
+	return (int)got;
+}
+
+static void tap_take(struct queue *q, const struct packet *p, unsigned tails)
+{
+	uint32_t len = 0;
+	for (unsigned k = 0; k <= tails; k++)
+		len += p[k].len;
+	pthread_mutex_lock(&q->lock);
+	struct item *it = queue_item(q, len);
+	it->offload = p->offload;
+	len = 0;
+	for (unsigned k = 0; k <= tails; len += p[k++].len)
+		memcpy(it->bytes + len, p[k].data, p[k].len);
+	queue_wake(q);
+	pthread_mutex_unlock(&q->lock);
 }
 
 void tap_write(struct tap *t, unsigned queue, struct packet *p, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0, next; i < n; i = next) {
+		const struct offload *o = &p[i].offload;
+		next = i + 1 + p[i].tails;
+		assert_true(next <= n && p[i].tails <= TAP_TAILS_MAX);
 		if (p[i].verdict != DROP_NONE)
 			continue;
-		if (t->refuse)
-			p[i].verdict = DROP_TAP_WRITE;
-		else
-			queue_put(&t->out[queue], p[i].data, p[i].len, NULL);
+		assert_true(!o->csum || (t->offloads & TAP_CSUM));
+		assert_true(!o->gso || (o->csum && (t->offloads & (o->gso == GSO_UDP ? TAP_USO : TAP_TSO))));
+		for (unsigned k = i; t->refuse && k < next; k++)
+			p[k].verdict = DROP_TAP_WRITE;
+		if (!t->refuse)
+			tap_take(&t->out[queue], &p[i], p[i].tails);
 	}
 }
 
@@ -398,6 +464,14 @@ static size_t frame_make(uint8_t *frame, unsigned from, unsigned to, size_t len)
 static void tap_give(unsigned h, const uint8_t *frame, size_t len)
 {
 	queue_put(&bed.host[h].tap.in[0], frame, (uint32_t)len, NULL);
+}
+
+/* A frame that still lacks something, as a device with these offloads gives it. */
+static inline void tap_give_offload(unsigned h, const uint8_t *frame, size_t len, const struct offload *offload)
+{
+	struct queue *q = &bed.host[h].tap.in[0];
+	tap_give(h, frame, len);
+	q->item[q->n - 1].offload = *offload;
 }
 
 static struct queue *wire_to(unsigned h)
