@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "node/encap.h"
+#include "node/layout.h"
 
 #define OPEN_AGAIN_MS 1000
 #define CHAN_TLV      10
@@ -428,6 +429,26 @@ void channel_flood_out(struct node *node, const struct letter *l)
 			frame_out(net, net->member[i], l->data, l->len);
 }
 
+/* One complete frame to the device. */
+static void frame_up(struct net *net, const struct member *from, const struct arrived *a)
+{
+	uint8_t frame[FRAG_FRAME_MAX];
+	struct packet p = {.verdict = DROP_NONE};
+	enum drop verdict = decap_frame(a, from->mac, net->port->mac, frame, &p);
+	if (!verdict)
+		verdict = admit_frame(net->port, from, frame, p.len);
+	if (verdict) {
+		node_drop(net->node, verdict);
+		return;
+	}
+	offload_complete(frame, p.len, &p.offload);
+	tap_write(net->port->tap, 0, &p, 1);
+	if (p.verdict)
+		node_drop(net->node, p.verdict);
+	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_frames, 1);
+	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_bytes, p.len);
+}
+
 void channel_frame_in(struct node *node, const struct letter *l)
 {
 	struct session *s = node_session(node, l->idx);
@@ -436,8 +457,6 @@ void channel_frame_in(struct node *node, const struct letter *l)
 	struct net *net = chan && chan <= NETWORKS_MAX ? node->net[chan - 1] : NULL;
 	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
 	struct net_member *m = net && peer ? member_of(net, peer) : NULL;
-	uint8_t frame[FRAG_FRAME_MAX];
-	size_t len;
 	if (!m || !atomic_load(&m->member->rx_open) || !net->device_up || !atomic_load(&net->port->open)) {
 		node_drop(node, DROP_CHAN);
 		if (m && ready(net) && (m->listed || m->cred_ok)) {
@@ -447,19 +466,13 @@ void channel_frame_in(struct node *node, const struct letter *l)
 		}
 		return;
 	}
-	enum drop verdict = decap_frame(l->data, l->len, m->member->mac, net->port->mac, frame, &len);
-	if (!verdict)
-		verdict = admit_frame(net->port, m->member, frame, len);
-	if (verdict) {
+	struct arrived arrived[BUNDLE_MAX];
+	unsigned n = 0;
+	enum drop verdict = decap_split(l->data, l->len, arrived, &n);
+	if (verdict)
 		node_drop(node, verdict);
-		return;
-	}
-	struct packet p = {.data = frame, .len = (uint32_t)len, .room = (uint32_t)len};
-	tap_write(net->port->tap, 0, &p, 1);
-	if (p.verdict)
-		node_drop(node, p.verdict);
-	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_frames, 1);
-	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_bytes, len);
+	for (unsigned i = 0; i < n; i++)
+		frame_up(net, m->member, &arrived[i]);
 }
 
 void channel_mac(struct node *node, const struct letter *l)

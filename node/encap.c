@@ -1,8 +1,9 @@
-/* encap.c: Ethernet frames as FRAME, EFRAME or FRAG, back, and the hard checks of a received one.
+/* encap.c: Ethernet frames as FRAME, EFRAME, FRAG or BUNDLE, back, and the hard checks of a received one.
  *
  * Between two members the MACs follow from their addresses, so a FRAME leaves them out; anything bridged or sent to a group
- * is an EFRAME. What the way cannot carry in one datagram is cut: the plaintext, inner header included, into n pieces of
- * L = ceil(total / n) bytes, the last one shorter, each with a header of its own. n is as small as the way allows and
+ * is an EFRAME. A frame that travels whole is written straight to its place and what goes before it is put over the MACs it leaves out; with
+ * both flags those are exactly as long. What the way cannot carry in one datagram is cut: the plaintext, inner header included, into n
+ * pieces of L = ceil(total / n) bytes, the last one shorter, each with a header of its own. n is as small as the way allows and
  * the pieces as equal as possible, so all but the last leave as segments of one size.
  * Everything here depends on its arguments alone.
  */
@@ -11,30 +12,82 @@
 #include <assert.h>
 #include <string.h>
 
+#include "node/layout.h"
 #include "node/view.h"
 
 #define MACS          12
 #define ETHER_HEADER  14
+#define FLAG_BYTES    4
 #define VLAN_TAG      4
 #define VLAN_TAGS_MAX 2
 #define FRAG_OVERHEAD (DATA_OVERHEAD + sizeof(struct frag_header))
 
-static bool macs_implied(const struct encap *e, const uint8_t *frame)
+/* ---- whole ------------------------------------------------------------------------------------------------------ */
+
+bool encap_implied(const struct encap *e, const uint8_t *frame)
 {
 	return !memcmp(frame, e->peer_mac, 6) && !memcmp(frame + 6, e->own_mac, 6);
 }
 
-/* Bytes of inner header and body. */
-static size_t plain_bytes(const struct encap *e, const uint8_t *frame, size_t len)
+static unsigned flag_bytes(uint8_t flags)
 {
-	return INNER_HEADER + len - (macs_implied(e, frame) ? MACS : 0);
+	return (flags & FRAME_CSUM ? FLAG_BYTES : 0u) + (flags & FRAME_SEG ? FLAG_BYTES : 0u);
 }
+
+size_t encap_most(const struct encap *e, struct carriage c)
+{
+	size_t over = DATA_OVERHEAD + flag_bytes(c.flags), most = (size_t)e->datagram + (c.implied ? MACS : 0);
+	return most > over ? most - over : 0;
+}
+
+int encap_offset(struct carriage c)
+{
+	return INNER_HEADER + (int)flag_bytes(c.flags) - (c.implied ? MACS : 0);
+}
+
+static void inner_put(uint8_t *out, uint8_t type, uint8_t flags, uint16_t chan)
+{
+	out[0] = type;
+	out[1] = flags;
+	le16_to(out + 2, chan);
+}
+
+static uint8_t *flags_put(uint8_t *at, uint8_t flags, const struct offload *offload, const struct segment *segment)
+{
+	if (flags & FRAME_CSUM) {
+		le16_to(at, offload->csum_start);
+		le16_to(at + 2, offload->csum_offset);
+		at += FLAG_BYTES;
+	}
+	if (flags & FRAME_SEG) {
+		le16_to(at, segment->id);
+		at[2] = segment->i;
+		at[3] = segment->n;
+		at += FLAG_BYTES;
+	}
+	return at;
+}
+
+static uint8_t type_of(struct carriage c)
+{
+	return c.implied ? INNER_FRAME : INNER_EFRAME;
+}
+
+size_t encap_whole(const struct encap *e, struct carriage c, const struct offload *offload, const struct segment *segment, uint8_t *plain,
+                   size_t len)
+{
+	inner_put(plain, type_of(c), c.flags, e->chan);
+	flags_put(plain + INNER_HEADER, c.flags, offload, segment);
+	return (size_t)(encap_offset(c) + (int)len);
+}
+
+/* ---- pieces ----------------------------------------------------------------------------------------------------- */
 
 unsigned encap_pieces(const struct encap *e, const uint8_t *frame, size_t len)
 {
 	if (len < ETHER_HEADER)
 		return 0;
-	size_t total = plain_bytes(e, frame, len);
+	size_t total = INNER_HEADER + len - (encap_implied(e, frame) ? MACS : 0);
 	if (DATA_HEADER + total + DATA_TAG <= e->datagram)
 		return 1;
 	if (total > FRAG_FRAME_MAX || e->datagram <= FRAG_OVERHEAD)
@@ -45,21 +98,14 @@ unsigned encap_pieces(const struct encap *e, const uint8_t *frame, size_t len)
 	return n > FRAG_PIECES_MAX || (n - 1) * ((total + n - 1) / n) >= total ? 0 : (unsigned)n;
 }
 
-static void inner_put(uint8_t *out, uint8_t type, uint16_t chan)
-{
-	out[0] = type;
-	out[1] = 0;
-	le16_to(out + 2, chan);
-}
-
 size_t encap_piece(const struct encap *e, const uint8_t *frame, size_t len, unsigned i, unsigned n, uint8_t *out)
 {
 	assert(len >= ETHER_HEADER && n >= 1 && i < n);
-	bool implied = macs_implied(e, frame);
+	struct carriage c = {.implied = encap_implied(e, frame)};
 	uint8_t inner[INNER_HEADER];
-	const uint8_t *body = frame + (implied ? MACS : 0);
-	size_t body_len = len - (implied ? MACS : 0), total = INNER_HEADER + body_len;
-	inner_put(inner, implied ? INNER_FRAME : INNER_EFRAME, e->chan);
+	const uint8_t *body = frame + (c.implied ? MACS : 0);
+	size_t body_len = len - (c.implied ? MACS : 0), total = INNER_HEADER + body_len;
+	inner_put(inner, type_of(c), 0, e->chan);
 	if (n == 1) {
 		memcpy(out, inner, INNER_HEADER);
 		memcpy(out + INNER_HEADER, body, body_len);
@@ -69,7 +115,7 @@ size_t encap_piece(const struct encap *e, const uint8_t *frame, size_t len, unsi
 	struct frag_header *h = (struct frag_header *)(out + INNER_HEADER);
 	uint8_t *to = out + INNER_HEADER + sizeof(*h);
 	assert(from < total && total <= FRAG_FRAME_MAX);
-	inner_put(out, INNER_FRAG, e->chan);
+	inner_put(out, INNER_FRAG, 0, e->chan);
 	le32_to(h->frame_id, e->frag_id);
 	h->i = (uint8_t)i;
 	h->n = (uint8_t)n;
@@ -83,24 +129,114 @@ size_t encap_piece(const struct encap *e, const uint8_t *frame, size_t len, unsi
 	return INNER_HEADER + sizeof(*h) + take;
 }
 
-enum drop decap_frame(const uint8_t *plain, size_t len, const uint8_t src_mac[6], const uint8_t own_mac[6], uint8_t *out, size_t *ret_len)
+/* ---- bundle ----------------------------------------------------------------------------------------------------- */
+
+static void record_put(uint8_t *at, size_t body, uint8_t type, uint8_t flags)
+{
+	le16_to(at, (uint16_t)body);
+	at[2] = type;
+	at[3] = flags;
+}
+
+size_t bundle_begin(uint8_t *plain, size_t len)
+{
+	uint8_t type = plain[0], flags = plain[1];
+	memmove(plain + INNER_HEADER + BUNDLE_RECORD, plain + INNER_HEADER, len - INNER_HEADER);
+	record_put(plain + INNER_HEADER, len - INNER_HEADER, type, flags);
+	inner_put(plain, INNER_BUNDLE, 0, le16_at(plain + 2));
+	return len + BUNDLE_RECORD;
+}
+
+size_t bundle_record(struct carriage c, size_t len)
+{
+	return BUNDLE_RECORD + flag_bytes(c.flags) + len - (c.implied ? MACS : 0);
+}
+
+size_t bundle_add(uint8_t *plain, size_t plain_len, struct carriage c, const struct offload *offload, const uint8_t *frame, size_t len)
+{
+	size_t record = bundle_record(c, len), skip = c.implied ? MACS : 0;
+	uint8_t *at = plain + plain_len;
+	record_put(at, record - BUNDLE_RECORD, type_of(c), c.flags);
+	at = flags_put(at + BUNDLE_RECORD, c.flags, offload, NULL);
+	memcpy(at, frame + skip, len - skip);
+	return plain_len + record;
+}
+
+/* ---- back ------------------------------------------------------------------------------------------------------- */
+
+static bool frame_type(uint8_t type)
+{
+	return type == INNER_FRAME || type == INNER_EFRAME;
+}
+
+static enum drop bundle_split(const uint8_t *plain, size_t len, struct arrived *ret, unsigned *ret_n)
+{
+	unsigned n = 0;
+	size_t at = INNER_HEADER;
+	while (at < len) {
+		if (len - at < BUNDLE_RECORD || n == BUNDLE_MAX)
+			return DROP_MALFORMED;
+		size_t body = le16_at(plain + at);
+		ret[n] = (struct arrived){plain[at + 2], plain[at + 3], plain + at + BUNDLE_RECORD, body};
+		if (!frame_type(ret[n].type) || ret[n].flags & FRAME_SEG)
+			return DROP_TYPE;
+		at += BUNDLE_RECORD;
+		if (body > len - at)
+			return DROP_MALFORMED;
+		at += body;
+		n++;
+	}
+	*ret_n = n;
+	return n ? DROP_NONE : DROP_MALFORMED;
+}
+
+enum drop decap_split(const uint8_t *plain, size_t len, struct arrived ret[BUNDLE_MAX], unsigned *ret_n)
 {
 	if (len < INNER_HEADER)
 		return DROP_MALFORMED;
-	uint8_t type = plain[0];
-	if (type != INNER_FRAME && type != INNER_EFRAME)
+	if (plain[0] == INNER_BUNDLE)
+		return bundle_split(plain, len, ret, ret_n);
+	if (!frame_type(plain[0]))
 		return DROP_TYPE;
-	if (plain[1] & (FRAME_CSUM | FRAME_SEG)) /* never offered, so never to be understood */
-		return DROP_TYPE;
-	size_t body = len - INNER_HEADER, macs = type == INNER_FRAME ? MACS : 0;
-	if (body + macs < ETHER_HEADER || body + macs > FRAG_FRAME_MAX)
+	ret[0] = (struct arrived){plain[0], plain[1], plain + INNER_HEADER, len - INNER_HEADER};
+	*ret_n = 1;
+	return DROP_NONE;
+}
+
+enum drop decap_frame(const struct arrived *a, const uint8_t src_mac[6], const uint8_t own_mac[6], uint8_t *out, struct packet *ret)
+{
+	const uint8_t *at = a->body;
+	size_t len = a->len, macs = a->type == INNER_FRAME ? MACS : 0;
+	struct offload offload = {0};
+	struct segment segment = {0};
+	if (len < flag_bytes(a->flags))
 		return DROP_MALFORMED;
-	memmove(out + macs, plain + INNER_HEADER, body);
+	if (a->flags & FRAME_CSUM) {
+		offload = (struct offload){.csum = true, .csum_start = le16_at(at), .csum_offset = le16_at(at + 2)};
+		at += FLAG_BYTES;
+	}
+	if (a->flags & FRAME_SEG) {
+		segment = (struct segment){.id = le16_at(at), .i = at[2], .n = at[3]};
+		at += FLAG_BYTES;
+	}
+	len -= flag_bytes(a->flags);
+	if (len + macs < ETHER_HEADER || len + macs > FRAG_FRAME_MAX)
+		return DROP_MALFORMED;
+	if (segment.n ? segment.i >= segment.n : a->flags & FRAME_SEG)
+		return DROP_OFFLOAD;
+	if (out + macs != at)
+		memmove(out + macs, at, len);
 	if (macs) {
 		memcpy(out, own_mac, 6);
 		memcpy(out + 6, src_mac, 6);
 	}
-	*ret_len = body + macs;
+	if (offload.csum && !layout_offload_true(out, len + macs, &offload))
+		return DROP_OFFLOAD;
+	ret->data = out;
+	ret->len = ret->room = (uint32_t)(len + macs);
+	ret->offload = offload;
+	ret->segment = segment;
+	ret->tails = 0;
 	return DROP_NONE;
 }
 

@@ -1,4 +1,4 @@
-/* encap.h: an Ethernet frame as it travels to one member, and back: FRAME, EFRAME, FRAG (PROTOCOL.md, Frames).
+/* encap.h: an Ethernet frame as it travels to one member, and back: FRAME, EFRAME, BUNDLE, FRAG (PROTOCOL.md, Frames).
  *
  * Pure, no heap; used by workers (outbound.c, inbound.c) and by control for frames that waited for a session.
  */
@@ -9,26 +9,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/base/drop.h"
+#include "proto/base/batch.h"
 #include "proto/wire.h"
 
-/* Bytes in front of the frame's own bytes that encap_frame may need: inner header 4; EFRAME carries all of the frame, FRAME 12 less. */
+/* To whom, and what the way carries. */
 struct encap {
 	uint8_t own_mac[6], peer_mac[6];
 	uint16_t chan;     /* the receiver's handle */
 	uint16_t datagram; /* largest datagram of the way */
-	uint32_t frag_id;  /* lane << 28 | counter, taken by the caller once per frame */
+	uint32_t frag_id;  /* lane << 28 | counter, taken by the caller once per frame in pieces */
 };
 
-/* Datagrams (1, or 2..16 for FRAG) this frame of len bytes needs; 0 = cannot be sent (longer than 16 pieces carry). */
+/* ---- whole: one frame, one datagram ------------------------------------------------------------------------------- */
+
+/* How a frame travels: with or without its MACs, with which flags. */
+struct carriage {
+	bool implied;  /* FRAME: MACs follow from the two addresses. Else EFRAME */
+	uint8_t flags; /* FRAME_CSUM, FRAME_SEG */
+};
+bool encap_implied(const struct encap *, const uint8_t *frame);
+/* Bytes of the longest frame, Ethernet header included, that travels whole. 0: none. */
+size_t encap_most(const struct encap *, struct carriage);
+/* Where in front of or behind the plaintext's first byte the frame's first byte goes: -8 .. 12. */
+int encap_offset(struct carriage);
+/* Once the frame stands there (its first 12 bytes are lost if implied): writes what goes before it. Returns the plaintext's length. */
+size_t encap_whole(const struct encap *, struct carriage, const struct offload *, const struct segment *, uint8_t *plain, size_t len);
+
+/* ---- pieces: one complete frame, 2..16 datagrams (FRAG) ------------------------------------------------------------ */
+
+/* How many; 1 = travels whole without flags; 0 = cannot be sent (longer than 16 pieces carry). */
 unsigned encap_pieces(const struct encap *, const uint8_t *frame, size_t len);
-/* Writes the plaintext (inner header and body) of piece i of n to out (room >= encap->datagram); returns its length. */
+/* Writes the plaintext (inner header and body) of piece i of n >= 1 to out (room >= encap->datagram); returns its length. */
 size_t encap_piece(const struct encap *, const uint8_t *frame, size_t len, unsigned i, unsigned n, uint8_t *out);
 
-/* Inner header and body of a FRAME or EFRAME -> Ethernet frame at out (room FRAG_FRAME_MAX). Returns DROP_NONE, DROP_MALFORMED, or
- * DROP_TYPE; *ret_len set. src_mac/own_mac: MACs implied by a FRAME. out may be in front of plain in the same buffer (it moves at most
- * 10 bytes backwards). */
-enum drop decap_frame(const uint8_t *plain, size_t len, const uint8_t src_mac[6], const uint8_t own_mac[6], uint8_t *out, size_t *ret_len);
+/* ---- bundle: small frames, one datagram ----------------------------------------------------------------------------- */
+
+/* plain: a FRAME or EFRAME of len bytes -> a BUNDLE with it as its only record; returns the new length (4 more). */
+size_t bundle_begin(uint8_t *plain, size_t len);
+/* Bytes that a frame of len adds to a bundle. */
+size_t bundle_record(struct carriage, size_t len);
+/* Adds a frame behind a bundle of plain_len bytes; returns the new length. */
+size_t bundle_add(uint8_t *plain, size_t plain_len, struct carriage, const struct offload *, const uint8_t *frame, size_t len);
+
+/* ---- back ------------------------------------------------------------------------------------------------------------ */
+
+/* A FRAME or EFRAME as it arrived: alone, put together from pieces, or as a record of a bundle. */
+struct arrived {
+	uint8_t type, flags;
+	const uint8_t *body; /* the flags' fields first */
+	size_t len;
+};
+/* Inner header and body: a FRAME, EFRAME or BUNDLE -> its frames, at most BUNDLE_MAX; *ret_n of them. A bundle is walked to its end
+ * before anything of it is handed out. DROP_MALFORMED, DROP_TYPE (another type within). */
+enum drop decap_split(const uint8_t *plain, size_t len, struct arrived ret[BUNDLE_MAX], unsigned *ret_n);
+/* One frame -> Ethernet frame at out (room FRAG_FRAME_MAX; may be in front of the body in the same buffer), its data, len, offload
+ * and segment into ret. src_mac, own_mac: the MACs that a FRAME leaves out. DROP_MALFORMED, or DROP_OFFLOAD: what the flags say does
+ * not fit the frame. */
+enum drop decap_frame(const struct arrived *, const uint8_t src_mac[6], const uint8_t own_mac[6], uint8_t *out, struct packet *ret);
 
 /* Hard checks of a received frame (PROTOCOL.md, Layer 2 safety): length, source MAC, own MAC, link-local groups. mtu of the network. */
 struct member;

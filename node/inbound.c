@@ -5,11 +5,11 @@
  *             sent on), an INIT has to pass a gate, everything for control becomes a letter
  * 3 open      per run of one session: AEAD in place, then the replay window under the lane's lock, one lock per run. The commit
  *             decides, so of several workers that open the same packet one goes on.
- * 4 deliver   by inner type; frames are unwrapped in place and pass the hard checks
- * 5 tap_write per port, on this worker's queue
+ * 4 deliver   by inner type; frames are unwrapped in place where they can be, pass the hard checks and wait in up[]
+ * 5 write     per port: what was one superframe, or could have been, is joined again, then tap_write on this worker's queue
  *
- * A packet that has been dealt with has session and port NULL and verdict NONE; one that died has its verdict. Nothing is counted
- * before the end.
+ * A packet that has been dealt with has session NULL and verdict NONE; one that died has its verdict. Nothing is counted before the
+ * end. Frames of up[] have verdicts of their own, since a bundle brings several.
  */
 #include <string.h>
 
@@ -21,6 +21,7 @@
 #include "proto/replay.h"
 #include "tap/tap.h"
 
+#define IN_FRONT       16 /* what an unwrapped frame may need in front of its inner header, and more */
 #define ROAM_EVERY_MS  100
 #define BUCKET_SPAN_MS 500 /* a relayed node may burst half a second of its rate */
 #define MAC_TELL_MS    1000
@@ -375,14 +376,39 @@ static void mac_check(struct worker *w, const struct port *port, const struct me
 	worker_post(w, l);
 }
 
-/* Plain FRAME or EFRAME at p->data -> Ethernet frame for p->port, a letter, or a verdict. */
-static void deliver_frame(struct worker *w, struct packet *p, struct session *s)
+static void write_up(struct worker *w);
+
+/* Memory for a frame that cannot be unwrapped where it arrived. */
+static uint8_t *up_room(struct worker *w, size_t bytes)
 {
-	unsigned chan = le16_at(p->data + 2);
-	if (p->data[1] & (FRAME_CSUM | FRAME_SEG)) {
-		p->verdict = DROP_TYPE;
-		return;
-	}
+	if (w->up_used + bytes > UP_SLAB)
+		write_up(w);
+	uint8_t *room = w->up_slab + w->up_used;
+	w->up_used += (uint32_t)((bytes + 15) & ~15u);
+	return room;
+}
+
+static enum drop deliver_arrived(struct worker *w, const struct arrived *a, struct port *port, struct member *m, uint8_t *out)
+{
+	if (w->n_up == JOIN_MAX)
+		write_up(w);
+	struct packet *up = &w->up[w->n_up];
+	*up = (struct packet){.verdict = DROP_NONE, .port = port};
+	enum drop verdict = decap_frame(a, m->mac, port->mac, out, up);
+	if (verdict == DROP_NONE)
+		verdict = admit_frame(port, m, up->data, up->len);
+	if (verdict != DROP_NONE)
+		return verdict;
+	mac_check(w, port, m, up);
+	w->n_up++;
+	return DROP_NONE;
+}
+
+/* Plain FRAME, EFRAME or BUNDLE at p->data -> frames for the port, a letter, or a verdict. */
+static void deliver_frames(struct worker *w, struct packet *p, struct session *s)
+{
+	struct arrived arrived[BUNDLE_MAX];
+	unsigned n, chan = le16_at(p->data + 2);
 	if (chan < 1 || chan > NETWORKS_MAX || !s->remote) {
 		p->verdict = DROP_CHAN;
 		return;
@@ -393,35 +419,38 @@ static void deliver_frame(struct worker *w, struct packet *p, struct session *s)
 		mail(w, p, LETTER_FRAME_IN, s->named.idx, p->data, p->len);
 		return;
 	}
-	size_t len;
-	/* Where its own bytes need not move: a FRAME lacks the 12 bytes of the MACs, its inner header gives 4 of them. */
-	uint8_t *frame = p->data[0] == INNER_FRAME ? p->data + INNER_HEADER - 12 : p->data + INNER_HEADER;
-	p->verdict = decap_frame(p->data, p->len, m->mac, port->mac, frame, &len);
+	p->verdict = decap_split(p->data, p->len, arrived, &n);
 	if (p->verdict != DROP_NONE)
 		return;
-	p->verdict = admit_frame(port, m, frame, len);
-	if (p->verdict != DROP_NONE)
+	if (p->data[0] != INNER_BUNDLE) {
+		/* Its own bytes need not move: what it lacks in front is never longer than what the datagram has there. */
+		struct carriage c = {.implied = p->data[0] == INNER_FRAME, .flags = p->data[1] & FRAME_FLAGS};
+		p->verdict = deliver_arrived(w, &arrived[0], port, m, p->data + encap_offset(c));
 		return;
-	p->data = frame;
-	p->len = (uint32_t)len;
-	p->port = port;
-	mac_check(w, port, m, p);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		enum drop verdict = deliver_arrived(w, &arrived[i], port, m, up_room(w, arrived[i].len + 12));
+		if (verdict != DROP_NONE)
+			worker_count(w, verdict, 1);
+	}
 }
 
-/* The frame that a piece completes takes the piece's place in the slab. */
+/* The frame that a piece completes is put together behind those that wait. */
 static void deliver_piece(struct worker *w, struct packet *p, struct session *s)
 {
-	uint8_t *base = w->in_slab + (size_t)(p - w->in) * IN_SLOT + IN_HEAD;
+	uint8_t *room = up_room(w, IN_FRONT + FRAG_FRAME_MAX);
+	uint32_t unused = w->up_used - IN_FRONT - FRAG_FRAME_MAX;
 	size_t len;
 	bool displaced;
-	p->verdict = reassembly_add(w->reassembly, s->named.idx, p->data, p->len, w->now_ms, base, &len, &displaced);
+	p->verdict = reassembly_add(w->reassembly, s->named.idx, p->data, p->len, w->now_ms, room + IN_FRONT, &len, &displaced);
 	worker_count(w, DROP_FRAG_LIMIT, displaced);
-	if (p->verdict != DROP_NONE || !len)
+	if (p->verdict != DROP_NONE || !len) {
+		w->up_used = unused;
 		return;
-	p->data = base;
+	}
+	p->data = room + IN_FRONT;
 	p->len = (uint32_t)len;
-	p->room = IN_ROOM;
-	deliver_frame(w, p, s);
+	deliver_frames(w, p, s);
 }
 
 /* Control learns from any authentic packet that the peer has the keys. */
@@ -442,7 +471,7 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 	    {INNER_CLOSE, LETTER_CLOSE},
 	};
 	uint8_t type = p->data[0];
-	bool framed = type == INNER_FRAME || type == INNER_EFRAME || type == INNER_FRAG;
+	bool frames = type == INNER_FRAME || type == INNER_EFRAME || type == INNER_BUNDLE;
 	p->session = NULL;
 	if (atomic_load(&s->confirmed))
 		roam_check(w, p, s);
@@ -451,11 +480,11 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 			mail(w, p, mailed[i].kind, s->named.idx, p->data + INNER_HEADER, p->len - INNER_HEADER);
 			return;
 		}
-	if (framed && s->class != CLASS_DATA) {
+	if ((frames || type == INNER_FRAG) && s->class != CLASS_DATA) {
 		confirm(w, p, s);
 		p->verdict = DROP_CLASS;
-	} else if (type == INNER_FRAME || type == INNER_EFRAME) {
-		deliver_frame(w, p, s);
+	} else if (frames) {
+		deliver_frames(w, p, s);
 	} else {
 		confirm(w, p, s);
 		if (type == INNER_FRAG)
@@ -465,38 +494,51 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 	}
 }
 
-/* ---- 5 tap_write ------------------------------------------------------------------------------------------------ */
+/* ---- 5 write ---------------------------------------------------------------------------------------------------- */
 
-static void write_port(struct worker *w, struct port *port, unsigned from, unsigned n)
+static void write_port(struct worker *w, struct port *port, unsigned first)
 {
-	unsigned which[BATCH_MAX], k = 0;
+	struct packet *p = w->port_up;
+	unsigned n = 0;
 	uint64_t frames = 0, bytes = 0;
-	for (unsigned i = from; i < n; i++)
-		if (w->in[i].port == port && w->in[i].verdict == DROP_NONE) {
-			which[k] = i;
-			w->side[k++] = w->in[i];
-			w->in[i].port = NULL;
+	for (unsigned i = first; i < w->n_up; i++)
+		if (w->up[i].port == port) {
+			bytes += w->up[i].len;
+			p[n++] = w->up[i];
+			w->up[i].port = NULL;
 		}
 	struct tap *tap = atomic_load(&port->tap);
-	if (tap)
-		tap_write(tap, w->number, w->side, k);
-	for (unsigned i = 0; i < k; i++) {
-		if (!tap) /* taken away within this turn */
-			w->side[i].verdict = DROP_TAP_WRITE;
-		w->in[which[i]].verdict = w->side[i].verdict;
-		if (w->side[i].verdict == DROP_NONE) {
-			frames++;
-			bytes += w->side[i].len;
-		}
+	if (!tap) { /* taken away within this turn */
+		worker_count(w, DROP_TAP_WRITE, n);
+		return;
 	}
+	unsigned may = tap_offloads(tap);
+	for (unsigned i = 0; i < n && !(may & TAP_CSUM); i++)
+		offload_complete(p[i].data, p[i].len, &p[i].offload);
+	join_batch(p, n, may);
+	tap_write(tap, w->number, p, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].verdict == DROP_NONE)
+			frames++;
+		else
+			bytes -= p[i].len;
+	}
+	worker_count_batch(w, p, n);
 	relaxed_add(&port->count[w->number].rx_frames, frames);
 	relaxed_add(&port->count[w->number].rx_bytes, bytes);
 }
 
+static void write_up(struct worker *w)
+{
+	for (unsigned i = 0; i < w->n_up; i++)
+		if (w->up[i].port)
+			write_port(w, w->up[i].port, i);
+	w->n_up = 0;
+	w->up_used = 0;
+}
+
 unsigned inbound_turn(struct worker *w)
 {
-	for (unsigned i = 0; i < BATCH_MAX; i++)
-		w->in[i] = (struct packet){.data = w->in_slab + (size_t)i * IN_SLOT + IN_HEAD, .room = IN_ROOM};
 	unsigned n = udp_recv(w->udp, w->number, w->in, BATCH_MAX);
 	if (!n)
 		return 0;
@@ -506,9 +548,7 @@ unsigned inbound_turn(struct worker *w)
 	for (unsigned i = 0; i < n; i++)
 		if (w->in[i].session && w->in[i].verdict == DROP_NONE)
 			deliver(w, &w->in[i], w->in[i].session);
-	for (unsigned i = 0; i < n; i++)
-		if (w->in[i].port && w->in[i].verdict == DROP_NONE)
-			write_port(w, w->in[i].port, i, n);
+	write_up(w);
 	worker_count_batch(w, w->in, n);
 	return n;
 }

@@ -34,7 +34,7 @@ uint32_t node_caps(const struct node *node, enum session_class class)
 		return caps | CAP_CTRL_CLASS;
 	if (node->config.suite != SUITE_CHACHA20_POLY1305 && seal_has_aes())
 		caps |= CAP_GCM;
-	return caps | (lanes - 1) << CAP_LANES_SHIFT;
+	return caps | CAP_SEG | CAP_BUNDLE | (lanes - 1) << CAP_LANES_SHIFT;
 }
 
 void initiator_want(struct peer *peer, enum session_class class)
@@ -452,6 +452,7 @@ void initiator_resp(struct node *node, const struct letter *l)
 		session_free(s);
 		return;
 	}
+	s->peer_caps = resp.caps;
 	s->peer_epoch = resp.epoch;
 	atomic_store(&s->confirmed, true);
 	peer->init_ms[class] = NEVER;

@@ -1,18 +1,22 @@
 /* outbound.c: from the TAP queue to the wire, steps in file order.
  *
- * 1 tap_read   up to 64 frames of each port
+ * 1 tap_read   up to 64 frames of each port, superframes included
  * 2 route      source MAC, then who gets it: the derived MAC of a member, a learned MAC behind a bridge, or many. A member that
  *              cannot be sent to now is left to control by a letter, one per frame.
- * 3 encap      each (frame, member) becomes 1..16 plaintexts in slots of the output slab
+ * 3 load       each (frame, member) becomes plaintexts in the output slab, back to back: a superframe as many segments, a frame that the
+ *              way does not carry in pieces, small ones of one session together in a bundle
  * 4 flush      when the slab is full or all frames are routed: packets of one session are brought together, take their numbers
  *              at once, are sealed in place, get a leg header where the way is a circuit, and leave in one udp_send
  *
+ * A superframe is routed once. Only where it does not have one receiver who can take it (a group, no session yet, datagrams
+ * of a UDP superframe too long for the way) it is cut into complete frames, and those go the way of all frames.
  * A broadcast to a thousand members is just more slices of 64; nothing is kept for later and nothing is allocated. Order within
  * one session is the order of the frames.
  */
 #include <assert.h>
 #include <string.h>
 
+#include "node/cut.h"
 #include "node/encap.h"
 #include "node/fdb.h"
 #include "node/udp.h"
@@ -27,10 +31,18 @@
 struct errand {
 	struct port *port;
 	const struct roster *roster;
-	const uint8_t *frame;
+	uint8_t *frame;
 	size_t len;
+	struct offload offload;
 	bool missing;
 	uint8_t slots[sizeof(((struct letter *)0)->slots)];
+};
+
+/* Where it goes to now. */
+struct target {
+	struct encap encap;
+	struct session *session;
+	const struct way *way, *hop; /* hop: where UDP goes on this way */
 };
 
 /* ---- 4 flush ---------------------------------------------------------------------------------------------------- */
@@ -109,9 +121,110 @@ static void flush(struct worker *w)
 		udp_send(w->udp, w->number, w->side, n);
 	worker_count_batch(w, w->side, n);
 	w->n_out = 0;
+	w->out_used = 0;
 }
 
-/* ---- 3 encap ---------------------------------------------------------------------------------------------------- */
+/* ---- 3 load ----------------------------------------------------------------------------------------------------- */
+
+/* A packet for plain bytes of plaintext at the end of the slab. */
+static struct packet *put(struct worker *w, const struct target *t, size_t plain)
+{
+	size_t head = t->way->circuit ? LEG_HEADER : 0, bytes = DATA_HEADER + plain + DATA_TAG;
+	if (w->n_out == BATCH_MAX || w->out_used + head + bytes > OUT_SLAB)
+		flush(w);
+	struct packet *p = &w->out[w->n_out++];
+	*p = (struct packet){.data = w->out_slab + w->out_used + head,
+	                     .len = (uint32_t)(DATA_HEADER + plain),
+	                     .room = (uint32_t)bytes,
+	                     .verdict = DROP_NONE,
+	                     .session = t->session,
+	                     .circuit = t->way->circuit,
+	                     .from = t->hop->to,
+	                     .socket = t->hop->socket};
+	w->out_used += (uint32_t)(head + bytes);
+	w->bundled = 0;
+	return p;
+}
+
+/* Into the packet before it, if that goes the same way and both are small. */
+static bool bundle(struct worker *w, const struct errand *job, const struct target *t, struct carriage c)
+{
+	struct packet *p = w->n_out ? &w->out[w->n_out - 1] : NULL;
+	if (!p || !(t->session->peer_caps & CAP_BUNDLE) || job->len > BUNDLE_FRAME_MAX || p->session != t->session ||
+	    p->circuit != t->way->circuit || memcmp(&p->from, &t->hop->to, sizeof(p->from)))
+		return false;
+	uint8_t *plain = p->data + DATA_HEADER;
+	bool begun = plain[0] == INNER_BUNDLE;
+	if (le16_at(plain + 2) != t->encap.chan || (begun ? w->bundled == BUNDLE_MAX : p->len > DATA_HEADER + BUNDLE_FRAME_MAX) ||
+	    (!begun && (plain[0] == INNER_FRAG || plain[1] & FRAME_SEG)))
+		return false;
+	uint32_t more = (uint32_t)bundle_record(c, job->len) + (begun ? 0 : BUNDLE_RECORD);
+	if (p->room + more > t->encap.datagram || w->out_used + more > OUT_SLAB)
+		return false;
+	size_t len = p->len - DATA_HEADER;
+	if (!begun) {
+		len = bundle_begin(plain, len);
+		w->bundled = 1;
+	}
+	p->len = DATA_HEADER + (uint32_t)bundle_add(plain, len, c, &job->offload, job->frame, job->len);
+	p->room += more;
+	w->out_used += more;
+	w->bundled++;
+	return true;
+}
+
+static void load_whole(struct worker *w, const struct errand *job, const struct target *t, struct carriage c)
+{
+	if (bundle(w, job, t, c))
+		return;
+	struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)job->len));
+	uint8_t *plain = p->data + DATA_HEADER;
+	memcpy(plain + encap_offset(c), job->frame, job->len);
+	encap_whole(&t->encap, c, &job->offload, NULL, plain, job->len);
+}
+
+static void load_pieces(struct worker *w, struct errand *job, struct target *t)
+{
+	offload_complete(job->frame, job->len, &job->offload);
+	unsigned n = encap_pieces(&t->encap, job->frame, job->len);
+	if (n == 0) {
+		worker_count(w, DROP_FRAME_LONG, 1);
+		return;
+	}
+	/* Several workers may send on one lane: the worker's number keeps their frames apart (control has 15). */
+	unsigned lane = session_lane_of(t->session, (int)w->number);
+	t->encap.frag_id = lane << 28 | (w->number & 15) << 24 | (w->frag_count++ & 0xffffff);
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *p = put(w, t, (size_t)t->encap.datagram - DATA_HEADER - DATA_TAG);
+		p->len = (uint32_t)(DATA_HEADER + encap_piece(&t->encap, job->frame, job->len, i, n, p->data + DATA_HEADER));
+	}
+}
+
+/* A superframe, or a TCP frame that the way does not carry. false: not to be sent so. */
+static bool load_segments(struct worker *w, const struct errand *job, const struct target *t)
+{
+	bool partial = t->session->peer_caps & CAP_SEG;
+	struct carriage c = {.implied = encap_implied(&t->encap, job->frame), .flags = partial ? FRAME_FLAGS : 0};
+	struct cut cut;
+	size_t most = encap_most(&t->encap, c);
+	if (!cut_begin(&cut, job->frame, job->len, &job->offload, most, partial) || cut_length(&cut, 0) > most)
+		return false;
+	struct segment segment = {0};
+	for (uint32_t i = 0; i < cut.n; i++, segment.i++) {
+		if (i % SEGMENTS_MAX == 0)
+			segment = (struct segment){.id = w->segment_id++,
+			                           .n = (uint8_t)(cut.n - i < SEGMENTS_MAX ? cut.n - i : SEGMENTS_MAX)};
+		size_t len = cut_length(&cut, i);
+		struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)len));
+		uint8_t *plain = p->data + DATA_HEADER;
+		struct offload offload;
+		cut_segment(&cut, i, plain + encap_offset(c), &offload);
+		encap_whole(&t->encap, c, &offload, &segment, plain, len);
+	}
+	w->tx_frames += cut.n - 1;
+	w->tx_bytes += (cut.n - 1) * cut.layout.payload;
+	return true;
+}
 
 /* Where UDP goes on this way: the peer, or the relay, which must be reached straight. NULL = nowhere. */
 static const struct way *first_hop(const struct way *way)
@@ -122,57 +235,58 @@ static const struct way *first_hop(const struct way *way)
 	return hop && !hop->circuit ? hop : NULL;
 }
 
-static void put_piece(struct worker *w, const struct encap *e, const struct errand *job, unsigned i, unsigned n, struct session *s,
-                      const struct way *way, const struct way *hop)
+/* false: this member cannot be sent this frame (yet). Packets that die here are counted. */
+static bool send_to(struct worker *w, struct errand *job, const struct member *m)
 {
-	uint8_t *slot = w->out_slab + (size_t)w->n_out * OUT_SLOT;
-	struct packet *p = &w->out[w->n_out++];
-	*p = (struct packet){.data = slot + LEG_HEADER,
-	                     .room = OUT_SLOT - LEG_HEADER,
-	                     .verdict = DROP_NONE,
-	                     .session = s,
-	                     .port = job->port,
-	                     .circuit = way->circuit,
-	                     .from = hop->to,
-	                     .socket = hop->socket};
-	p->len = (uint32_t)(DATA_HEADER + encap_piece(e, job->frame, job->len, i, n, p->data + DATA_HEADER));
-}
-
-/* false: this member has no session to send on yet. Packets that die here are counted. */
-static bool send_to(struct worker *w, const struct errand *job, const struct member *m)
-{
-	struct session *s = atomic_load(&m->remote->session);
-	const struct way *way = atomic_load(&m->remote->way);
-	struct encap e = {.chan = atomic_load(&m->tx_chan)};
-	if (!s || !way || !e.chan || w->now_ms >= s->reject_ms)
+	struct target t = {.session = atomic_load(&m->remote->session),
+	                   .way = atomic_load(&m->remote->way),
+	                   .encap = {.chan = atomic_load(&m->tx_chan)}};
+	if (!t.session || !t.way || !t.encap.chan || w->now_ms >= t.session->reject_ms)
 		return false;
-	const struct way *hop = first_hop(way);
-	if (!hop) {
+	t.hop = first_hop(t.way);
+	if (!t.hop) {
 		worker_count(w, DROP_NO_PATH, 1);
 		return true;
 	}
-	memcpy(e.own_mac, job->port->mac, 6);
-	memcpy(e.peer_mac, m->mac, 6);
-	e.datagram = way->datagram < DATAGRAM_MAX ? way->datagram : DATAGRAM_MAX;
-	unsigned n = encap_pieces(&e, job->frame, job->len);
-	if (n == 0) {
-		worker_count(w, DROP_FRAME_LONG, 1);
-		return true;
-	}
-	/* Several workers may send on one lane: the worker's number keeps their frames apart (control has 15). */
-	if (n > 1)
-		e.frag_id = session_lane_of(s, (int)w->number) << 28 | (w->number & 15) << 24 | (w->frag_count++ & 0xffffff);
-	if (w->n_out + n > BATCH_MAX)
-		flush(w);
-	for (unsigned i = 0; i < n; i++)
-		put_piece(w, &e, job, i, n, s, way, hop);
+	memcpy(t.encap.own_mac, job->port->mac, 6);
+	memcpy(t.encap.peer_mac, m->mac, 6);
+	t.encap.datagram = t.way->datagram < DATAGRAM_MAX ? t.way->datagram : DATAGRAM_MAX;
+	if (job->offload.gso)
+		return load_segments(w, job, &t);
+	if (job->offload.csum && !(t.session->peer_caps & CAP_SEG))
+		offload_complete(job->frame, job->len, &job->offload);
+	struct carriage c = {.implied = encap_implied(&t.encap, job->frame), .flags = job->offload.csum ? FRAME_CSUM : 0};
+	if (job->len <= encap_most(&t.encap, c))
+		load_whole(w, job, &t, c);
+	else if (!load_segments(w, job, &t))
+		load_pieces(w, job, &t);
 	return true;
 }
 
 /* ---- 2 route ---------------------------------------------------------------------------------------------------- */
 
-static struct letter *letter_of(struct worker *w, const struct errand *job, enum letter_kind kind)
+static void route(struct worker *w, struct port *port, struct packet *p);
+
+/* A superframe as complete frames, each routed anew. */
+static enum drop route_segments(struct worker *w, const struct errand *job)
 {
+	struct cut cut;
+	if (!cut_begin(&cut, job->frame, job->len, &job->offload, FRAG_FRAME_MAX, false) || cut_length(&cut, 0) > FRAG_FRAME_MAX)
+		return DROP_OFFLOAD;
+	w->tx_frames--; /* the whole is not one of them */
+	w->tx_bytes -= job->len;
+	for (uint32_t i = 0; i < cut.n; i++) {
+		struct packet p = {.data = w->segment, .len = (uint32_t)cut_length(&cut, i)};
+		cut_segment(&cut, i, p.data, &p.offload);
+		route(w, job->port, &p);
+		worker_count_batch(w, &p, 1);
+	}
+	return DROP_NONE;
+}
+
+static struct letter *letter_of(struct worker *w, struct errand *job, enum letter_kind kind)
+{
+	offload_complete(job->frame, job->len, &job->offload);
 	struct letter *l = worker_letter(w, kind);
 	if (!l)
 		return NULL;
@@ -186,6 +300,8 @@ static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
 {
 	if (send_to(w, job, m))
 		return DROP_NONE;
+	if (job->offload.gso)
+		return route_segments(w, job);
 	struct letter *l = letter_of(w, job, LETTER_FRAME_OUT);
 	if (!l)
 		return DROP_MAIL_FULL;
@@ -198,6 +314,8 @@ static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
 static enum drop to_many(struct worker *w, struct errand *job, bool bridges)
 {
 	unsigned n = 0;
+	if (job->offload.gso)
+		return route_segments(w, job);
 	memset(job->slots, 0, sizeof(job->slots));
 	for (uint32_t i = 0; i < job->roster->n; i++) {
 		struct member *m = job->roster->member[i];
@@ -255,15 +373,16 @@ static struct member *member_of(struct worker *w, const struct errand *job)
 	return m;
 }
 
-static enum drop route(struct worker *w, struct port *port, const struct packet *p)
+static enum drop route_frame(struct worker *w, struct port *port, const struct packet *p)
 {
-	struct errand job = {.port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len};
+	struct errand job = {
+	    .port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload};
 	bool bridge = atomic_load(&port->own_flags) & MEMBER_BRIDGE;
 	if (!atomic_load(&port->open))
 		return DROP_CHAN;
 	if (job.len < 14)
 		return DROP_FRAME_SHORT;
-	if (job.len > FRAG_FRAME_MAX)
+	if (job.len > FRAG_FRAME_MAX && !job.offload.gso)
 		return DROP_FRAME_LONG;
 	if (job.frame[6] & 1 || (!bridge && memcmp(job.frame + 6, port->mac, 6)))
 		return DROP_SOURCE_MAC;
@@ -282,35 +401,39 @@ static enum drop route(struct worker *w, struct port *port, const struct packet 
 	return to_many(w, &job, true);
 }
 
+static void route(struct worker *w, struct port *port, struct packet *p)
+{
+	p->verdict = route_frame(w, port, p);
+	if (p->verdict == DROP_NONE) {
+		w->tx_frames++;
+		w->tx_bytes += p->len;
+	}
+}
+
 /* ---- 1 tap_read ------------------------------------------------------------------------------------------------- */
 
 static unsigned port_turn(struct worker *w, struct port *port)
 {
-	for (unsigned i = 0; i < BATCH_MAX; i++)
-		w->frame[i] = (struct packet){.data = w->frame_slab + (size_t)i * FRAME_SLOT, .room = FRAME_SLOT};
+	struct slab slab = {w->frame_slab, FRAME_SLAB};
 	struct tap *tap = atomic_load(&port->tap);
 	if (!tap) /* taken away within this turn */
 		return 0;
-	int n = tap_read(tap, w->number, w->frame, BATCH_MAX);
+	int n = tap_read(tap, w->number, &slab, w->frame, BATCH_MAX);
 	if (n < 0) { /* left alone until control shows other devices */
 		w->gone |= 1ull << (port->chan - 1);
 		w->poll_stale = true;
 		return 0;
 	}
-	uint64_t frames = 0, bytes = 0;
-	for (int i = 0; i < n; i++) {
-		struct packet *p = &w->frame[i];
-		if (p->verdict == DROP_NONE)
-			p->verdict = route(w, port, p);
-		if (p->verdict == DROP_NONE) {
-			frames++;
-			bytes += p->len;
-		}
-	}
+	if (n == 0)
+		return 0;
+	w->tx_frames = w->tx_bytes = 0;
+	for (int i = 0; i < n; i++)
+		if (w->frame[i].verdict == DROP_NONE)
+			route(w, port, &w->frame[i]);
 	flush(w);
 	worker_count_batch(w, w->frame, (unsigned)n);
-	relaxed_add(&port->count[w->number].tx_frames, frames);
-	relaxed_add(&port->count[w->number].tx_bytes, bytes);
+	relaxed_add(&port->count[w->number].tx_frames, w->tx_frames);
+	relaxed_add(&port->count[w->number].tx_bytes, w->tx_bytes);
 	return (unsigned)n;
 }
 

@@ -230,6 +230,7 @@ static struct session *next_session(struct node *node, struct peer *peer, const 
 	if (!s)
 		return NULL;
 	s->named.kind = INDEX_SESSION;
+	s->peer_caps = payload->caps;
 	s->peer_epoch = (uint32_t)payload->ts[0] << 24 | (uint32_t)payload->ts[1] << 16 | (uint32_t)payload->ts[2] << 8 | payload->ts[3];
 	if (!node_index_put(node, &s->named, idx)) {
 		session_free(s);

@@ -36,11 +36,11 @@ struct worker *worker_new(unsigned number, struct guestbook *book, struct udp *u
 	w->epoll = -1;
 	w->poll_stale = true;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->in_slab = malloc((size_t)BATCH_MAX * IN_SLOT);
-	w->frame_slab = malloc((size_t)BATCH_MAX * FRAME_SLOT);
-	w->out_slab = malloc((size_t)BATCH_MAX * OUT_SLOT);
+	w->frame_slab = aligned_alloc(64, (FRAME_SLAB + 63) & ~63u);
+	w->out_slab = aligned_alloc(64, OUT_SLAB);
+	w->up_slab = aligned_alloc(64, UP_SLAB);
 	w->reassembly = reassembly_new();
-	if (w->wake_fd < 0 || !w->in_slab || !w->frame_slab || !w->out_slab || !w->reassembly || mail_init(&w->mail)) {
+	if (w->wake_fd < 0 || !w->frame_slab || !w->out_slab || !w->up_slab || !w->reassembly || mail_init(&w->mail)) {
 		worker_free(w);
 		return NULL;
 	}
@@ -53,9 +53,9 @@ void worker_free(struct worker *w)
 		return;
 	mail_fini(&w->mail);
 	reassembly_free(w->reassembly);
+	free(w->up_slab);
 	free(w->out_slab);
 	free(w->frame_slab);
-	free(w->in_slab);
 	if (w->epoll >= 0)
 		close(w->epoll);
 	if (w->wake_fd >= 0)

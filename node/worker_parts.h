@@ -1,25 +1,29 @@
 /* worker_parts.h: the inside of a worker, for worker.c, inbound.c and outbound.c only.
  *
- * All memory of the data path is here, made once by worker_new: three slabs of 64 slots (datagrams in, frames in, datagrams
- * out), the batches over them, the reassembly. One thread; only the drop counters are read by others.
+ * All memory of the data path is here, made once by worker_new: slabs for frames from the devices, for datagrams out, for frames that
+ * need another place on their way in; the batches over them, the reassembly. (Datagrams in lie in memory of the udp.) One
+ * thread; only the drop counters are read by others.
  */
 #ifndef FARLAN_NODE_WORKER_PARTS_H
 #define FARLAN_NODE_WORKER_PARTS_H
 
 #include <stdatomic.h>
 
+#include "node/join.h"
 #include "node/mail.h"
 #include "node/reassembly.h"
 #include "node/session.h"
 #include "node/view.h"
 #include "node/worker.h"
+#include "tap/tap.h"
 
-/* A datagram in: what an unwrapped FRAME needs in front of it, then more than any valid datagram or reassembled frame. */
-#define IN_HEAD    16
-#define IN_ROOM    (FRAG_FRAME_MAX + 64)
-#define IN_SLOT    (IN_HEAD + IN_ROOM)
-#define OUT_SLOT   ((LEG_HEADER + DATAGRAM_MAX + 15) & ~15)
-#define FRAME_SLOT FRAG_FRAME_MAX
+/* A turn's worth: what fits the second-level cache together. A frame slab always has room for one superframe more. */
+#define FRAME_SLAB (128 * 1024 + TAP_SLAB_MIN)
+#define OUT_SLAB   (128 * 1024)
+#define UP_SLAB    (64 * 1024)
+
+#define SEGMENTS_MAX     255 /* of one superframe id */
+#define BUNDLE_FRAME_MAX 320 /* bytes: longer ones gain nothing by company */
 
 #define MAC_MEMOS 64 /* power of two */
 
@@ -44,15 +48,27 @@ struct worker {
 	bool poll_stale; /* the epoll set must be built anew */
 	uint64_t gone;   /* ports whose device failed, by chan - 1; cleared with the generation */
 
-	uint8_t *in_slab, *frame_slab, *out_slab;
 	struct packet in[BATCH_MAX];
 	struct arrival arrival[BATCH_MAX];
-	struct packet side[BATCH_MAX]; /* a part of a batch gathered by destination */
+	struct packet up[JOIN_MAX]; /* frames that wait for the end of the batch, of all ports */
+	unsigned n_up;
+	struct packet port_up[JOIN_MAX]; /* those of one port */
+	uint8_t *up_slab;
+	uint32_t up_used;
+	struct reassembly *reassembly;
+
+	uint8_t *frame_slab;
 	struct packet frame[BATCH_MAX];
+	uint64_t tx_frames, tx_bytes; /* of one port's turn */
+	uint8_t *out_slab;
+	uint32_t out_used;
 	struct packet out[BATCH_MAX];
 	unsigned n_out;
-	struct reassembly *reassembly;
+	unsigned bundled;              /* frames in the bundle that out[] ends with */
+	struct packet side[BATCH_MAX]; /* a part of a batch gathered by destination */
 	uint32_t frag_count;
+	uint16_t segment_id;
+	uint8_t segment[FRAG_FRAME_MAX]; /* one of a superframe that cannot be sent as such */
 
 	uint64_t budget_ns, budget_us; /* strangers: what is left, when refilled */
 	struct {

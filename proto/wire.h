@@ -50,8 +50,15 @@ enum inner_type {
 	INNER_CLOSE = 0x7f,
 };
 
-#define FRAME_CSUM 1u
-#define FRAME_SEG  2u
+/* Flags of FRAME and EFRAME; each puts 4 bytes in front of the body, in this order, both LE: csum_start u16, csum_offset u16
+ * (counted in the frame with its Ethernet header); superframe id u16, i u8, n u8. */
+#define FRAME_CSUM  1u
+#define FRAME_SEG   2u
+#define FRAME_FLAGS (FRAME_CSUM | FRAME_SEG)
+
+/* BUNDLE: up to 16 records {len u16 (of the body), type u8, flags u8, body}, FRAMEs and EFRAMEs of the channel in the inner header. */
+#define BUNDLE_RECORD 4
+#define BUNDLE_MAX    16
 
 struct data_header {
 	uint8_t idx[4];
