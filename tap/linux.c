@@ -13,13 +13,12 @@
  * setters ask the descriptor for the present one.
  */
 #include "tap/tap.h"
+#include "tap/vnet.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdlib.h>
@@ -33,13 +32,8 @@
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
-#endif
 
 #define ETHERNET_HEADER 14
-#define TCP_HEADER      20
-#define UDP_HEADER      8
 #define ALIGNMENT       16
 #define VNET_HEADER     sizeof(struct virtio_net_hdr)
 
@@ -244,33 +238,6 @@ unsigned tap_offloads(const struct tap *t)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-/* What the kernel says of the frame, checked as far as the frame's length goes: its headers are for others to look at. */
-static bool offload_read(const struct virtio_net_hdr *h, uint32_t len, struct offload *ret)
-{
-	struct offload o = {0};
-	uint32_t l4 = 0;
-	o.csum = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	if (o.csum) {
-		o.csum_start = le16toh(h->csum_start);
-		o.csum_offset = le16toh(h->csum_offset);
-		if (o.csum_start < ETHERNET_HEADER || (uint32_t)o.csum_start + o.csum_offset + 2 > len)
-			return false;
-	}
-	switch (h->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_NONE: *ret = o; return true;
-	case VIRTIO_NET_HDR_GSO_TCPV4: o.gso = GSO_TCP4, l4 = TCP_HEADER; break;
-	case VIRTIO_NET_HDR_GSO_TCPV6: o.gso = GSO_TCP6, l4 = TCP_HEADER; break;
-	case VIRTIO_NET_HDR_GSO_UDP_L4: o.gso = GSO_UDP, l4 = UDP_HEADER; break;
-	default: return false;
-	}
-	o.ecn = h->gso_type & VIRTIO_NET_HDR_GSO_ECN;
-	o.size = le16toh(h->gso_size);
-	if (!o.csum || !o.size || o.csum_start + l4 > len || (o.ecn && o.gso == GSO_UDP))
-		return false;
-	*ret = o;
-	return true;
-}
-
 /* One frame to the slab, which has TAP_SLAB_MIN. 0 or -errno. */
 static int read_one(const struct tap *t, int fd, struct slab *slab, struct packet *ret)
 {
@@ -293,7 +260,7 @@ static int read_one(const struct tap *t, int fd, struct slab *slab, struct packe
 	if (len > SUPERFRAME_MAX) {
 		ret->len = ret->room = len = SUPERFRAME_MAX;
 		ret->verdict = DROP_FRAME_LONG;
-	} else if (!told || !offload_read(&h, len, &ret->offload)) {
+	} else if (!told || !vnet_read(&h, len, &ret->offload)) {
 		ret->verdict = DROP_OFFLOAD;
 	}
 	slab->room -= (uint32_t)(data + len - slab->at);
@@ -319,37 +286,6 @@ int tap_read(struct tap *t, unsigned queue, struct slab *slab, struct packet *p,
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
-
-/* The header for a frame of len bytes whose headers are all in its first packet. False: an offload that the device has not
- * or that does not fit the frame. */
-static bool offload_write(const struct tap *t, const struct packet *p, size_t len, struct virtio_net_hdr *ret)
-{
-	static const uint8_t type[] = {
-	    [GSO_TCP4] = VIRTIO_NET_HDR_GSO_TCPV4, [GSO_TCP6] = VIRTIO_NET_HDR_GSO_TCPV6, [GSO_UDP] = VIRTIO_NET_HDR_GSO_UDP_L4};
-	const struct offload *o = &p->offload;
-	size_t l4 = o->csum_start;
-	if (!o->csum)
-		return !o->gso;
-	if (!(t->offloads & TAP_CSUM) || l4 + o->csum_offset + 2 > len)
-		return false;
-	ret->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	ret->csum_start = htole16(o->csum_start);
-	ret->csum_offset = htole16(o->csum_offset);
-	if (!o->gso)
-		return true;
-	bool udp = o->gso == GSO_UDP;
-	if (o->gso > GSO_UDP || !(t->offloads & (udp ? TAP_USO : TAP_TSO)) || !o->size)
-		return false;
-	if (l4 + (udp ? UDP_HEADER : TCP_HEADER) > p->len)
-		return false;
-	size_t headers = l4 + (udp ? UDP_HEADER : (size_t)(p->data[l4 + 12] >> 4) * 4);
-	if (headers > p->len)
-		return false;
-	ret->gso_type = type[o->gso] | (o->ecn && !udp ? VIRTIO_NET_HDR_GSO_ECN : 0);
-	ret->gso_size = htole16(o->size);
-	ret->hdr_len = htole16((uint16_t)headers);
-	return true;
-}
 
 /* Header and frame as vectors; packets that lie one behind the other in memory share one. Returns their number. */
 static int frame_parts(struct virtio_net_hdr *h, const struct packet *p, unsigned tails, struct iovec *ret, size_t *ret_len)
@@ -378,7 +314,7 @@ static bool write_one(const struct tap *t, int fd, const struct packet *p)
 	if (p->len < ETHERNET_HEADER || p->tails > TAP_TAILS_MAX)
 		return false;
 	int count = frame_parts(t->header ? &h : NULL, p, p->tails, parts, &len);
-	if (len > SUPERFRAME_MAX || !offload_write(t, p, len, &h))
+	if (len > SUPERFRAME_MAX || !vnet_write(t->offloads, p, len, &h))
 		return false;
 	do
 		n = writev(fd, parts, count);
