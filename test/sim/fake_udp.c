@@ -12,14 +12,21 @@ int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsign
 	abort(); /* hosts hand their own to the node */
 }
 
+static void datagrams_free(struct datagram *d)
+{
+	while (d) {
+		struct datagram *next = d->next;
+		free(d);
+		d = next;
+	}
+}
+
 void udp_close(struct udp *udp)
 {
 	for (unsigned w = 0; w < udp->workers; w++) {
-		while (udp->first[w]) {
-			struct datagram *d = udp->first[w];
-			udp->first[w] = d->next;
-			free(d);
-		}
+		datagrams_free(udp->first[w]);
+		datagrams_free(udp->lent[w]);
+		udp->first[w] = udp->lent[w] = NULL;
 		udp->last[w] = &udp->first[w];
 	}
 }
@@ -39,20 +46,27 @@ int udp_fd(const struct udp *udp, unsigned socket, unsigned worker)
 unsigned udp_recv(struct udp *udp, unsigned worker, struct packet *p, unsigned n)
 {
 	unsigned i = 0;
-	while (i < n && udp->first[worker]) {
+	datagrams_free(udp->lent[worker]);
+	udp->lent[worker] = NULL;
+	for (; i < n && udp->first[worker]; i++) {
 		struct datagram *d = udp->first[worker];
 		udp->first[worker] = d->next;
 		if (!udp->first[worker])
 			udp->last[worker] = &udp->first[worker];
-		p[i].len = d->len < p[i].room ? d->len : p[i].room;
-		memcpy(p[i].data, d->bytes, p[i].len);
+		d->next = udp->lent[worker];
+		udp->lent[worker] = d;
+		p[i].data = d->bytes;
+		p[i].len = p[i].room = d->len;
 		p[i].from = d->from;
 		p[i].socket = 0;
 		p[i].verdict = DROP_NONE;
-		free(d);
-		i++;
 	}
 	return i;
+}
+
+void udp_without(struct udp *udp, bool segment, bool gro)
+{
+	(void)udp, (void)segment, (void)gro; /* this network has neither */
 }
 
 void udp_send(struct udp *udp, unsigned worker, struct packet *p, unsigned n)

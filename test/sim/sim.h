@@ -49,6 +49,7 @@ struct udp {
 	struct host *host;
 	unsigned workers;
 	struct datagram *first[UDP_WORKERS_MAX], **last[UDP_WORKERS_MAX];
+	struct datagram *lent[UDP_WORKERS_MAX]; /* handed out by the last udp_recv */
 };
 
 struct tap {

@@ -51,6 +51,7 @@ struct queue {
 struct udp {
 	struct endpoint self;
 	struct queue in[BED_WORKERS];
+	uint8_t *lent[BED_WORKERS][BATCH_MAX]; /* handed out by the last udp_recv */
 	bool refuse;
 };
 
@@ -143,23 +144,6 @@ static void queue_shift(struct queue *q, unsigned n)
 		ignored = 0; /* was empty already */
 }
 
-static unsigned queue_take(struct queue *q, struct packet *p, unsigned n)
-{
-	pthread_mutex_lock(&q->lock);
-	if (n > q->n)
-		n = q->n;
-	for (unsigned i = 0; i < n; i++) {
-		p[i].len = q->item[i].len < p[i].room ? q->item[i].len : p[i].room;
-		p[i].from = q->item[i].from;
-		p[i].socket = 1;
-		p[i].verdict = DROP_NONE;
-		memcpy(p[i].data, q->item[i].bytes, p[i].len);
-	}
-	queue_shift(q, n);
-	pthread_mutex_unlock(&q->lock);
-	return n;
-}
-
 unsigned udp_sockets(const struct udp *u)
 {
 	(void)u;
@@ -172,9 +156,35 @@ int udp_fd(const struct udp *u, unsigned socket, unsigned worker)
 	return u->in[worker].fd;
 }
 
+/* Each in memory of its own, so that a sanitizer sees what reads beyond one, or later than it may. */
+static void udp_lent_free(struct udp *u, unsigned worker)
+{
+	for (unsigned i = 0; i < BATCH_MAX; i++) {
+		free(u->lent[worker][i]);
+		u->lent[worker][i] = NULL;
+	}
+}
+
 unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 {
-	return queue_take(&u->in[worker], p, n);
+	struct queue *q = &u->in[worker];
+	udp_lent_free(u, worker);
+	pthread_mutex_lock(&q->lock);
+	if (n > q->n)
+		n = q->n;
+	for (unsigned i = 0; i < n; i++) {
+		const struct item *it = &q->item[i];
+		p[i].data = u->lent[worker][i] = malloc(it->len ? it->len : 1);
+		assert_non_null(p[i].data);
+		memcpy(p[i].data, it->bytes, it->len);
+		p[i].len = p[i].room = it->len;
+		p[i].from = it->from;
+		p[i].socket = 1;
+		p[i].verdict = DROP_NONE;
+	}
+	queue_shift(q, n);
+	pthread_mutex_unlock(&q->lock);
+	return n;
 }
 
 void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
@@ -417,6 +427,7 @@ static void bed_free(void)
 		for (unsigned i = 0; i < BED_WORKERS; i++) {
 			worker_free(host->worker[i]);
 			queue_fini(&host->udp.in[i]);
+			udp_lent_free(&host->udp, i);
 			queue_fini(&host->tap.in[i]);
 			queue_fini(&host->tap.out[i]);
 		}
