@@ -17,6 +17,8 @@ struct cut {
 	uint32_t size;    /* of a segment */
 	uint32_t n;       /* segments, >= 1 */
 	bool partial;     /* segments carry partial checksums */
+	uint16_t pseudo;  /* sum of the pseudo-header without its length */
+	uint16_t ip_sum;  /* sum of the IPv4 header without length, id and checksum */
 };
 
 /* Prepares. most: bytes of the longest frame wanted, Ethernet header included. partial: leave the segments' L4 checksums partial.

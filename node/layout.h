@@ -16,6 +16,15 @@
 #define IP_TCP 6
 #define IP_UDP 17
 
+/* Offset in the TCP header and bits of its flags. */
+#define TCP_FLAGS 13
+#define TCP_FIN   0x01
+#define TCP_SYN   0x02
+#define TCP_RST   0x04
+#define TCP_PSH   0x08
+#define TCP_URG   0x20
+#define TCP_CWR   0x80
+
 struct layout {
 	uint16_t l3, l4, payload; /* offsets in the frame */
 	uint32_t end;             /* where the IP packet ends: <= len, more only by Ethernet padding */
@@ -51,5 +60,41 @@ static inline void offload_complete(uint8_t *frame, size_t len, struct offload *
 /* The door for what a peer says of a frame (CSUM): csum_start and csum_offset must be where our parser finds them and the field
  * must hold the pseudo-header sum. gso must be NONE. true: the kernel may be told the same. */
 bool layout_offload_true(const uint8_t *frame, size_t len, const struct offload *);
+
+/* The sum as it goes on. */
+static inline uint16_t fold16(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+/* A 16-bit word as it stands in memory, which is how sums are counted and stored. */
+static inline uint16_t word_at(const uint8_t *at)
+{
+	uint16_t v;
+	__builtin_memcpy(&v, at, 2);
+	return v;
+}
+static inline void word_to(uint8_t *at, uint16_t v)
+{
+	__builtin_memcpy(at, &v, 2);
+}
+static inline uint16_t be16_at(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+static inline void be16_to(uint8_t *at, uint32_t v)
+{
+	at[0] = (uint8_t)(v >> 8);
+	at[1] = (uint8_t)v;
+}
+static inline uint32_t be32_at(const uint8_t *at)
+{
+	return (uint32_t)be16_at(at) << 16 | be16_at(at + 2);
+}
+static inline void be32_to(uint8_t *at, uint32_t v)
+{
+	be16_to(at, v >> 16);
+	be16_to(at + 2, v);
+}
 
 #endif
