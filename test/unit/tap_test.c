@@ -3,6 +3,7 @@
  * getifaddrs, /proc/net, packet sockets. */
 #include "tap/netlink.h"
 #include "tap/tap.h"
+#include "tap_bed.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -11,7 +12,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,29 +26,6 @@
 
 #include <cmocka.h>
 
-static const uint8_t own_mac[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
-static const char *no_root;
-
-static int private_net(void **state)
-{
-	(void)state;
-	if (geteuid() != 0)
-		no_root = "not root";
-	else if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		no_root = "no namespace of our own";
-	else if (access("/dev/net/tun", F_OK) < 0)
-		no_root = "/dev/net/tun is missing";
-	return 0;
-}
-
-#define need_private_net()                                                                                                                 \
-	do {                                                                                                                               \
-		if (no_root) {                                                                                                             \
-			print_message("skipped: %s\n", no_root);                                                                           \
-			skip();                                                                                                            \
-		}                                                                                                                          \
-	} while (0)
-
 static struct ifreq device_get(const char *name, unsigned long op)
 {
 	struct ifreq r;
@@ -59,23 +36,6 @@ static struct ifreq device_get(const char *name, unsigned long op)
 	assert_int_equal(ioctl(fd, op, &r), 0);
 	close(fd);
 	return r;
-}
-
-static void shell(const char *command)
-{
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
-
-static struct tap *opened(const char *name, unsigned queues, uint16_t mtu)
-{
-	struct tap *t = NULL;
-	char got[TAP_NAME_MAX];
-	int err = tap_open(&t, name, queues, own_mac, mtu, got);
-	if (err)
-		fail_msg("tap_open: %s", tap_why(err));
-	assert_string_equal(got, name);
-	return t;
 }
 
 /* A packet socket on the device that hears broadcast 0x88b5 of others. */
@@ -100,15 +60,18 @@ static uint32_t frame_make(uint8_t *f, uint8_t mark, uint32_t len)
 
 /* Reads from all queues until n frames of 0x88b5 came (the kernel's own neighbour chatter is
  * skipped) or a second went. */
-static unsigned frames_read(struct tap *t, unsigned queues, struct packet *ret, unsigned n)
+static unsigned frames_read(struct tap *t, unsigned queues, struct slab *slab, struct packet *ret, unsigned n)
 {
 	unsigned got = 0;
 	for (int tries = 0; tries < 1000 && got < n; tries++) {
 		for (unsigned q = 0; q < queues && got < n; q++) {
-			int r = tap_read(t, q, ret + got, 1);
+			struct slab before = *slab;
+			int r = tap_read(t, q, slab, ret + got, 1);
 			assert_true(r >= 0);
 			if (r == 1 && ret[got].data[12] == 0x88 && ret[got].data[13] == 0xb5)
 				got++;
+			else
+				*slab = before;
 		}
 		if (got < n)
 			usleep(1000);
@@ -120,7 +83,7 @@ static void test_open_sets_what_was_asked(void **state)
 {
 	(void)state;
 	need_private_net();
-	struct tap *t = opened("ta0", 2, 2800);
+	struct tap *t = opened("ta0", 2, 2800, TAP_ALL);
 	assert_int_equal(tap_ifindex(t), if_nametoindex("ta0"));
 	struct ifreq r = device_get("ta0", SIOCGIFHWADDR);
 	assert_int_equal(r.ifr_hwaddr.sa_family, ARPHRD_ETHER);
@@ -148,21 +111,21 @@ static void test_open_refuses(void **state)
 {
 	(void)state;
 	need_private_net();
-	struct tap *t = opened("ta0", 1, 1500), *other = NULL;
+	struct tap *t = opened("ta0", 1, 1500, TAP_ALL), *other = NULL;
 	char name[TAP_NAME_MAX] = "kept";
-	assert_int_equal(tap_open(&other, "ta0", 1, own_mac, 1500, name), -EBUSY);
+	assert_int_equal(tap_open(&other, "ta0", 1, own_mac, 1500, TAP_ALL, name), -EBUSY);
 	assert_non_null(strstr(tap_why(-EBUSY), "name"));
-	assert_int_equal(tap_open(&other, "sixteen-letters-", 1, own_mac, 1500, name), -ENAMETOOLONG);
-	assert_int_equal(tap_open(&other, "a/b", 1, own_mac, 1500, name), -EINVAL);
-	assert_int_equal(tap_open(&other, "tc0", 0, own_mac, 1500, name), -E2BIG);
-	assert_int_equal(tap_open(&other, "tc0", TAP_QUEUES_MAX + 1, own_mac, 1500, name), -E2BIG);
+	assert_int_equal(tap_open(&other, "sixteen-letters-", 1, own_mac, 1500, TAP_ALL, name), -ENAMETOOLONG);
+	assert_int_equal(tap_open(&other, "a/b", 1, own_mac, 1500, TAP_ALL, name), -EINVAL);
+	assert_int_equal(tap_open(&other, "tc0", 0, own_mac, 1500, TAP_ALL, name), -E2BIG);
+	assert_int_equal(tap_open(&other, "tc0", TAP_QUEUES_MAX + 1, own_mac, 1500, TAP_ALL, name), -E2BIG);
 	const uint8_t group[6] = {0x03, 0, 0, 0, 0, 1};
-	assert_int_equal(tap_open(&other, "tc0", 1, group, 1500, name), -EADDRNOTAVAIL);
-	assert_int_equal(tap_open(&other, "tc0", 1, own_mac, 10, name), -EINVAL);
+	assert_int_equal(tap_open(&other, "tc0", 1, group, 1500, TAP_ALL, name), -EADDRNOTAVAIL);
+	assert_int_equal(tap_open(&other, "tc0", 1, own_mac, 10, TAP_ALL, name), -EINVAL);
 	assert_int_equal(if_nametoindex("tc0"), 0);
 	assert_null(other);
 	assert_string_equal(name, "kept");
-	assert_int_equal(tap_open(&other, "", TAP_QUEUES_MAX, own_mac, 1500, name), 0);
+	assert_int_equal(tap_open(&other, "", TAP_QUEUES_MAX, own_mac, 1500, TAP_ALL, name), 0);
 	assert_string_not_equal(name, "");
 	assert_int_equal(tap_ifindex(other), if_nametoindex(name));
 	tap_close(other);
@@ -178,7 +141,7 @@ static void test_open_says_why_not(void **state)
 	char name[TAP_NAME_MAX];
 	/* No /dev/net/tun: an empty file system over it, seen by us alone. */
 	assert_int_equal(mount("none", "/dev/net", "tmpfs", 0, NULL), 0);
-	int err = tap_open(&t, "td0", 1, own_mac, 1500, name);
+	int err = tap_open(&t, "td0", 1, own_mac, 1500, TAP_ALL, name);
 	assert_int_equal(umount("/dev/net"), 0);
 	assert_int_equal(err, -ENOENT);
 	assert_non_null(strstr(tap_why(err), "modprobe tun"));
@@ -187,7 +150,7 @@ static void test_open_says_why_not(void **state)
 	if (child == 0) {
 		if (setgid(65534) < 0 || setuid(65534) < 0)
 			_exit(100);
-		err = tap_open(&t, "td0", 1, own_mac, 1500, name);
+		err = tap_open(&t, "td0", 1, own_mac, 1500, TAP_ALL, name);
 		_exit(err == -EPERM && strstr(tap_why(err), "CAP_NET_ADMIN")   ? 0
 		      : err == -EACCES && strstr(tap_why(err), "/dev/net/tun") ? 0
 		                                                               : 1);
@@ -205,34 +168,42 @@ static void test_frames_out(void **state)
 	(void)state;
 	need_private_net();
 	enum { QUEUES = 2, FRAMES = 40 };
-	static uint8_t buffers[FRAMES][1600], sent[1600];
+	static uint8_t sent[1600];
 	struct packet p[FRAMES] = {0};
-	struct tap *t = opened("te0", QUEUES, 1500);
-	assert_int_equal(tap_read(t, QUEUES, p, 1), -EINVAL);
+	struct slab slab = slab_new(8 * TAP_SLAB_MIN);
+	struct tap *t = opened("te0", QUEUES, 1500, TAP_ALL);
+	assert_int_equal(tap_read(t, QUEUES, &slab, p, 1), -EINVAL);
 	assert_int_equal(tap_up(t, true), 0);
 	int ps = listener("te0");
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint32_t len = frame_make(sent, (uint8_t)i, 14 + i * 38);
 		assert_int_equal(send(ps, sent, len, 0), len);
-		p[i] = (struct packet){.data = buffers[i], .room = sizeof(buffers[i]), .verdict = DROP_SEND};
+		p[i] = (struct packet){.verdict = DROP_SEND, .tails = 3, .offload = {.csum = true}};
 	}
 	/* One flow keeps its order and its queue; the length is the sender's. */
-	assert_int_equal(frames_read(t, QUEUES, p, FRAMES), FRAMES);
+	assert_int_equal(frames_read(t, QUEUES, &slab, p, FRAMES), FRAMES);
 	for (unsigned i = 0; i < FRAMES; i++) {
 		uint32_t len = frame_make(sent, (uint8_t)i, 14 + i * 38);
 		assert_int_equal(p[i].len, len);
+		assert_int_equal(p[i].room, len);
 		assert_int_equal(p[i].verdict, DROP_NONE);
+		assert_int_equal(p[i].tails, 0);
+		assert_false(p[i].offload.csum || p[i].offload.gso);
+		assert_int_equal((uintptr_t)p[i].data % 16, 0);
 		assert_memory_equal(p[i].data, sent, len);
 	}
-	/* No room: said, not cut in silence. */
+	assert_ptr_equal(slab.at, p[FRAMES - 1].data + p[FRAMES - 1].len);
+	/* A slab without room for whatever may come brings nothing; the frame waits. */
 	frame_make(sent, 1, 200);
-	p[0].room = 100;
-	buffers[0][100] = 0x77;
 	assert_int_equal(send(ps, sent, 200, 0), 200);
-	assert_int_equal(frames_read(t, QUEUES, p, 1), 1);
-	assert_int_equal(p[0].verdict, DROP_FRAME_LONG);
-	assert_int_equal(p[0].len, 100);
-	assert_int_equal(buffers[0][100], 0x77);
+	slab = slab_new(TAP_SLAB_MIN - 1);
+	assert_int_equal(frames_read(t, QUEUES, &slab, p, 1), 0);
+	assert_int_equal(slab.room, TAP_SLAB_MIN - 1);
+	slab = slab_new(TAP_SLAB_MIN);
+	assert_int_equal(frames_read(t, QUEUES, &slab, p, 1), 1);
+	assert_int_equal(p[0].len, 200);
+	assert_memory_equal(p[0].data, sent, 200);
+	assert_true(slab.room < TAP_SLAB_MIN - 200);
 	/* Above the MTU it is the sender who hears of it. */
 	errno = 0;
 	assert_int_equal(send(ps, sent, 1515, 0), -1);
@@ -247,7 +218,7 @@ static void test_frames_in(void **state)
 	need_private_net();
 	static uint8_t frames[4][1600], got[1600];
 	struct packet p[4];
-	struct tap *t = opened("tf0", 2, 1500);
+	struct tap *t = opened("tf0", 2, 1500, TAP_ALL);
 	for (unsigned i = 0; i < 4; i++)
 		p[i] = (struct packet){.data = frames[i], .len = frame_make(frames[i], (uint8_t)(7 * i), 60 + 400 * i), .room = 1600};
 	tap_write(t, 0, p, 1);
@@ -277,9 +248,10 @@ static void test_device_gone(void **state)
 	need_private_net();
 	uint8_t buffer[2000];
 	struct packet p = {.data = buffer, .room = sizeof(buffer), .len = frame_make(buffer, 0, 60)};
-	struct tap *t = opened("tg0", 1, 1500);
+	struct slab slab = slab_new(TAP_SLAB_MIN);
+	struct tap *t = opened("tg0", 1, 1500, TAP_ALL);
 	shell("ip link del tg0");
-	int r = tap_read(t, 0, &p, 1);
+	int r = tap_read(t, 0, &slab, &p, 1);
 	assert_int_equal(r, -EBADFD);
 	assert_non_null(strstr(tap_why(r), "deleted"));
 	tap_write(t, 0, &p, 1);
@@ -322,7 +294,7 @@ static void test_addresses(void **state)
 	need_private_net();
 	static const uint8_t v4[4] = {10, 77, 3, 9}, broadcast[4] = {10, 77, 7, 255}, v6[16] = {0xfd, 1, 2, 3, [15] = 9};
 	struct netlink *n;
-	struct tap *t = opened("na0", 1, 1500);
+	struct tap *t = opened("na0", 1, 1500, TAP_ALL);
 	unsigned at = tap_ifindex(t);
 	assert_int_equal(netlink_open(&n), 0);
 	assert_int_equal(tap_up(t, true), 0);
@@ -375,7 +347,7 @@ static void test_routes(void **state)
 	static const uint8_t v4[4] = {10, 78, 0, 1}, net4[4] = {192, 0, 2, 0}, via4[4] = {10, 78, 0, 2}, via4b[4] = {10, 78, 0, 3};
 	static const uint8_t v6[16] = {0xfd, 7, [15] = 1}, net6[16] = {0xfd, 9}, via6[16] = {0xfd, 7, [15] = 2}, zero[16] = {0};
 	struct netlink *n;
-	struct tap *t = opened("nr0", 1, 1500), *foreign = opened("nr1", 1, 1500);
+	struct tap *t = opened("nr0", 1, 1500, TAP_ALL), *foreign = opened("nr1", 1, 1500, TAP_ALL);
 	unsigned at = tap_ifindex(t), away = tap_ifindex(foreign);
 	assert_int_equal(netlink_open(&n), 0);
 	assert_int_equal(tap_up(t, true), 0);
@@ -422,7 +394,7 @@ static void test_link(void **state)
 	need_private_net();
 	static const uint8_t mac[6] = {0x02, 9, 8, 7, 6, 5};
 	struct netlink *n;
-	struct tap *t = opened("nl0", 1, 1500);
+	struct tap *t = opened("nl0", 1, 1500, TAP_ALL);
 	unsigned at = tap_ifindex(t);
 	assert_int_equal(netlink_open(&n), 0);
 	assert_int_equal(netlink_link_mac(n, at, mac), 0);
@@ -446,7 +418,7 @@ static void test_hosts(void **state)
 	struct netlink *n;
 	struct endpoint e[16];
 	uint16_t mtu[16];
-	struct tap *t = opened("nh0", 1, 1500);
+	struct tap *t = opened("nh0", 1, 1500, TAP_ALL);
 	assert_int_equal(tap_up(t, true), 0);
 	assert_int_equal(netlink_open(&n), 0);
 	shell("ip link set lo up && ip link add ha type veth peer name hb && ip link set ha mtu "
@@ -486,7 +458,7 @@ static void test_monitor(void **state)
 	static const uint8_t v4[4] = {10, 79, 0, 1};
 	struct netlink *n;
 	assert_int_equal(netlink_open(&n), 0);
-	struct tap *t = opened("nm0", 1, 1500);
+	struct tap *t = opened("nm0", 1, 1500, TAP_ALL);
 	struct pollfd p = {.fd = netlink_monitor_fd(n), .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 1000), 1);
 	assert_true(netlink_changed(n));
