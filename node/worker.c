@@ -194,7 +194,8 @@ void worker_run(struct worker *w)
 {
 	struct epoll_event event[EVENTS_MAX];
 	while (!atomic_load(&w->stopped)) {
-		if (worker_turn(w, clock_us()))
+		/* A second look before sleep: an answer is often there by then, and sleep and wake-up cost more than looking. */
+		if (worker_turn(w, clock_us()) || worker_turn(w, clock_us()))
 			continue;
 		poll_sync(w);
 		/* Without a set (no descriptors left) a nap is better than a spin. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "node/encap.h"
+#include "node/layout.h"
 #include "node/reassembly.h"
 #include "node/view.h"
 
@@ -33,12 +34,25 @@ static struct encap encap_a_to_b(uint16_t datagram)
 	return e;
 }
 
+/* What inbound.c does with one plaintext that is no bundle. */
+static enum drop unwrap(const uint8_t *plain, size_t len, uint8_t *out, struct packet *ret)
+{
+	struct arrived a[BUNDLE_MAX];
+	unsigned n = 99;
+	enum drop verdict = decap_split(plain, len, a, &n);
+	if (verdict != DROP_NONE)
+		return verdict;
+	assert_int_equal(n, 1);
+	return decap_frame(&a[0], mac_a, mac_b, out, ret);
+}
+
 /* Through encap_piece, reassembly in reverse order, decap; checks what each piece looks like on the way. */
 static void round_trip(const struct encap *e, size_t len, bool implied)
 {
 	static uint8_t plain[DATAGRAM_MAX], whole[FRAG_FRAME_MAX], back[FRAG_FRAME_MAX];
 	unsigned n = encap_pieces(e, frame, len);
-	size_t total = INNER_HEADER + len - (implied ? 12 : 0), got = 0, back_len = 0;
+	size_t total = INNER_HEADER + len - (implied ? 12 : 0), got = 0;
+	struct packet up;
 	size_t fits = e->datagram - DATA_HEADER - DATA_TAG, room = e->datagram - DATA_OVERHEAD - 8u;
 	size_t expected = total <= fits ? 1 : (total + room - 1) / room;
 	if (total > fits && total <= room)
@@ -68,8 +82,11 @@ static void round_trip(const struct encap *e, size_t len, bool implied)
 	}
 	reassembly_free(r);
 	assert_int_equal(got, total);
-	assert_int_equal(decap_frame(whole, got, mac_a, mac_b, back, &back_len), DROP_NONE);
-	assert_int_equal(back_len, len);
+	assert_int_equal(unwrap(whole, got, back, &up), DROP_NONE);
+	assert_ptr_equal(up.data, back);
+	assert_int_equal(up.len, len);
+	assert_false(up.offload.csum);
+	assert_int_equal(up.segment.n, 0);
 	assert_memory_equal(back, frame, len);
 }
 
@@ -111,35 +128,183 @@ static void sizes(void **state)
 	assert_int_equal(encap_pieces(&e, frame, 60), 0);
 }
 
+/* A TCP frame over IPv4 with a partial checksum: pseudo-header sum in the field. */
+static size_t tcp_fill(const uint8_t *dst, const uint8_t *src, size_t payload)
+{
+	size_t len = 54 + payload;
+	frame_fill(dst, src, len);
+	uint8_t *ip = frame + 14, *tcp = frame + 34;
+	memcpy(frame + 12, "\x08\x00\x45\x00", 4);
+	ip[2] = (uint8_t)((len - 14) >> 8);
+	ip[3] = (uint8_t)(len - 14);
+	ip[6] = 0x40, ip[7] = 0;
+	ip[9] = IP_TCP;
+	tcp[12] = 0x50;
+	tcp[13] = 0x10;
+	struct layout l;
+	assert_true(layout_of(frame, len, &l));
+	layout_ip_csum(frame, &l);
+	uint16_t sum = layout_pseudo(frame, &l, (uint32_t)(20 + payload));
+	memcpy(tcp + 16, &sum, 2);
+	return len;
+}
+
+static const struct offload partial = {.csum = true, .csum_start = 34, .csum_offset = 16};
+
+static void whole(void **state)
+{
+	(void)state;
+	struct encap e = encap_a_to_b(1472);
+	struct segment segment = {.id = 0xbeef, .i = 3, .n = 45};
+	for (unsigned k = 0; k < 8; k++) {
+		struct carriage c = {.implied = k & 4, .flags = (uint8_t)(k & 3)};
+		uint8_t buf[2048] = {0}, *plain = buf + DATA_HEADER;
+		size_t len = tcp_fill(c.implied ? mac_b : everybody, mac_a, 100), over = 32u + 4 * ((k & 1) + (k >> 1 & 1));
+		assert_int_equal(encap_implied(&e, frame), c.implied);
+		/* PROTOCOL.md: overhead 34 for a FRAME's payload, 42 with both flags, 12 more for an EFRAME */
+		assert_int_equal(encap_most(&e, c), 1472 - over + (c.implied ? 12 : 0));
+		memcpy(plain + encap_offset(c), frame, len);
+		size_t n = encap_whole(&e, c, &partial, &segment, plain, len);
+		assert_int_equal(n + 28, over + len - (c.implied ? 12 : 0));
+		assert_int_equal(plain[0], c.implied ? INNER_FRAME : INNER_EFRAME);
+		assert_int_equal(plain[1], k & 3);
+		assert_int_equal(le16_at(plain + 2), 0x1234);
+		struct packet up;
+		assert_int_equal(unwrap(plain, n, plain + encap_offset(c), &up), DROP_NONE); /* in place */
+		if (c.implied) { /* the sender's own and the receiver's own */
+			assert_memory_equal(up.data, mac_b, 6);
+			assert_memory_equal(up.data + 6, mac_a, 6);
+		}
+		assert_int_equal(up.len, len);
+		assert_memory_equal(up.data, frame, len);
+		assert_int_equal(up.offload.csum, k & 1);
+		assert_int_equal(up.offload.csum_start, k & 1 ? 34 : 0);
+		assert_int_equal(up.segment.n, k & 2 ? 45 : 0);
+		assert_int_equal(up.segment.id, k & 2 ? 0xbeef : 0);
+	}
+}
+
+/* What a peer says of a frame must be so. */
+static void lies(void **state)
+{
+	(void)state;
+	struct encap e = encap_a_to_b(1472);
+	struct carriage c = {.implied = true, .flags = FRAME_FLAGS};
+	struct segment segment = {.id = 1, .i = 0, .n = 1};
+	size_t len = tcp_fill(mac_b, mac_a, 100);
+	uint8_t buf[512], *plain = buf + DATA_HEADER, out[512];
+	struct packet up;
+	memcpy(plain + encap_offset(c), frame, len);
+	size_t n = encap_whole(&e, c, &partial, &segment, plain, len);
+	assert_int_equal(unwrap(plain, n, out, &up), DROP_NONE);
+	for (unsigned start = 0; start < 65536; start += start < 200 ? 1 : 991) {
+		le16_to(plain + 4, (uint16_t)start);
+		assert_int_equal(unwrap(plain, n, out, &up), start == 34 ? DROP_NONE : DROP_OFFLOAD);
+	}
+	le16_to(plain + 4, 34);
+	for (unsigned offset = 0; offset < 65536; offset += offset < 100 ? 1 : 991) {
+		le16_to(plain + 6, (uint16_t)offset);
+		assert_int_equal(unwrap(plain, n, out, &up), offset == 16 ? DROP_NONE : DROP_OFFLOAD);
+	}
+	le16_to(plain + 6, 16);
+	for (unsigned i = 0; i < 256; i++) {
+		plain[10] = (uint8_t)i;
+		assert_int_equal(unwrap(plain, n, out, &up), i == 0 ? DROP_NONE : DROP_OFFLOAD);
+	}
+	plain[10] = 0;
+	plain[11] = 0;
+	assert_int_equal(unwrap(plain, n, out, &up), DROP_OFFLOAD);
+	plain[11] = 1;
+	plain[n - 100 - 4] ^= 1; /* the field does not hold the pseudo-header's sum */
+	assert_int_equal(unwrap(plain, n, out, &up), DROP_OFFLOAD);
+	plain[n - 100 - 4] ^= 1;
+	assert_int_equal(unwrap(plain, n - 1, out, &up), DROP_OFFLOAD); /* shorter than its IP length */
+	for (size_t k = 0; k < 12; k++)
+		assert_int_equal(unwrap(plain, k, out, &up), DROP_MALFORMED);
+}
+
 static void decap(void **state)
 {
 	(void)state;
 	uint8_t buf[128] = {0}, *plain = buf + 16, out[FRAG_FRAME_MAX];
-	size_t len = 7;
+	struct packet up = {.len = 7};
 	plain[0] = INNER_FRAME;
 	for (size_t n = 0; n < 6; n++)
-		assert_int_equal(decap_frame(plain, n, mac_a, mac_b, out, &len), DROP_MALFORMED);
+		assert_int_equal(unwrap(plain, n, out, &up), DROP_MALFORMED);
 	plain[0] = INNER_EFRAME;
 	for (size_t n = 0; n < 18; n++)
-		assert_int_equal(decap_frame(plain, n, mac_a, mac_b, out, &len), DROP_MALFORMED);
-	static const uint8_t other[] = {INNER_PAD, INNER_FRAG, INNER_BUNDLE, INNER_CTRL, 0x20, 0x7f, 0xff};
+		assert_int_equal(unwrap(plain, n, out, &up), DROP_MALFORMED);
+	static const uint8_t other[] = {INNER_PAD, INNER_FRAG, INNER_CTRL, 0x20, 0x7f, 0xff};
 	for (unsigned i = 0; i < sizeof(other); i++) {
 		plain[0] = other[i];
-		assert_int_equal(decap_frame(plain, 60, mac_a, mac_b, out, &len), DROP_TYPE);
+		assert_int_equal(unwrap(plain, 60, out, &up), DROP_TYPE);
 	}
+	assert_int_equal(up.len, 7);
 	plain[0] = INNER_FRAME;
-	for (unsigned flags = 1; flags < 4; flags++) {
-		plain[1] = (uint8_t)flags;
-		assert_int_equal(decap_frame(plain, 60, mac_a, mac_b, out, &len), DROP_TYPE);
-	}
-	assert_int_equal(len, 7);
 	plain[1] = 8 | 0x30; /* REPLICATE and hop count are ignored */
 	memcpy(plain + 4, "\x08\x00payload", 9);
-	assert_int_equal(decap_frame(plain, 13, mac_a, mac_b, plain + 4 - 12, &len), DROP_NONE); /* in place, nothing moves */
-	assert_int_equal(len, 21);
+	assert_int_equal(unwrap(plain, 13, plain + 4 - 12, &up), DROP_NONE); /* in place, nothing moves */
+	assert_int_equal(up.len, 21);
 	assert_memory_equal(buf + 8, mac_b, 6);
 	assert_memory_equal(buf + 14, mac_a, 6);
 	assert_memory_equal(buf + 20, "\x08\x00payload", 9);
+}
+
+/* 16 frames of three kinds in one, back in order, and what a bundle may not be. */
+static void bundles(void **state)
+{
+	(void)state;
+	static uint8_t buf[DATA_HEADER + 4096], *plain = buf + DATA_HEADER, sent[BUNDLE_MAX][400];
+	struct encap e = encap_a_to_b(4000);
+	struct arrived a[BUNDLE_MAX];
+	size_t size[BUNDLE_MAX], n = 0, ends[BUNDLE_MAX];
+	unsigned got = 77;
+	for (unsigned i = 0; i < BUNDLE_MAX; i++) {
+		struct carriage c = {.implied = i % 3 != 1, .flags = i % 3 == 2 ? FRAME_CSUM : 0};
+		size[i] = tcp_fill(c.implied ? mac_b : everybody, mac_a, i);
+		memcpy(sent[i], frame, size[i]);
+		if (i == 0) {
+			memcpy(plain + encap_offset(c), frame, size[i]);
+			n = bundle_begin(plain, encap_whole(&e, c, &partial, NULL, plain, size[i]));
+		} else {
+			size_t record = bundle_record(c, size[i]);
+			assert_int_equal(bundle_add(plain, n, c, &partial, frame, size[i]), n + record);
+			n += record;
+		}
+		ends[i] = n;
+	}
+	assert_int_equal(plain[0], INNER_BUNDLE);
+	assert_int_equal(le16_at(plain + 2), 0x1234);
+	for (unsigned k = 0; k < BUNDLE_MAX; k++) { /* whole at the end of each record */
+		assert_int_equal(decap_split(plain, ends[k], a, &got), DROP_NONE);
+		assert_int_equal(got, k + 1);
+	}
+	for (unsigned i = 0; i < BUNDLE_MAX; i++) {
+		uint8_t out[FRAG_FRAME_MAX];
+		struct packet up;
+		assert_int_equal(decap_frame(&a[i], mac_a, mac_b, out, &up), DROP_NONE);
+		assert_int_equal(up.len, size[i]);
+		assert_memory_equal(out, sent[i], size[i]);
+		assert_int_equal(up.offload.csum, i % 3 == 2);
+	}
+	got = 77;
+	for (size_t len = 0, k = 0; len <= n; len++) { /* cut anywhere else */
+		if (k < BUNDLE_MAX && len == ends[k]) {
+			k++;
+			continue;
+		}
+		assert_int_equal(decap_split(plain, len, a, &got), DROP_MALFORMED);
+	}
+	assert_int_equal(got, 77);
+	assert_int_equal(decap_split(plain, bundle_add(plain, n, (struct carriage){.implied = true}, NULL, frame, 60), a, &got), DROP_MALFORMED);
+	static const uint8_t types[] = {INNER_PAD, INNER_FRAG, INNER_BUNDLE, INNER_CTRL, 0xff};
+	for (unsigned i = 0; i < sizeof(types); i++) {
+		plain[INNER_HEADER + 2] = types[i];
+		assert_int_equal(decap_split(plain, n, a, &got), DROP_TYPE);
+	}
+	plain[INNER_HEADER + 2] = INNER_FRAME;
+	plain[INNER_HEADER + 3] = FRAME_SEG;
+	assert_int_equal(decap_split(plain, n, a, &got), DROP_TYPE);
 }
 
 static void admit(void **state)
@@ -217,7 +382,8 @@ static void vlan(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(lengths), cmocka_unit_test(sizes), cmocka_unit_test(decap), cmocka_unit_test(admit), cmocka_unit_test(vlan),
+	    cmocka_unit_test(lengths), cmocka_unit_test(sizes),   cmocka_unit_test(whole), cmocka_unit_test(lies),
+	    cmocka_unit_test(decap),   cmocka_unit_test(bundles), cmocka_unit_test(admit), cmocka_unit_test(vlan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
