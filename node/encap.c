@@ -186,8 +186,10 @@ static enum drop bundle_split(const uint8_t *plain, size_t len, struct arrived *
 		at += body;
 		n++;
 	}
+	if (!n)
+		return DROP_MALFORMED;
 	*ret_n = n;
-	return n ? DROP_NONE : DROP_MALFORMED;
+	return DROP_NONE;
 }
 
 enum drop decap_split(const uint8_t *plain, size_t len, struct arrived ret[BUNDLE_MAX], unsigned *ret_n)
