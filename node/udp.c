@@ -35,7 +35,7 @@
 #define LANE_BITS         15u
 #define MESSAGE_MAX       65536
 #define SLOT              (MESSAGE_MAX + 1600) /* not a power of two: else all slots begin in the same few cache lines */
-#define TRAIN_BYTES_MAX   65487                /* what an IPv4 datagram can carry (65507), and 20 bytes for an option of IP */
+#define TRAIN_BYTES_MAX   65400                /* with all headers less than 65536, what a device takes to segment */
 #define LONG_MESSAGE      8192                 /* bytes; a mean above it says that trains are coming */
 #define LONG_MESSAGES     4                    /* of them are read at once: 256 KiB still lie in the cache when they are opened */
 #define REST_CALLS        1024                 /* calls without trains before they are tried again: a route may have changed */

@@ -37,11 +37,12 @@ unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
 
 /* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket if its family fits, else by the
  * first of that family. Runs to one destination of one size (the last may be shorter) leave as one message where the kernel can
- * segment (UDP_SEGMENT), fastest where they lie back to back. DROP_SEND for what could not be sent: too large, no route, no such
+ * segment (UDP_SEGMENT), fastest where they lie back to back; a run has one lane. DROP_SEND for what could not be sent: too large, no route, no such
  * family, buffer full. */
 void udp_send(struct udp *, unsigned worker, struct packet *p, unsigned n);
 
-/* Fallbacks, for tests and for kernels that know no better: never ask the kernel for segmentation, or for coalescing. */
+/* Fallbacks, for tests and for kernels that know no better: true = never ask the kernel for segmentation, or for coalescing; false = as
+ * after udp_open. While nobody sends or receives, and nothing waits to be received. */
 void udp_without(struct udp *, bool segment, bool gro);
 
 #endif
