@@ -98,7 +98,7 @@ def _third_side(lab):
     sh(['ip', 'netns', 'del', third], check=False)
     sh(['ip', 'netns', 'add', third])
     lab.ns.append(third)  # the lab takes down what is listed there
-    lab.run(2, ['sysctl', '-qw', 'net.ipv4.ip_forward=0'])  # what arrives went through the root, not past it
+    lab.run(2, ['sh', '-c', 'echo 0 >/proc/sys/net/ipv4/ip_forward'])  # what arrives went through the root, not past it
     lab.run(2, ['ip', 'link', 'set', 'lo', 'up'])
     lab.run(2, ['ip', 'addr', 'add', _ROOT + '/32', 'dev', 'lo'])
     for side in (0, 1):
