@@ -1,11 +1,9 @@
 /* seal.c: DATA packets, sealed and opened by runs (PROTOCOL.md, DATA packet).
  *
- * One direction's 32-byte key gives three: AEAD key, IV and counter mask key. The nonce is the IV
- * xor (lane, number); the AAD is the clear header, index and number. Only after the tag is known
- * can the number be masked, with a SipHash of the tag, and the opener goes the other way round. The
- * choice of suite is made once per run, so the loops below contain no branch but the one on the
- * tag. Everything is in place; the AES key schedule is expanded once, at seal_init. Backend:
- * libsodium, the only includer of its AEADs.
+ * One direction's 32-byte key gives three: AEAD key, IV and counter mask key. The nonce is the IV xor (lane, number); the AAD is the clear
+ * header, index and number. Only after the tag is known can the number be masked, with a SipHash of the tag, and the opener goes the other
+ * way round. The AEADs themselves are the backends' (seal_sodium.c, seal_ipsecmb.c): which one is settled at seal_init, with its key
+ * schedule, so that a run finds both at hand. Everything is in place.
  */
 #include "proto/seal.h"
 
@@ -13,27 +11,63 @@
 #include <sodium.h>
 #include <string.h>
 
-_Static_assert(sizeof(crypto_aead_aes256gcm_state) <= sizeof(((struct seal *)0)->schedule), "room for the key schedule");
-_Static_assert(crypto_aead_aes256gcm_ABYTES == DATA_TAG, "one tag length");
-_Static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == DATA_TAG, "one tag length");
+#include "proto/seal_backend.h"
+
+_Static_assert(sizeof(((struct seal *)0)->schedule) == SEAL_SCHEDULE, "what a backend may fill");
+_Static_assert(offsetof(struct seal, schedule) % SEAL_ALIGN == 0 && _Alignof(struct seal) == SEAL_ALIGN, "and as it wants it");
+
+#define SUITES (SUITE_CHACHA20_POLY1305 + 1)
+
+/* Written by seal_setup and seal_force_backend, before there are threads. */
+static const struct aead *chosen[SUITES];
+
+/* ipsec-mb is ahead in both suites at all sizes (test/bench/seal.c); libsodium fills what it has not. */
+static void choose(bool sodium_only)
+{
+	for (uint8_t suite = 0; suite < SUITES; suite++) {
+		const struct aead *fast = sodium_only ? NULL : seal_ipsecmb(suite);
+		chosen[suite] = fast ? fast : seal_sodium(suite);
+	}
+}
 
 int seal_setup(void)
 {
-	return sodium_init() < 0 ? -1 : 0;
+	static bool done; /* a second call must not undo what was forced between */
+	if (done)
+		return 0;
+	if (!seal_sodium_setup())
+		return -1;
+	seal_ipsecmb_setup();
+	choose(false);
+	done = true;
+	return 0;
+}
+
+bool seal_force_backend(const char *name)
+{
+	bool sodium = !strcmp(name, "libsodium"), ipsecmb = !strcmp(name, "ipsec-mb");
+	if (!sodium && !ipsecmb && strcmp(name, "auto") != 0)
+		return false;
+	if (ipsecmb && !seal_ipsecmb(SUITE_AES256_GCM) && !seal_ipsecmb(SUITE_CHACHA20_POLY1305))
+		return false;
+	choose(sodium);
+	return true;
+}
+
+static const struct aead *aead_of(uint8_t suite)
+{
+	return suite < SUITES ? chosen[suite] : NULL;
 }
 
 bool seal_has_aes(void)
 {
-	return crypto_aead_aes256gcm_is_available();
+	return aead_of(SUITE_AES256_GCM);
 }
 
 const char *seal_backend(uint8_t suite)
 {
-	switch (suite) {
-	case SUITE_AES256_GCM: return seal_has_aes() ? "libsodium" : "none";
-	case SUITE_CHACHA20_POLY1305: return "libsodium";
-	default: return "none";
-	}
+	const struct aead *a = aead_of(suite);
+	return a ? a->backend : "none";
 }
 
 static void kdf(uint8_t *out, size_t len, uint64_t id, const uint8_t key[32])
@@ -43,7 +77,8 @@ static void kdf(uint8_t *out, size_t len, uint64_t id, const uint8_t key[32])
 
 bool seal_init(struct seal *s, uint8_t suite, const uint8_t key[32])
 {
-	if (suite != SUITE_CHACHA20_POLY1305 && (suite != SUITE_AES256_GCM || !seal_has_aes()))
+	const struct aead *a = aead_of(suite);
+	if (!a)
 		return false;
 	uint8_t aead[32], iv[16];
 	kdf(aead, sizeof(aead), 1, key);
@@ -51,11 +86,9 @@ bool seal_init(struct seal *s, uint8_t suite, const uint8_t key[32])
 	kdf(s->hp, sizeof(s->hp), 3, key);
 	memcpy(s->iv, iv, sizeof(s->iv));
 	s->suite = suite;
+	s->aead = a;
 	memset(s->schedule, 0, sizeof(s->schedule));
-	if (suite == SUITE_AES256_GCM)
-		crypto_aead_aes256gcm_beforenm((crypto_aead_aes256gcm_state *)(void *)s->schedule, aead);
-	else
-		memcpy(s->schedule, aead, sizeof(aead));
+	a->expand(s->schedule, aead);
 	sodium_memzero(aead, sizeof(aead));
 	sodium_memzero(iv, sizeof(iv));
 	return true;
@@ -64,11 +97,6 @@ bool seal_init(struct seal *s, uint8_t suite, const uint8_t key[32])
 void seal_fini(struct seal *s)
 {
 	sodium_memzero(s, sizeof(*s));
-}
-
-static inline const crypto_aead_aes256gcm_state *aes_of(const struct seal *s)
-{
-	return (const crypto_aead_aes256gcm_state *)(const void *)s->schedule;
 }
 
 static inline void nonce_of(const struct seal *s, uint32_t lane, uint64_t pn, uint8_t nonce[12])
@@ -89,37 +117,24 @@ static inline uint64_t mask_of(const struct seal *s, const uint8_t tag[DATA_TAG]
 	return le64_at(mask);
 }
 
-/* h = clear header = AAD, then text, then tag. aes is a constant in each of the two copies the
- * compiler makes. */
-static inline __attribute__((always_inline)) void seal_run(const struct seal *s, bool aes, uint32_t idx, uint64_t pn, struct packet *run,
-                                                           unsigned n)
+/* h = clear header = AAD, then text, then tag. */
+void seal_batch(const struct seal *s, uint32_t idx, uint64_t pn, struct packet *run, unsigned n)
 {
+	const struct aead *aead = s->aead;
+	assert(aead);
 	for (unsigned i = 0; i < n; i++, pn++) {
 		struct packet *p = &run[i];
 		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len && p->room - p->len >= DATA_TAG);
-		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[12];
+		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[SEAL_NONCE];
 		size_t len = p->len - DATA_HEADER;
 		uint8_t *tag = text + len;
 		le32_to(h, idx);
 		le64_to(h + 4, pn);
 		nonce_of(s, idx & LANE_MASK, pn, nonce);
-		if (aes)
-			crypto_aead_aes256gcm_encrypt_detached_afternm(text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce, aes_of(s));
-		else
-			crypto_aead_chacha20poly1305_ietf_encrypt_detached(text, tag, NULL, text, len, h, DATA_HEADER, NULL, nonce,
-			                                                   s->schedule);
+		aead->encrypt(s->schedule, nonce, h, DATA_HEADER, text, len, tag);
 		le64_to(h + 4, pn ^ mask_of(s, tag));
 		p->len += DATA_TAG;
 	}
-}
-
-void seal_batch(const struct seal *s, uint32_t idx, uint64_t pn, struct packet *run, unsigned n)
-{
-	assert(s->suite == SUITE_AES256_GCM || s->suite == SUITE_CHACHA20_POLY1305);
-	if (s->suite == SUITE_AES256_GCM)
-		seal_run(s, true, idx, pn, run, n);
-	else
-		seal_run(s, false, idx, pn, run, n);
 }
 
 uint64_t seal_unmask(const struct seal *s, const uint8_t *datagram, uint32_t len)
@@ -134,8 +149,10 @@ static void refuse(struct packet *p)
 	p->verdict = DROP_AEAD;
 }
 
-static inline __attribute__((always_inline)) void open_run(const struct seal *s, bool aes, struct packet *run, unsigned n)
+void open_batch(const struct seal *s, struct packet *run, unsigned n)
 {
+	const struct aead *aead = s->aead;
+	assert(aead);
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
 		if (p->verdict != DROP_NONE)
@@ -144,17 +161,12 @@ static inline __attribute__((always_inline)) void open_run(const struct seal *s,
 			p->verdict = DROP_SHORT;
 			continue;
 		}
-		uint8_t *text = p->data + DATA_HEADER, aad[DATA_HEADER], nonce[12];
+		uint8_t *text = p->data + DATA_HEADER, aad[DATA_HEADER], nonce[SEAL_NONCE];
 		size_t len = p->len - DATA_HEADER - DATA_TAG;
-		const uint8_t *tag = text + len;
 		le32_to(aad, p->idx);
 		le64_to(aad + 4, p->pn);
 		nonce_of(s, p->idx & LANE_MASK, p->pn, nonce);
-		int bad =
-		    aes ? crypto_aead_aes256gcm_decrypt_detached_afternm(text, NULL, text, len, tag, aad, sizeof(aad), nonce, aes_of(s))
-			: crypto_aead_chacha20poly1305_ietf_decrypt_detached(text, NULL, text, len, tag, aad, sizeof(aad), nonce,
-		                                                             s->schedule);
-		if (bad) {
+		if (!aead->decrypt(s->schedule, nonce, aad, DATA_HEADER, text, len, text + len)) {
 			refuse(p);
 			continue;
 		}
@@ -162,13 +174,4 @@ static inline __attribute__((always_inline)) void open_run(const struct seal *s,
 		p->len = (uint32_t)len;
 		p->room -= DATA_HEADER;
 	}
-}
-
-void open_batch(const struct seal *s, struct packet *run, unsigned n)
-{
-	assert(s->suite == SUITE_AES256_GCM || s->suite == SUITE_CHACHA20_POLY1305);
-	if (s->suite == SUITE_AES256_GCM)
-		open_run(s, true, run, n);
-	else
-		open_run(s, false, run, n);
 }

@@ -2,6 +2,7 @@
  *
  * One struct seal is one direction of one session; it is written once by seal_init and then only read, so any number
  * of threads may use it at once. Keys are wiped by seal_fini. The backend is chosen inside; the bytes are the same.
+ * Keep it where its alignment is kept: malloc does not.
  */
 #ifndef FARLAN_PROTO_SEAL_H
 #define FARLAN_PROTO_SEAL_H
@@ -12,17 +13,24 @@
 #include "proto/base/batch.h"
 #include "proto/wire.h"
 
+struct aead;
+
 struct seal {
-	_Alignas(16) uint8_t schedule[512]; /* backend's expanded key (AES-GCM) or the 32-byte key */
+	_Alignas(64) const struct aead *aead;
 	uint8_t iv[12];
 	uint8_t hp[16];
 	uint8_t suite;
+	_Alignas(64) uint8_t schedule[1024]; /* the backend's expanded key (AES-GCM) or the 32-byte key */
 };
 
-/* Must run once before anything of proto/ (sodium_init). 0 or -1. */
+/* Must run before anything of proto/, from one thread (sodium_init); more often does no harm. 0 or -1. */
 int seal_setup(void);
+/* Which backend later seal_init take: "auto" = the fastest of each suite, "libsodium", "ipsec-mb" = it alone for every suite it has.
+ * After seal_setup, before the first thread and seal_init. false, and nothing changes, if it is unknown, not built in or not for this
+ * CPU. */
+bool seal_force_backend(const char *name);
 bool seal_has_aes(void);                 /* AES-256-GCM in hardware in a backend */
-const char *seal_backend(uint8_t suite); /* "libsodium" ... */
+const char *seal_backend(uint8_t suite); /* "ipsec-mb", "libsodium" or "none" */
 
 /* key = 32 bytes of Noise Split for this direction; suite SUITE_*. false if the suite is unknown or has no backend. */
 bool seal_init(struct seal *, uint8_t suite, const uint8_t key[32]);

@@ -168,6 +168,18 @@ static bool take_suite(struct reading *r, const char *value)
 	return refuse(r, 0, "auto, aes or chacha");
 }
 
+static bool take_backend(struct reading *r, const char *value)
+{
+	static const char *const names[] = {"auto", "libsodium", "ipsec-mb"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			r->config->backend = names[i];
+			return true;
+		}
+	}
+	return refuse(r, 0, "auto, libsodium or ipsec-mb");
+}
+
 static bool take_log(struct reading *r, const char *value)
 {
 	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
@@ -192,7 +204,7 @@ static bool take_http(struct reading *r, const char *value)
 static const struct key keys[] = {
     {"listen", BOTH, true, take_listen},    {"add-root", BOTH, true, take_root},    {"root", NODE, false, take_is_root},
     {"root-gate", NODE, false, take_gate},  {"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
-    {"http", CONTROLLER, false, take_http}, {"log", BOTH, false, take_log},
+    {"backend", NODE, false, take_backend}, {"http", CONTROLLER, false, take_http}, {"log", BOTH, false, take_log},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -375,7 +387,7 @@ static bool file_line(void *self, struct line *line, size_t start)
 
 void config_init(struct config *ret)
 {
-	*ret = (struct config){.log = LOG_NOTICE};
+	*ret = (struct config){.log = LOG_NOTICE, .backend = "auto"};
 	endpoint_parse(DEFAULT_HTTP, &ret->http);
 }
 

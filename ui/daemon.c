@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proto/seal.h"
+
 static void stop_asked(uv_signal_t *handle, int number)
 {
 	log_notice("stopping on signal %d", number);
@@ -101,6 +103,11 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	memcpy(loop->node.roots, config->roots, sizeof(config->roots));
 	loop->node.n_roots = config->n_roots;
 	loop->node.suite = config->suite;
+	if (!seal_force_backend(config->backend)) {
+		log_error("backend = %s: not in this build, or not for this CPU; leave the line out of %s", config->backend,
+		          daemon->start.home.config);
+		return home_exit(-EINVAL);
+	}
 	if (!loop->node.workers)
 		loop->node.workers = config->workers ? config->workers : uv_available_parallelism();
 	if (loop->node.workers > WORKERS_MAX)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/seal.h"
 #include "proto/wire.h"
 #include "ui/json.h"
 #include "ui/settings.h"
@@ -95,8 +96,17 @@ void node_api_roots(struct node *node, json_t *status)
 	json_object_set_new(status, "roots", roots.array);
 }
 
+/* What is always told in one breath: how a peer's packets are sealed, and by which library here. */
+static void suite_set(json_t *o, uint8_t suite)
+{
+	bool known = suite == SUITE_AES256_GCM || suite == SUITE_CHACHA20_POLY1305;
+	const char *name = suite == SUITE_AES256_GCM ? "aes256-gcm" : "chacha20-poly1305";
+	json_object_set_new(o, "suite", json_string(known ? name : "none"));
+	json_object_set_new(o, "backend", known ? json_string(seal_backend(suite)) : json_null());
+}
+
 struct peer_count {
-	json_int_t direct, relay;
+	json_int_t direct, relay, sealed[SUITE_CHACHA20_POLY1305 + 1];
 };
 
 static void peer_counted(void *self, const struct peer_view *view)
@@ -106,6 +116,22 @@ static void peer_counted(void *self, const struct peer_view *view)
 		count->direct++;
 	else if (view->up)
 		count->relay++;
+	if (view->up && view->suite <= SUITE_CHACHA20_POLY1305)
+		count->sealed[view->suite]++;
+}
+
+static json_t *suites_json(const struct peer_count *count)
+{
+	json_t *suites = json_array();
+	for (uint8_t suite = 1; suite <= SUITE_CHACHA20_POLY1305; suite++) {
+		if (!count->sealed[suite])
+			continue;
+		json_t *o = json_object();
+		suite_set(o, suite);
+		json_object_set_new(o, "peers", json_integer(count->sealed[suite]));
+		json_array_append_new(suites, o);
+	}
+	return suites;
 }
 
 static void status_get(void *self, const struct request *request, struct reply *reply)
@@ -131,6 +157,7 @@ static void status_get(void *self, const struct request *request, struct reply *
 	node_peers(api->node, api->now, peer_counted, &count);
 	json_object_set_new(peers, "direct", json_integer(count.direct));
 	json_object_set_new(peers, "relay", json_integer(count.relay));
+	json_object_set_new(peers, "suites", suites_json(&count));
 	json_object_set_new(o, "peers", peers);
 	reply_json(reply, 200, o);
 }
@@ -234,11 +261,6 @@ static void network_delete(void *self, const struct request *request, struct rep
 	reply_json(reply, 200, o);
 }
 
-static const char *suite_name(uint8_t suite)
-{
-	return suite == SUITE_AES256_GCM ? "aes256-gcm" : suite == SUITE_CHACHA20_POLY1305 ? "chacha20-poly1305" : "none";
-}
-
 static void peer_append(void *array, const struct peer_view *view)
 {
 	json_t *o = json_object(), *roles = json_array();
@@ -251,7 +273,7 @@ static void peer_append(void *array, const struct peer_view *view)
 	json_object_set_new(o, "endpoint", endpoint_json(&view->endpoint));
 	json_object_set_new(o, "relay", view->relay_address ? address_json(view->relay_address) : json_null());
 	json_object_set_new(o, "rtt_us", view->rtt_us ? json_integer(view->rtt_us) : json_null());
-	json_object_set_new(o, "suite", json_string(suite_name(view->suite)));
+	suite_set(o, view->suite);
 	json_object_set_new(o, "datagram", json_integer(view->datagram));
 	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
 	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));

@@ -138,20 +138,65 @@ def mac_bytes(text):
     return bytes.fromhex(text.replace(':', ''))
 
 
-class Host:
-    """A namespace with one veth "u" into the underlay."""
+class Wire:
+    """The wire tool between two namespaces; options: strings like "--loss 1%", see wire.c. Devices are up when it returns."""
 
-    def __init__(self, lab, name, address):
+    def __init__(self, lab, a, a_dev, b, b_dev, *options):
+        self.name = f'wire {a_dev} in {a} - {b_dev} in {b}'
+        words = [word for option in options for word in str(option).split()]
+        self.process = subprocess.Popen([tool('wire'), '--a-netns', a, '--a-dev', a_dev, '--b-netns', b, '--b-dev', b_dev, *words],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        lab.processes.append(self.process)
+        if self.process.stdout.readline() != 'ready\n':
+            raise Failure(f'{self.name}: {self.process.stderr.read()}')
+        lab.wires.append(self)
+
+    def ask(self, line):
+        try:
+            self.process.stdin.write(line + '\n')
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self.process.stdout.readline().strip()
+        if not answer or answer.startswith('error'):
+            raise Failure(f'{self.name}: {line}: {answer or self.process.stderr.read()}')
+        return answer
+
+    def set(self, *options):
+        """Other impairments from now on: "--a-loss 100%" cuts the way from a to b."""
+        self.ask(' '.join(str(option) for option in options))
+
+    def counters(self):
+        """{"a": {"frames": ...}, "b": ...}, of the frames that leave that side."""
+        return json.loads(self.ask('stats'))
+
+    def stop(self):
+        """The last counters; the devices go with it."""
+        self.process.terminate()
+        out, err = self.process.communicate(timeout=10)
+        if self.process.returncode != 0:
+            raise Failure(f'{self.name}: exit {self.process.returncode}: {err}')
+        return json.loads(out.splitlines()[-1])
+
+
+class Host:
+    """A namespace with one veth "u" into the underlay, or a wire there: its side a is the host."""
+
+    def __init__(self, lab, name, address, wire=None):
         self.lab, self.name, self.address = lab, name, address
         self.ns = f'{lab.prefix}-{name}'
         self.port = f'v{name}'
         run('ip', 'netns', 'add', self.ns)
         lab.namespaces.append(self.ns)
         run('ip', '-n', self.ns, 'link', 'set', 'lo', 'up')
+        self.wire = None
         if address:
-            run('ip', '-n', self.ns, 'link', 'add', 'u', 'type', 'veth', 'peer', 'name', self.port, 'netns', lab.net.ns)
-            # no super-datagrams on the underlay: what is captured is what a wire would carry
-            run('ip', '-n', self.ns, 'link', 'set', 'u', 'gso_max_segs', '1')
+            if wire is not None:
+                self.wire = Wire(lab, self.ns, 'u', lab.net.ns, self.port, *wire)
+            else:
+                run('ip', '-n', self.ns, 'link', 'add', 'u', 'type', 'veth', 'peer', 'name', self.port, 'netns', lab.net.ns)
+                # no super-datagrams on the underlay: what is captured is what a wire would carry
+                run('ip', '-n', self.ns, 'link', 'set', 'u', 'gso_max_segs', '1')
             run('ip', '-n', lab.net.ns, 'link', 'set', self.port, 'master', 'br0', 'up')
             run('ip', '-n', self.ns, 'link', 'set', 'u', 'up')
             self.addr('add', address)
@@ -306,7 +351,7 @@ class Lab:
         self.title = title
         self.prefix = f'fl{os.getpid()}'
         self.folder = tempfile.mkdtemp(prefix='farlan-lab-')
-        self.namespaces, self.processes, self.daemons = [], [], []
+        self.namespaces, self.processes, self.daemons, self.wires = [], [], [], []
         self.failures, self.notes, self.passed = [], [], 0
         self.hosts, self.nodes = {}, {}
         self.root = self.controller = self.nwid = None
@@ -349,9 +394,10 @@ class Lab:
     def unblock(self, a, b):
         self.net.run('nft', 'delete', 'table', 'bridge', f'farlan_{a}_{b}')
 
-    def host(self, name, address=None):
+    def host(self, name, address=None, wire=None):
+        """wire: impairments of its way to the underlay, e.g. ["--delay 10ms", "--loss 1%"]."""
         if name not in self.hosts:
-            self.hosts[name] = Host(self, name, address or self.underlay % (len(self.hosts) + 1))
+            self.hosts[name] = Host(self, name, address or self.underlay % (len(self.hosts) + 1), wire)
         return self.hosts[name]
 
     def start_root(self, *options, name='R'):
@@ -431,6 +477,9 @@ class Lab:
                 daemon.stop()
             except Exception as error:  # the rest must still be taken down
                 self.fail(f'{daemon.host.name}: {error}')
+        for wire in self.wires:
+            if wire.process.poll():
+                self.fail(f'{wire.name} ended by itself with {wire.process.returncode}: {wire.process.stderr.read()}')
         for process in self.processes:
             if process.poll() is None:
                 process.kill()

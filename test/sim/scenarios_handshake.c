@@ -245,8 +245,43 @@ static void replay(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* ---- suites ------------------------------------------------------------------------------------------------------ */
+
+/* A member without AES in hardware (or one whose config says so) offers ChaCha20-Poly1305 alone, and has it with everybody; two that
+ * both have AES use it. Whoever begins. With a root it is ChaCha20-Poly1305 in any case. */
+static void suites(uint64_t seed, char failed[256])
+{
+	static const uint8_t fast[] = {0, SUITE_AES256_GCM};
+	struct sim *sim = world_from(image(), seed, seed & 1);
+	sim->controller = NULL;
+	host_start(sim->root);
+	for (unsigned i = 0; i < 3; i++) {
+		struct host *h = world_member(sim, i);
+		h->suite = i == seed % 3 ? SUITE_CHACHA20_POLY1305 : fast[sim_draw(sim, 2)];
+		host_start(h);
+		sim_run(sim, sim_draw(sim, 3) * 100 * MS);
+	}
+	pairs_good(sim, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		struct host *a = world_member(sim, i);
+		const struct session *up = host_peer(a, sim->root)->current[CLASS_CTRL];
+		expect(sim, up && up->suite == SUITE_CHACHA20_POLY1305, "%u and the root use another suite", i + 2);
+		for (unsigned k = 0; k < 3; k++) {
+			struct host *b = world_member(sim, k);
+			if (i == k)
+				continue;
+			bool slow = a->suite == SUITE_CHACHA20_POLY1305 || b->suite == SUITE_CHACHA20_POLY1305 || !seal_has_aes();
+			const struct session *s = host_peer(a, b)->current[CLASS_DATA];
+			expect(sim, s && s->suite == (slow ? SUITE_CHACHA20_POLY1305 : SUITE_AES256_GCM), "%u and %u use suite %d", i + 2,
+			       k + 2, s ? s->suite : -1);
+		}
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_handshake[] = {
     {"lossy", "30 % loss, reorder, duplicates: one session per pair, frames at most once", lossy, 1000},
+    {"suites", "one without AES in hardware has ChaCha20-Poly1305 with all, the others AES", suites, 30},
     {"crossing", "both sides begin within 300 ms: one session, no frame lost", crossing, 200},
     {"confirm", "lost RESP or confirmation at round trips of 1 ms to 3 s", confirm, 60},
     {"heavy", "40 to 70 % loss for a minute", heavy, 40},

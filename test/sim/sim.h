@@ -72,6 +72,7 @@ struct host {
 	struct node *node; /* NULL: not running */
 	uint32_t epoch;
 	unsigned workers;
+	uint8_t suite; /* node_config's */
 	uint64_t next_us;
 	bool kicked, discard_saves;
 	struct file file[SIM_FILES];

@@ -169,6 +169,7 @@ void host_start(struct host *h)
 	                             .root = h->kind == HOST_ROOT,
 	                             .joins = h->kind == HOST_NODE,
 	                             .workers = h->workers,
+	                             .suite = h->suite,
 	                             .bound = {h->at},
 	                             .n_bound = 1};
 	assert(!h->node && seal_setup() >= 0);

@@ -1,5 +1,6 @@
-/* seal_test.c: DATA packets of both suites against PROTOCOL.md's vectors, against an independent
- * one-shot construction, and with every bit of a packet flipped. */
+/* seal_test.c: DATA packets of both suites against PROTOCOL.md's vectors, against an independent one-shot construction, and with every
+ * bit of a packet flipped, once for each backend; then the backends opening each other's packets, and the choice among them. The bare
+ * AEADs are aead_test.c's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,8 @@
 #include "test/unit/hex.h"
 
 static const uint8_t suites[] = {SUITE_AES256_GCM, SUITE_CHACHA20_POLY1305};
-#define IDX 0x11223342u /* 0x11223340, lane 2 */
+static const char *backend; /* the one that is forced */
+#define IDX 0x11223342u     /* 0x11223340, lane 2 */
 
 static void split_key(uint8_t key[32])
 {
@@ -35,10 +37,16 @@ static bool ready(struct seal *s, uint8_t suite)
 	return true;
 }
 
-static int setup(void **state)
+static int force(void **state)
 {
 	(void)state;
-	return seal_setup();
+	return seal_force_backend(backend) ? 0 : -1;
+}
+
+static int unforce(void **state)
+{
+	(void)state;
+	return seal_force_backend("auto") ? 0 : -1;
 }
 
 static void vectors(void **state)
@@ -87,7 +95,10 @@ static void suites_known(void **state)
 		memset(&s, 0x5a, sizeof(s));
 		bool want = suite == SUITE_CHACHA20_POLY1305 || (suite == SUITE_AES256_GCM && seal_has_aes());
 		assert_int_equal(seal_init(&s, (uint8_t)suite, key), want);
-		assert_string_equal(seal_backend((uint8_t)suite), want ? "libsodium" : "none");
+		if (suite == SUITE_AES256_GCM)
+			assert_string_equal(seal_backend(SUITE_AES256_GCM), want ? backend : "none");
+		else if (!want)
+			assert_string_equal(seal_backend((uint8_t)suite), "none");
 		if (!want)
 			assert_int_equal(s.suite, 0x5a);
 	}
@@ -247,11 +258,85 @@ static void too_short(void **state)
 	free(data);
 }
 
+static const uint32_t edges[] = {512, 1000, 1023, 1024, 1025, 1408, 1436, 1440, 4080, 4095, 4096, 4097, 4112, 8191, 8192, 8193, 8972, 9000};
+
+/* len: plaintext bytes from 4 on. The one seals, the other opens, and would have sealed to the same bytes. */
+static void crossed(const struct seal *from, const struct seal *to, uint32_t len)
+{
+	static uint8_t data[9216], own[9216];
+	for (uint32_t i = 0; i < len; i++)
+		data[12 + i] = own[12 + i] = (uint8_t)(i * 7 + len);
+	struct packet p = {.data = data, .len = 12 + len, .room = 12 + len + 16}, q = p;
+	q.data = own;
+	seal_batch(from, IDX, len, &p, 1);
+	seal_batch(to, IDX, len, &q, 1);
+	assert_int_equal(p.len, q.len);
+	assert_memory_equal(data, own, p.len);
+	p.pn = seal_unmask(to, data, p.len);
+	assert_true(p.pn == len);
+	p.idx = IDX;
+	open_batch(to, &p, 1);
+	assert_int_equal(p.verdict, DROP_NONE);
+	assert_int_equal(p.len, len);
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(p.data[i], (uint8_t)(i * 7 + len));
+}
+
+static void backends_agree(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct seal sodium, ipsecmb;
+		assert_true(seal_force_backend("libsodium"));
+		if (!ready(&sodium, suites[i]) || !seal_force_backend("ipsec-mb") || !ready(&ipsecmb, suites[i]))
+			continue;
+		for (uint32_t len = 4; len <= 300; len++) {
+			crossed(&sodium, &ipsecmb, len);
+			crossed(&ipsecmb, &sodium, len);
+		}
+		for (unsigned k = 0; k < sizeof(edges) / sizeof(edges[0]); k++) {
+			crossed(&sodium, &ipsecmb, edges[k]);
+			crossed(&ipsecmb, &sodium, edges[k]);
+		}
+	}
+}
+
+static void choice(void **state)
+{
+	(void)state;
+	static const char *const unknown[] = {"", "sodium", "Libsodium", "ipsec-mb ", "aes", "none"};
+	assert_true(seal_force_backend("libsodium"));
+	assert_string_equal(seal_backend(SUITE_CHACHA20_POLY1305), "libsodium");
+	for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		assert_false(seal_force_backend(unknown[i]));
+	assert_int_equal(seal_setup(), 0); /* again: as it was */
+	assert_string_equal(seal_backend(SUITE_CHACHA20_POLY1305), "libsodium");
+	/* A packet may be opened after the choice has changed: what seal_init took stays. */
+	struct seal s;
+	assert_true(ready(&s, SUITE_CHACHA20_POLY1305));
+	bool have = seal_force_backend("ipsec-mb");
+#ifndef WITH_IPSECMB
+	assert_false(have);
+#endif
+	assert_string_equal(seal_backend(SUITE_AES256_GCM), have ? "ipsec-mb" : seal_has_aes() ? "libsodium" : "none");
+	crossed(&s, &s, 100);
+	assert_true(seal_force_backend("auto"));
+	assert_string_equal(seal_backend(SUITE_AES256_GCM), have ? "ipsec-mb" : seal_has_aes() ? "libsodium" : "none");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest each[] = {
 	    cmocka_unit_test(vectors),   cmocka_unit_test(suites_known), cmocka_unit_test(batches),
 	    cmocka_unit_test(every_bit), cmocka_unit_test(too_short),
 	};
-	return cmocka_run_group_tests(tests, setup, NULL);
+	const struct CMUnitTest together[] = {cmocka_unit_test(backends_agree), cmocka_unit_test(choice)};
+	if (seal_setup() < 0)
+		return 1;
+	backend = "libsodium";
+	int failed = cmocka_run_group_tests_name("libsodium", each, force, unforce);
+	backend = "ipsec-mb";
+	if (seal_force_backend(backend))
+		failed += cmocka_run_group_tests_name("ipsec-mb", each, force, unforce);
+	return failed + cmocka_run_group_tests_name("together", together, NULL, unforce);
 }

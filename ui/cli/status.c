@@ -88,6 +88,33 @@ static void print_reasons(const json_t *status, const char *me)
 	}
 }
 
+/* "aes256-gcm (ipsec-mb)" */
+static const char *suite_text(const json_t *object, char buf[2 * CELL_MAX])
+{
+	char suite[CELL_MAX], backend[CELL_MAX];
+	cell_text(object, "suite", CELL_TEXT, suite);
+	if (*field(object, "backend"))
+		snprintf(buf, 2 * CELL_MAX, "%s (%s)", suite, cell_text(object, "backend", CELL_TEXT, backend));
+	else
+		snprintf(buf, 2 * CELL_MAX, "%s", suite);
+	return buf;
+}
+
+static void print_peers(const json_t *peers)
+{
+	char text[2 * CELL_MAX];
+	const json_t *suite;
+	size_t i;
+	printf("  peers %lld direct, %lld relayed", (long long)json_integer_value(json_object_get(peers, "direct")),
+	       (long long)json_integer_value(json_object_get(peers, "relay")));
+	json_array_foreach(json_object_get(peers, "suites"), i, suite)
+	{
+		printf("%s %lld %s", i ? "," : ";", (long long)json_integer_value(json_object_get(suite, "peers")),
+		       suite_text(suite, text));
+	}
+	printf("\n");
+}
+
 static void print_status(const json_t *status, bool node)
 {
 	char address[CELL_MAX], program[CELL_MAX], version[CELL_MAX], words[CELL_MAX], text[CELL_MAX];
@@ -99,8 +126,7 @@ static void print_status(const json_t *status, bool node)
 	       json_is_true(json_object_get(status, "root")) ? "  root" : "");
 	print_roots(status);
 	if (node)
-		printf("  peers %lld direct, %lld relayed\n", (long long)json_integer_value(json_object_get(peers, "direct")),
-		       (long long)json_integer_value(json_object_get(peers, "relay")));
+		print_peers(peers);
 	else
 		printf("  page %s  (farlan page prints a link)\n", cell_text(status, "page", CELL_TEXT, text));
 	if (*field(status, "health") && strcmp(field(status, "health"), "ok") != 0)
@@ -139,7 +165,18 @@ int run_networks(struct call *call)
 }
 int run_peers(struct call *call)
 {
-	return run_list(call, "/v1/peers", "peers", "farlan.peer/1", peer_columns);
+	char text[2 * CELL_MAX];
+	json_t *object, *peer;
+	size_t i;
+	int code = get(call, "/v1/peers", "peers", "farlan.peer/1", &object);
+	json_array_foreach(json_object_get(object, "peers"), i, peer)
+	{
+		json_object_set_new(peer, "suite", json_string(suite_text(peer, text)));
+	}
+	if (code == 0 && object)
+		code = output_table(json_object_get(object, "peers"), peer_columns);
+	json_decref(object);
+	return code;
 }
 int run_network_list(struct call *call)
 {

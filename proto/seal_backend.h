@@ -1,0 +1,38 @@
+/* seal_backend.h: what seal.c asks of a cipher library. For proto/seal*.c and the tests of the bare AEADs alone.
+ *
+ * A backend fills a table per suite at setup and never changes it again; seal.c picks one per suite, and every struct seal keeps its
+ * pick. All functions work in place, hold no state between calls and may run in any number of threads at once.
+ */
+#ifndef FARLAN_PROTO_SEAL_BACKEND_H
+#define FARLAN_PROTO_SEAL_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/wire.h"
+
+#define SEAL_KEY      32
+#define SEAL_NONCE    12
+#define SEAL_SCHEDULE 1024 /* libsodium's AES-GCM needs 512 bytes, libipsec-mb's 1008 */
+#define SEAL_ALIGN    64   /* libipsec-mb's */
+
+struct aead {
+	const char *backend;
+	/* schedule: SEAL_SCHEDULE bytes at SEAL_ALIGN, holding the key's secrets from now on. */
+	void (*expand)(uint8_t *schedule, const uint8_t key[SEAL_KEY]);
+	void (*encrypt)(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text,
+	                size_t len, uint8_t tag[DATA_TAG]);
+	/* false: the tag is wrong, and text may hold anything, even what the sender never wrote: the caller wipes it. */
+	bool (*decrypt)(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text,
+	                size_t len, const uint8_t tag[DATA_TAG]);
+};
+
+/* Once, from one thread. false: the library does not start, or this machine is not for it. */
+bool seal_sodium_setup(void);
+bool seal_ipsecmb_setup(void);
+/* NULL: the backend has not been set up, or has no such suite on this machine. */
+const struct aead *seal_sodium(uint8_t suite);
+const struct aead *seal_ipsecmb(uint8_t suite);
+
+#endif
