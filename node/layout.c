@@ -197,6 +197,19 @@ void layout_ip_csum(uint8_t *frame, const struct layout *l)
 	word_to(ip + 10, (uint16_t)~sum16(ip, (ip[0] & 15u) * 4, 0));
 }
 
+void offload_complete(uint8_t *frame, size_t len, struct offload *offload)
+{
+	struct layout l;
+	size_t end = layout_of(frame, len, &l) ? l.end : len, at = offload->csum_start, field = at + offload->csum_offset;
+	if (offload->csum && field + 2 <= end) {
+		uint16_t sum = (uint16_t)~sum16(frame + at, end - at, 0);
+		if (!sum)
+			sum = 0xffff;
+		memcpy(frame + field, &sum, sizeof(sum));
+	}
+	*offload = (struct offload){0};
+}
+
 bool layout_offload_true(const uint8_t *frame, size_t len, const struct offload *o)
 {
 	struct layout l;

@@ -48,14 +48,9 @@ void layout_complete(uint8_t *frame, const struct layout *);
 bool layout_ip_csum_good(const uint8_t *frame, const struct layout *); /* IPv4 header; true for IPv6 */
 void layout_ip_csum(uint8_t *frame, const struct layout *);            /* IPv4 header; nothing for IPv6 */
 
-/* The same for whom no partial checksum may reach: a frame that has one gets it made complete. */
-static inline void offload_complete(uint8_t *frame, size_t len, struct offload *offload)
-{
-	struct layout l;
-	if (offload->csum && layout_of(frame, len, &l))
-		layout_complete(frame, &l);
-	*offload = (struct offload){0};
-}
+/* Makes a partial checksum of whatever protocol complete, where csum_start and csum_offset say; 0 becomes 0xffff, which is the same
+ * sum and, unlike 0, means "summed" to UDP. No superframes. */
+void offload_complete(uint8_t *frame, size_t len, struct offload *);
 
 /* The door for what a peer says of a frame (CSUM): csum_start and csum_offset must be where our parser finds them and the field
  * must hold the pseudo-header sum. gso must be NONE. true: the kernel may be told the same. */

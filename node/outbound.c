@@ -253,7 +253,8 @@ static bool send_to(struct worker *w, struct errand *job, const struct member *m
 	t.encap.datagram = t.way->datagram < DATAGRAM_MAX ? t.way->datagram : DATAGRAM_MAX;
 	if (job->offload.gso)
 		return load_segments(w, job, &t);
-	if (job->offload.csum && !(t.session->peer_caps & CAP_SEG))
+	/* The kernel leaves checksums of any protocol to be made; a peer takes only those it can read itself. */
+	if (job->offload.csum && (!(t.session->peer_caps & CAP_SEG) || !layout_offload_true(job->frame, job->len, &job->offload)))
 		offload_complete(job->frame, job->len, &job->offload);
 	struct carriage c = {.implied = encap_implied(&t.encap, job->frame), .flags = job->offload.csum ? FRAME_CSUM : 0};
 	if (job->len <= encap_most(&t.encap, c))
