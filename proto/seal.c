@@ -99,16 +99,25 @@ void seal_fini(struct seal *s)
 	sodium_memzero(s, sizeof(*s));
 }
 
-static inline void nonce_of(const struct seal *s, uint32_t lane, uint64_t pn, uint8_t nonce[12])
+/* Twelve bytes as one word of eight and one of four, the way the backends load them: a load that begins in one recent store and ends in
+ * another waits for both to reach the cache; for nonce and AAD that was about 10 ns per packet. */
+static inline void put12(uint8_t at[12], uint64_t head, uint32_t tail)
 {
-	memcpy(nonce, s->iv, 12);
-	uint64_t be = __builtin_bswap64(pn), low;
-	memcpy(&low, nonce + 4, 8);
-	low ^= be;
-	memcpy(nonce + 4, &low, 8);
-	nonce[3] ^= (uint8_t)lane; /* be32 of a number below 16 */
+	le64_to(at, head);
+	le32_to(at + 8, tail);
 }
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "nonce_of swaps to big endian");
+
+static inline void aad_put(uint8_t at[DATA_HEADER], uint32_t idx, uint64_t pn)
+{
+	put12(at, idx | pn << 32, (uint32_t)(pn >> 32));
+}
+
+static inline void nonce_put(const struct seal *s, uint32_t lane, uint64_t pn, uint8_t nonce[SEAL_NONCE])
+{
+	uint64_t low = le64_at(s->iv + 4) ^ __builtin_bswap64(pn);
+	put12(nonce, (le32_at(s->iv) ^ lane << 24) | low << 32, (uint32_t)(low >> 32));
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "nonce_put swaps to big endian");
 
 static inline uint64_t mask_of(const struct seal *s, const uint8_t tag[DATA_TAG])
 {
@@ -128,9 +137,8 @@ void seal_batch(const struct seal *s, uint32_t idx, uint64_t pn, struct packet *
 		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[SEAL_NONCE];
 		size_t len = p->len - DATA_HEADER;
 		uint8_t *tag = text + len;
-		le32_to(h, idx);
-		le64_to(h + 4, pn);
-		nonce_of(s, idx & LANE_MASK, pn, nonce);
+		aad_put(h, idx, pn);
+		nonce_put(s, idx & LANE_MASK, pn, nonce);
 		aead->encrypt(s->schedule, nonce, h, DATA_HEADER, text, len, tag);
 		le64_to(h + 4, pn ^ mask_of(s, tag));
 		p->len += DATA_TAG;
@@ -163,9 +171,8 @@ void open_batch(const struct seal *s, struct packet *run, unsigned n)
 		}
 		uint8_t *text = p->data + DATA_HEADER, aad[DATA_HEADER], nonce[SEAL_NONCE];
 		size_t len = p->len - DATA_HEADER - DATA_TAG;
-		le32_to(aad, p->idx);
-		le64_to(aad + 4, p->pn);
-		nonce_of(s, p->idx & LANE_MASK, p->pn, nonce);
+		aad_put(aad, p->idx, p->pn);
+		nonce_put(s, p->idx & LANE_MASK, p->pn, nonce);
 		if (!aead->decrypt(s->schedule, nonce, aad, DATA_HEADER, text, len, text + len)) {
 			refuse(p);
 			continue;

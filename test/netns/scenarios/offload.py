@@ -1,0 +1,314 @@
+"""Superframes are cut and joined on the way, and nobody can tell: byte streams, datagrams and checksums are those of a run
+without offloads, whatever the sizes of network and path, under loss, and behind a bridge into a plain veth.
+
+The kernel offers what the device offers: where the device has no TSO, the same streams go through frame by frame and must be
+the same too; where it has, superframes must be seen at both ends, or the run has shown nothing.
+"""
+import json
+import signal
+import subprocess
+import threading
+
+from lab import Failure, Host, now, run as command, tool, until
+
+OFFLOADS = ('tx-tcp-segmentation', 'tx-udp-segmentation', 'tx-checksum-ip-generic')
+PORT = 7000
+
+# name, bytes each way, size of a write, flags (n nodelay, m more, u urgent), MSS
+STREAMS = [
+    ('bulk', 3 << 20, 65536, '-', 0),
+    ('mixed writes', 1 << 20, 0, '-', 0),
+    ('mixed writes, nodelay', 1 << 20, 0, 'n', 0),
+    ('mixed writes, more', 1 << 20, 0, 'm', 0),
+    ('1000-byte writes, nodelay, more', 300000, 1000, 'nm', 0),
+    ('one byte', 1, 1, '-', 0),
+    ('one-byte writes', 3000, 1, 'n', 0),
+    ('urgent bytes', 200000, 4096, 'u', 0),
+    ('64 KiB in one write and FIN', 65536, 65536, '-', 0),
+    ('MSS 536', 300000, 65536, '-', 536),
+    ('MSS 100: above 255 segments in one', 600000, 65536, '-', 100),
+]
+PLAIN = [
+    ('bulk without timestamps and ECN', 3 << 20, 65536, '-', 0),
+    ('mixed writes without timestamps and ECN', 1 << 20, 0, 'n', 0),
+]
+LOSSY = [
+    ('bulk', 1 << 20, 65536, '-', 0),
+    ('mixed writes, nodelay', 300000, 0, 'n', 0),
+    ('mixed writes, more', 300000, 0, 'm', 0),
+    ('one-byte writes', 500, 1, 'n', 0),
+    ('urgent bytes', 100000, 4096, 'u', 0),
+    ('MSS 100: above 255 segments in one', 200000, 65536, '-', 100),
+]
+DATAGRAMS = ['1200x54', '1200x20+700', '500x64+77', '9x64+8', '6x3', '1000*40', '64*60', '1200*2', '1352*8', '700x2+699']
+JUMBO = ['8900x7', '4000x15+3999', '8952*4']
+
+
+class Network:
+    """One of the two networks the members share; the IPv6 addresses are ours."""
+
+    def __init__(self, lab, number, mtu):
+        self.lab, self.number, self.mtu = lab, number, mtu
+        self.nwid = lab.create(f'mtu{mtu}', mtu=mtu, ipv4=f'10.{77 + number}.0.0/24')
+
+    def dev(self, name):
+        return self.lab.nodes[name].network(self.nwid)['dev']
+
+    def six(self, name):
+        return f'fd{77 + self.number}::{"ABH".index(name) + 1}'
+
+    def ip(self, name, version):
+        if version == 6:
+            return self.six(name)
+        return f'10.{77 + self.number}.0.200' if name == 'H' else next(
+            a.split('/')[0] for a in self.lab.nodes[name].network(self.nwid)['addresses'] if ':' not in a)
+
+    def up(self, names='AB'):
+        """Devices are there and answer each other on both families."""
+        for name in names:
+            node = self.lab.nodes[name]
+            until(f'{name} has its device of {self.nwid}', lambda node=node: node.network(self.nwid)['state'] == 'joined', 20)
+            node.host.run('ip', 'addr', 'replace', f'{self.six(name)}/64', 'dev', self.dev(name), 'nodad')
+        for version in (4, 6):
+            self.lab.nodes['A'].host.reaches(self.ip('B', version), 15)
+
+    def features(self, name, verb='show'):
+        return json.loads(self.lab.nodes[name].host.run(tool('features'), self.dev(name), verb).stdout)
+
+
+class Ended:
+    """A tool that is ready, and prints one JSON object when it is told to end."""
+
+    def __init__(self, host, *argv):
+        self.process = host.popen(tool(argv[0]), *argv[1:], stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != 'ready\n':
+            raise Failure(f'{argv} on {host.name} does not start')
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        return json.loads(self.process.communicate(timeout=20)[0] or 'null')
+
+
+def seed_of(name):
+    return 1 + sum(ord(c) * 31 ** (i % 4) for i, c in enumerate(name)) % 100000
+
+
+def stream(lab, host, address, row, where, kept):
+    """One TCP connection; adds (what arrived up, what arrived down) to kept under its name."""
+    name, size, write, flags, mss = row
+    done = host.run(tool('streams'), 'tcp', address, PORT, seed_of(name), size, write, flags, mss, 30, code=None, timeout=60)
+    if done.returncode:
+        lab.fail(f'{where}: {name}: {done.stderr.strip()}')
+        return
+    told = json.loads(done.stdout)
+    for way in ('up', 'down'):
+        lab.check(told[way]['bad'] == -1 and told[way]['received'] == size,
+                  f'{where}: {name}, {way}: {told[way]["received"]} bytes of {size}, first wrong one at {told[way]["bad"]}')
+    kept[where, name] = told
+
+
+def datagrams(lab, sender, receiver, address, port, specs, where):
+    """UDP from one host to another; (told by the sender, told by the receiver)."""
+    seed, lossy = seed_of(where), where.startswith('loss')
+    there = Ended(receiver, 'streams', 'udp-recv', port, seed)
+    sent = json.loads(sender.run(tool('streams'), 'udp-send', address, port, seed, 5, 3000, *specs).stdout)
+    got = there.end()
+    if lossy:
+        lab.equal(got['bad'], 0, f'{where}: datagrams with a wrong byte or length')
+        lab.check(0.8 * sent['datagrams'] < got['datagrams'] <= sent['datagrams'], f'{where}: {got["datagrams"]} datagrams of {sent["datagrams"]}')
+    else:
+        lab.equal(got, sent, f'{where}: datagrams, their sizes, order and contents')
+
+
+def family(lab, net, version, rows, specs, where, kept, to):
+    a, other, address = lab.hosts['A'], lab.hosts[to], net.ip(to, version)
+    where = f'{where}, network {net.mtu}, IPv{version}'
+    for row in rows:
+        stream(lab, a, address, row, where, kept)
+    if specs:
+        datagrams(lab, a, other, address, 7100 + version, specs, f'{where}, up')
+        datagrams(lab, other, a, net.ip('A', version), 7200 + version, specs, f'{where}, down')
+
+
+def both_families(lab, net, *what):
+    """IPv4 and IPv6 at the same time: their frames mix on the way."""
+    errors = []
+
+    def guarded(version):
+        try:
+            family(lab, net, version, *what)
+        except Exception as error:  # of a thread: the scenario must hear of it
+            errors.append(error)
+    threads = [threading.Thread(target=guarded, args=(version,)) for version in (4, 6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def settings(lab, ecn, timestamps):
+    for name in 'ABH':
+        lab.hosts[name].run('sysctl', '-q', '-w', f'net.ipv4.tcp_ecn={ecn}', f'net.ipv4.tcp_timestamps={timestamps}')
+
+
+def negotiated(lab, kept, names, **wanted):
+    """The streams were what they are called: TCP agreed on what the settings say."""
+    for (where, name), told in kept.items():
+        if name in names:
+            lab.equal({k: told[k] for k in wanted}, wanted, f'{where}: {name}: negotiated')
+
+
+def matrix(lab, net, where, kept, to='B'):
+    """Every kind of stream and datagram, both ways, on both families."""
+    specs = DATAGRAMS + (JUMBO if net.mtu == 9000 else [])
+    both_families(lab, net, STREAMS, [], where, kept, to)
+    both_families(lab, net, [], specs, where, kept, to)  # not beside TCP, which fills every queue until one overflows
+    settings(lab, ecn=0, timestamps=0)
+    both_families(lab, net, PLAIN, [], where, kept, to)
+    settings(lab, ecn=1, timestamps=1)
+
+
+def superframes(lab, net, where, on):
+    """A bulk run looked at where the members' kernels hand frames out and take them in."""
+    offered = net.features('A')['tx-tcp-segmentation']
+    out = Ended(lab.hosts['A'], 'witness', net.dev('A'), net.mtu, 'out')
+    into = Ended(lab.hosts['B'], 'witness', net.dev('B'), net.mtu, 'in')
+    both_families(lab, net, [('bulk', 3 << 20, 65536, '-', 0)], [], f'{where}, looked at', {}, 'B')
+    out, into = out.end(), into.end()
+    lab.note(f'{where}, network {net.mtu}: {out["longer"]} of {out["frames"]} frames out and {into["longer"]} of {into["frames"]} in are superframes')
+    for side, seen in (('out', out), ('in', into)):
+        lab.equal((seen['bad_ip'], seen['bad_l4'], seen['malformed']), (0, 0, 0), f'{where}, network {net.mtu}, {side}: wrong checksums and lengths: {seen}')
+        lab.check(seen['tcp'] > 100, f'{where}, network {net.mtu}, {side}: the witness saw the streams: {seen}')
+    if on and offered:
+        lab.check(out['longer'] > 10 and into['longer'] > 10, f'{where}, network {net.mtu}: superframes on both sides: {out}, {into}')
+    if not on:
+        lab.equal((offered, out['longer'], out['partial']), (False, 0, 0), f'{where}, network {net.mtu}: offloads are off: {out}')
+
+
+def no_drops(lab, before, where):
+    """None but probes of a path's size that the kernel refused, 3 for each size above the device's MTU."""
+    for name in 'AB':
+        after = lab.nodes[name].drops()
+        more = {k: n - before[name].get(k, 0) for k, n in after.items() if n > before[name].get(k, 0)}
+        lab.check(more.pop('send', 0) <= 100, f'{where}: datagrams of {name} that the kernel refused: {after}')
+        lab.equal(more, {}, f'{where}: drops at {name}')
+
+
+def underlay(lab, mtu):
+    """Another MTU of the ways to A and B; the daemons start anew, so that no path remembers a larger one."""
+    for name in 'AB':
+        lab.nodes[name].stop()
+        host = lab.hosts[name]
+        command('ip', '-n', host.ns, 'link', 'set', 'u', 'mtu', mtu)
+        command('ip', '-n', lab.net.ns, 'link', 'set', host.port, 'mtu', mtu)
+    lab.hosts['A'].wire.set(f'--mtu {mtu}')
+    for name in 'AB':
+        lab.nodes[name].start(ready=False)
+    for name in 'AB':
+        lab.nodes[name].ready()
+    for net in lab.networks:
+        net.up()
+        until('A sees B directly', lambda: lab.nodes['A'].path(lab.nodes['B']) == 'direct', 15)
+
+
+def behind_bridge(lab, net, kept):
+    """H has a plain veth into a bridge with B's device: what reaches it are whole frames, complete, none too long."""
+    b, h, where = lab.hosts['B'], lab.hosts['H'], f'behind a bridge, network {net.mtu}'
+    run_b = ('ip', '-n', b.ns, 'link')
+    command(*run_b, 'add', 'name', 'br1', 'mtu', net.mtu, 'type', 'bridge', 'mcast_snooping', '0')
+    command(*run_b, 'add', 'name', 'hv', 'mtu', net.mtu, 'type', 'veth', 'peer', 'name', 'eth', 'mtu', net.mtu, 'netns', h.ns)
+    for host, dev in ((b, 'hv'), (h, 'eth')):
+        left = json.loads(host.run(tool('features'), dev, 'off').stdout)
+        lab.check(not any(left[k] for k in OFFLOADS + ('rx-gro',)), f'{where}: the veth has no offloads: {left}')
+    for dev in ('hv', net.dev('B')):
+        command(*run_b, 'set', dev, 'master', 'br1', 'up')
+    command(*run_b, 'set', 'br1', 'up')
+    command('ip', '-n', h.ns, 'link', 'set', 'eth', 'up')
+    h.run('ip', 'addr', 'add', f'{net.ip("H", 4)}/24', 'dev', 'eth')
+    h.run('ip', 'addr', 'add', f'{net.six("H")}/64', 'dev', 'eth', 'nodad')
+    for version in (4, 6):
+        lab.hosts['A'].reaches(net.ip('H', version), 15)
+    server, witness = Ended(h, 'streams', 'serve', PORT), Ended(h, 'witness', 'eth', net.mtu, 'in')
+    matrix(lab, net, 'behind a bridge', kept, 'H')
+    seen = witness.end()
+    server.end()
+    lab.check(seen['tcp'] > 5000 and seen['udp'] > 500, f'{where}: the witness saw the streams: {seen}')
+    wrong = {k: seen[k] for k in ('longer', 'bad_ip', 'bad_l4', 'partial', 'malformed') if seen[k]}
+    lab.equal(wrong, {}, f'{where}: frames at H that are too long, wrong or incomplete')
+    lab.note(f'{where}: {seen["frames"]} frames at H, the longest {seen["longest"]}, {seen["unseen"]} not looked at')
+    command(*run_b, 'del', 'hv')
+    command(*run_b, 'del', 'br1')
+
+
+def same(lab, kept, reference):
+    """What arrived is what arrived without offloads, byte for byte."""
+    wanted = {(*where.split(', ')[1:], name): told for (where, name), told in kept.items() if where.startswith(reference)}
+    lab.check(len(wanted) >= 2 * 2 * len(STREAMS + PLAIN), f'{len(wanted)} streams to compare with')
+    for (where, name), told in kept.items():
+        one = wanted.get((*where.split(', ')[1:], name))
+        if where.startswith(reference) or not one or any(told[way]['received'] != one[way]['received'] for way in ('up', 'down')):
+            continue  # another length under loss; those were compared with what was sent
+        for way in ('up', 'down'):
+            lab.equal(told[way]['hash'], one[way]['hash'], f'{where}: {name}, {way}: hash of the stream')
+        if name == 'urgent bytes' and not where.startswith('loss'):
+            lab.equal([told[w]['urgent'] for w in ('up', 'down')], [one[w]['urgent'] for w in ('up', 'down')], f'{where}: where the urgent bytes are')
+
+
+def prepare(lab):
+    """A by a wire, B by a veth: a device with few offloads and one with many below the daemons."""
+    lab.start_root()
+    lab.start_controller()
+    lab.host('A', wire=['--dev-mtu 9000', '--mtu 1500', '--seed 5'])
+    for name in 'AB':
+        lab.start_node(name)
+    lab.hosts['H'] = Host(lab, 'H', None)
+    lab.controller.online()
+    lab.networks = [Network(lab, number, mtu) for number, mtu in enumerate((1400, 9000))]
+    for net in lab.networks:
+        lab.nwid = net.nwid
+        for name in 'AB':
+            lab.join(name)
+        lab.controller.cli('member', 'set', net.nwid, lab.nodes['B'].address(), '--bridge', 'on')
+    settings(lab, ecn=1, timestamps=1)
+    return Ended(lab.hosts['B'], 'streams', 'serve', PORT)
+
+
+def run(lab):
+    server, kept = prepare(lab), {}
+    underlay(lab, 1500)
+    began = now()
+    for where in ('no offloads', 'underlay 1500', 'underlay 1260', 'underlay 9000'):
+        if where != 'no offloads':
+            underlay(lab, int(where.split()[1]))
+        before = {name: lab.nodes[name].drops() for name in 'AB'}
+        for net in lab.networks:
+            if where == 'no offloads':
+                for name in 'AB':
+                    left = net.features(name, 'off')
+                    lab.check(not any(left[k] for k in OFFLOADS), f'{name}: offloads of {net.dev(name)} are off: {left}')
+            superframes(lab, net, where, where != 'no offloads')
+            matrix(lab, net, where, kept)
+        no_drops(lab, before, where)
+        lab.note(f'{where}: after {now() - began:.0f} s')
+    underlay(lab, 1500)
+    lab.hosts['A'].wire.set('--loss 1%', '--reorder 1%')
+    for net in lab.networks:
+        both_families(lab, net, LOSSY, DATAGRAMS, 'loss', kept, 'B')
+    lab.hosts['A'].wire.set('--loss 0%', '--reorder 0%')
+    lost = lab.hosts['A'].wire.counters()
+    lab.check(all(lost[way]['lost'] > 50 and lost[way]['reordered'] > 50 for way in 'ab'), f'the wire lost and reordered: {lost}')
+    lab.note(f'loss: {lost["a"]["lost"]} + {lost["b"]["lost"]} lost, {lost["a"]["reordered"]} + {lost["b"]["reordered"]} overtaken; after {now() - began:.0f} s')
+    lab.note(f'drops under loss: {lab.nodes["A"].drops()} {lab.nodes["B"].drops()}')
+    server.end()
+    before = {name: lab.nodes[name].drops() for name in 'AB'}
+    for net in lab.networks:
+        behind_bridge(lab, net, kept)
+    no_drops(lab, before, 'behind a bridge')
+    names = {row[0] for row in STREAMS + LOSSY}
+    negotiated(lab, kept, names, ecn=True, timestamps=True, sack=True)
+    negotiated(lab, kept, {row[0] for row in PLAIN}, ecn=False, timestamps=False, sack=True)
+    same(lab, kept, 'no offloads')
+    marks = next(told['up']['urgent'] for (_, name), told in kept.items() if name == 'urgent bytes')
+    lab.equal(len(marks), 8, 'urgent bytes seen')
