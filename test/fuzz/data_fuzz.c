@@ -2,7 +2,7 @@
  *
  * First byte: bit 0 the suite, bit 1 whether the bytes are the ciphertext (nothing of the kind may
  * open) or a text that is sealed first and must come back, bits 2 to 4 the packets the bytes are
- * cut into, bits 5 to 7 where one bit is spoiled.
+ * cut into, bits 5 to 7 where one bit is spoiled. Every backend that has the suite gets them.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,8 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define require(x) ((x) ? (void)0 : abort())
 
-static struct seal seals[2];
-static bool have[2];
+#define BACKENDS 2
+static struct seal seals[2][BACKENDS];
+static bool have[2][BACKENDS];
 static struct window *window;
 
 static void once(void)
@@ -27,10 +28,15 @@ static void once(void)
 	if (window)
 		return;
 	require(seal_setup() == 0);
-	have[0] = seal_init(&seals[0], SUITE_AES256_GCM, key);
-	have[1] = seal_init(&seals[1], SUITE_CHACHA20_POLY1305, key);
+	static const char *const names[BACKENDS] = {"libsodium", "ipsec-mb"};
+	for (unsigned b = 0; b < BACKENDS; b++) {
+		if (!seal_force_backend(names[b]))
+			continue;
+		have[0][b] = seal_init(&seals[0][b], SUITE_AES256_GCM, key);
+		have[1][b] = seal_init(&seals[1][b], SUITE_CHACHA20_POLY1305, key);
+	}
 	window = malloc(window_bytes(WINDOW_BITS_DATA));
-	require(window && have[1]);
+	require(window && have[1][0]);
 	window_init(window, WINDOW_BITS_DATA);
 }
 
@@ -71,17 +77,14 @@ static void open_own(const struct seal *s, struct packet *run, unsigned n, const
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void carried(const struct seal *s, const uint8_t *data, size_t size)
 {
-	once();
-	if (size < 1)
-		return 0;
-	unsigned suite = data[0] & 1, n = 1 + (data[0] >> 2 & 7), spoil = data[0] >> 5;
+	unsigned n = 1 + (data[0] >> 2 & 7), spoil = data[0] >> 5;
 	bool own = data[0] & 2;
 	const uint8_t *bytes = data + 1;
 	size_t piece = (size - 1) / n, extra = own ? DATA_HEADER + DATA_TAG : 0;
-	if (!have[suite] || (own && piece < INNER_HEADER))
-		return 0;
+	if (own && piece < INNER_HEADER)
+		return;
 	struct packet run[8] = {0};
 	for (unsigned i = 0; i < n; i++) {
 		/* Of exactly the size, so that a byte too far is seen. */
@@ -94,10 +97,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run[i].session = at;
 	}
 	if (own)
-		open_own(&seals[suite], run, n, bytes, piece, spoil);
+		open_own(s, run, n, bytes, piece, spoil);
 	else
-		open_strange(&seals[suite], run, n);
+		open_strange(s, run, n);
 	for (unsigned i = 0; i < n; i++)
 		free(run[i].session);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	once();
+	for (unsigned b = 0; size && b < BACKENDS; b++)
+		if (have[data[0] & 1][b])
+			carried(&seals[data[0] & 1][b], data, size);
 	return 0;
 }

@@ -39,7 +39,7 @@ def refused(lab):
 
 
 def pairs(lab):
-    aes, best = cpu_has('aes', 'pclmulqdq', 'avx'), 'ipsec-mb' if built() else 'libsodium'
+    aes, best = cpu_has('aes', 'pclmulqdq'), 'ipsec-mb' if built() else 'libsodium'
     for a in CONFIGS:
         for b in CONFIGS:
             if a == b:
