@@ -270,6 +270,9 @@ static void sort(struct worker *w, unsigned n)
 		struct packet *p = &w->in[i];
 		p->session = p->port = p->circuit = NULL;
 		w->arrival[i] = (struct arrival){.size = p->len};
+		/* UDP may bring 64 KiB; letters have room for what may be sent and no more. */
+		if (p->verdict == DROP_NONE && p->len > DATAGRAM_MAX + LEG_HEADER)
+			p->verdict = DROP_MALFORMED;
 		if (p->verdict == DROP_NONE && sort_once(w, p))
 			(void)sort_once(w, p); /* a leg inside is refused there: it ends here */
 	}
