@@ -381,7 +381,7 @@ static void mac_check(struct worker *w, const struct port *port, const struct me
 
 static void write_up(struct worker *w);
 
-/* Memory for a frame that cannot be unwrapped where it arrived. */
+/* Memory for a frame that cannot be unwrapped where it arrived, and a place in up[] as well: a write after this would give the memory away. */
 static uint8_t *up_room(struct worker *w, size_t bytes)
 {
 	if (w->up_used + bytes > UP_SLAB)
