@@ -384,7 +384,7 @@ static void write_up(struct worker *w);
 /* Memory for a frame that cannot be unwrapped where it arrived, and a place in up[] as well: a write after this would give the memory away. */
 static uint8_t *up_room(struct worker *w, size_t bytes)
 {
-	if (w->up_used + bytes > UP_SLAB)
+	if (w->up_used + bytes > UP_SLAB || w->n_up == JOIN_MAX)
 		write_up(w);
 	uint8_t *room = w->up_slab + w->up_used;
 	w->up_used += (uint32_t)((bytes + 15) & ~15u);
@@ -506,7 +506,6 @@ static void write_port(struct worker *w, struct port *port, unsigned first)
 	uint64_t frames = 0, bytes = 0;
 	for (unsigned i = first; i < w->n_up; i++)
 		if (w->up[i].port == port) {
-			bytes += w->up[i].len;
 			p[n++] = w->up[i];
 			w->up[i].port = NULL;
 		}
