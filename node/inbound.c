@@ -520,10 +520,10 @@ static void write_port(struct worker *w, struct port *port, unsigned first)
 	join_batch(p, n, may);
 	tap_write(tap, w->number, p, n);
 	for (unsigned i = 0; i < n; i++) {
-		if (p[i].verdict == DROP_NONE)
-			frames++;
-		else
-			bytes -= p[i].len;
+		if (p[i].verdict != DROP_NONE)
+			continue;
+		frames++;
+		bytes += p[i].len + p[i].tails * (p[i].len - p[i].offload.size); /* tails left their headers behind, as long as its own */
 	}
 	worker_count_batch(w, p, n);
 	relaxed_add(&port->count[w->number].rx_frames, frames);
