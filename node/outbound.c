@@ -212,8 +212,8 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 	struct segment segment = {0};
 	for (uint32_t i = 0; i < cut.n; i++, segment.i++) {
 		if (i % SEGMENTS_MAX == 0)
-			segment = (struct segment){.id = w->segment_id++,
-			                           .n = (uint8_t)(cut.n - i < SEGMENTS_MAX ? cut.n - i : SEGMENTS_MAX)};
+			segment =
+			    (struct segment){.id = w->segment_id++, .n = (uint8_t)(cut.n - i < SEGMENTS_MAX ? cut.n - i : SEGMENTS_MAX)};
 		size_t len = cut_length(&cut, i);
 		struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)len));
 		uint8_t *plain = p->data + DATA_HEADER;
@@ -238,9 +238,8 @@ static const struct way *first_hop(const struct way *way)
 /* false: this member cannot be sent this frame (yet). Packets that die here are counted. */
 static bool send_to(struct worker *w, struct errand *job, const struct member *m)
 {
-	struct target t = {.session = atomic_load(&m->remote->session),
-	                   .way = atomic_load(&m->remote->way),
-	                   .encap = {.chan = atomic_load(&m->tx_chan)}};
+	struct target t = {
+	    .session = atomic_load(&m->remote->session), .way = atomic_load(&m->remote->way), .encap = {.chan = atomic_load(&m->tx_chan)}};
 	if (!t.session || !t.way || !t.encap.chan || w->now_ms >= t.session->reject_ms)
 		return false;
 	t.hop = first_hop(t.way);
@@ -376,8 +375,7 @@ static struct member *member_of(struct worker *w, const struct errand *job)
 
 static enum drop route_frame(struct worker *w, struct port *port, const struct packet *p)
 {
-	struct errand job = {
-	    .port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload};
+	struct errand job = {.port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload};
 	bool bridge = atomic_load(&port->own_flags) & MEMBER_BRIDGE;
 	if (!atomic_load(&port->open))
 		return DROP_CHAN;
@@ -397,7 +395,7 @@ static enum drop route_frame(struct worker *w, struct port *port, const struct p
 	struct member *m = member_of(w, &job);
 	if (m)
 		return m->address == port->address ? DROP_NO_MEMBER : to_one(w, &job, m);
-	if (!unknown_allowed(port, w->now_ms))
+	if (!job.offload.gso && !unknown_allowed(port, w->now_ms)) /* a superframe's segments come by themselves */
 		return DROP_UNKNOWN_RATE;
 	return to_many(w, &job, true);
 }
