@@ -36,6 +36,7 @@
 
 struct item {
 	uint32_t len;
+	uint32_t head; /* of a frame written: bytes before its tails */
 	struct endpoint from;
 	struct offload offload;
 	uint8_t bytes[SUPERFRAME_MAX];
@@ -240,6 +241,7 @@ static void tap_take(struct queue *q, const struct packet *p, unsigned tails)
 	pthread_mutex_lock(&q->lock);
 	struct item *it = queue_item(q, len);
 	it->offload = p->offload;
+	it->head = p->len;
 	len = 0;
 	for (unsigned k = 0; k <= tails; len += p[k++].len)
 		memcpy(it->bytes + len, p[k].data, p[k].len);
