@@ -3,7 +3,7 @@
  *     witness DEV MTU in|out
  *
  * in: frames the device receives; out: those the host sends by it. "ready" when it looks; on SIGTERM one JSON object: frames, those
- * longer than the MTU allows, TCP segments, UDP datagrams, wrong checksums of either layer, checksums the kernel says are still to be
+ * longer than the MTU allows, TCP segments (and those with FIN, PSH, URG, CWR), UDP datagrams, wrong checksums of either layer, checksums the kernel says are still to be
  * completed (so not judged), lengths that contradict each other, and what the kernel could not show us. A superframe counts as long,
  * and its checksum is not judged when it is still partial.
  */
@@ -27,7 +27,7 @@
 #define TURN_MAX    256
 
 static struct {
-	unsigned long long frames, longer, longest, tcp, udp, urgent, bad_ip, bad_l4, partial, malformed, unseen;
+	unsigned long long frames, longer, longest, tcp, udp, fin, psh, urg, cwr, bad_ip, bad_l4, partial, malformed, unseen;
 } seen;
 static size_t mtu;
 static volatile sig_atomic_t ended;
@@ -57,7 +57,12 @@ static void l4_judge(const uint8_t *addresses, size_t addresses_len, uint8_t pro
 	}
 	seen.tcp += protocol == IPPROTO_TCP;
 	seen.udp += protocol == IPPROTO_UDP;
-	seen.urgent += protocol == IPPROTO_TCP && l4[13] & 0x20;
+	if (protocol == IPPROTO_TCP) {
+		seen.fin += l4[13] & 1;
+		seen.psh += l4[13] >> 3 & 1;
+		seen.urg += l4[13] >> 5 & 1;
+		seen.cwr += !(l4[13] & 2) && l4[13] & 0x80; /* in a SYN it only asks for ECN */
+	}
 	if (partial) {
 		seen.partial++;
 		return;
@@ -192,11 +197,12 @@ int main(int argc, char **argv)
 		;
 	getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
 	seen.unseen = stats.tp_drops;
-	printf("{\"frames\": %llu, \"longer\": %llu, \"longest\": %llu, \"tcp\": %llu, \"udp\": %llu, \"urgent\": %llu, \"bad_ip\": %llu, "
+	printf("{\"frames\": %llu, \"longer\": %llu, \"longest\": %llu, \"tcp\": %llu, \"udp\": %llu, \"fin\": %llu, \"psh\": %llu, "
+	       "\"urg\": %llu, \"cwr\": %llu, \"bad_ip\": %llu, "
 	       "\"bad_l4\": %llu, "
 	       "\"partial\": %llu, \"malformed\": %llu, \"unseen\": %llu}\n",
-	       seen.frames, seen.longer, seen.longest, seen.tcp, seen.udp, seen.urgent, seen.bad_ip, seen.bad_l4, seen.partial,
-	       seen.malformed, seen.unseen);
+	       seen.frames, seen.longer, seen.longest, seen.tcp, seen.udp, seen.fin, seen.psh, seen.urg, seen.cwr, seen.bad_ip, seen.bad_l4,
+	       seen.partial, seen.malformed, seen.unseen);
 	close(fd);
 	return 0;
 }
