@@ -180,7 +180,7 @@ class Wire:
 
 
 class Host:
-    """A namespace with one veth "u" into the underlay, or a wire there: its side a is the host."""
+    """A namespace with one veth "u" into the underlay, or to a wire whose side a is the host."""
 
     def __init__(self, lab, name, address, wire=None):
         self.lab, self.name, self.address = lab, name, address
@@ -191,15 +191,30 @@ class Host:
         run('ip', '-n', self.ns, 'link', 'set', 'lo', 'up')
         self.wire = None
         if address:
+            near = f'h{name}' if wire is not None else self.port
+            run('ip', '-n', self.ns, 'link', 'add', 'u', 'type', 'veth', 'peer', 'name', near, 'netns', lab.net.ns)
+            # no super-datagrams on the underlay: what is captured is what a wire would carry
+            run('ip', '-n', self.ns, 'link', 'set', 'u', 'gso_max_segs', '1')
             if wire is not None:
-                self.wire = Wire(lab, self.ns, 'u', lab.net.ns, self.port, *wire)
-            else:
-                run('ip', '-n', self.ns, 'link', 'add', 'u', 'type', 'veth', 'peer', 'name', self.port, 'netns', lab.net.ns)
-                # no super-datagrams on the underlay: what is captured is what a wire would carry
-                run('ip', '-n', self.ns, 'link', 'set', 'u', 'gso_max_segs', '1')
+                self.wired(near, wire)
             run('ip', '-n', lab.net.ns, 'link', 'set', self.port, 'master', 'br0', 'up')
             run('ip', '-n', self.ns, 'link', 'set', 'u', 'up')
             self.addr('add', address)
+
+    def wired(self, near, options):
+        """u stays a veth, since no daemon takes a TAP for underlay: its peer is bridged to side a of the wire, and side b is our port."""
+        net, wire, bridge = self.lab.net.ns, f'w{self.name}', f'b{self.name}'
+        self.wire = Wire(self.lab, net, wire, net, self.port, '--dev-mtu 9000', *options)
+        run('ip', '-n', net, 'link', 'add', 'name', bridge, 'type', 'bridge', 'mcast_snooping', '0')
+        for dev in (near, wire):
+            run('ip', '-n', net, 'link', 'set', 'dev', dev, 'master', bridge, 'up')
+        run('ip', '-n', net, 'link', 'set', 'dev', bridge, 'up')
+
+    def mtu(self, mtu):
+        """Of its way to the underlay, told to the host's kernel; a wire's own limit (--mtu) is another matter."""
+        run('ip', '-n', self.ns, 'link', 'set', 'u', 'mtu', mtu)
+        for dev in ([f'h{self.name}'] if self.wire else []) + [self.port]:
+            run('ip', '-n', self.lab.net.ns, 'link', 'set', 'dev', dev, 'mtu', mtu)
 
     def addr(self, verb, address):
         run('ip', '-n', self.ns, 'addr', verb, f'{address}/{64 if ":" in address else 15}', 'dev', 'u', *(['nodad'] if ':' in address and verb == 'add' else []))

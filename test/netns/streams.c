@@ -2,7 +2,7 @@
  *
  *     streams serve PORT                                              TCP on IPv4 and IPv6, until SIGTERM
  *     streams tcp ADDRESS PORT SEED BYTES WRITE FLAGS MSS [SECONDS]   one connection, BYTES each way at the same time
- *     streams udp-recv PORT SEED                                      until SIGTERM
+ *     streams udp-recv PORT SEED COUNT                                until SIGTERM, and then COUNT or a second of silence
  *     streams udp-send ADDRESS PORT SEED ROUNDS GAP_US SPEC...        SPEC: SIZExCOUNT[+LAST] by UDP_SEGMENT, or SIZE*COUNT one by one
  *
  * A stream's bytes follow from its seed and their offset, so each end knows what must come and no length, order or boundary can
@@ -403,7 +403,8 @@ static int udp_recv_main(char **argv)
 {
 	static uint8_t got[DATAGRAM + 1], want[DATAGRAM + 1];
 	struct tally t = {.hash = FNV};
-	uint64_t seed = strtoull(argv[1], NULL, 10);
+	uint64_t seed = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
+	unsigned silent = 0;
 	int fd = bound(SOCK_DGRAM, argv[0]);
 	struct timeval limit = {.tv_usec = 100000};
 	if (fd < 0)
@@ -414,11 +415,12 @@ static int udp_recv_main(char **argv)
 	fflush(stdout);
 	for (;;) {
 		uint32_t number;
-		ssize_t n = recv(fd, got, sizeof(got), ended ? MSG_DONTWAIT : 0);
-		if (n < 0 && ended)
+		ssize_t n = recv(fd, got, sizeof(got), ended && t.datagrams >= count ? MSG_DONTWAIT : 0);
+		if (n < 0 && ended && (t.datagrams >= count || ++silent == 10))
 			break;
 		if (n < 0)
 			continue;
+		silent = 0;
 		datagram_count(&t, got, (size_t)n);
 		if (n < HEAD) {
 			t.bad++;
@@ -525,13 +527,13 @@ int main(int argc, char **argv)
 		return serve_main(argv + 2);
 	if ((argc == 9 || argc == 10) && !strcmp(argv[1], "tcp"))
 		return tcp_main(argc - 2, argv + 2);
-	if (argc == 4 && !strcmp(argv[1], "udp-recv"))
+	if (argc == 5 && !strcmp(argv[1], "udp-recv"))
 		return udp_recv_main(argv + 2);
 	if (argc >= 8 && !strcmp(argv[1], "udp-send"))
 		return udp_send_main(argc - 2, argv + 2);
 	fprintf(stderr, "usage: streams serve PORT\n"
 	                "       streams tcp ADDRESS PORT SEED BYTES WRITE FLAGS MSS [SECONDS]\n"
-	                "       streams udp-recv PORT SEED\n"
+	                "       streams udp-recv PORT SEED COUNT\n"
 	                "       streams udp-send ADDRESS PORT SEED ROUNDS GAP_US SPEC...\n");
 	return 2;
 }

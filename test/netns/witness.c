@@ -3,7 +3,7 @@
  *     witness DEV MTU in|out
  *
  * in: frames the device receives; out: those the host sends by it. "ready" when it looks; on SIGTERM one JSON object: frames, those
- * longer than the MTU allows, TCP segments, UDP datagrams, wrong checksums of either layer, checksums the kernel says are still to be
+ * longer than the MTU allows, the most segments one of them stands for, TCP segments (and those with FIN, PSH, URG, CWR), UDP datagrams, wrong checksums of either layer, checksums the kernel says are still to be
  * completed (so not judged), lengths that contradict each other, and what the kernel could not show us. A superframe counts as long,
  * and its checksum is not judged when it is still partial.
  */
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,7 +28,7 @@
 #define TURN_MAX    256
 
 static struct {
-	unsigned long long frames, longer, longest, tcp, udp, urgent, bad_ip, bad_l4, partial, malformed, unseen;
+	unsigned long long frames, longer, longest, segments, tcp, udp, fin, psh, urg, cwr, bad_ip, bad_l4, partial, malformed, unseen;
 } seen;
 static size_t mtu;
 static volatile sig_atomic_t ended;
@@ -57,7 +58,12 @@ static void l4_judge(const uint8_t *addresses, size_t addresses_len, uint8_t pro
 	}
 	seen.tcp += protocol == IPPROTO_TCP;
 	seen.udp += protocol == IPPROTO_UDP;
-	seen.urgent += protocol == IPPROTO_TCP && l4[13] & 0x20;
+	if (protocol == IPPROTO_TCP) {
+		seen.fin += l4[13] & 1;
+		seen.psh += l4[13] >> 3 & 1;
+		seen.urg += l4[13] >> 5 & 1;
+		seen.cwr += !(l4[13] & 2) && l4[13] & 0x80; /* in a SYN it only asks for ECN */
+	}
 	if (partial) {
 		seen.partial++;
 		return;
@@ -112,16 +118,17 @@ static bool frame_take(int fd, bool out)
 		uint8_t bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 	} control;
 	struct sockaddr_ll from;
-	struct iovec part = {frame, FRAME_MAX};
+	struct virtio_net_hdr head = {0};
+	struct iovec part[2] = {{&head, sizeof(head)}, {frame, FRAME_MAX}};
 	struct msghdr m = {.msg_name = &from,
 	                   .msg_namelen = sizeof(from),
-	                   .msg_iov = &part,
-	                   .msg_iovlen = 1,
+	                   .msg_iov = part,
+	                   .msg_iovlen = 2,
 	                   .msg_control = &control,
 	                   .msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
-	if (n < 0)
-		return false;
+	if (n < (ssize_t)sizeof(head))
+		return n >= 0;
 	if ((from.sll_pkttype == PACKET_OUTGOING) != out)
 		return true;
 	bool partial = false;
@@ -132,7 +139,10 @@ static bool frame_take(int fd, bool out)
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 		partial = aux.tp_status & TP_STATUS_CSUMNOTREADY;
 	}
-	frame_judge(frame, (size_t)n, partial);
+	size_t len = (size_t)n - sizeof(head);
+	if (head.gso_type && head.gso_size && len > head.hdr_len && (len - head.hdr_len - 1) / head.gso_size + 1 > seen.segments)
+		seen.segments = (len - head.hdr_len - 1) / head.gso_size + 1;
+	frame_judge(frame, len, partial);
 	return true;
 }
 
@@ -146,6 +156,7 @@ static int listen_open(const char *device)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)); /* what did not fit is told as unseen */
 	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
 		close(fd);
 		return -1;
@@ -192,11 +203,13 @@ int main(int argc, char **argv)
 		;
 	getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
 	seen.unseen = stats.tp_drops;
-	printf("{\"frames\": %llu, \"longer\": %llu, \"longest\": %llu, \"tcp\": %llu, \"udp\": %llu, \"urgent\": %llu, \"bad_ip\": %llu, "
+	printf("{\"frames\": %llu, \"longer\": %llu, \"longest\": %llu, \"segments\": %llu, \"tcp\": %llu, \"udp\": %llu, \"fin\": %llu, "
+	       "\"psh\": %llu, "
+	       "\"urg\": %llu, \"cwr\": %llu, \"bad_ip\": %llu, "
 	       "\"bad_l4\": %llu, "
 	       "\"partial\": %llu, \"malformed\": %llu, \"unseen\": %llu}\n",
-	       seen.frames, seen.longer, seen.longest, seen.tcp, seen.udp, seen.urgent, seen.bad_ip, seen.bad_l4, seen.partial,
-	       seen.malformed, seen.unseen);
+	       seen.frames, seen.longer, seen.longest, seen.segments, seen.tcp, seen.udp, seen.fin, seen.psh, seen.urg, seen.cwr,
+	       seen.bad_ip, seen.bad_l4, seen.partial, seen.malformed, seen.unseen);
 	close(fd);
 	return 0;
 }

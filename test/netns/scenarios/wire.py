@@ -183,6 +183,52 @@ def commands(lab, bench):
     lab.check('farlan-none' in done.stderr, f'a namespace that is not there: {done.stderr}')
 
 
+def folded(data):
+    total = sum(struct.unpack(f'!{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def udp_frame(payload, wrong=None):
+    """IPv4 UDP with right checksums, or one of ip, udp, length wrong."""
+    source, destination = bytes((10, 9, 0, 1)), bytes((10, 9, 0, 3))
+    udp = struct.pack('!HHHH', 9, 9, 8 + len(payload) + (wrong == 'length') * 2, 0) + payload
+    pseudo = source + destination + struct.pack('!HH', 17, 8 + len(payload))
+    udp = udp[:6] + struct.pack('!H', (folded(pseudo + udp) or 0xffff) ^ (wrong == 'udp')) + payload
+    ip = struct.pack('!BBHHHBBH', 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) + source + destination
+    ip = ip[:10] + struct.pack('!H', folded(ip) ^ (wrong == 'ip')) + ip[12:]
+    return HEAD + b'\x08\x00' + ip + udp
+
+
+def judges(lab, bench):
+    """The tools that judge other scenarios find what is wrong."""
+    bench.connect('--dev-mtu 9000', '--mtu 9000')
+    for host, address in zip(bench.hosts, ('10.9.0.1/24', '10.9.0.2/24')):
+        command('ip', '-n', host.ns, 'addr', 'add', address, 'dev', 'w')
+    left, right = bench.hosts
+
+    def started(*argv):
+        process = right.popen(tool(argv[0]), *argv[1:], stdout=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        return process
+
+    def told(process):
+        process.terminate()
+        return json.loads(process.communicate(timeout=10)[0])
+    witness = started('witness', 'w', 1000, 'in')
+    left.send('w', *[udp_frame(bytes(n)) for n in (100, 970, 972, 974)], *[udp_frame(bytes(100), wrong) for wrong in ('ip', 'udp', 'udp', 'length')])
+    until('eight frames at the wire', lambda: bench.wire.counters()['a']['forwarded'] >= 8, 5)
+    seen = told(witness)
+    lab.equal({k: seen[k] for k in ('frames', 'longer', 'longest', 'udp', 'bad_ip', 'bad_l4', 'malformed')},
+              {'frames': 8, 'longer': 1, 'longest': 1016, 'udp': 7, 'bad_ip': 1, 'bad_l4': 2, 'malformed': 1}, 'what the witness says of eight frames')
+    for seed, bad in ((1, 0), (2, 12)):
+        receiver = started('streams', 'udp-recv', 7001, seed, 12)
+        sent = json.loads(left.run(tool('streams'), 'udp-send', '10.9.0.2', 7001, 1, 1, 0, '500x6+20', '20*5').stdout)
+        got = told(receiver)
+        lab.equal((got['datagrams'], got['bad'], got['hash'] == sent['hash']), (12, bad, True), f'datagrams of seed 1 for a receiver that wants seed {seed}')
+
+
 def throughput(lab, bench):
     """What it carries when nothing impairs; the floor is low, for a machine that does other things at the same time."""
     bench.connect()
@@ -200,5 +246,5 @@ def throughput(lab, bench):
 
 def run(lab):
     bench = Bench(lab)
-    for part in (nothing, loss, reorder_and_duplicate, delay, mtu_and_rate, commands, throughput):
+    for part in (nothing, loss, reorder_and_duplicate, delay, mtu_and_rate, commands, judges, throughput):
         part(lab, bench)
