@@ -1,9 +1,10 @@
 /* worker_super.h: what the tests of superframes through workers share: a bed whose members know flags and bundles, frames with
- * the members' MACs, a look under the seal of what is on the wire, and a reader of written frames that knows nothing of node/layout.c.
+ * the members' MACs, a look under the seal of what is on the wire, and a look at each frame written.
  */
 #ifndef WORKER_SUPER_H
 #define WORKER_SUPER_H
 
+#include "offload_lie.h"
 #include "superframe.h"
 #include "worker_bed.h"
 
@@ -60,82 +61,17 @@ static inline size_t recipe_between(const struct recipe *r, bool partial, unsign
 
 /* ---- what was written ------------------------------------------------------------------------------------------- */
 
-#define claim(x)                                                                                                                           \
-	do {                                                                                                                               \
-		if (!(x))                                                                                                                  \
-			fail_msg("written frame is not what its offload says: %s", #x);                                                    \
-	} while (0)
-
-/* Fails when the kernel would be told of this frame what is not so. */
-static inline void offload_proven(const struct item *it)
-{
-	const struct offload *o = &it->offload;
-	const uint8_t *f = it->bytes;
-	size_t l3 = 14, l4, type, bytes;
-	if (!o->csum) {
-		claim(!o->gso && !o->size && !o->ecn && !o->csum_start && !o->csum_offset);
-		return;
-	}
-	claim(it->len >= 34);
-	for (type = f[12] * 256u + f[13]; (type == 0x8100 || type == 0x88a8) && l3 < 22; l3 += 4)
-		type = f[l3 + 2] * 256u + f[l3 + 3];
-	const uint8_t *ip = f + l3;
-	uint8_t pseudo[40] = {0}, protocol;
-	unsigned addresses = type == 0x800 ? 8 : 32;
-	if (type == 0x800) {
-		claim(it->len >= l3 + 20 && ip[0] >> 4 == 4 && (ip[0] & 15) >= 5);
-		bytes = ip[2] * 256u + ip[3];
-		l4 = l3 + (ip[0] & 15u) * 4;
-		protocol = ip[9];
-		claim(!(ip[6] & 0x3f) && !ip[7]);
-		memcpy(pseudo, ip + 12, 8);
-		if (o->gso)
-			claim(slow_sum(ip, l4 - l3, 0) == 0xffff);
-	} else {
-		claim(type == 0x86dd && it->len >= l3 + 40 && ip[0] >> 4 == 6);
-		bytes = 40 + ip[4] * 256u + ip[5];
-		protocol = ip[6];
-		for (l4 = l3 + 40; protocol == 0 || protocol == 60;) {
-			claim(l4 + 8 <= it->len);
-			protocol = f[l4];
-			l4 += (f[l4 + 1] + 1u) * 8;
-		}
-		memcpy(pseudo, ip + 8, 32);
-	}
-	claim(l3 + bytes <= it->len && l4 < l3 + bytes);
-	size_t l4_bytes = l3 + bytes - l4, header;
-	claim(protocol == 6 || protocol == 17);
-	claim(l4_bytes >= (protocol == 6 ? 20 : 8));
-	header = protocol == 6 ? (size_t)(f[l4 + 12] >> 4) * 4 : 8;
-	claim(header >= (protocol == 6 ? 20 : 8) && header <= l4_bytes);
-	claim(o->csum_start == l4 && o->csum_offset == (protocol == 6 ? 16 : 6));
-	pseudo[addresses + 1] = protocol;
-	pseudo[addresses + 2] = (uint8_t)(l4_bytes >> 8);
-	pseudo[addresses + 3] = (uint8_t)l4_bytes;
-	const uint8_t *field = f + l4 + o->csum_offset;
-	claim(field[0] * 256u + field[1] == slow_sum(pseudo, addresses + 4, 0));
-	if (protocol == 17)
-		claim(f[l4 + 4] * 256u + f[l4 + 5] == l4_bytes);
-	if (!o->gso) {
-		claim(!o->size && !o->ecn);
-		return;
-	}
-	claim(o->gso == (protocol == 17 ? GSO_UDP : type == 0x800 ? GSO_TCP4 : GSO_TCP6));
-	claim(l3 + bytes == it->len && bytes <= 65535);
-	claim(o->size > 0 && o->size < l4_bytes - header);                         /* two segments at least */
-	claim(it->head >= l4 + header);                                            /* headers in one piece */
-	claim(protocol == 6 || (l4_bytes - header + o->size - 1) / o->size <= 64); /* UDP_MAX_SEGMENTS */
-	claim(protocol == 17 || !(f[l4 + 13] & 0x26));                             /* URG, RST, SYN */
-	claim(o->ecn == (protocol == 6 && f[l4 + 13] & 0x80));                     /* CWR */
-}
-
 /* A turn, and everything it wrote is looked at. */
 static inline unsigned step(unsigned h)
 {
 	struct queue *q = &bed.host[h].tap.out[0];
 	unsigned before = q->n, moved = turn(h);
-	for (unsigned i = before; i < q->n; i++)
-		offload_proven(&q->item[i]);
+	for (unsigned i = before; i < q->n; i++) {
+		const struct item *it = &q->item[i];
+		const char *lie = offload_lie(it->bytes, it->len, it->head, &it->offload);
+		if (lie)
+			fail_msg("written frame %u is not what its offload says: %s", i, lie);
+	}
 	return moved;
 }
 
