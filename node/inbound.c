@@ -396,7 +396,8 @@ static enum drop deliver_arrived(struct worker *w, const struct arrived *a, stru
 	if (w->n_up == JOIN_MAX)
 		write_up(w);
 	struct packet *up = &w->up[w->n_up];
-	*up = (struct packet){.verdict = DROP_NONE, .port = port};
+	up->verdict = DROP_NONE; /* the rest is decap_frame's, or nobody's */
+	up->port = port;
 	enum drop verdict = decap_frame(a, m->mac, port->mac, out, up);
 	if (verdict == DROP_NONE)
 		verdict = admit_frame(port, m, up->data, up->len);

@@ -163,7 +163,10 @@ uint16_t layout_pseudo(const uint8_t *frame, const struct layout *l, uint32_t l4
 {
 	/* Both addresses, which stand side by side, then length and protocol (RFC 9293, 3.1; RFC 8200, 8.1). */
 	const uint8_t *ip = frame + l->l3;
-	uint32_t sum = l->version == 4 ? sum16(ip + 12, 8, 0) : sum16(ip + 8, 32, 0);
+	uint64_t v4 = word64(ip + 12); /* of both versions within the header */
+	v4 = (v4 & 0xffffffff) + (v4 >> 32);
+	v4 = (v4 & 0xffff) + (v4 >> 16 & 0xffff) + (v4 >> 32);
+	uint32_t sum = l->version == 4 ? (uint32_t)v4 : sum16(ip + 8, 32, 0);
 	return fold16(sum + word_of(l4_len >> 16) + word_of(l4_len) + word_of(l->protocol));
 }
 

@@ -27,15 +27,13 @@
 #define UNKNOWN_STEP_MS  20 /* 50 per second */
 #define UNKNOWN_BURST_MS 1000
 
-/* One frame on its way, and those it could not be sent to. */
+/* One frame on its way. */
 struct errand {
 	struct port *port;
 	const struct roster *roster;
 	uint8_t *frame;
 	size_t len;
 	struct offload offload;
-	bool missing;
-	uint8_t slots[sizeof(((struct letter *)0)->slots)];
 };
 
 /* Where it goes to now. */
@@ -97,6 +95,13 @@ static void seal_run_of(struct worker *w, struct packet *run, unsigned n)
 static void gather(struct packet *to, struct packet *from, unsigned n)
 {
 	unsigned done = 0;
+	while (done < n && from[done].session == from->session) /* most often all of them */
+		done++;
+	memcpy(to, from, done * sizeof(*to));
+	from += done;
+	to += done;
+	n -= done;
+	done = 0;
 	for (unsigned i = 0; i < n; i++) {
 		void *session = from[i].session;
 		for (unsigned j = i; session && j < n; j++)
@@ -133,14 +138,15 @@ static struct packet *put(struct worker *w, const struct target *t, size_t plain
 	if (w->n_out == BATCH_MAX || w->out_used + head + bytes > OUT_SLAB)
 		flush(w);
 	struct packet *p = &w->out[w->n_out++];
-	*p = (struct packet){.data = w->out_slab + w->out_used + head,
-	                     .len = (uint32_t)(DATA_HEADER + plain),
-	                     .room = (uint32_t)bytes,
-	                     .verdict = DROP_NONE,
-	                     .session = t->session,
-	                     .circuit = t->way->circuit,
-	                     .from = t->hop->to,
-	                     .socket = t->hop->socket};
+	/* Field by field: to clear the rest, which nobody reads, costs more than all of these. */
+	p->data = w->out_slab + w->out_used + head;
+	p->len = (uint32_t)(DATA_HEADER + plain);
+	p->room = (uint32_t)bytes;
+	p->verdict = DROP_NONE;
+	p->session = t->session;
+	p->circuit = t->way->circuit;
+	p->from = t->hop->to;
+	p->socket = t->hop->socket;
 	w->out_used += (uint32_t)(head + bytes);
 	w->bundled = 0;
 	return p;
@@ -313,27 +319,28 @@ static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
 /* Everybody, or the bridges only. DROP_NO_MEMBER: there was nobody. */
 static enum drop to_many(struct worker *w, struct errand *job, bool bridges)
 {
+	uint8_t slots[sizeof(((struct letter *)0)->slots)] = {0}; /* whom it could not be sent to */
+	bool missing = false;
 	unsigned n = 0;
 	if (job->offload.gso)
 		return route_segments(w, job);
-	memset(job->slots, 0, sizeof(job->slots));
 	for (uint32_t i = 0; i < job->roster->n; i++) {
 		struct member *m = job->roster->member[i];
 		if (m->address == job->port->address || (bridges && !(atomic_load(&m->flags) & MEMBER_BRIDGE)))
 			continue;
 		n++;
-		if (send_to(w, job, m) || i >= sizeof(job->slots) * 8)
+		if (send_to(w, job, m) || i >= sizeof(slots) * 8)
 			continue;
-		job->missing = true;
-		job->slots[i / 8] |= (uint8_t)(1u << i % 8);
+		missing = true;
+		slots[i / 8] |= (uint8_t)(1u << i % 8);
 	}
-	if (!job->missing)
+	if (!missing)
 		return n || !bridges ? DROP_NONE : DROP_NO_MEMBER;
 	struct letter *l = letter_of(w, job, LETTER_FLOOD_OUT);
 	if (!l)
 		return DROP_MAIL_FULL;
 	l->generation = job->roster->generation;
-	memcpy(l->slots, job->slots, sizeof(l->slots));
+	memcpy(l->slots, slots, sizeof(l->slots));
 	worker_post(w, l);
 	return DROP_NONE;
 }

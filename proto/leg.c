@@ -72,7 +72,7 @@ bool leg_open(const struct leg_keys *k, const uint8_t *datagram, size_t len, uin
 	uint8_t tag[8];
 	uint32_t seq = le32_at(h->wire_seq) ^ mask_of(k, h->tag);
 	tag_of(k, h->idx, seq, datagram + LEG_HEADER, len - LEG_HEADER, tag);
-	if (sodium_memcmp(tag, h->tag, sizeof(tag)))
+	if (le64_at(tag) ^ le64_at(h->tag)) /* one comparison, so no byte of it tells anything */
 		return false;
 	*ret_seq = seq;
 	return true;

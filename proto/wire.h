@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define DATA_HEADER   12
 #define DATA_TAG      16
@@ -103,41 +104,42 @@ enum wire_kind { WIRE_DROP_SHORT, WIRE_DROP_INDEX, WIRE_DROP_LENGTH, WIRE_DATA, 
  * one answer. WIRE_INIT means only "length of an INIT": hint and mac1 are checked by gate_check(). */
 enum wire_kind wire_classify(enum index_kind named, size_t len);
 
-static inline uint32_t le32_at(const void *at)
-{
-	const uint8_t *p = at;
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static inline void le32_to(void *at, uint32_t v)
-{
-	uint8_t *p = at;
-	for (int i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static inline uint64_t le64_at(const void *at)
-{
-	const uint8_t *p = at;
-	return (uint64_t)le32_at(p) | (uint64_t)le32_at(p + 4) << 32;
-}
-
-static inline void le64_to(void *at, uint64_t v)
-{
-	le32_to(at, (uint32_t)v);
-	le32_to((uint8_t *)at + 4, (uint32_t)(v >> 32));
-}
-
+/* One load or store each: compilers make nothing of the kind out of loops over bytes. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire's order is the machine's");
 static inline uint16_t le16_at(const void *at)
 {
-	const uint8_t *p = at;
-	return (uint16_t)(p[0] | p[1] << 8);
+	uint16_t v;
+	memcpy(&v, at, sizeof(v));
+	return v;
 }
 
 static inline void le16_to(void *at, uint16_t v)
 {
-	((uint8_t *)at)[0] = (uint8_t)v;
-	((uint8_t *)at)[1] = (uint8_t)(v >> 8);
+	memcpy(at, &v, sizeof(v));
+}
+
+static inline uint32_t le32_at(const void *at)
+{
+	uint32_t v;
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
+static inline void le32_to(void *at, uint32_t v)
+{
+	memcpy(at, &v, sizeof(v));
+}
+
+static inline uint64_t le64_at(const void *at)
+{
+	uint64_t v;
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
+static inline void le64_to(void *at, uint64_t v)
+{
+	memcpy(at, &v, sizeof(v));
 }
 
 #include "proto/base/cursor.h"
