@@ -454,6 +454,104 @@ static void one_byte_each(void **state)
 	assert_int_equal(atomic_load(&bed.host[0].port->count[0].tx_frames), r.bytes);
 }
 
+/* ---- an unkind wire --------------------------------------------------------------------------------------------- */
+
+static void wire_move(unsigned from, unsigned to)
+{
+	struct queue *q = wire_to(1);
+	struct item *it = malloc(sizeof(*it));
+	assert_non_null(it);
+	*it = q->item[from];
+	for (unsigned i = from; i < to; i++)
+		q->item[i] = q->item[i + 1];
+	for (unsigned i = from; i > to; i--)
+		q->item[i] = q->item[i - 1];
+	q->item[to] = *it;
+	free(it);
+}
+
+/* A lost datagram costs one segment, a late one costs no other; what is there arrives in the order of its arrival. */
+static void lost_and_late(void **state)
+{
+	(void)state;
+	static uint8_t expected[65536];
+	for (unsigned k = 0; k < 4; k++)
+		for (unsigned at = 0; at < 30; at++)
+			for (unsigned late = 0; late < 2; late++) {
+				struct recipe r = plain_recipe(k & 1, k & 2, 29 * 1000 + 500);
+				struct offload o = recipe_offload(&r, 1000);
+				uint64_t before = atomic_load(&bed.host[1].port->count[0].rx_frames);
+				unsigned to = late ? (at + 7) % 30 : 29;
+				size_t n = 0, got = 0, headers = recipe_headers(&r);
+				tap_give_offload(0, whole, recipe_between(&r, true, 0, 1, whole), &o);
+				step(0);
+				wire_move(at, to);
+				wire_to(1)->n = late ? 30 : 29;
+				unsigned order[30], frames = wire_to(1)->n;
+				for (unsigned i = 0; i < 30; i++)
+					order[i] = i;
+				memmove(order + at, order + at + 1, (29 - at) * sizeof(order[0]));
+				memmove(order + to + 1, order + to, (29 - to) * sizeof(order[0]));
+				order[to] = at;
+				for (unsigned i = 0; i < frames; i++) {
+					size_t bytes = order[i] < 29 ? 1000 : 500;
+					memcpy(expected + n, payload + order[i] * 1000, bytes);
+					n += bytes;
+				}
+				step_all(1);
+				for (unsigned i = 0; i < n_written(1); i++) {
+					const struct item *it = written(1, i);
+					assert_true(got + it->len - headers <= n);
+					assert_memory_equal(it->bytes + headers, expected + got, it->len - headers);
+					got += it->len - headers;
+				}
+				assert_int_equal(got, n);
+				assert_int_equal(atomic_load(&bed.host[1].port->count[0].rx_frames) - before, frames);
+				if (!late) /* two halves; one when an end is missing, or when nothing in the headers tells: UDP over IPv6 */
+					assert_int_equal(n_written(1), at == 0 || at == 29 || k == 3 ? 1 : 2);
+				emptied(1);
+			}
+	assert_int_equal(drops(0) + drops(1), 0);
+}
+
+/* Two senders' datagrams in one batch, mixed: both superframes come out whole. */
+static void two_senders(void **state)
+{
+	(void)state;
+	uint64_t seed = 5;
+	for (unsigned k = 0; k < 8; k++) {
+		struct recipe r[2] = {plain_recipe(k & 1, k & 2, 28 * 1000 + 1), plain_recipe(k & 1, k & 2, 30 * 1000)};
+		unsigned same = k & 4; /* ports and addresses too: no flow of ours, but nothing may be lost or mixed */
+		r[1].flow = same ? 0 : 1;
+		r[1].payload = payload + 30000;
+		for (unsigned i = 0; i < 2; i++) {
+			struct offload o = recipe_offload(&r[i], 1000);
+			tap_give_offload(2 * i, whole, recipe_between(&r[i], true, 2 * i, 1, whole), &o);
+			step(2 * i);
+		}
+		assert_int_equal(wire_to(1)->n, 59);
+		for (unsigned a = 0, b = 29; a < b && b < 59; a++) /* riffled: each in its own order */
+			if (dice(&seed) & 1)
+				wire_move(b++, a);
+		step_all(1);
+		uint32_t got[2] = {0};
+		for (unsigned i = 0; i < n_written(1); i++) {
+			const struct item *it = written(1, i);
+			unsigned who = memcmp(it->bytes + 6, bed.host[0].port->mac, 6) ? 1 : 0;
+			uint32_t bytes = it->len - (uint32_t)recipe_headers(&r[who]);
+			assert_true(got[who] + bytes <= r[who].bytes);
+			assert_memory_equal(it->bytes + recipe_headers(&r[who]), r[who].payload + got[who], bytes);
+			got[who] += bytes;
+		}
+		assert_int_equal(got[0], r[0].bytes);
+		assert_int_equal(got[1], r[1].bytes);
+		if (!same)
+			assert_int_equal(n_written(1), 2);
+		emptied(1);
+	}
+	assert_int_equal(drops(0) + drops(1) + drops(2), 0);
+}
+
 /* ---- bundles ---------------------------------------------------------------------------------------------------- */
 
 /* Frame k of a turn: length 60 to 300, to one host or another. */
@@ -659,6 +757,8 @@ int main(void)
 	    test(bundles_partial),
 	    test(bundle_in_letter),
 	    test(two_networks),
+	    test(lost_and_late),
+	    test(two_senders),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
