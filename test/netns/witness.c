@@ -3,9 +3,9 @@
  *     witness DEV MTU in|out
  *
  * in: frames the device receives; out: those the host sends by it. "ready" when it looks; on SIGTERM one JSON object: frames, those
- * longer than the MTU allows, the most segments one of them stands for, TCP segments (and those with FIN, PSH, URG, CWR), UDP datagrams, wrong checksums of either layer, checksums the kernel says are still to be
- * completed (so not judged), lengths that contradict each other, and what the kernel could not show us. A superframe counts as long,
- * and its checksum is not judged when it is still partial.
+ * longer than the MTU allows, the most segments one of them stands for, TCP segments (and those with FIN, PSH, URG, CWR), UDP
+ * datagrams, wrong checksums of either layer, checksums the kernel says are still to be completed (so not judged), lengths that
+ * contradict each other, what the kernel could not show us, and the head of the first wrong frame in hex. A superframe counts as long.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -96,8 +96,17 @@ static void ipv6_judge(const uint8_t *ip, size_t len, bool partial)
 	l4_judge(ip + 8, 32, ip[6], ip + 40, payload, partial);
 }
 
+static char example[2 * 160 + 1]; /* the head of the first wrong frame, in hex */
+
+static void example_keep(const uint8_t *frame, size_t len)
+{
+	for (size_t i = 0; i < len && 2 * i + 2 < sizeof(example); i++)
+		snprintf(example + 2 * i, 3, "%02x", frame[i]);
+}
+
 static void frame_judge(const uint8_t *frame, size_t len, bool partial)
 {
+	unsigned long long wrong = seen.bad_ip + seen.bad_l4 + seen.malformed;
 	seen.frames++;
 	seen.longer += len > mtu + ETH_HLEN;
 	seen.longest = len > seen.longest ? len : seen.longest;
@@ -107,6 +116,8 @@ static void frame_judge(const uint8_t *frame, size_t len, bool partial)
 		ipv4_judge(frame + ETH_HLEN, len - ETH_HLEN, partial);
 	else if (frame[12] == 0x86 && frame[13] == 0xdd)
 		ipv6_judge(frame + ETH_HLEN, len - ETH_HLEN, partial);
+	if (seen.bad_ip + seen.bad_l4 + seen.malformed != wrong && !*example)
+		example_keep(frame, len);
 }
 
 /* Takes one frame; false when there is none. */
@@ -164,6 +175,27 @@ static int listen_open(const char *device)
 	return fd;
 }
 
+static void seen_print(void)
+{
+	const struct {
+		const char *name;
+		unsigned long long n;
+	} told[] = {
+	    {"frames", seen.frames},   {"longer", seen.longer},
+	    {"longest", seen.longest}, {"segments", seen.segments},
+	    {"tcp", seen.tcp},         {"udp", seen.udp},
+	    {"fin", seen.fin},         {"psh", seen.psh},
+	    {"urg", seen.urg},         {"cwr", seen.cwr},
+	    {"bad_ip", seen.bad_ip},   {"bad_l4", seen.bad_l4},
+	    {"partial", seen.partial}, {"malformed", seen.malformed},
+	    {"unseen", seen.unseen},
+	};
+	printf("{");
+	for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
+		printf("\"%s\": %llu, ", told[i].name, told[i].n);
+	printf("\"example\": \"%s\"}\n", example);
+}
+
 static void on_end(int signal)
 {
 	(void)signal;
@@ -203,13 +235,7 @@ int main(int argc, char **argv)
 		;
 	getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
 	seen.unseen = stats.tp_drops;
-	printf("{\"frames\": %llu, \"longer\": %llu, \"longest\": %llu, \"segments\": %llu, \"tcp\": %llu, \"udp\": %llu, \"fin\": %llu, "
-	       "\"psh\": %llu, "
-	       "\"urg\": %llu, \"cwr\": %llu, \"bad_ip\": %llu, "
-	       "\"bad_l4\": %llu, "
-	       "\"partial\": %llu, \"malformed\": %llu, \"unseen\": %llu}\n",
-	       seen.frames, seen.longer, seen.longest, seen.segments, seen.tcp, seen.udp, seen.fin, seen.psh, seen.urg, seen.cwr,
-	       seen.bad_ip, seen.bad_l4, seen.partial, seen.malformed, seen.unseen);
+	seen_print();
 	close(fd);
 	return 0;
 }

@@ -296,7 +296,7 @@ def behind_bridge(lab, net, kept):
     server.end()
     lab.check(seen['tcp'] > 5000 and seen['udp'] > 500, f'{where}: the witness saw the streams: {seen}')
     wrong = {k: seen[k] for k in ('longer', 'bad_ip', 'bad_l4', 'partial', 'malformed') if seen[k]}
-    lab.equal(wrong, {}, f'{where}: frames at H that are too long, wrong or incomplete')
+    lab.equal(wrong, {}, f'{where}: frames at H that are too long, wrong or incomplete: {seen}')
     lab.note(f'{where}: {seen["frames"]} frames at H, the longest {seen["longest"]}, {seen["unseen"]} not looked at')
     command(*run_b, 'del', 'hv')
     command(*run_b, 'del', 'br1')
