@@ -140,7 +140,7 @@ static bool device_open(struct net *net)
 	struct node *node = net->node;
 	device_name(net, name);
 	struct tap *tap;
-	int error = tap_open(&tap, name, node->config.workers, net->port->mac, net->base.mtu, TAP_ALL, net->dev);
+	int error = tap_open(&tap, name, node->config.workers, net->port->mac, net->base.mtu, node->config.no_offload ? 0 : TAP_ALL, net->dev);
 	if (error) {
 		net_set_state(net, NET_ERROR, tap_why(error));
 		net_schedule(net, node->now + DEVICE_AGAIN_MS);

@@ -391,6 +391,8 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	                        &node.n_bound, reason, sizeof(reason));
 	if (error)
 		goto out;
+	if (node.no_offload)
+		udp_without(loop->udp, true, true);
 	*why = "the node's handles and threads cannot be made; look at the limits of descriptors, threads and memory";
 	error = handles_make(loop);
 	if (error)

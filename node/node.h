@@ -56,6 +56,7 @@ struct node_config {
 	unsigned n_roots;
 	unsigned workers;         /* 1..WORKERS_MAX */
 	uint8_t suite;            /* 0 = by hardware, else SUITE_* only */
+	bool no_offload;          /* ask neither devices nor sockets for superframes: for drivers that get them wrong */
 	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
 	unsigned n_bound;
 	struct message_port port;

@@ -215,6 +215,9 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 	size_t most = encap_most(&t->encap, c);
 	if (!cut_begin(&cut, job->frame, job->len, &job->offload, most, partial) || cut_length(&cut, 0) > most)
 		return false;
+	/* In one flush where it fits: who receives it in one batch can join all of it. */
+	if (w->n_out + cut.n > BATCH_MAX)
+		flush(w);
 	struct segment segment = {0};
 	for (uint32_t i = 0; i < cut.n; i++, segment.i++) {
 		if (i % SEGMENTS_MAX == 0)

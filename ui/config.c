@@ -180,6 +180,14 @@ static bool take_backend(struct reading *r, const char *value)
 	return refuse(r, 0, "auto, libsodium or ipsec-mb");
 }
 
+static bool take_offload(struct reading *r, const char *value)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "none") != 0)
+		return refuse(r, 0, "auto or none");
+	r->config->no_offload = !strcmp(value, "none");
+	return true;
+}
+
 static bool take_log(struct reading *r, const char *value)
 {
 	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
@@ -204,7 +212,8 @@ static bool take_http(struct reading *r, const char *value)
 static const struct key keys[] = {
     {"listen", BOTH, true, take_listen},    {"add-root", BOTH, true, take_root},    {"root", NODE, false, take_is_root},
     {"root-gate", NODE, false, take_gate},  {"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
-    {"backend", NODE, false, take_backend}, {"http", CONTROLLER, false, take_http}, {"log", BOTH, false, take_log},
+    {"backend", NODE, false, take_backend}, {"offload", NODE, false, take_offload}, {"http", CONTROLLER, false, take_http},
+    {"log", BOTH, false, take_log},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
