@@ -651,6 +651,31 @@ static void bundles_partial(void **state)
 	counters_agree(0, 1);
 }
 
+/* Small frames behind a superframe with a short end: the segment stays alone, the frames travel together. */
+static void bundle_behind_segments(void **state)
+{
+	(void)state;
+	struct recipe r = plain_recipe(false, false, 3040);
+	struct offload o = recipe_offload(&r, 1000);
+	size_t len = recipe_between(&r, true, 0, 1, whole);
+	tap_give_offload(0, whole, len, &o);
+	for (unsigned i = 0; i < 4; i++)
+		tap_give(0, other, small(i, 1, other));
+	assert_int_equal(step(0), 5);
+	assert_int_equal(wire_to(1)->n, 5);
+	assert_int_equal(bundled_frames(1, 1232), 8);
+	for (unsigned i = 0; i < 5; i++) {
+		wire_plain(1, 0, i, plain);
+		assert_int_equal(plain[0], i < 4 ? INNER_FRAME : INNER_BUNDLE);
+	}
+	step_all(1);
+	written_is(1, 0, whole, len, o);
+	for (unsigned i = 0; i < 4; i++)
+		written_is(1, 1 + i, other, small(i, 1, other), (struct offload){0});
+	assert_int_equal(n_written(1), 5);
+	counters_agree(0, 1);
+}
+
 /* A bundle of a closed channel is one letter, which control takes apart. */
 static void bundle_in_letter(void **state)
 {
@@ -756,6 +781,7 @@ int main(void)
 	    test(bundles),
 	    test(bundles_partial),
 	    test(bundle_in_letter),
+	    test(bundle_behind_segments),
 	    test(two_networks),
 	    test(lost_and_late),
 	    test(two_senders),
