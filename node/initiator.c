@@ -28,7 +28,8 @@ static const uint32_t retransmit_ms[] = {500, 1000, 2000, 4000, 5000};
 
 uint32_t node_caps(const struct node *node, enum session_class class)
 {
-	unsigned lanes = node->config.workers + 1 < 4 ? node->config.workers + 1 : 4;
+	/* 1 .. workers for frames, 0 for control. */
+	unsigned lanes = node->config.workers + 1 < LANES_MAX ? node->config.workers + 1 : LANES_MAX;
 	uint32_t caps = CAP_CHACHA;
 	if (class == CLASS_CTRL)
 		return caps | CAP_CTRL_CLASS;

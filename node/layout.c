@@ -145,6 +145,48 @@ bool layout_of(const uint8_t *frame, size_t len, struct layout *ret)
 	return true;
 }
 
+static uint32_t word32(const uint8_t *at)
+{
+	uint32_t v;
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
+/* What is the same for both ends comes out of xor whoever is first. */
+static uint32_t flow_ip(const uint8_t *ip, size_t len, unsigned type)
+{
+	size_t header = IP6_HEADER;
+	uint32_t x;
+	uint8_t protocol;
+	if (type == TYPE_IP4) {
+		header = (ip[0] & 15u) * 4;
+		x = word32(ip + 12) ^ word32(ip + 16);
+		protocol = be16_at(ip + 6) & 0x3fff ? 0 : ip[9]; /* only the first fragment has ports */
+	} else {
+		x = word32(ip + 16) ^ word32(ip + 20) ^ word32(ip + 32) ^ word32(ip + 36);
+		protocol = ip[6];
+	}
+	if ((protocol == IP_TCP || protocol == IP_UDP) && header + 4 <= len)
+		x ^= (uint32_t)(word_at(ip + header) ^ word_at(ip + header + 2)) << 8;
+	return x;
+}
+
+uint32_t flow_of_frame(const uint8_t *frame, size_t len)
+{
+	size_t at = ETHER_HEADER - 2;
+	unsigned type = be16_at(frame + at);
+	for (int i = 0; i < VLAN_TAGS_MAX && (type == TYPE_VLAN || type == TYPE_QINQ) && at + VLAN_TAG + 2 <= len; i++)
+		type = be16_at(frame + (at += VLAN_TAG));
+	at += 2;
+	uint32_t x;
+	if ((type == TYPE_IP4 && len >= at + IP4_HEADER) || (type == TYPE_IP6 && len >= at + IP6_HEADER))
+		x = flow_ip(frame + at, len - at, type);
+	else
+		x = word32(frame + 2) ^ word32(frame + 8);
+	/* All bits into the upper ones (Knuth's multiplicative hash); the lower of these are returned. */
+	return (x ^ x >> 16) * 2654435769u >> 16;
+}
+
 uint16_t layout_csum_offset(const struct layout *l)
 {
 	return l->protocol == IP_TCP ? 16 : 6;

@@ -37,6 +37,10 @@ bool layout_of(const uint8_t *frame, size_t len, struct layout *ret);
 /* Offset of the checksum in the L4 header: 16 TCP, 6 UDP. */
 uint16_t layout_csum_offset(const struct layout *);
 
+/* A number for the conversation a frame belongs to, the same in both directions: the two IP addresses and, where every frame of the
+ * conversation has them, the two ports; else the two MACs. Any frame of at least 14 bytes; cheap, and no secret. */
+uint32_t flow_of_frame(const uint8_t *frame, size_t len);
+
 /* One's complement sum of len bytes, folded to 16 bits in the order of the bytes in memory, not inverted. */
 uint16_t sum16(const uint8_t *at, size_t len, uint16_t more);
 /* Pseudo-header sum for l4_len bytes of L4 header and payload: what the checksum field of a partial checksum holds. In memory order. */

@@ -34,6 +34,7 @@ struct errand {
 	uint8_t *frame;
 	size_t len;
 	struct offload offload;
+	uint32_t flow;
 };
 
 /* Where it goes to now. */
@@ -41,6 +42,7 @@ struct target {
 	struct encap encap;
 	struct session *session;
 	const struct way *way, *hop; /* hop: where UDP goes on this way */
+	uint32_t idx;                /* the receiver's, with the lane */
 };
 
 /* ---- 4 flush ---------------------------------------------------------------------------------------------------- */
@@ -73,14 +75,13 @@ static void leg_front(struct worker *w, struct packet *p)
 static void seal_run_of(struct worker *w, struct packet *run, unsigned n)
 {
 	struct session *s = run->session;
-	unsigned lane = session_lane_of(s, (int)w->number);
 	uint64_t first, bytes = 0;
-	if (!session_take(s, lane, n, &first)) {
+	if (!session_take(s, run->idx & LANE_MASK, n, &first)) {
 		for (unsigned i = 0; i < n; i++)
 			run[i].verdict = DROP_LANE_FULL;
 		return;
 	}
-	seal_batch(&s->tx, s->peer_idx | lane, first, run, n);
+	seal_batch(&s->tx, run->idx, first, run, n);
 	for (unsigned i = 0; i < n; i++) {
 		bytes += run[i].len;
 		leg_front(w, &run[i]);
@@ -91,21 +92,22 @@ static void seal_run_of(struct worker *w, struct packet *run, unsigned n)
 	rekey_check(w, s, first, n);
 }
 
-/* Moves the packets of out[]'s sessions together, order within each kept. */
+static bool same_run(const struct packet *a, const struct packet *b)
+{
+	return a->session == b->session && a->idx == b->idx;
+}
+
+/* Moves the packets of each session and lane together, order within each kept. */
 static void gather(struct packet *to, struct packet *from, unsigned n)
 {
 	unsigned done = 0;
-	while (done < n && from[done].session == from->session) /* most often all of them */
+	while (done < n && same_run(&from[done], from)) /* most often all of them */
 		done++;
 	memcpy(to, from, done * sizeof(*to));
-	from += done;
-	to += done;
-	n -= done;
-	done = 0;
-	for (unsigned i = 0; i < n; i++) {
-		void *session = from[i].session;
-		for (unsigned j = i; session && j < n; j++)
-			if (from[j].session == session) {
+	for (unsigned i = done; i < n; i++) {
+		const struct packet first = from[i];
+		for (unsigned j = i; first.session && j < n; j++)
+			if (same_run(&from[j], &first)) {
 				to[done++] = from[j];
 				from[j].session = NULL;
 			}
@@ -118,7 +120,7 @@ static void flush(struct worker *w)
 	unsigned n = w->n_out;
 	gather(w->side, w->out, n);
 	for (unsigned i = 0, j; i < n; i = j) {
-		for (j = i + 1; j < n && w->side[j].session == w->side[i].session; j++)
+		for (j = i + 1; j < n && same_run(&w->side[j], &w->side[i]); j++)
 			;
 		seal_run_of(w, &w->side[i], j - i);
 	}
@@ -144,6 +146,7 @@ static struct packet *put(struct worker *w, const struct target *t, size_t plain
 	p->room = (uint32_t)bytes;
 	p->verdict = DROP_NONE;
 	p->session = t->session;
+	p->idx = t->idx;
 	p->circuit = t->way->circuit;
 	p->from = t->hop->to;
 	p->socket = t->hop->socket;
@@ -156,7 +159,7 @@ static struct packet *put(struct worker *w, const struct target *t, size_t plain
 static bool bundle(struct worker *w, const struct errand *job, const struct target *t, struct carriage c)
 {
 	struct packet *p = w->n_out ? &w->out[w->n_out - 1] : NULL;
-	if (!p || !(t->session->peer_caps & CAP_BUNDLE) || job->len > BUNDLE_FRAME_MAX || p->session != t->session ||
+	if (!p || !(t->session->peer_caps & CAP_BUNDLE) || job->len > BUNDLE_FRAME_MAX || p->session != t->session || p->idx != t->idx ||
 	    p->circuit != t->way->circuit || memcmp(&p->from, &t->hop->to, sizeof(p->from)))
 		return false;
 	uint8_t *plain = p->data + DATA_HEADER;
@@ -198,8 +201,7 @@ static void load_pieces(struct worker *w, struct errand *job, struct target *t)
 		return;
 	}
 	/* Several workers may send on one lane: the worker's number keeps their frames apart (control has 15). */
-	unsigned lane = session_lane_of(t->session, (int)w->number);
-	t->encap.frag_id = lane << 28 | (w->number & 15) << 24 | (w->frag_count++ & 0xffffff);
+	t->encap.frag_id = (t->idx & LANE_MASK) << 28 | (w->number & 15) << 24 | (w->frag_count++ & 0xffffff);
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = put(w, t, (size_t)t->encap.datagram - DATA_HEADER - DATA_TAG);
 		p->len = (uint32_t)(DATA_HEADER + encap_piece(&t->encap, job->frame, job->len, i, n, p->data + DATA_HEADER));
@@ -258,6 +260,7 @@ static bool send_to(struct worker *w, struct errand *job, const struct member *m
 	}
 	memcpy(t.encap.own_mac, job->port->mac, 6);
 	memcpy(t.encap.peer_mac, m->mac, 6);
+	t.idx = t.session->peer_idx | session_lane_of(t.session, job->flow);
 	t.encap.datagram = t.way->datagram < DATAGRAM_MAX ? t.way->datagram : DATAGRAM_MAX;
 	if (job->offload.gso)
 		return load_segments(w, job, &t);
@@ -400,6 +403,10 @@ static enum drop route_frame(struct worker *w, struct port *port, const struct p
 		return DROP_LINK_LOCAL;
 	if (!job.roster)
 		return DROP_NO_MEMBER;
+	/* A conversation keeps to one lane, thus to one worker, at both ends: the kernel gives the answer to a frame to the queue that
+	 * frames of this flow were last written to. A lane by worker would make the two directions chase each other from worker to worker,
+	 * with one wake-up more per frame and side. */
+	job.flow = flow_of_frame(job.frame, job.len);
 	if (job.frame[0] & 1)
 		return to_many(w, &job, link_local);
 	struct member *m = member_of(w, &job);

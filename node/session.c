@@ -95,11 +95,9 @@ bool session_take(struct session *s, unsigned lane, unsigned k, uint64_t *ret_fi
 	return true;
 }
 
-unsigned session_lane_of(const struct session *s, int worker)
+unsigned session_lane_of(const struct session *s, uint32_t flow)
 {
-	if (worker < 0 || s->tx_lanes < 2)
-		return 0;
-	return 1 + (unsigned)worker % (s->tx_lanes - 1u);
+	return s->tx_lanes < 2 ? 0 : 1 + flow % (s->tx_lanes - 1u);
 }
 
 uint64_t session_last_rx(const struct session *s)

@@ -70,8 +70,9 @@ void session_free(void *session); /* wipes keys; the form guestbook_retire wants
 
 /* Takes k consecutive numbers of a lane. false when the lane would pass LANE_STOP (never wraps). */
 bool session_take(struct session *, unsigned lane, unsigned k, uint64_t *ret_first);
-/* The lane a sender uses: control (worker < 0) 0, worker i 1 + i mod (lanes - 1), 0 when there is one lane. */
-unsigned session_lane_of(const struct session *, int worker);
+/* The lane that workers send a flow's frames on (layout.h, flow_of_frame): 1 .. lanes - 1, or 0 when there is one lane only.
+ * Control sends on lane 0. */
+unsigned session_lane_of(const struct session *, uint32_t flow);
 /* Latest over the footprints; 0 = never. */
 uint64_t session_last_rx(const struct session *);
 uint64_t session_last_tx(const struct session *);
