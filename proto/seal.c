@@ -2,7 +2,7 @@
  *
  * One direction's 32-byte key gives three: AEAD key, IV and counter mask key. The nonce is the IV xor (lane, number); the AAD is the clear
  * header, index and number. Only after the tag is known can the number be masked, with a SipHash of the tag, and the opener goes the other
- * way round. The AEADs themselves are the backends' (seal_sodium.c, seal_ipsecmb.c): which one is settled at seal_init, with its key
+ * way round. The AEADs themselves are the backends' (seal_vaes.c, seal_ipsecmb.c, seal_sodium.c): which one is settled at seal_init, with its key
  * schedule, so that a run finds both at hand. Everything is in place.
  */
 #include "proto/seal.h"
@@ -21,12 +21,19 @@ _Static_assert(offsetof(struct seal, schedule) % SEAL_ALIGN == 0 && _Alignof(str
 /* Written by seal_setup and seal_force_backend, before there are threads. */
 static const struct aead *chosen[SUITES];
 
-/* ipsec-mb is ahead in both suites at all sizes (test/bench/seal.c); libsodium fills what it has not. */
-static void choose(bool sodium_only)
+/* From fast to slow (test/bench/seal.c), whoever is there: vaes has one suite, ipsec-mb may have two, libsodium fills what is left. */
+static const struct {
+	const char *name;
+	const struct aead *(*find)(uint8_t suite);
+} backends[] = {{"vaes", seal_vaes}, {"ipsec-mb", seal_ipsecmb}, {"libsodium", seal_sodium}};
+#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+static void choose(size_t from)
 {
 	for (uint8_t suite = 0; suite < SUITES; suite++) {
-		const struct aead *fast = sodium_only ? NULL : seal_ipsecmb(suite);
-		chosen[suite] = fast ? fast : seal_sodium(suite);
+		chosen[suite] = NULL;
+		for (size_t i = from; i < BACKENDS && !chosen[suite]; i++)
+			chosen[suite] = backends[i].find(suite);
 	}
 }
 
@@ -38,19 +45,23 @@ int seal_setup(void)
 	if (!seal_sodium_setup())
 		return -1;
 	seal_ipsecmb_setup();
-	choose(false);
+	seal_vaes_setup();
+	choose(0);
 	done = true;
 	return 0;
 }
 
+/* Forcing one skips those before it. */
 bool seal_force_backend(const char *name)
 {
-	bool sodium = !strcmp(name, "libsodium"), ipsecmb = !strcmp(name, "ipsec-mb");
-	if (!sodium && !ipsecmb && strcmp(name, "auto") != 0)
-		return false;
-	if (ipsecmb && !seal_ipsecmb(SUITE_AES256_GCM) && !seal_ipsecmb(SUITE_CHACHA20_POLY1305))
-		return false;
-	choose(sodium);
+	size_t from = 0;
+	if (strcmp(name, "auto") != 0) {
+		while (from < BACKENDS && strcmp(name, backends[from].name) != 0)
+			from++;
+		if (from == BACKENDS || (!backends[from].find(SUITE_AES256_GCM) && !backends[from].find(SUITE_CHACHA20_POLY1305)))
+			return false;
+	}
+	choose(from);
 	return true;
 }
 

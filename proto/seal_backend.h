@@ -31,8 +31,10 @@ struct aead {
 /* Once, from one thread. false: the library does not start, or this machine is not for it. */
 bool seal_sodium_setup(void);
 bool seal_ipsecmb_setup(void);
+bool seal_vaes_setup(void); /* after libsodium, which proves it */
 /* NULL: the backend has not been set up, or has no such suite on this machine. */
 const struct aead *seal_sodium(uint8_t suite);
 const struct aead *seal_ipsecmb(uint8_t suite);
+const struct aead *seal_vaes(uint8_t suite); /* AES-256-GCM alone */
 
 #endif
