@@ -74,6 +74,7 @@ struct net {
 	char dev_wanted[TAP_NAME_MAX], dev[TAP_NAME_MAX];
 	struct port *port; /* made with the net; its tap when joined */
 	bool device_up;
+	uint32_t gso_max; /* as set on the device */
 
 	bool cred_ok;
 	struct cred cred;

@@ -332,6 +332,13 @@ int netlink_link_mtu(struct netlink *n, unsigned ifindex, uint16_t mtu)
 	return request(n, h, NULL, NULL);
 }
 
+int netlink_link_gso(struct netlink *n, unsigned ifindex, uint32_t bytes)
+{
+	struct nlmsghdr *h = link_start(n, ifindex, 0, 0);
+	mnl_attr_put_u32(h, IFLA_GSO_MAX_SIZE, bytes);
+	return request(n, h, NULL, NULL);
+}
+
 int netlink_link_up(struct netlink *n, unsigned ifindex, bool up)
 {
 	return request(n, link_start(n, ifindex, up ? IFF_UP : 0, IFF_UP), NULL, NULL);

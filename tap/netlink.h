@@ -20,6 +20,8 @@ int netlink_route(struct netlink *, bool add, unsigned ifindex, uint8_t family, 
                   uint32_t metric);
 int netlink_link_mac(struct netlink *, unsigned ifindex, const uint8_t mac[6]);
 int netlink_link_mtu(struct netlink *, unsigned ifindex, uint16_t mtu);
+/* Bytes of the longest superframe that the kernel hands to the device; it cuts longer ones itself. 65536 is its own default. */
+int netlink_link_gso(struct netlink *, unsigned ifindex, uint32_t bytes);
 int netlink_link_up(struct netlink *, unsigned ifindex, bool up);
 /* Host candidates: the usable addresses of this host, with port 0. Loopback, link-local, deprecated, tentative ones and those of
  * down links or of the interfaces in skip are left out, and so are all tun/tap devices. Returns how many, at most room, or -errno. */

@@ -49,6 +49,12 @@ int netlink_link_mtu(struct netlink *n, unsigned ifindex, uint16_t mtu)
 	return 0;
 }
 
+int netlink_link_gso(struct netlink *n, unsigned ifindex, uint32_t bytes)
+{
+	(void)n, (void)ifindex, (void)bytes;
+	return 0;
+}
+
 int netlink_link_up(struct netlink *n, unsigned ifindex, bool up)
 {
 	(void)n, (void)ifindex, (void)up;
