@@ -129,14 +129,15 @@ static void flush(struct worker *w)
 	worker_count_batch(w, w->side, n);
 	w->n_out = 0;
 	w->out_used = 0;
+	memset(w->open, 0, sizeof(w->open));
 }
 
 /* ---- 3 load ----------------------------------------------------------------------------------------------------- */
 
-/* A packet for plain bytes of plaintext at the end of the slab. */
-static struct packet *put(struct worker *w, const struct target *t, size_t plain)
+/* A packet for plain bytes of plaintext at the end of the slab, with room for spare more. */
+static struct packet *put(struct worker *w, const struct target *t, size_t plain, size_t spare)
 {
-	size_t head = t->way->circuit ? LEG_HEADER : 0, bytes = DATA_HEADER + plain + DATA_TAG;
+	size_t head = t->way->circuit ? LEG_HEADER : 0, bytes = DATA_HEADER + plain + spare + DATA_TAG;
 	if (w->n_out == BATCH_MAX || w->out_used + head + bytes > OUT_SLAB)
 		flush(w);
 	struct packet *p = &w->out[w->n_out++];
@@ -151,45 +152,43 @@ static struct packet *put(struct worker *w, const struct target *t, size_t plain
 	p->from = t->hop->to;
 	p->socket = t->hop->socket;
 	w->out_used += (uint32_t)(head + bytes);
-	w->bundled = 0;
 	return p;
 }
 
-/* Into the packet before it, if that goes the same way and both are small. */
+/* Into the last small packet of this lane, if that goes the same way and has room. */
 static bool bundle(struct worker *w, const struct errand *job, const struct target *t, struct carriage c)
 {
-	struct packet *p = w->n_out ? &w->out[w->n_out - 1] : NULL;
-	if (!p || !(t->session->peer_caps & CAP_BUNDLE) || job->len > BUNDLE_FRAME_MAX || p->session != t->session || p->idx != t->idx ||
-	    p->circuit != t->way->circuit || memcmp(&p->from, &t->hop->to, sizeof(p->from)))
+	struct open_bundle *open = &w->open[t->idx & LANE_MASK];
+	if (!open->frames || open->frames == BUNDLE_MAX)
 		return false;
+	struct packet *p = &w->out[open->at];
 	uint8_t *plain = p->data + DATA_HEADER;
-	bool begun = plain[0] == INNER_BUNDLE;
-	if (le16_at(plain + 2) != t->encap.chan || (begun ? w->bundled == BUNDLE_MAX : p->len > DATA_HEADER + BUNDLE_FRAME_MAX) ||
-	    (!begun && (plain[0] == INNER_FRAG || plain[1] & FRAME_SEG)))
-		return false;
-	uint32_t more = (uint32_t)bundle_record(c, job->len) + (begun ? 0 : BUNDLE_RECORD);
-	if (p->room + more > t->encap.datagram || w->out_used + more > OUT_SLAB)
+	uint32_t more = (uint32_t)bundle_record(c, job->len) + (open->frames == 1 ? BUNDLE_RECORD : 0);
+	if (p->session != t->session || p->circuit != t->way->circuit || memcmp(&p->from, &t->hop->to, sizeof(p->from)) ||
+	    le16_at(plain + 2) != t->encap.chan || p->len + more + DATA_TAG > p->room)
 		return false;
 	size_t len = p->len - DATA_HEADER;
-	if (!begun) {
+	if (open->frames == 1)
 		len = bundle_begin(plain, len);
-		w->bundled = 1;
-	}
 	p->len = DATA_HEADER + (uint32_t)bundle_add(plain, len, c, &job->offload, job->frame, job->len);
-	p->room += more;
-	w->out_used += more;
-	w->bundled++;
+	open->frames++;
 	return true;
 }
 
 static void load_whole(struct worker *w, const struct errand *job, const struct target *t, struct carriage c)
 {
-	if (bundle(w, job, t, c))
+	bool small = job->len <= BUNDLE_FRAME_MAX && t->session->peer_caps & CAP_BUNDLE;
+	if (small && bundle(w, job, t, c))
 		return;
-	struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)job->len));
+	size_t plain_len = (size_t)(encap_offset(c) + (int)job->len),
+	       most = t->encap.datagram < BUNDLE_ROOM ? t->encap.datagram : BUNDLE_ROOM;
+	size_t bytes = DATA_HEADER + plain_len + DATA_TAG;
+	struct packet *p = put(w, t, plain_len, small && most > bytes ? most - bytes : 0);
 	uint8_t *plain = p->data + DATA_HEADER;
 	memcpy(plain + encap_offset(c), job->frame, job->len);
 	encap_whole(&t->encap, c, &job->offload, NULL, plain, job->len);
+	if (small)
+		w->open[t->idx & LANE_MASK] = (struct open_bundle){.at = (uint8_t)(p - w->out), .frames = 1};
 }
 
 static void load_pieces(struct worker *w, struct errand *job, struct target *t)
@@ -203,7 +202,7 @@ static void load_pieces(struct worker *w, struct errand *job, struct target *t)
 	/* Several workers may send on one lane: the worker's number keeps their frames apart (control has 15). */
 	t->encap.frag_id = (t->idx & LANE_MASK) << 28 | (w->number & 15) << 24 | (w->frag_count++ & 0xffffff);
 	for (unsigned i = 0; i < n; i++) {
-		struct packet *p = put(w, t, (size_t)t->encap.datagram - DATA_HEADER - DATA_TAG);
+		struct packet *p = put(w, t, (size_t)t->encap.datagram - DATA_HEADER - DATA_TAG, 0);
 		p->len = (uint32_t)(DATA_HEADER + encap_piece(&t->encap, job->frame, job->len, i, n, p->data + DATA_HEADER));
 	}
 }
@@ -226,7 +225,7 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 			segment =
 			    (struct segment){.id = w->segment_id++, .n = (uint8_t)(cut.n - i < SEGMENTS_MAX ? cut.n - i : SEGMENTS_MAX)};
 		size_t len = cut_length(&cut, i);
-		struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)len));
+		struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)len), 0);
 		uint8_t *plain = p->data + DATA_HEADER;
 		struct offload offload;
 		cut_segment(&cut, i, plain + encap_offset(c), &offload);

@@ -22,8 +22,9 @@
 #define OUT_SLAB   (128 * 1024)
 #define UP_SLAB    (64 * 1024)
 
-#define SEGMENTS_MAX     255 /* of one superframe id */
-#define BUNDLE_FRAME_MAX 320 /* bytes: longer ones gain nothing by company */
+#define SEGMENTS_MAX     255  /* of one superframe id */
+#define BUNDLE_FRAME_MAX 320  /* bytes: longer ones gain nothing by company */
+#define BUNDLE_ROOM      1472 /* datagram bytes kept free for company */
 
 #define MAC_MEMOS 64 /* power of two */
 
@@ -64,7 +65,9 @@ struct worker {
 	uint32_t out_used;
 	struct packet out[BATCH_MAX];
 	unsigned n_out;
-	unsigned bundled;              /* frames in the bundle that out[] ends with */
+	struct open_bundle {
+		uint8_t at, frames;    /* in out[]; how many so far, 0: none */
+	} open[LANES_MAX];             /* the last small packet of each lane */
 	struct packet side[BATCH_MAX]; /* a part of a batch gathered by destination */
 	uint32_t frag_count;
 	uint16_t segment_id;

@@ -106,6 +106,19 @@ static inline void written_is(unsigned h, unsigned i, const uint8_t *frame, size
 	assert_int_equal(it->offload.csum_offset, o.csum_offset);
 }
 
+/* Flows have lanes of their own, and between lanes there is no order. */
+static inline void written_once(unsigned h, const uint8_t *frame, size_t len, struct offload o)
+{
+	unsigned found = 0, at = 0;
+	for (unsigned i = 0; i < n_written(h); i++)
+		if (written(h, i)->len == len && !memcmp(written(h, i)->bytes, frame, len)) {
+			found++;
+			at = i;
+		}
+	assert_int_equal(found, 1);
+	written_is(h, at, frame, len, o);
+}
+
 /* ---- under the seal --------------------------------------------------------------------------------------------- */
 
 /* Datagram i on the wire to a host, as its receiver will read it; nothing is committed. */
