@@ -175,6 +175,7 @@ INLINE void absorb(struct sums *s, const struct schedule *k, unsigned power, __m
 	s->low = _mm256_xor_si256(s->low, _mm256_clmulepi64_epi128(x, h, 0x00));
 	s->high = _mm256_xor_si256(s->high, _mm256_clmulepi64_epi128(x, h, 0x11));
 	s->mid = _mm256_xor_si256(s->mid, _mm256_clmulepi64_epi128(added, both, 0x00));
+	__asm__("" : "+x"(s->low), "+x"(s->mid), "+x"(s->high)); /* summed up one by one, see FENCE */
 }
 
 /* One block by H, as the first summand. */
@@ -225,37 +226,43 @@ INLINE __m256i round_key(const struct schedule *k, unsigned i)
 	counter = _mm256_add_epi32(counter, two);
 #define ROUND(i) s##i = _mm256_aesenc_epi128(s##i, key);
 
+/* For the compiler, which else computes all products first, adds them up in an order of its own and spills half of them on the way: that
+ * took twice as long. */
+#define FENCE                                                                                                                              \
+	__asm__ volatile("" : "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4), "+x"(s5), "+x"(s6), "+x"(s7) : : "memory");
+
 /* Counters are kept turned over: the 32 bits that count are then the lowest word, and wrap by themselves. */
 INLINE __m256i two_blocks(void)
 {
 	return _mm256_broadcastsi128_si256(_mm_set_epi32(0, 0, 0, 2));
 }
 
-/* Ciphers 16 blocks; hash, unless NULL, are 16 blocks of ciphertext, which y takes in. */
-INLINE void step(const struct schedule *k, uint8_t *text, const uint8_t *hash, __m256i *at, __m128i *y)
+/* Ciphers 16 blocks; y takes in the 16 blocks of ciphertext at hash, if hashing. */
+INLINE void step(const struct schedule *k, uint8_t *text, const uint8_t *hash, bool hashing, __m256i *at, __m128i *y)
 {
 	const __m256i two = two_blocks();
 	__m256i counter = *at, key = round_key(k, 0);
 	struct sums s = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
 	EACH8(COUNT)
 	*at = counter;
-	if (hash) {
+#define AES(r)                                                                                                                             \
+	key = round_key(k, r);                                                                                                             \
+	EACH8(ROUND)
+#define HASH(i)                                                                                                                            \
+	if (hashing)                                                                                                                       \
+		absorb(&s, k, 16 - 2 * (i), turned2(load(hash + PAIR * (i))));                                                             \
+	FENCE
+	AES(1) HASH(1) AES(2) HASH(2) AES(3) AES(4) HASH(3) AES(5) HASH(4) AES(6) AES(7) HASH(5) AES(8) HASH(6) AES(9) AES(10) HASH(7) AES(11)
+	if (hashing) {
 		__m256i x = _mm256_xor_si256(turned2(load(hash)), _mm256_zextsi128_si256(*y));
 		absorb(&s, k, 16, x);
 	}
-#define BESIDE(r)                                                                                                                          \
-	key = round_key(k, r);                                                                                                             \
-	EACH8(ROUND)                                                                                                                       \
-	if (hash)                                                                                                                          \
-		absorb(&s, k, 16 - 2 * (r), turned2(load(hash + PAIR * (r))));
-	BESIDE(1) BESIDE(2) BESIDE(3) BESIDE(4) BESIDE(5) BESIDE(6) BESIDE(7)
-#undef BESIDE
-	for (unsigned r = 8; r < ROUNDS; r++) {
-		key = round_key(k, r);
-		EACH8(ROUND)
-		if (hash && r == 8)
-			*y = reduce(&s);
-	}
+	FENCE
+	AES(12)
+	AES(13)
+	FENCE
+	if (hashing)
+		*y = reduce(&s);
 	key = round_key(k, ROUNDS);
 #define FINISH(i) store(text + PAIR * (i), _mm256_aesenclast_epi128(s##i, _mm256_xor_si256(key, load(text + PAIR * (i)))));
 	EACH8(FINISH)
@@ -315,36 +322,26 @@ INLINE __m128i hash_aad(const struct schedule *k, const uint8_t *aad, size_t len
 }
 
 /* What is no full step any more, 0 to 255 bytes, then the lengths: the blocks get the powers down to H^2, the lengths H. The right half
- * of a last register that has only a left one is zero, and so is its product with H. Returns the tag. */
-INLINE __m128i rest(const struct schedule *k, __m128i cover, __m256i counter, __m128i y, __m128i lengths, uint8_t *text, size_t len,
-                    bool seal)
+ * of a last register that has only a left one is zero, and so is its product with H. pending: the step sealed last, not hashed yet, or
+ * NULL. The key stream comes first, as it takes longest to arrive. Returns the tag. */
+INLINE __m128i rest(const struct schedule *k, __m128i cover, __m256i counter, const uint8_t *pending, __m128i y, __m128i lengths,
+                    uint8_t *text, size_t len, bool seal)
 {
 	__m256i stream[8];
+	__m128i tag = len <= 4 * PAIR ? stream4(k, cover, counter, stream) : stream8(k, cover, counter, stream);
 	unsigned power = (unsigned)((len + BLOCK - 1) / BLOCK) + 1;
+	if (pending)
+		y = hash_step(k, pending, y);
 	if (len == 0)
 		lengths = _mm_xor_si128(lengths, y);
 	struct sums s = begin(k, lengths);
 	__m256i carry = _mm256_zextsi128_si256(y);
-	if (!seal) {
-		const uint8_t *p = text;
-		size_t left = len;
-		for (unsigned i = power; left; i -= 2) {
-			size_t n = left < PAIR ? left : PAIR;
-			absorb(&s, k, i, _mm256_xor_si256(turned2(pair_at(p, n)), carry));
-			carry = _mm256_setzero_si256();
-			p += n;
-			left -= n;
-		}
-	}
-	__m128i tag = len <= 4 * PAIR ? stream4(k, cover, counter, stream) : stream8(k, cover, counter, stream);
 	for (unsigned i = 0; len; i++) {
 		size_t n = len < PAIR ? len : PAIR;
-		__m256i x = _mm256_xor_si256(pair_at(text, n), stream[i]);
-		pair_to(text, n, x);
-		if (seal) {
-			absorb(&s, k, power - 2 * i, _mm256_xor_si256(turned2(first(x, n)), carry));
-			carry = _mm256_setzero_si256();
-		}
+		__m256i x = pair_at(text, n), out = _mm256_xor_si256(x, stream[i]);
+		pair_to(text, n, out);
+		absorb(&s, k, power - 2 * i, _mm256_xor_si256(turned2(seal ? first(out, n) : x), carry));
+		carry = _mm256_setzero_si256();
 		text += n;
 		len -= n;
 	}
@@ -358,16 +355,18 @@ INLINE __m128i gcm(const struct schedule *k, const uint8_t nonce[SEAL_NONCE], co
 	__m128i y = hash_aad(k, aad, aad_len), lengths = _mm_set_epi64x((int64_t)(aad_len * 8), (int64_t)(len * 8));
 	__m128i cover = _mm_set_epi64x((int64_t)(le32_at(nonce + 8) | UINT64_C(1) << 56), (int64_t)le64_at(nonce));
 	__m256i counter = _mm256_add_epi32(_mm256_broadcastsi128_si256(turned(cover)), _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
-	if (!seal) {
-		for (; len >= STEP; text += STEP, len -= STEP)
-			step(k, text, text, &counter, &y);
-	} else if (len >= STEP) {
-		step(k, text, NULL, &counter, &y);
-		for (text += STEP, len -= STEP; len >= STEP; text += STEP, len -= STEP)
-			step(k, text, text - STEP, &counter, &y);
-		y = hash_step(k, text - STEP, y);
+	const uint8_t *pending = NULL;
+	if (seal && len >= STEP) {
+		step(k, text, NULL, false, &counter, &y);
+		pending = text;
+		text += STEP;
+		len -= STEP;
 	}
-	return rest(k, cover, counter, y, lengths, text, len, seal);
+	for (; len >= STEP; text += STEP, len -= STEP) {
+		step(k, text, seal ? pending : text, true, &counter, &y);
+		pending = seal ? text : NULL;
+	}
+	return rest(k, cover, counter, pending, y, lengths, text, len, seal);
 }
 
 VAES static void encrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text,
