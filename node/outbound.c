@@ -152,6 +152,7 @@ static struct packet *put(struct worker *w, const struct target *t, size_t plain
 	p->from = t->hop->to;
 	p->socket = t->hop->socket;
 	w->out_used += (uint32_t)(head + bytes);
+	w->open[t->idx & LANE_MASK].frames = 0; /* what comes later in this lane must not get in front of it */
 	return p;
 }
 

@@ -651,6 +651,29 @@ static void bundles_partial(void **state)
 	counters_agree(0, 1);
 }
 
+/* One flow, small and large by turns: company must not bring a small frame in front of a large one. */
+static void bundles_in_order(void **state)
+{
+	(void)state;
+	struct recipe r = plain_recipe(false, false, 0);
+	for (unsigned i = 0; i < 40; i++) {
+		r.ack = i;
+		r.bytes = i % 4 == 2 ? 900 : 10 + i;
+		tap_give(0, whole, recipe_between(&r, false, 0, 1, whole));
+	}
+	step(0);
+	assert_in_range(wire_to(1)->n, 20, 30); /* some of them in company */
+	step_all(1);
+	assert_int_equal(n_written(1), 40);
+	for (unsigned i = 0; i < 40; i++) {
+		r.ack = i;
+		r.bytes = i % 4 == 2 ? 900 : 10 + i;
+		written_is(1, i, whole, recipe_between(&r, false, 0, 1, whole), (struct offload){0});
+	}
+	emptied(1);
+	counters_agree(0, 1);
+}
+
 /* Small frames behind a superframe with a short end: the segment stays alone, the frames travel together. */
 static void bundle_behind_segments(void **state)
 {
@@ -780,6 +803,7 @@ int main(void)
 	    test(one_byte_each),
 	    test(bundles),
 	    test(bundles_partial),
+	    test(bundles_in_order),
 	    test(bundle_in_letter),
 	    test(bundle_behind_segments),
 	    test(two_networks),

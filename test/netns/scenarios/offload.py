@@ -44,7 +44,7 @@ MARK = '''table netdev farlan {
 	}
 }
 '''
-DATAGRAMS = ['1200x54', '1200x20+700', '500x64+77', '9x64+8', '6x3', '1000*40', '64*60', '1200*2', '1352*8', '700x2+699']
+DATAGRAMS = ['1200x54', '1200x48', '1200x20+700', '500x64+77', '9x64+8', '6x3', '1000*40', '64*60', '1200*2', '1352*8', '700x2+699']
 JUMBO = ['8900x7', '4000x15+3999', '8952*4']
 
 
@@ -199,7 +199,7 @@ def superframes(lab, net, where, on):
     both_families(lab, net, [('bulk', 3 << 20, 65536, '-', 0), STREAMS[-1]], [], f'{where}, looked at', {}, 'B')
     out, into = out.end(), into.end()
     udp = Ended(lab.hosts['A'], 'witness', net.dev('A'), net.mtu, 'out')
-    both_families(lab, net, [], ['1200x54'], f'{where}, looked at', {}, 'B')
+    both_families(lab, net, [], ['1200x48'], f'{where}, looked at', {}, 'B')
     udp = udp.end()
     lab.note(f'{where}, network {net.mtu}: {out["longer"]} of {out["frames"]} frames out and {into["longer"]} of {into["frames"]} in are superframes')
     for side, seen in (('out', out), ('in', into)):
