@@ -39,12 +39,12 @@ const struct aead *seal_vaes(uint8_t suite)
 #define VAES   __attribute__((target("aes,pclmul,avx2,vaes,vpclmulqdq")))
 #define INLINE static inline VAES __attribute__((always_inline))
 
-#define BLOCK    16
-#define PAIR     32          /* blocks of one register, bytes */
-#define STEP     (16 * BLOCK)
-#define POWERS   18          /* up to 16 blocks left over, the block of lengths, and an even number */
-#define ROUNDS   14
-#define TEXT_MAX ((UINT64_C(1) << 36) - 32) /* SP 800-38D, 5.2.1.1 */
+#define BLOCK     16
+#define PAIR      32 /* blocks of one register, bytes */
+#define STEP      (16 * BLOCK)
+#define POWERS    18 /* up to 16 blocks left over, the block of lengths, and an even number */
+#define ROUNDS    14
+#define TEXT_MAX  ((UINT64_C(1) << 36) - 32) /* SP 800-38D, 5.2.1.1 */
 
 /* power[i] = H^(POWERS - i) times x, turned over; sum[i] = its halves added, in both halves. A pair of blocks that are multiplied by
  * H^k and H^(k-1) loads its two factors at once. */
@@ -228,8 +228,7 @@ INLINE __m256i round_key(const struct schedule *k, unsigned i)
 
 /* For the compiler, which else computes all products first, adds them up in an order of its own and spills half of them on the way: that
  * took twice as long. */
-#define FENCE                                                                                                                              \
-	__asm__ volatile("" : "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4), "+x"(s5), "+x"(s6), "+x"(s7) : : "memory");
+#define FENCE    __asm__ volatile("" : "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4), "+x"(s5), "+x"(s6), "+x"(s7) : : "memory");
 
 /* Counters are kept turned over: the 32 bits that count are then the lowest word, and wrap by themselves. */
 INLINE __m256i two_blocks(void)
@@ -252,8 +251,10 @@ INLINE void step(const struct schedule *k, uint8_t *text, const uint8_t *hash, b
 	if (hashing)                                                                                                                       \
 		absorb(&s, k, 16 - 2 * (i), turned2(load(hash + PAIR * (i))));                                                             \
 	FENCE
-	AES(1) HASH(1) AES(2) HASH(2) AES(3) AES(4) HASH(3) AES(5) HASH(4) AES(6) AES(7) HASH(5) AES(8) HASH(6) AES(9) AES(10) HASH(7) AES(11)
-	if (hashing) {
+	AES(1)
+	HASH(1) AES(2) HASH(2) AES(3) AES(4) HASH(3) AES(5) HASH(4) AES(6) AES(7) HASH(5) AES(8) HASH(6) AES(9) AES(10) HASH(7)
+	    AES(11) if (hashing)
+	{
 		__m256i x = _mm256_xor_si256(turned2(load(hash)), _mm256_zextsi128_si256(*y));
 		absorb(&s, k, 16, x);
 	}
@@ -396,8 +397,8 @@ INLINE void round_keys(__m128i r[ROUNDS + 1], const uint8_t key[SEAL_KEY])
 	r[1] = _mm_loadu_si128((const __m128i *)(const void *)(key + BLOCK));
 #define EVEN(i, rcon) r[i] = next_key(r[(i)-2], _mm_shuffle_epi32(_mm_aeskeygenassist_si128(r[(i)-1], rcon), 0xff));
 #define ODD(i)        r[i] = next_key(r[(i)-2], _mm_shuffle_epi32(_mm_aeskeygenassist_si128(r[(i)-1], 0), 0xaa));
-	EVEN(2, 0x01) ODD(3) EVEN(4, 0x02) ODD(5) EVEN(6, 0x04) ODD(7) EVEN(8, 0x08)
-	ODD(9) EVEN(10, 0x10) ODD(11) EVEN(12, 0x20) ODD(13) EVEN(14, 0x40)
+	EVEN(2, 0x01)
+	ODD(3) EVEN(4, 0x02) ODD(5) EVEN(6, 0x04) ODD(7) EVEN(8, 0x08) ODD(9) EVEN(10, 0x10) ODD(11) EVEN(12, 0x20) ODD(13) EVEN(14, 0x40)
 #undef EVEN
 #undef ODD
 }

@@ -170,14 +170,14 @@ static bool take_suite(struct reading *r, const char *value)
 
 static bool take_backend(struct reading *r, const char *value)
 {
-	static const char *const names[] = {"auto", "libsodium", "ipsec-mb"};
+	static const char *const names[] = {"auto", "libsodium", "ipsec-mb", "vaes"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(value, names[i])) {
 			r->config->backend = names[i];
 			return true;
 		}
 	}
-	return refuse(r, 0, "auto, libsodium or ipsec-mb");
+	return refuse(r, 0, "auto, libsodium, ipsec-mb or vaes");
 }
 
 static bool take_offload(struct reading *r, const char *value)

@@ -1,8 +1,8 @@
 /* aead_test.c: the bare AEADs of every backend this build and machine have.
  *
  * Published vectors (the GCM paper's cases of 256-bit keys, RFC 8439), Poly1305 driven to its edges (aead_vectors.py), every flipped
- * bit of what is authenticated; libsodium and libipsec-mb sealing for each other at all lengths; each argument between two pages that
- * do not exist, for libraries whose assembler no sanitizer sees; one schedule in two threads.
+ * bit of what is authenticated; the backends sealing for each other at all lengths; each argument between two pages that do not exist,
+ * for code that no sanitizer sees into; one schedule in two threads.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 
 #include <cmocka.h>
@@ -30,13 +33,15 @@ static const struct {
 } candidates[] = {
     {SUITE_AES256_GCM, "libsodium", seal_sodium},
     {SUITE_AES256_GCM, "ipsec-mb", seal_ipsecmb},
+    {SUITE_AES256_GCM, "vaes", seal_vaes},
     {SUITE_CHACHA20_POLY1305, "libsodium", seal_sodium},
     {SUITE_CHACHA20_POLY1305, "ipsec-mb", seal_ipsecmb},
 };
 #define CANDIDATES (sizeof(candidates) / sizeof(candidates[0]))
 
-/* Those of a suite that exist here; 0 to 2. */
-static unsigned aeads(uint8_t suite, const struct aead *ret[2])
+/* Those of a suite that exist here; 0 to BACKENDS. */
+#define BACKENDS 3
+static unsigned aeads(uint8_t suite, const struct aead *ret[BACKENDS])
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < CANDIDATES; i++) {
@@ -66,6 +71,15 @@ static void present(void **state)
 	bool aes = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("avx");
 	if (aes)
 		assert_non_null(seal_sodium(SUITE_AES256_GCM));
+	unsigned eax, ebx, ecx = 0, edx;
+	bool vaes =
+	    __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ecx & bit_VAES) && (ecx & bit_VPCLMULQDQ);
+#ifdef WITH_IPSECMB
+	assert_int_equal(seal_vaes(SUITE_AES256_GCM) != NULL, aes && vaes && !__builtin_cpu_supports("avx512f"));
+#else
+	assert_int_equal(seal_vaes(SUITE_AES256_GCM) != NULL, aes && vaes);
+#endif
+	assert_null(seal_vaes(SUITE_CHACHA20_POLY1305));
 #ifdef WITH_IPSECMB
 	if (aes)
 		assert_non_null(seal_ipsecmb(SUITE_AES256_GCM));
@@ -127,7 +141,7 @@ struct published {
 
 static void published(uint8_t suite, const struct published *v, unsigned n)
 {
-	const struct aead *a[2];
+	const struct aead *a[BACKENDS];
 	unsigned have = aeads(suite, a);
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t key[32], nonce[12], aad[64], plain[512], cipher[512], tag[16];
@@ -183,7 +197,7 @@ static void chacha_internet_drafts(void **state)
 	    "Internet-Drafts are draft documents valid for a maximum of six months and may be updated, replaced, or "
 	    "obsoleted by other documents at any time. It is inappropriate to use Internet-Drafts as reference material "
 	    "or to cite them other than as /\xe2\x80\x9cwork in progress./\xe2\x80\x9d";
-	const struct aead *a[2];
+	const struct aead *a[BACKENDS];
 	uint8_t key[32], nonce[12], aad[12], tag[16], text[sizeof(plain)];
 	const size_t len = sizeof(plain) - 1;
 	unsigned have = aeads(SUITE_CHACHA20_POLY1305, a);
@@ -213,7 +227,7 @@ static void poly1305_edges(void **state)
 #include "test/unit/aead_vectors.inc"
 	};
 	static uint8_t cipher[TEXT_MAX], plain[TEXT_MAX];
-	const struct aead *a[2];
+	const struct aead *a[BACKENDS];
 	unsigned have = aeads(SUITE_CHACHA20_POLY1305, a);
 	uint8_t key[32], aad[12], tag[16];
 	for (unsigned i = 0; i < 32; i++)
@@ -266,26 +280,96 @@ static void crossed(const struct aead *from, const struct aead *to, const uint8_
 	assert_memory_equal(own, tag, 16);
 }
 
-/* Each backend opens what the other sealed: every length to 300 and around the seams (4096 and 8192: where the low byte of the block
+/* Each backend opens what the next sealed, and seals what the next opens: every length to 300 and around the seams (4096 and 8192: where the low byte of the block
  * counter wraps, 16 or 64 bytes a block), AADs of every length to 96, nonces and keys of all zeros and all ones. */
 static void cross(void **state)
 {
 	(void)state;
 	static const uint8_t fills[][2] = {{0, 0}, {0, 0xff}, {0xff, 0}, {0xff, 0xff}, {0x5a, 0xa5}};
 	for (uint8_t suite = SUITE_AES256_GCM; suite <= SUITE_CHACHA20_POLY1305; suite++) {
-		const struct aead *a[2];
-		if (aeads(suite, a) < 2)
+		const struct aead *a[BACKENDS];
+		unsigned have = aeads(suite, a);
+		if (have < 2)
 			continue;
 		for (unsigned f = 0; f < sizeof(fills) / sizeof(fills[0]); f++) {
 			uint8_t key[32], nonce[12];
 			memset(key, fills[f][0], 32);
 			memset(nonce, fills[f][1], 12);
 			for (size_t len = 0; len <= 9000; len += len < 300 || len % 4096 < 140 || len % 4096 > 3960 ? 1 : 61)
-				crossed(a[len & 1], a[~len & 1], key, nonce, 12, len);
+				for (unsigned i = 0; i < have; i++)
+					crossed(a[i], a[(i + 1) % have], key, nonce, 12, len);
 			for (size_t aad = 0; aad <= 96; aad++)
-				crossed(a[aad & 1], a[~aad & 1], key, nonce, aad, 96 - aad);
+				for (unsigned i = 0; i < have; i++)
+					crossed(a[i], a[(i + 1) % have], key, nonce, aad, 96 - aad);
 		}
 	}
+}
+
+/* Every length through two and more of the longest steps (256 bytes), at all alignments, AADs, keys and nonces drawn: libsodium's bytes,
+ * and of those one bit wrong in the text, then in the tag. */
+static void every_length(void **state)
+{
+	(void)state;
+	static uint8_t plain[2176], book[2176], slab[2176 + 64];
+	uint64_t seed = 0x9e3779b97f4a7c15;
+	const struct aead *a[BACKENDS];
+	unsigned have = aeads(SUITE_AES256_GCM, a);
+	for (size_t len = 0; len <= 2100; len++) {
+		uint8_t key[32], nonce[12], aad[40], want[16], tag[16], *text = slab + draw(&seed) % 64;
+		size_t aad_len = len % 3 ? draw(&seed) % 41 : 12;
+		struct schedule book_key, s;
+		for (size_t i = 0; i < sizeof(plain); i++)
+			plain[i] = (uint8_t)(draw(&seed) >> 32);
+		memcpy(key, plain + len % 1000, 32);
+		memcpy(nonce, plain + len % 900 + 32, 12);
+		memcpy(aad, plain + len % 800 + 44, 40);
+		memcpy(book, plain, len);
+		seal_sodium(SUITE_AES256_GCM)->expand(book_key.bytes, key);
+		seal_sodium(SUITE_AES256_GCM)->encrypt(book_key.bytes, nonce, aad, aad_len, book, len, want);
+		for (unsigned k = 0; k < have; k++) {
+			memcpy(text, plain, len);
+			a[k]->expand(s.bytes, key);
+			a[k]->encrypt(s.bytes, nonce, aad, aad_len, text, len, tag);
+			assert_memory_equal(text, book, len);
+			assert_memory_equal(tag, want, 16);
+			assert_true(a[k]->decrypt(s.bytes, nonce, aad, aad_len, text, len, tag));
+			assert_memory_equal(text, plain, len);
+			if (len) {
+				memcpy(text, book, len);
+				text[draw(&seed) % len] ^= (uint8_t)(1 << draw(&seed) % 8);
+				assert_false(a[k]->decrypt(s.bytes, nonce, aad, aad_len, text, len, tag));
+			}
+			memcpy(text, book, len);
+			tag[draw(&seed) % 16] ^= (uint8_t)(1 << draw(&seed) % 8);
+			assert_false(a[k]->decrypt(s.bytes, nonce, aad, aad_len, text, len, tag));
+		}
+	}
+}
+
+/* Where the 32-bit counter's low bytes wrap: the 65536th block, and a few on both sides. */
+static void many_blocks(void **state)
+{
+	(void)state;
+	const size_t len = 65536 * 16 + 300;
+	const struct aead *a[BACKENDS];
+	unsigned have = aeads(SUITE_AES256_GCM, a);
+	static const uint8_t key[32] = {5}, nonce[12] = {6};
+	uint8_t *first = calloc(1, len), *text = malloc(len), tag[16], want[16];
+	assert_true(first && text);
+	for (unsigned k = 0; k < have; k++) {
+		struct schedule s;
+		a[k]->expand(s.bytes, key);
+		memset(text, 0, len);
+		a[k]->encrypt(s.bytes, nonce, NULL, 0, k ? text : first, len, k ? tag : want);
+		if (k) {
+			assert_memory_equal(text, first, len);
+			assert_memory_equal(tag, want, 16);
+			assert_true(a[k]->decrypt(s.bytes, nonce, NULL, 0, text, len, tag));
+			assert_int_equal(text[0] | text[len - 1], 0);
+		}
+	}
+	free(first);
+	free(text);
 }
 
 /* Pages with none around them; island_at: a block of n bytes that ends where they end, or begins where they begin. */
@@ -391,6 +475,7 @@ int main(void)
 	    cmocka_unit_test(present),          cmocka_unit_test(gcm_published),
 	    cmocka_unit_test(chacha_published), cmocka_unit_test(chacha_internet_drafts),
 	    cmocka_unit_test(poly1305_edges),   cmocka_unit_test(cross),
+	    cmocka_unit_test(every_length),     cmocka_unit_test(many_blocks),
 	    cmocka_unit_test(no_byte_outside),  cmocka_unit_test(two_threads),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);

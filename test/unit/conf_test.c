@@ -37,7 +37,8 @@ static void test_all_keys(void **state)
 	config_init(&c);
 	assert_true(parse(&c, HOME_NODE,
 	                  "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
-	                  "\troot = yes\r\nroot-gate = " GATE "\nworkers = 16\nsuite = chacha\nbackend = libsodium\noffload = none\nlog = debug\n"
+	                  "\troot = yes\r\nroot-gate = " GATE
+	                  "\nworkers = 16\nsuite = chacha\nbackend = libsodium\noffload = none\nlog = debug\n"
 	                  "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
 	assert_int_equal(c.n_listen, 2);
 	assert_int_equal(c.listen[0].family, 4);
@@ -56,6 +57,8 @@ static void test_all_keys(void **state)
 	assert_string_equal(c.backend, "auto");
 	assert_true(parse(&c, HOME_NODE, "backend = ipsec-mb\n"));
 	assert_string_equal(c.backend, "ipsec-mb");
+	assert_true(parse(&c, HOME_NODE, "backend = vaes\n"));
+	assert_string_equal(c.backend, "vaes");
 	assert_true(parse(&c, HOME_NODE, "backend = auto\n"));
 	assert_false(c.no_offload);
 	assert_true(parse(&c, HOME_NODE, "offload = none\n"));
@@ -85,8 +88,8 @@ static void test_refusals(void **state)
 	refused(HOME_NODE, "workers = 1x\n", "farland.conf:1:12: error: ", "1 to 16");
 	refused(HOME_NODE, "workers = 0\n", "farland.conf:1:11: error: ", "1 to 16");
 	refused(HOME_NODE, "suite = gcm\n", "farland.conf:1:9: error: ", "auto, aes or chacha");
-	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium or ipsec-mb");
-	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium or ipsec-mb");
+	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
+	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
 	refused(HOME_NODE, "offload = yes\n", "farland.conf:1:11: error: ", "auto or none");
 	refused(HOME_CONTROLLER, "backend = auto\n", "farland.conf:1:1: error: ", "key of farland.conf");
 	refused(HOME_NODE, "root = maybe\n", "farland.conf:1:8: error: ", "yes or no");

@@ -1,4 +1,4 @@
-"""Suites and backends: who offers no AES has ChaCha20-Poly1305 with all, libsodium and libipsec-mb understand each other, peers and status tell which."""
+"""Suites and backends: who offers no AES has ChaCha20-Poly1305 with all, libsodium, libipsec-mb and vaes understand each other, peers and status tell which."""
 import os
 
 import lab as labs
@@ -22,6 +22,11 @@ def built():
     return 'libIPSec_MB' in labs.run('ldd', os.path.join(BIN, 'farland')).stdout and cpu_has('aes', 'pclmulqdq', 'avx2', 'bmi2')
 
 
+def vaes():
+    """As seal_vaes.c decides: with AVX-512 libipsec-mb has what it has."""
+    return cpu_has('aes', 'pclmulqdq', 'avx2', 'vaes', 'vpclmulqdq') and not (built() and cpu_has('avx512f'))
+
+
 def configured(lab, name, text):
     home = os.path.join(lab.folder, name)
     os.makedirs(home, 0o700, exist_ok=True)
@@ -32,21 +37,22 @@ def configured(lab, name, text):
 def refused(lab):
     """A backend this build has not stops the daemon with a word; what is no backend is the config's error."""
     host = lab.host('A')
-    for value in ('openssl', *([] if built() else ['ipsec-mb'])):
+    for value in ('openssl', *([] if built() else ['ipsec-mb']), *([] if vaes() else ['vaes'])):
         configured(lab, 'F', f'backend = {value}\n')
         done = host.run(os.path.join(BIN, 'farland'), '--home', os.path.join(lab.folder, 'F'), '--add-root', lab.root_line, code=2)
         lab.check('backend' in done.stderr, f'backend = {value}: {done.stderr}')
 
 
 def pairs(lab):
-    aes, best = cpu_has('aes', 'pclmulqdq'), 'ipsec-mb' if built() else 'libsodium'
+    aes, library = cpu_has('aes', 'pclmulqdq'), 'ipsec-mb' if built() else 'libsodium'
+    best = {CHACHA: library, AES: 'vaes' if vaes() else library}
     for a in CONFIGS:
         for b in CONFIGS:
             if a == b:
                 continue
             lab.equal(lab.nodes[a].host.ping(lab.ip(b), count=20, interval=0.02, size=1200), 20, f'pings {a} -> {b}')
             suite = CHACHA if 'chacha' in CONFIGS[a] + CONFIGS[b] or not aes else AES
-            backend = 'libsodium' if 'libsodium' in CONFIGS[a] else best
+            backend = 'libsodium' if 'libsodium' in CONFIGS[a] else best[suite]
             address = lab.nodes[b].address()
             peer = next(p for p in lab.nodes[a].json('peers')['peers'] if p['address'] == address)
             lab.equal((peer['suite'], peer['backend']), (suite, backend), f'suite and backend of {b} at {a}')
@@ -54,6 +60,7 @@ def pairs(lab):
             lab.check(f'{suite} ({backend})' in line, f'farlan peers at {a}: {line}')
         status = lab.nodes[a].json('status')['peers']
         lab.equal(sum(s['peers'] for s in status['suites']), status['direct'] + status['relay'], f'peers counted by suite at {a}')
+        backend = 'libsodium' if 'libsodium' in CONFIGS[a] else library
         shown = lab.nodes[a].cli('status').stdout
         lab.check(f' {CHACHA} ({backend})' in shown, f'farlan status at {a}: {shown}')
 
