@@ -306,18 +306,20 @@ static bool frame_send(struct port *port, struct net_member *m, const uint8_t *f
 		return false;
 	const struct path *path = &peer->path[peer->best];
 	struct encap e = {.chan = chan,
-	                  .datagram = path->datagram,
+	                  .datagram = path->datagram < DATAGRAM_MAX ? path->datagram : DATAGRAM_MAX,
 	                  .frag_id =
 	                      15u << 24 | (uint32_t)(atomic_load(&s->next[0]) & 0xffffff)}; /* lane 0; workers use numbers below 15 */
 	memcpy(e.own_mac, port->mac, 6);
 	memcpy(e.peer_mac, m->member->mac, 6);
 	unsigned n = encap_pieces(&e, frame, len);
+	if (!n) {
+		node_drop(node, DROP_FRAME_LONG);
+		return true;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		size_t size = encap_piece(&e, frame, len, i, n, plain);
 		node_seal(node, s, path, plain, size);
 	}
-	if (!n)
-		node_drop(node, DROP_FRAME_LONG);
 	atomic_fetch_add(&port->count[WORKERS_MAX].tx_frames, 1);
 	atomic_fetch_add(&port->count[WORKERS_MAX].tx_bytes, len);
 	peer->used_ms = node->now;
@@ -443,8 +445,10 @@ static void frame_up(struct net *net, const struct member *from, const struct ar
 	}
 	offload_complete(frame, p.len, &p.offload);
 	tap_write(net->port->tap, 0, &p, 1);
-	if (p.verdict)
+	if (p.verdict) {
 		node_drop(net->node, p.verdict);
+		return;
+	}
 	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_frames, 1);
 	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_bytes, p.len);
 }
