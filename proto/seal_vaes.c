@@ -237,8 +237,8 @@ INLINE __m256i two_blocks(void)
 }
 
 /* Ciphers 16 blocks; y takes in the 16 blocks of ciphertext at hash, if hashing. Both units draw on the same pipes of Zen 3: AES alone
- * takes 60 cycles, the hash 64, both like this 110. Tried, gaining 2 % or nothing: other orders, four products for three, counters without the
- * shuffle, the AAD after the first AES. */
+ * takes 60 cycles, the hash 64, both like this 110. Tried, gaining 2 % or nothing: other orders, four products for three, counters without
+ * the shuffle, the AAD after the first AES. */
 INLINE void step(const struct schedule *k, uint8_t *text, const uint8_t *hash, bool hashing, __m256i *at, __m128i *y)
 {
 	const __m256i two = two_blocks();
