@@ -51,7 +51,7 @@ struct session {
 	uint8_t rx_lanes, tx_lanes; /* 1..LANES_MAX: announced by us, by the peer */
 	uint8_t suite;
 	uint64_t born_ms, reject_ms; /* nothing is accepted or sent after reject_ms */
-	uint32_t peer_caps; /* CAP_* of its INIT or RESP; set by control before the session is used */
+	uint32_t peer_caps;          /* CAP_* of its INIT or RESP; set by control before the session is used */
 	uint32_t peer_epoch;
 	uint8_t exporter[32];
 	_Atomic bool confirmed; /* false: control must be told of the first authentic packet */

@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			assert(c.n_listen <= CONFIG_LISTEN_MAX && c.n_roots <= CONFIG_ROOTS_MAX && c.workers <= CONFIG_WORKERS_MAX);
 		} else {
 			assert(c.n_listen == before.n_listen && c.n_roots == before.n_roots && c.workers == before.workers &&
-			       c.root == before.root && c.suite == before.suite && c.backend == before.backend && c.no_offload == before.no_offload && c.log == before.log &&
-			       endpoint_equal(&c.http, &before.http));
+			       c.root == before.root && c.suite == before.suite && c.backend == before.backend &&
+			       c.no_offload == before.no_offload && c.log == before.log && endpoint_equal(&c.http, &before.http));
 			assert(!strncmp(why, "f:", 2) && strnlen(why, sizeof(why)) < sizeof(why));
 		}
 		config_fini(&c);

@@ -171,7 +171,7 @@ static void whole(void **state)
 		assert_int_equal(le16_at(plain + 2), 0x1234);
 		struct packet up;
 		assert_int_equal(unwrap(plain, n, plain + encap_offset(c), &up), DROP_NONE); /* in place */
-		if (c.implied) { /* the sender's own and the receiver's own */
+		if (c.implied) {                                                             /* the sender's own and the receiver's own */
 			assert_memory_equal(up.data, mac_b, 6);
 			assert_memory_equal(up.data + 6, mac_a, 6);
 		}
@@ -296,7 +296,8 @@ static void bundles(void **state)
 		assert_int_equal(decap_split(plain, len, a, &got), DROP_MALFORMED);
 	}
 	assert_int_equal(got, 77);
-	assert_int_equal(decap_split(plain, bundle_add(plain, n, (struct carriage){.implied = true}, NULL, frame, 60), a, &got), DROP_MALFORMED);
+	assert_int_equal(decap_split(plain, bundle_add(plain, n, (struct carriage){.implied = true}, NULL, frame, 60), a, &got),
+	                 DROP_MALFORMED);
 	static const uint8_t types[] = {INNER_PAD, INNER_FRAG, INNER_BUNDLE, INNER_CTRL, 0xff};
 	for (unsigned i = 0; i < sizeof(types); i++) {
 		plain[INNER_HEADER + 2] = types[i];

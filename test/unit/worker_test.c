@@ -394,7 +394,7 @@ static void data_verdicts(void **state)
 		enum drop why;
 	} cases[] = {
 	    {"\x04\0\x08\0", 30, DROP_TYPE},      {"\x20\0\x08\0", 30, DROP_TYPE},      {"\xff\0\x08\0", 30, DROP_TYPE},
-	    {"\x01\x01\x08\0", 30, DROP_OFFLOAD}, {"\x02\x02\x08\0", 30, DROP_OFFLOAD},    {"\x01\0\x08\0", 5, DROP_MALFORMED},
+	    {"\x01\x01\x08\0", 30, DROP_OFFLOAD}, {"\x02\x02\x08\0", 30, DROP_OFFLOAD}, {"\x01\0\x08\0", 5, DROP_MALFORMED},
 	    {"\x02\0\x08\0", 17, DROP_MALFORMED}, {"\x01\0\0\0", 30, DROP_CHAN},        {"\x01\0\x41\0", 30, DROP_CHAN},
 	    {"\x01\0\x08\1", 30, DROP_CHAN},      {"\x03\0\x08\0", 10, DROP_MALFORMED}, {"\x03\0\x08\0", 40, DROP_FRAG},
 	};
