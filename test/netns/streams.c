@@ -11,7 +11,7 @@
  * The FIN of both ends follows their last byte. The server ends its stream with a report of what came to it; the client prints both
  * as one JSON object with a hash (FNV-1a) of each way and what TCP negotiated.
  * A datagram starts with its number and length; the receiver prints how many came and a hash over lengths and contents in order,
- * which equals the sender's when every boundary held.
+ * which equals the sender's when every boundary held, and how many had a number that was there before (twice).
  */
 #include <arpa/inet.h>
 #include <asm/sockios.h>
@@ -37,7 +37,8 @@
 #define URGENT_MAX 16
 #define SEGMENTS   64
 #define DATAGRAM   65507
-#define HEAD       6 /* of a datagram: u32 number, u16 length */
+#define NUMBERS    65536 /* of datagrams in one run, at most */
+#define HEAD       6     /* of a datagram: u32 number, u16 length */
 #define NONE       UINT64_MAX
 #define FNV        0xcbf29ce484222325u
 #define MAGIC      0x6661726c616e3173u
@@ -372,7 +373,7 @@ static int tcp_main(int argc, char **argv)
 /* ---- UDP ---- */
 
 struct tally {
-	uint64_t datagrams, bytes, bad, disordered, hash;
+	uint64_t datagrams, bytes, bad, disordered, twice, hash;
 	uint32_t expected;
 };
 
@@ -394,14 +395,15 @@ static void datagram_count(struct tally *t, const uint8_t *bytes, size_t len)
 
 static void tally_print(const struct tally *t)
 {
-	printf("{\"datagrams\": %llu, \"bytes\": %llu, \"bad\": %llu, \"disordered\": %llu, \"hash\": \"%016llx\"}\n",
+	printf("{\"datagrams\": %llu, \"bytes\": %llu, \"bad\": %llu, \"disordered\": %llu, \"twice\": %llu, \"hash\": \"%016llx\"}\n",
 	       (unsigned long long)t->datagrams, (unsigned long long)t->bytes, (unsigned long long)t->bad,
-	       (unsigned long long)t->disordered, (unsigned long long)t->hash);
+	       (unsigned long long)t->disordered, (unsigned long long)t->twice, (unsigned long long)t->hash);
 }
 
 static int udp_recv_main(char **argv)
 {
 	static uint8_t got[DATAGRAM + 1], want[DATAGRAM + 1];
+	static bool seen[NUMBERS];
 	struct tally t = {.hash = FNV};
 	uint64_t seed = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
 	unsigned silent = 0;
@@ -430,6 +432,9 @@ static int udp_recv_main(char **argv)
 		datagram_fill(want, number, (size_t)n, seed);
 		t.bad += memcmp(got, want, (size_t)n) != 0;
 		t.disordered += number < t.expected;
+		t.bad += number >= NUMBERS;
+		t.twice += seen[number % NUMBERS];
+		seen[number % NUMBERS] = true;
 		t.expected = number + 1;
 	}
 	tally_print(&t);
