@@ -45,6 +45,11 @@ int encap_offset(struct carriage c)
 	return INNER_HEADER + (int)flag_bytes(c.flags) - (c.implied ? MACS : 0);
 }
 
+size_t encap_length(struct carriage c, size_t len)
+{
+	return INNER_HEADER + flag_bytes(c.flags) + len - (c.implied ? MACS : 0);
+}
+
 static void inner_put(uint8_t *out, uint8_t type, uint8_t flags, uint16_t chan)
 {
 	out[0] = type;
@@ -78,7 +83,7 @@ size_t encap_whole(const struct encap *e, struct carriage c, const struct offloa
 {
 	inner_put(plain, type_of(c), c.flags, e->chan);
 	flags_put(plain + INNER_HEADER, c.flags, offload, segment);
-	return (size_t)(encap_offset(c) + (int)len);
+	return encap_length(c, len);
 }
 
 /* ---- pieces ----------------------------------------------------------------------------------------------------- */

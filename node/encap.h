@@ -32,6 +32,8 @@ bool encap_implied(const struct encap *, const uint8_t *frame);
 size_t encap_most(const struct encap *, struct carriage);
 /* Where in front of or behind the plaintext's first byte the frame's first byte goes: -8 .. 12. */
 int encap_offset(struct carriage);
+/* Bytes of plaintext that a frame of len makes. */
+size_t encap_length(struct carriage, size_t len);
 /* Once the frame stands there (its first 12 bytes are lost if implied): writes what goes before it. Returns the plaintext's length. */
 size_t encap_whole(const struct encap *, struct carriage, const struct offload *, const struct segment *, uint8_t *plain, size_t len);
 

@@ -181,8 +181,7 @@ static void load_whole(struct worker *w, const struct errand *job, const struct 
 	bool small = job->len <= BUNDLE_FRAME_MAX && t->session->peer_caps & CAP_BUNDLE;
 	if (small && bundle(w, job, t, c))
 		return;
-	size_t plain_len = (size_t)(encap_offset(c) + (int)job->len),
-	       most = t->encap.datagram < BUNDLE_ROOM ? t->encap.datagram : BUNDLE_ROOM;
+	size_t plain_len = encap_length(c, job->len), most = t->encap.datagram < BUNDLE_ROOM ? t->encap.datagram : BUNDLE_ROOM;
 	size_t bytes = DATA_HEADER + plain_len + DATA_TAG;
 	struct packet *p = put(w, t, plain_len, small && most > bytes ? most - bytes : 0);
 	uint8_t *plain = p->data + DATA_HEADER;
@@ -226,7 +225,7 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 			segment =
 			    (struct segment){.id = w->segment_id++, .n = (uint8_t)(cut.n - i < SEGMENTS_MAX ? cut.n - i : SEGMENTS_MAX)};
 		size_t len = cut_length(&cut, i);
-		struct packet *p = put(w, t, (size_t)(encap_offset(c) + (int)len), 0);
+		struct packet *p = put(w, t, encap_length(c, len), 0);
 		uint8_t *plain = p->data + DATA_HEADER;
 		struct offload offload;
 		cut_segment(&cut, i, plain + encap_offset(c), &offload);

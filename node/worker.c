@@ -23,6 +23,7 @@
 #include "tap/tap.h"
 
 #define EVENTS_MAX 16
+#define LOOKS      2
 
 struct worker *worker_new(unsigned number, struct guestbook *book, struct udp *udp, int control_wake_fd)
 {
@@ -193,10 +194,13 @@ static uint64_t clock_us(void)
 void worker_run(struct worker *w)
 {
 	struct epoll_event event[EVENTS_MAX];
+	unsigned empty = 0; /* turns in a row that moved nothing */
 	while (!atomic_load(&w->stopped)) {
 		/* A second look before sleep: an answer is often there by then, and sleep and wake-up cost more than looking. */
-		if (worker_turn(w, clock_us()) || worker_turn(w, clock_us()))
+		empty = worker_turn(w, clock_us()) ? 0 : empty + 1;
+		if (empty < LOOKS)
 			continue;
+		empty = 0;
 		poll_sync(w);
 		/* Without a set (no descriptors left) a nap is better than a spin. */
 		int n = w->epoll >= 0 ? epoll_wait(w->epoll, event, EVENTS_MAX, -1) : (usleep(10000), 0);
