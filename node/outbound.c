@@ -10,8 +10,8 @@
  *
  * A superframe is routed once. Only where it does not have one receiver who can take it (a group, no session yet, datagrams
  * of a UDP superframe too long for the way) it is cut into complete frames, and those go the way of all frames.
- * A broadcast to a thousand members is just more slices of 64; nothing is kept for later and nothing is allocated. Order within
- * one session is the order of the frames.
+ * A broadcast to a thousand members is just more slices of 64; nothing is kept for later and nothing is allocated. Frames of one
+ * conversation keep their order: they share a lane (flow_of_frame), and a lane keeps its.
  */
 #include <assert.h>
 #include <string.h>
@@ -266,7 +266,12 @@ static bool send_to(struct worker *w, struct errand *job, const struct member *m
 	/* The kernel leaves checksums of any protocol to be made; a peer takes only those it can read itself. */
 	if (job->offload.csum && (!(t.session->peer_caps & CAP_SEG) || !layout_offload_true(job->frame, job->len, &job->offload)))
 		offload_complete(job->frame, job->len, &job->offload);
-	struct carriage c = {.implied = encap_implied(&t.encap, job->frame), .flags = job->offload.csum ? FRAME_CSUM : 0};
+	struct carriage bare = {.implied = encap_implied(&t.encap, job->frame)}, c = bare;
+	c.flags = job->offload.csum ? FRAME_CSUM : 0;
+	if (c.flags && job->len > encap_most(&t.encap, c) && job->len <= encap_most(&t.encap, bare)) { /* rather summed than in two */
+		offload_complete(job->frame, job->len, &job->offload);
+		c = bare;
+	}
 	if (job->len <= encap_most(&t.encap, c))
 		load_whole(w, job, &t, c);
 	else if (!load_segments(w, job, &t))
