@@ -66,7 +66,7 @@ static void lanes(void **state)
 {
 	(void)state;
 	struct session *s = make(CLASS_DATA, 1, 4, false), *one = make(CLASS_DATA, 1, 1, false);
-	for (int i = 0; i < 9; i++) {
+	for (unsigned i = 0; i < 9; i++) {
 		assert_int_equal(session_lane_of(s, i), 1 + i % 3);
 		assert_int_equal(session_lane_of(one, i), 0);
 	}
