@@ -9,11 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define TRAIN_BYTES     65400 /* udp.c */
-#define TRAIN_DATAGRAM  1472  /* the way is not known yet: most are no longer */
-#define FRAME_OVER      42    /* DATA, flags and EtherType around an IP packet */
-#define TCP6_HEADERS    72    /* with timestamps */
-#define TCP_SLACK       320   /* the kernel's MAX_TCP_HEADER, which it leaves free */
+#define TRAIN_DATAGRAM  1472 /* the way is not known yet: most are no longer */
+#define FRAME_OVER      42   /* DATA, flags and EtherType around an IP packet */
+#define TCP6_HEADERS    72   /* with timestamps */
+#define TCP_SLACK       320  /* the kernel's MAX_TCP_HEADER, which it leaves free */
 #define GSO_DEFAULT     65536
 #define DEVICE_AGAIN_MS 10000
 #define LISTED_WAIT_MS  400
@@ -146,12 +145,12 @@ static void device_name(const struct net *net, char ret[TAP_NAME_MAX])
 static void train_fit(struct net *net)
 {
 	uint32_t datagram = net->base.mtu + FRAME_OVER < TRAIN_DATAGRAM ? net->base.mtu + FRAME_OVER : TRAIN_DATAGRAM;
-	uint32_t segment = datagram - FRAME_OVER - TCP6_HEADERS, n = TRAIN_BYTES / datagram;
+	uint32_t segment = datagram - FRAME_OVER - TCP6_HEADERS, n = UDP_TRAIN_MAX / datagram;
 	uint32_t want = net->cred.flags & MEMBER_BRIDGE ? GSO_DEFAULT : n * segment + TCP_SLACK + segment / 2;
 	if (net->gso_max == want)
 		return;
 	int error = netlink_link_gso(net->node->netlink, tap_ifindex(net->port->tap), want);
-	if (error && net->node->config.joins)
+	if (error)
 		log_info("%s: the length of superframes stays the kernel's: %s", net->dev, strerror(-error));
 	net->gso_max = want;
 }

@@ -35,7 +35,6 @@
 #define LANE_BITS         15u
 #define MESSAGE_MAX       65536
 #define SLOT              (MESSAGE_MAX + 1600) /* not a power of two: else all slots begin in the same few cache lines */
-#define TRAIN_BYTES_MAX   65400                /* with all headers less than 65536, what a device takes to segment */
 #define LONG_MESSAGE      8192                 /* bytes; a mean above it says that trains are coming */
 #define LONG_MESSAGES     4                    /* of them are read at once: 256 KiB still lie in the cache when they are opened */
 #define REST_CALLS        1024                 /* calls without trains before they are tried again: a route may have changed */
@@ -423,7 +422,7 @@ static unsigned run_of(struct packet **p, unsigned n)
 
 	while (k < n && whole) {
 		const struct packet *next = p[k];
-		if (!next->len || next->len > head->len || bytes + next->len > TRAIN_BYTES_MAX ||
+		if (!next->len || next->len > head->len || bytes + next->len > UDP_TRAIN_MAX ||
 		    ((next->data[0] ^ head->data[0]) & LANE_BITS) || memcmp(&next->from, &head->from, sizeof(head->from)) != 0)
 			break;
 		whole = next->len == head->len; /* a shorter one is the last */
@@ -458,7 +457,7 @@ static void parcel_add(struct parcel *l, struct packet **p, unsigned run)
 	}
 	m.msg_iovlen = (size_t)(&l->part[l->parts] - m.msg_iov);
 	if (run > 1) {
-		uint16_t size = (uint16_t)p[0]->len; /* two of them are within TRAIN_BYTES_MAX */
+		uint16_t size = (uint16_t)p[0]->len; /* two of them are within UDP_TRAIN_MAX */
 		union control *c = &l->control[l->n];
 		*c = (union control){.first = {.cmsg_len = CMSG_LEN(sizeof(size)), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT}};
 		memcpy(CMSG_DATA(&c->first), &size, sizeof(size));

@@ -16,6 +16,9 @@
 #define UDP_SOCKETS_MAX 4 /* listen addresses */
 #define UDP_WORKERS_MAX 16
 
+/* Bytes of the longest train: with all headers less than 65536, what a device takes to segment. */
+#define UDP_TRAIN_MAX 65400
+
 struct udp;
 
 /* Binds 1..UDP_SOCKETS_MAX addresses for 1..UDP_WORKERS_MAX workers. Port 0 = random, the same for
