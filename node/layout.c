@@ -112,22 +112,31 @@ static bool ip6(const uint8_t *ip, size_t room, struct layout *l)
 	return true;
 }
 
+/* The EtherType behind the tags, and where what it names begins; 0 = the frame ends before. */
+static unsigned type_behind_tags(const uint8_t *frame, size_t len, size_t *ret_at)
+{
+	size_t at = ETHER_HEADER - 2;
+	for (int tags = 0; at + 2 <= len; tags++, at += VLAN_TAG) {
+		unsigned type = be16_at(frame + at);
+		if ((type == TYPE_VLAN || type == TYPE_QINQ) && tags < VLAN_TAGS_MAX)
+			continue;
+		*ret_at = at + 2;
+		return type;
+	}
+	return 0;
+}
+
 bool layout_of(const uint8_t *frame, size_t len, struct layout *ret)
 {
-	size_t type_at = ETHER_HEADER - 2;
 	struct layout l = {0};
-	unsigned type = 0;
-	for (int tags = 0;; tags++, type_at += VLAN_TAG) {
-		if (type_at + 2 > len)
-			return false;
-		type = be16_at(frame + type_at);
-		if ((type != TYPE_VLAN && type != TYPE_QINQ) || tags == VLAN_TAGS_MAX)
-			break;
-	}
-	l.l3 = (uint16_t)(type_at + 2);
+	size_t l3 = 0;
+	unsigned type = type_behind_tags(frame, len, &l3);
+	if (type != TYPE_IP4 && type != TYPE_IP6)
+		return false;
+	l.l3 = (uint16_t)l3;
 	const uint8_t *ip = frame + l.l3;
 	size_t room = len - l.l3;
-	if (type == TYPE_IP4 ? !ip4(ip, room, &l) : type != TYPE_IP6 || !ip6(ip, room, &l))
+	if (type == TYPE_IP4 ? !ip4(ip, room, &l) : !ip6(ip, room, &l))
 		return false;
 	const uint8_t *l4 = frame + l.l4;
 	size_t bytes = l.end - l.l4, header = UDP_HEADER;
@@ -173,11 +182,8 @@ static uint32_t flow_ip(const uint8_t *ip, size_t len, unsigned type)
 
 uint32_t flow_of_frame(const uint8_t *frame, size_t len)
 {
-	size_t at = ETHER_HEADER - 2;
-	unsigned type = be16_at(frame + at);
-	for (int i = 0; i < VLAN_TAGS_MAX && (type == TYPE_VLAN || type == TYPE_QINQ) && at + VLAN_TAG + 2 <= len; i++)
-		type = be16_at(frame + (at += VLAN_TAG));
-	at += 2;
+	size_t at = 0;
+	unsigned type = type_behind_tags(frame, len, &at);
 	uint32_t x;
 	if ((type == TYPE_IP4 && len >= at + IP4_HEADER) || (type == TYPE_IP6 && len >= at + IP6_HEADER))
 		x = flow_ip(frame + at, len - at, type);
