@@ -99,12 +99,23 @@ static bool take_root(struct reading *r, const char *value)
 	return *value == '@' ? root_file(r, value + 1) : take_root_line(r, value);
 }
 
+/* Which of n words the value is; else -1, and refused with what is wanted. */
+static int choice(struct reading *r, const char *value, const char *const names[], int n, const char *wanted)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(value, names[i]))
+			return i;
+	refuse(r, 0, wanted);
+	return -1;
+}
+
 static bool take_is_root(struct reading *r, const char *value)
 {
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return refuse(r, 0, "yes or no, please");
-	r->config->root = !strcmp(value, "yes");
-	return true;
+	static const char *const names[] = {"no", "yes"};
+	int i = choice(r, value, names, 2, "yes or no, please");
+	if (i >= 0)
+		r->config->root = i;
+	return i >= 0;
 }
 
 static int digit64(char c)
@@ -155,49 +166,39 @@ static bool take_workers(struct reading *r, const char *value)
 
 static bool take_suite(struct reading *r, const char *value)
 {
-	static const struct {
-		const char *name;
-		uint8_t suite;
-	} suites[] = {{"auto", 0}, {"aes", SUITE_AES256_GCM}, {"chacha", SUITE_CHACHA20_POLY1305}};
-	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
-		if (!strcmp(value, suites[i].name)) {
-			r->config->suite = suites[i].suite;
-			return true;
-		}
-	}
-	return refuse(r, 0, "auto, aes or chacha");
+	static const char *const names[] = {"auto", "aes", "chacha"};
+	static const uint8_t suites[] = {0, SUITE_AES256_GCM, SUITE_CHACHA20_POLY1305};
+	int i = choice(r, value, names, 3, "auto, aes or chacha");
+	if (i >= 0)
+		r->config->suite = suites[i];
+	return i >= 0;
 }
 
 static bool take_backend(struct reading *r, const char *value)
 {
 	static const char *const names[] = {"auto", "libsodium", "ipsec-mb", "vaes"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(value, names[i])) {
-			r->config->backend = names[i];
-			return true;
-		}
-	}
-	return refuse(r, 0, "auto, libsodium, ipsec-mb or vaes");
+	int i = choice(r, value, names, 4, "auto, libsodium, ipsec-mb or vaes");
+	if (i >= 0)
+		r->config->backend = names[i];
+	return i >= 0;
 }
 
 static bool take_offload(struct reading *r, const char *value)
 {
-	if (strcmp(value, "auto") != 0 && strcmp(value, "none") != 0)
-		return refuse(r, 0, "auto or none");
-	r->config->no_offload = !strcmp(value, "none");
-	return true;
+	static const char *const names[] = {"auto", "none"};
+	int i = choice(r, value, names, 2, "auto or none");
+	if (i >= 0)
+		r->config->no_offload = i;
+	return i >= 0;
 }
 
 static bool take_log(struct reading *r, const char *value)
 {
 	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(value, names[i])) {
-			r->config->log = (enum log_level)(LOG_ERROR + i);
-			return true;
-		}
-	}
-	return refuse(r, 0, "error, warning, notice, info or debug");
+	int i = choice(r, value, names, 5, "error, warning, notice, info or debug");
+	if (i >= 0)
+		r->config->log = (enum log_level)(LOG_ERROR + i);
+	return i >= 0;
 }
 
 static bool take_http(struct reading *r, const char *value)
