@@ -34,6 +34,15 @@ struct node_port {
 	void (*list)(void *self, const char *folder, void (*each)(void *, const char *name), void *each_self);
 	/* Proof of work of these keys, elsewhere; answered by node_work_done(). false: queue full, ask again later. */
 	bool (*work)(void *self, const struct identity *claimed);
+	/* A TLS stream to that endpoint (ENDPOINT_STREAM), whose upgrade request carries this INIT: opened unless one is there; its datagrams come and go
+	 * by udp.h under the same endpoint. name: the far end's for SNI and certificate, or "". Answered by node_stream_down() when it ends
+	 * or never came to be. NULL: there are none. */
+	void (*stream_open)(void *self, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len);
+	void (*stream_close)(void *self, const struct endpoint *to);
+	/* Addresses of a host name, elsewhere; answered by node_resolved(). false: too many under way, ask again later. May be NULL. */
+	bool (*resolve)(void *self, const char *name);
+	/* A LAN beacon to the group of all interfaces but those (ours); may be NULL. */
+	void (*beacon)(void *self, const uint8_t *bytes, size_t len, const unsigned *skip, unsigned n_skip);
 	/* A network's or the node's state changed (for waiting clients); may be NULL. */
 	void (*changed)(void *self);
 };
@@ -75,6 +84,13 @@ int node_wake_fd(const struct node *);
 void node_work_done(struct node *, const struct identity *claimed, bool good, uint64_t now);
 /* Sends a control message to a peer with a session; for the controller. false: none. */
 bool node_send_message(struct node *, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *, uint64_t now);
+/* Answers of the node_port's other halves; control thread. */
+void node_stream_down(struct node *, const struct endpoint *, uint64_t now);
+void node_resolved(struct node *, const char *name, const struct endpoint *addresses, unsigned n, uint64_t now); /* ports 0; n 0: no such name */
+void node_beacon_in(struct node *, const struct endpoint *from, const uint8_t *bytes, size_t len, uint64_t now);
+/* The external endpoints that routers map to our ports (PCP, NAT-PMP, UPnP), all of them anew; n 0: none. */
+#define MAPPED_MAX 8
+void node_mapped(struct node *, const struct endpoint *, unsigned n, uint64_t now);
 /* The host's addresses or links changed. */
 void node_hosts_changed(struct node *, uint64_t now);
 

@@ -50,12 +50,14 @@ bool endpoint_parse(const char *text, struct endpoint *ret)
 void endpoint_format(const struct endpoint *e, char *buf, size_t room)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
-	if (e->family != 4 && e->family != 6) {
+	unsigned family = e->family & ~ENDPOINT_STREAM;
+	const char *how = family == e->family ? "" : "tls:";
+	if (family != 4 && family != 6) {
 		snprintf(buf, room, "none");
 		return;
 	}
-	inet_ntop(e->family == 6 ? AF_INET6 : AF_INET, e->ip, host, sizeof(host));
-	snprintf(buf, room, e->family == 6 ? "[%s]:%u" : "%s:%u", host, e->port);
+	inet_ntop(family == 6 ? AF_INET6 : AF_INET, e->ip, host, sizeof(host));
+	snprintf(buf, room, family == 6 ? "%s[%s]:%u" : "%s%s:%u", how, host, e->port);
 }
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)

@@ -14,7 +14,7 @@
 
 /* "192.0.2.1:9993" or "[2001:db8::1]:9993", the whole text, port 1..65535. An IPv4-mapped IPv6 address becomes IPv4. */
 bool endpoint_parse(const char *text, struct endpoint *ret);
-/* room >= ENDPOINT_TEXT_MAX; "none" for family 0. */
+/* room >= ENDPOINT_TEXT_MAX; "none" for family 0, "tls:" in front of a stream's. */
 void endpoint_format(const struct endpoint *, char *buf, size_t room);
 bool endpoint_equal(const struct endpoint *, const struct endpoint *);
 

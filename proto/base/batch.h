@@ -14,7 +14,9 @@
 #define BATCH_MAX 64
 
 /* A UDP address, 20 bytes, also the "observed address" on the wire (port in host order here). An IPv4 address stands
- * in the first four bytes of ip, the rest zero; v4-mapped IPv6 never occurs. family 0 = none. */
+ * in the first four bytes of ip, the rest zero; v4-mapped IPv6 never occurs. family 0 = none. With ENDPOINT_STREAM: not UDP but a TLS stream
+ * whose far end is that TCP address; such a one names the stream inside this process and never goes onto the wire or to disk. */
+#define ENDPOINT_STREAM 0x10
 struct endpoint {
 	uint8_t family; /* 4, 6, or 0 */
 	uint8_t reserved;
