@@ -63,10 +63,14 @@ static bool take_listen(struct reading *r, const char *value)
 static bool same_root(const struct root_line *a, const struct root_line *b)
 {
 	if (memcmp(&a->identity, &b->identity, sizeof(a->identity)) != 0 || memcmp(a->gate, b->gate, sizeof(a->gate)) != 0 ||
-	    a->n_endpoints != b->n_endpoints)
+	    a->n_endpoints != b->n_endpoints || a->n_names != b->n_names || a->tls_port != b->tls_port || a->pin_set != b->pin_set ||
+	    memcmp(a->pin, b->pin, sizeof(a->pin)) != 0)
 		return false;
 	for (unsigned i = 0; i < a->n_endpoints; i++)
 		if (!endpoint_equal(&a->endpoints[i], &b->endpoints[i]))
+			return false;
+	for (unsigned i = 0; i < a->n_names; i++)
+		if (strcmp(a->names[i].host, b->names[i].host) || a->names[i].port != b->names[i].port)
 			return false;
 	return true;
 }

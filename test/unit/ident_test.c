@@ -454,70 +454,6 @@ static void text_endpoint(void **state)
 	assert_string_equal(buf, "none");
 }
 
-#define GATE_TEXT "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-
-static void root_lines(void **state)
-{
-	(void)state;
-	static const char *const good[] = {
-	    IDENTITY_TEXT "@192.0.2.1:9993",
-	    IDENTITY_TEXT "@192.0.2.1:9993,[2001:db8::1]:9993#gate=" GATE_TEXT,
-	    IDENTITY_TEXT "@192.0.2.1:1,192.0.2.2:2,192.0.2.3:3,[fd00:1111:2222:3333:4444:5555:"
-			  "6666:7777]:65535#gate=" GATE_TEXT,
-	};
-	static const unsigned count[] = {1, 2, 4};
-	struct root_line line;
-	char buf[ROOT_LINE_MAX];
-	size_t at;
-	const char *why;
-	for (size_t i = 0; i < 3; i++) {
-		assert_true(root_line_parse(good[i], &line, &at, &why));
-		assert_memory_equal(&line.identity, &self.self, sizeof(line.identity));
-		assert_int_equal(line.n_endpoints, count[i]);
-		assert_int_equal(line.gate[31], i ? 31 : 0);
-		assert_int_equal(root_line_format(&line, buf, sizeof(buf)), strlen(good[i]));
-		assert_string_equal(buf, good[i]);
-		assert_int_equal(root_line_format(&line, buf, strlen(good[i]) + 1), strlen(good[i]));
-		assert_int_equal(root_line_format(&line, buf, strlen(good[i])), 0);
-	}
-	const size_t id = strlen(IDENTITY_TEXT);
-	const struct {
-		const char *in;
-		size_t at;
-	} bad[] = {
-	    {"", 0},
-	    {IDENTITY_TEXT, id},
-	    {IDENTITY_TEXT "@", id + 1},
-	    {IDENTITY_TEXT "@192.0.2.1", id + 1},
-	    {IDENTITY_TEXT "@192.0.2.1:9993,", id + 16},
-	    {IDENTITY_TEXT "@192.0.2.1:9993,,192.0.2.2:9993", id + 16},
-	    {IDENTITY_TEXT "@192.0.2.1:9993 ", id + 1},
-	    {IDENTITY_TEXT "@192.0.2.1:1,192.0.2.1:2,192.0.2.1:3,192.0.2.1:4,192.0.2.1:5", id + 1 + 4 * 12},
-	    {IDENTITY_TEXT "@192.0.2.1:9993#", id + 15},
-	    {IDENTITY_TEXT "@192.0.2.1:9993#gat=" GATE_TEXT, id + 15},
-	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=", id + 21},
-	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=" GATE_TEXT "A", id + 21},
-	    {IDENTITY_TEXT "@192.0.2.1:9993#gate=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", id + 21},
-	    {"fln1:c5057629d8:short@192.0.2.1:9993", 0},
-	    {" " IDENTITY_TEXT "@192.0.2.1:9993", 0},
-	};
-	memset(&line, 0x5a, sizeof(line));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		at = 9999;
-		why = NULL;
-		if (root_line_parse(bad[i].in, &line, &at, &why))
-			fail_msg("accepted '%s'", bad[i].in);
-		assert_int_equal(at, bad[i].at);
-		assert_true(why && strlen(why) > 10);
-	}
-	char longer[600];
-	memset(longer, 'a', sizeof(longer));
-	longer[sizeof(longer) - 1] = 0;
-	assert_false(root_line_parse(longer, &line, &at, &why));
-	assert_int_equal(at, ROOT_LINE_MAX - 1);
-	assert_int_equal(line.n_endpoints, 0x5a5a5a5a);
-}
-
 static void hashes(void **state)
 {
 	(void)state;
@@ -556,7 +492,6 @@ int main(void)
 	    cmocka_unit_test(secret_file),
 	    cmocka_unit_test(foreign_secret),
 	    cmocka_unit_test(text_endpoint),
-	    cmocka_unit_test(root_lines),
 	    cmocka_unit_test(hashes),
 	};
 	return cmocka_run_group_tests(tests, derive_self, NULL);

@@ -65,15 +65,21 @@ static bool is_nowhere(const struct endpoint *e)
 
 int run_root_line(struct call *call)
 {
-	struct root_line line = {.n_endpoints = 1};
+	struct root_line line = {.tls_port = ROOT_TLS_PORT};
 	struct config config;
 	struct home home;
 	char text[ROOT_LINE_MAX], why[CONFIG_WHY], shown[128];
 	const char *word = call->words[0];
-	if (!endpoint_parse(word, &line.endpoints[0]) || is_nowhere(&line.endpoints[0])) {
+	if (endpoint_parse(word, &line.endpoints[0]) && !is_nowhere(&line.endpoints[0])) {
+		line.n_endpoints = 1;
+	} else if (root_name_parse(word, &line.names[0])) {
+		line.n_names = 1;
+	} else {
 		log_text(shown, sizeof(shown), word, strlen(word));
 		return complain(EXIT_USAGE,
-		                "\"%s\" is no address others can reach: give IP:PORT, like 192.0.2.1:9993 or [2001:db8::1]:9993", shown);
+		                "\"%s\" is no address others can reach: give HOST:PORT, like 192.0.2.1:9993, [2001:db8::1]:9993 or "
+		                "root.example.org:9993",
+		                shown);
 	}
 	int code = id_home(call, &home, &line.identity);
 	if (code)

@@ -47,7 +47,7 @@ const struct verb verbs[] = {
     {"drops", "", "", SERVICE_NODE, "why packets were dropped, and how many", run_drops},
     {"capture", "NWID [FILTER]...", "write", SERVICE_NODE, "see or record a network's frames", run_capture},
     {"id", "", "", SERVICE_NONE, "this home's identity", run_id},
-    {"root-line", "IP:PORT", "", SERVICE_NONE, "the line that names this root to others", run_root_line},
+    {"root-line", "HOST:PORT", "", SERVICE_NONE, "the line that names this root to others", run_root_line},
     {"network create", "NAME", "ipv4 mtu public", SERVICE_CONTROLLER, "make a network", run_network_create},
     {"network list", "", "", SERVICE_CONTROLLER, "networks of this controller", run_network_list},
     {"network show", "NWID", "", SERVICE_CONTROLLER, "a network's settings", run_network_show},

@@ -48,7 +48,7 @@ def words(lab):
     refused(lab, 'a verb misspelt', node.cli('jion', NWID, code=None), 2, 'did you mean .*join')
     refused(lab, 'an option misspelt', node.cli('join', NWID, '--wiat', '1', code=None), 2, 'did you mean --wait')
     refused(lab, 'no daemon', command(os.path.join(BIN, 'farlan'), '--home', home(lab, 'nobody'), 'join', NWID, code=None), 3)
-    for bad in ('', '198.18.0.1', '198.18.0.1:0', '198.18.0.1:70000', '1.2.3:9993', 'host:9993'):
+    for bad in ('', '198.18.0.1', '198.18.0.1:0', '198.18.0.1:70000', '1.2.3:9993', 'host', '-host:9993'):
         refused(lab, f'root-line {bad!r}', lab.root.cli('root-line', bad, code=None), 2)
 
 
