@@ -50,7 +50,7 @@ bool endpoint_parse(const char *text, struct endpoint *ret)
 void endpoint_format(const struct endpoint *e, char *buf, size_t room)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
-	unsigned family = e->family & ~ENDPOINT_STREAM;
+	unsigned family = e->family & ~(unsigned)ENDPOINT_STREAM;
 	const char *how = family == e->family ? "" : "tls:";
 	if (family != 4 && family != 6) {
 		snprintf(buf, room, "none");

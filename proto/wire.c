@@ -32,8 +32,9 @@ enum wire_kind wire_classify(enum index_kind named, size_t len)
 
 void put_endpoint(struct writer *w, const struct endpoint *e)
 {
+	static const struct endpoint none;
 	if (e->family & ENDPOINT_STREAM) /* says nothing of where its owner's UDP is */
-		e = &(const struct endpoint){0};
+		e = &none;
 	put_u8(w, e->family);
 	put_u8(w, 0);
 	put_le16(w, e->port);
