@@ -333,7 +333,7 @@ static void register_done(struct peer *root, const struct request *r, const stru
 		return;
 	for (unsigned i = 0; i < node->n_roots; i++)
 		if (node->root[i] == root)
-			node->observed[i] = b.observed;
+			event_observed(root, &node->observed[i], &b.observed);
 	net_root_up(node);
 	node_changed(node);
 }

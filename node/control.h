@@ -6,9 +6,11 @@
 #ifndef FARLAN_NODE_CONTROL_H
 #define FARLAN_NODE_CONTROL_H
 
+#include "node/event.h"
 #include "node/mail.h"
 #include "node/node.h"
 #include "node/peer.h"
+#include "node/ping.h"
 #include "node/udp.h"
 #include "node/view.h"
 #include "node/worker.h"
@@ -90,6 +92,8 @@ struct node {
 	struct relay_service *relay;     /* root role */
 	uint32_t incoming[INCOMING_MAX]; /* circuits others opened to us that no path owns yet */
 	unsigned incoming_at;
+	struct events events;
+	struct pings pings;
 };
 
 static inline void node_drop(struct node *n, enum drop why)

@@ -48,8 +48,10 @@ bool path_hosts_read(struct node *node)
 		unsigned k = 0;
 		while (k < n_before && !endpoint_equal(&before[k], &node->host[i]))
 			k++;
-		if (k == n_before)
+		if (k == n_before) {
+			event_host(node, &node->host[i]);
 			return true;
+		}
 	}
 	return false; /* one that went away is nothing to tell: what used it will notice */
 }

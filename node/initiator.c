@@ -463,7 +463,7 @@ void initiator_resp(struct node *node, const struct letter *l)
 	if (peer->is_root)
 		for (unsigned i = 0; i < node->n_roots; i++)
 			if (node->root[i] == peer)
-				node->observed[i] = resp.observed;
+				event_observed(peer, &node->observed[i], &resp.observed);
 	struct greeting greeting;
 	bool greeted = class == CLASS_DATA && channel_greeted(node, &peer->identity, resp.tlvs, resp.tlvs_len, &greeting);
 	peer_adopt(peer, s, path);

@@ -57,12 +57,15 @@ void net_set_state(struct net *net, enum net_state state, const char *reason)
 	if (!may_follow(net->state, state))
 		abort();
 	bool same = net->state == state && !strcmp(net->reason, reason);
+	enum net_state before = net->state;
 	net->state = state;
 	snprintf(net->reason, sizeof net->reason, "%s", reason);
 	if (same)
 		return;
 	nwid_format(net->nwid, id);
 	log_info("network %s: %s%s%s", id, net_state_name(state), *reason ? ": " : "", reason);
+	if (before != state)
+		event_network(net, net_state_name(before));
 	node_changed(net->node);
 }
 

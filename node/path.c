@@ -177,6 +177,7 @@ void path_choose(struct peer *peer)
 		peer->path[best].next_size_ms = peer->node->now;
 	}
 	peer->best = best;
+	event_peer(peer);
 	if (same || (!now && !p))
 		return;
 	struct way *fresh = p ? malloc(sizeof *fresh) : NULL;
@@ -378,6 +379,7 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	if (probe->size > p->datagram)
 		p->datagram = probe->size;
 	path_valid(peer, i);
+	ping_answered(peer, i, rtt);
 	initiator_follow(peer, s->class); /* the first answer under a session says that it stands */
 	peer_schedule(peer);
 }

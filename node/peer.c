@@ -279,6 +279,7 @@ void peer_session_up(struct peer *peer, struct session *s, int path)
 		peer->served = true;
 		node->config.port.online(node->config.port.self, peer->identity.key_hash, true, node->now);
 	}
+	event_peer(peer);
 	node_changed(node);
 }
 
@@ -290,6 +291,7 @@ void peer_session_down(struct peer *peer, enum session_class class)
 	/* What we are meant to keep comes back at once: roots for ever, a controller while a network is joined. */
 	if (class == CLASS_CTRL && (peer->is_root || peer->is_controller))
 		initiator_want(peer, CLASS_CTRL);
+	event_peer(peer);
 	node_changed(node);
 }
 
@@ -311,6 +313,7 @@ void peer_cut(struct peer *peer)
 	if (peer->served && peer->node->config.port.online)
 		peer->node->config.port.online(peer->node->config.port.self, peer->identity.key_hash, false, peer->node->now);
 	peer->served = false;
+	event_peer(peer);
 }
 
 void peer_free(struct peer *peer)

@@ -9,6 +9,7 @@
 
 #include <sys/queue.h>
 
+#include "node/event.h"
 #include "node/session.h"
 #include "proto/base/heap.h"
 #include "proto/body.h"
@@ -72,19 +73,22 @@ struct request {
 	uint32_t req;
 	uint8_t op;
 	enum session_class class;
+	uint32_t pinned; /* index of the one session it may travel on; 0 = whichever stands */
 	uint8_t tries;
 	uint64_t next_ms;
 	request_done *done; /* may be NULL */
 	uint64_t context;   /* the caller's: a network id, an index, ... */
 	uint8_t context_hash[32];
-	uint8_t *bytes; /* encoded message */
+	struct session *by; /* while done runs: the session the reply came by; NULL without one */
+	uint8_t *bytes;     /* encoded message */
 	uint32_t len;
 };
 
 struct answer { /* what was answered, for a repeated question */
 	uint32_t req;
 	bool set;
-	uint8_t *bytes; /* NULL: still being worked on */
+	uint32_t session; /* index of the one that asked */
+	uint8_t *bytes;   /* NULL: still being worked on */
 	uint32_t len;
 };
 
@@ -166,6 +170,7 @@ struct peer {
 
 	struct timer timer;
 	uint64_t made_ms;
+	char told[PATH_TEXT]; /* event.c: the path last told of; "" = down */
 };
 
 struct peers {
