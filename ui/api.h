@@ -22,6 +22,8 @@ struct request {
 	const char *body; /* not terminated; len 0 = none */
 	size_t body_len;
 	/* Headers a handler may look at; NULL = absent. */
+	const char *since; /* the query's "since", unescaped; NULL = absent */
+	bool late;         /* it waited as long as it may (see reply.wait): answer now */
 	const char *host, *origin, *fetch_site, *cookie, *accept_encoding, *content_type, *if_none_match;
 	const char *arg[API_ARGS_MAX]; /* what the pattern's stars matched */
 };
@@ -33,6 +35,7 @@ struct reply {
 	void *body;           /* from malloc if owned, else static */
 	size_t body_len;
 	bool owned;
+	bool wait;        /* nothing to say yet: the same request is asked again after http_wake(), at last with late set. GET only */
 	bool cacheable;   /* may be kept and revalidated by etag; else no-store */
 	const char *etag; /* static, quoted */
 	char cookie[192]; /* Set-Cookie */

@@ -8,6 +8,9 @@
  * the last reply left, and a reply must have been read HTTP_DEADLINE_MS after it was queued. A sweep once a second shuts
  * sockets that are late; MHD then sees the end of the stream and cleans up, so ownership never leaves it. Header bytes are
  * bounded by MHD's memory limit per connection, bodies by REQUEST_BODY_MAX.
+ *
+ * A handler that has nothing to say yet leaves its connection suspended: MHD forgets it until http_wake() or the sweep resumes it,
+ * and then asks again as if the request had just come. Who hung up meanwhile is noticed then, HTTP_WAIT_MS later at most.
  */
 #include "ui/http.h"
 
@@ -51,11 +54,15 @@ struct http {
 	struct listener listener[2];
 	unsigned n_listeners, handles; /* handles not closed yet */
 	struct client *clients;
+	struct exchange *waiting;
 	uv_timer_t sweep;
 };
 
-struct exchange {         /* one request while its body comes */
-	size_t len, room; /* of body; room follows from the headers */
+struct exchange {                          /* one request while its body comes, or while its answer waits */
+	size_t len, room;                  /* of body; room follows from the headers */
+	struct MHD_Connection *connection; /* suspended: link is set */
+	struct exchange *next, **link;     /* http.waiting */
+	uint64_t until;                    /* when to answer at last; 0 = has not waited yet */
 	char body[];
 };
 
@@ -72,12 +79,53 @@ static struct client *client_of(struct MHD_Connection *connection)
 	return info ? info->socket_context : NULL;
 }
 
+static void timer_fired(uv_timer_t *timer);
+
+/* MHD serves it in its next turn, which nothing but us would cause. */
+static void exchange_resume(struct http *http, struct exchange *exchange)
+{
+	for (unsigned i = 0; i < http->n_listeners; i++)
+		uv_timer_start(&http->listener[i].timer, timer_fired, 0, 0);
+	*exchange->link = exchange->next;
+	if (exchange->next)
+		exchange->next->link = exchange->link;
+	exchange->link = NULL;
+	MHD_resume_connection(exchange->connection);
+}
+
+static void exchange_suspend(struct http *http, struct exchange *exchange, struct MHD_Connection *connection)
+{
+	struct client *client = client_of(connection);
+	if (!exchange->until)
+		exchange->until = uv_now(http->loop) + (http->config.wait_ms ? http->config.wait_ms : HTTP_WAIT_MS);
+	if (client) /* the sweep resumes it long before */
+		client->deadline = exchange->until + HTTP_DEADLINE_MS;
+	exchange->connection = connection;
+	exchange->link = &http->waiting;
+	exchange->next = http->waiting;
+	if (exchange->next)
+		exchange->next->link = &exchange->next;
+	http->waiting = exchange;
+	MHD_suspend_connection(connection);
+}
+
+void http_wake(struct http *http)
+{
+	while (http && http->waiting)
+		exchange_resume(http, http->waiting);
+}
+
 static void sweep_fired(uv_timer_t *timer)
 {
-	const struct http *http = timer->data;
+	struct http *http = timer->data;
 	uint64_t now = uv_now(http->loop);
 	if (!http->clients)
 		uv_timer_stop(timer);
+	for (struct exchange *exchange = http->waiting, *next; exchange; exchange = next) {
+		next = exchange->next;
+		if (now >= exchange->until)
+			exchange_resume(http, exchange);
+	}
 	for (const struct client *client = http->clients; client; client = client->next)
 		if (now >= client->deadline)
 			shutdown(client->fd, SHUT_RDWR);
@@ -214,6 +262,7 @@ static enum MHD_Result access_handle(void *self, struct MHD_Connection *connecti
                                      const char *version, const char *upload, size_t *upload_len, void **context)
 {
 	const struct listener *listener = self;
+	struct http *http = listener->http;
 	struct exchange *exchange = *context;
 	(void)version;
 
@@ -233,6 +282,8 @@ static enum MHD_Result access_handle(void *self, struct MHD_Connection *connecti
 	    .path = url,
 	    .body = exchange->body,
 	    .body_len = exchange->len,
+	    .since = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "since"),
+	    .late = exchange->until && uv_now(http->loop) >= exchange->until,
 	    .host = header(connection, "Host"),
 	    .origin = header(connection, "Origin"),
 	    .fetch_site = header(connection, "Sec-Fetch-Site"),
@@ -242,16 +293,22 @@ static enum MHD_Result access_handle(void *self, struct MHD_Connection *connecti
 	    .if_none_match = header(connection, "If-None-Match"),
 	};
 	struct reply reply = {0};
-	listener->http->config.serve(listener->http->config.self, &request, &reply);
+	http->config.serve(http->config.self, &request, &reply);
+	if (reply.wait && !reply.status && request.method == METHOD_GET && !request.late) {
+		exchange_suspend(http, exchange, connection);
+		return MHD_YES;
+	}
 	return reply_send(connection, &reply);
 }
 
 static void exchange_end(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why)
 {
 	struct client *client = client_of(connection);
+	struct exchange *exchange = *context;
 	(void)self;
 	(void)why;
-	free(*context);
+	assert(!exchange || !exchange->link);
+	free(exchange);
 	*context = NULL;
 	if (client)
 		client->deadline = deadline_after(client->http);
@@ -340,12 +397,13 @@ static int listener_start(struct http *http, int fd, bool local)
 
 	listener->http = http;
 	listener->local = local;
-	listener->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, access_handle, listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-	    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	    local ? 0u : (unsigned)HTTP_CONNECTIONS_PER_IP_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener, MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL, MHD_OPTION_END);
+	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, access_handle,
+	                                    listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+	                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	                                    local ? 0u : (unsigned)HTTP_CONNECTIONS_PER_IP_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                                    (size_t)HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000),
+	                                    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener,
+	                                    MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL, MHD_OPTION_END);
 	if (!listener->daemon) {
 		close(fd);
 		return -ENOMEM;
@@ -410,6 +468,7 @@ void http_free(struct http *http)
 {
 	if (!http)
 		return;
+	http_wake(http); /* MHD does not end while a connection is suspended */
 	for (unsigned i = 0; i < http->n_listeners; i++) {
 		struct listener *listener = &http->listener[i];
 		uv_poll_stop(&listener->poll); /* before MHD closes the descriptor it watches */

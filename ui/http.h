@@ -13,6 +13,7 @@
 #define HTTP_CONNECTIONS_MAX        64    /* per listening socket */
 #define HTTP_CONNECTIONS_PER_IP_MAX 32    /* TCP: one neighbour must not take all */
 #define HTTP_DEADLINE_MS            30000 /* for a whole request, and again for its whole reply */
+#define HTTP_WAIT_MS                20000 /* an answer that waits for something to happen */
 
 struct uv_loop_s;
 struct http;
@@ -21,6 +22,7 @@ struct http_config {
 	int unix_fd;                /* a listening unix socket (home_listen), taken even on failure; -1 = none */
 	const struct endpoint *tcp; /* NULL = none */
 	uint32_t deadline_ms;       /* 0 = HTTP_DEADLINE_MS; tests take less */
+	uint32_t wait_ms;           /* 0 = HTTP_WAIT_MS; tests take less */
 	void (*serve)(void *self, const struct request *, struct reply *);
 	void *self;
 };
@@ -29,6 +31,8 @@ struct http_config {
 int http_new(struct http **ret, struct uv_loop_s *, const struct http_config *, const char **ret_why);
 /* Closes listeners and connections. The memory goes when the loop has run its close callbacks once. */
 void http_free(struct http *);
+/* What answers wait for may have happened: those requests are served again, not from within this call. http NULL: nobody waits. */
+void http_wake(struct http *);
 /* Where TCP listens in truth (port 0 asked for any); family 0 = nowhere. */
 struct endpoint http_tcp(const struct http *);
 

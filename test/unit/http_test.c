@@ -21,17 +21,20 @@
 #include "ui/json.c"
 
 #define DEADLINE_MS 1500u
+#define WAIT_MS     2500u /* longer than the deadline: who waits is not late */
 #define BIG         (8 * 1024 * 1024)
 
 static struct {
 	uv_loop_t loop;
-	uv_async_t stop;
+	uv_async_t stop, wake;
 	struct http *http;
 	pthread_t thread;
 	struct endpoint tcp;
 	char path[64];
+	int held; /* a connection that is still open at the end; 0 = none */
 	_Atomic unsigned served;
 	_Atomic unsigned last_local, last_body;
+	_Atomic bool happened; /* what /wait waits for */
 } t;
 
 static void serve(void *self, const struct request *request, struct reply *reply)
@@ -53,6 +56,11 @@ static void serve(void *self, const struct request *request, struct reply *reply
 		reply->owned = true;
 	} else if (strcmp(request->path, "/silent") == 0) {
 		reply->status = 0;
+	} else if (strcmp(request->path, "/wait") == 0) {
+		reply->status = t.happened || request->late ? 200 : 0;
+		reply->wait = !reply->status;
+		reply->body = request->late ? "late" : request->since && !strcmp(request->since, "7 8") ? "seven" : "happened";
+		reply->body_len = strlen(reply->body);
 	} else {
 		struct problem problem;
 		problem_set(&problem, 404, "no such path", "%s", request->path);
@@ -64,6 +72,13 @@ static void stop_asked(uv_async_t *stop)
 {
 	http_free(t.http);
 	uv_close((uv_handle_t *)stop, NULL);
+	uv_close((uv_handle_t *)&t.wake, NULL);
+}
+
+static void wake_asked(uv_async_t *wake)
+{
+	(void)wake;
+	http_wake(t.http);
 }
 
 static void *turn(void *self)
@@ -89,7 +104,8 @@ static int setup(void **state)
 	assert_int_equal(listen(fd, 64), 0);
 	uv_loop_init(&t.loop);
 	uv_async_init(&t.loop, &t.stop, stop_asked);
-	struct http_config config = {.unix_fd = fd, .tcp = &tcp, .deadline_ms = DEADLINE_MS, .serve = serve};
+	uv_async_init(&t.loop, &t.wake, wake_asked);
+	struct http_config config = {.unix_fd = fd, .tcp = &tcp, .deadline_ms = DEADLINE_MS, .wait_ms = WAIT_MS, .serve = serve};
 	assert_int_equal(http_new(&t.http, &t.loop, &config, &why), 0);
 	t.tcp = http_tcp(t.http);
 	assert_true(t.tcp.port != 0);
@@ -102,6 +118,8 @@ static int teardown(void **state)
 	uv_async_send(&t.stop);
 	pthread_join(t.thread, NULL);
 	assert_int_equal(uv_loop_close(&t.loop), 0); /* nothing left open */
+	if (t.held)
+		close(t.held);
 	unlink(t.path);
 	return 0;
 }
@@ -346,6 +364,52 @@ static void broken_requests(void **state)
 	assert_int_equal(t.served, 0);
 }
 
+/* An answer that waits: not asked again before something happened, asked at each waking, and at last told that it is late. */
+static void an_answer_may_wait(void **state)
+{
+	char buf[1024];
+	bool closed;
+	(void)state;
+	int fd[3] = {tcp_open(), unix_open(), unix_open()};
+	say(fd[0], "GET /wait?since=7%208 HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(fd[1], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(fd[2], "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(hear(fd[0], buf, sizeof(buf), 200, &closed), 0);
+	assert_false(closed);
+	hear(fd[2], buf, sizeof(buf), 200, &closed); /* only what is read may be asked twice */
+	assert_int_equal(strncmp(buf, "HTTP/1.1 500", 12), 0);
+	assert_int_equal(t.served, 3);
+	uv_async_send(&t.wake);
+	assert_int_equal(hear(fd[1], buf, sizeof(buf), 200, &closed), 0);
+	assert_int_equal(t.served, 5);
+	t.happened = true;
+	uv_async_send(&t.wake);
+	hear(fd[0], buf, sizeof(buf), 200, &closed);
+	assert_non_null(strstr(buf, "\r\n\r\nseven"));
+	hear(fd[1], buf, sizeof(buf), 200, &closed);
+	assert_non_null(strstr(buf, "\r\n\r\nhappened"));
+	assert_int_equal(t.served, 7);
+	t.happened = false;
+	uint64_t begin = clock_ms();
+	say(fd[1], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(fd[1], buf, sizeof(buf), (int)WAIT_MS + 2 * SWEEP_MS, &closed);
+	assert_non_null(strstr(buf, "\r\n\r\nlate"));
+	assert_true(clock_ms() - begin >= WAIT_MS);
+	close(fd[0]);
+	close(fd[1]);
+	fd[0] = tcp_open();
+	fd[1] = unix_open();
+	/* Who hangs up while he waits is let go, and one who still waits at the end does not hold it up. */
+	say(fd[0], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(fd[0], buf, sizeof(buf), 100, &closed);
+	close(fd[0]);
+	uv_async_send(&t.wake);
+	say(fd[1], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(fd[1], buf, sizeof(buf), 100, &closed);
+	close(fd[2]);
+	t.held = fd[1];
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +420,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(silence_does_not_lock_the_door, setup, teardown),
 	    cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_answer_may_wait, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
