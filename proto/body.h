@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "proto/base/batch.h"
+#include "proto/contact.h"
 #include "proto/cred.h"
 #include "proto/ident.h"
 #include "proto/wire.h"
@@ -154,12 +155,52 @@ struct body_unreach {
 struct body_register {
 	uint32_t epoch;
 	uint16_t flags;
+	const uint8_t *contact; /* the node's record for the set of this root; NULL = none */
+	size_t contact_len;
 };
 struct body_observed {
 	struct endpoint observed;
 }; /* REGISTER result, OBSERVED result */
 struct body_peer_restart {
 	uint8_t key_hash[KEY_HASH_BYTES];
+};
+
+/* Roots of one set (body_roots.c). */
+#define ROOTSET_PIECE_MAX 1000
+#define SYNC_RECORDS_MAX  4
+#define SYNC_BUCKETS      128 /* of key hashes, by their first seven bits */
+struct body_locate {
+	uint64_t address;
+	bool key_hash_set;
+	uint8_t key_hash[KEY_HASH_BYTES];
+};
+struct body_located { /* LOCATE result; a record of SYNC */
+	struct identity identity;
+	const uint8_t *contact;
+	size_t contact_len;
+	uint32_t age_s; /* since the sender first heard of this identity */
+};
+/* Request: what follows have_seq? From a root to its node: it has that seq now. */
+struct body_rootset {
+	uint8_t id[32];
+	uint64_t have_seq;
+	uint32_t off;
+};
+/* ROOTSET result; total 0: nothing newer. */
+struct body_rootset_piece {
+	uint64_t seq;
+	uint32_t off, total;
+	const uint8_t *piece;
+	size_t piece_len;
+};
+struct body_sync {
+	unsigned n;
+	struct body_located record[SYNC_RECORDS_MAX];
+	bool digest_set; /* per bucket the XOR of what its records hash to */
+	uint64_t digest[SYNC_BUCKETS];
+};
+struct body_sync_result { /* of one with a digest: the buckets that differ, a bit each */
+	uint8_t differ[SYNC_BUCKETS / 8];
 };
 
 enum join_status { JOIN_OK = 0, JOIN_PENDING = 1, JOIN_AUTH_URL = 2, JOIN_DENIED = 3, JOIN_COLLISION = 4, JOIN_TRY_LATER = 5 };
@@ -191,7 +232,8 @@ struct body_leave {
 /* clang-format off */
 #define BODY_LIST(X)                                                                                              \
 	X(net_open) X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) \
-	X(incoming) X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave)
+	X(incoming) X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave) \
+	X(locate) X(located) X(rootset) X(rootset_piece) X(sync) X(sync_result)
 /* clang-format on */
 #define X(name)                                                                                                                            \
 	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                                \

@@ -428,9 +428,11 @@ bool body_unreach_parse(const uint8_t *bytes, size_t len, struct body_unreach *r
 size_t body_register_encode(const struct body_register *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, 2);
+	pack_map(&w, 2 + (b->contact != NULL));
 	field_uint(&w, 0, b->epoch);
 	field_uint(&w, 1, b->flags);
+	if (b->contact) /* 2: relay.c's */
+		field_bin(&w, 3, b->contact, b->contact_len, CONTACT_ENVELOPE_MAX);
 	return pack_end(&w);
 }
 
@@ -442,6 +444,8 @@ bool body_register_parse(const uint8_t *bytes, size_t len, struct body_register 
 		return false;
 	b.epoch = read_u32(&d, 0);
 	b.flags = read_u16(&d, 1);
+	if (document_field(&d, 3))
+		b.contact = read_bin(&d, 3, CONTACT_ENVELOPE_MAX, &b.contact_len);
 	return body_close(&d, ret, &b, sizeof b);
 }
 

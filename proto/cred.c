@@ -59,7 +59,7 @@ static size_t signed_bytes(const char *label, const uint8_t *body, size_t len, u
 	return pack_end(&w);
 }
 
-static size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body, size_t len, const uint8_t ed_secret[64],
+size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body, size_t len, const uint8_t ed_secret[64],
                             uint8_t *out, size_t room)
 {
 	uint8_t message[LABEL_MAX + CRED_ENVELOPE_MAX], sig[64];
@@ -76,8 +76,7 @@ static size_t envelope_sign(enum document_kind kind, const char *label, const ui
 	return pack_end(&w);
 }
 
-/* signer_ed NULL = the signature is not looked at. ret_body borrows. */
-static bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want, const char *label, const uint8_t *signer_ed,
+bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want, const char *label, const uint8_t *signer_ed,
                           const uint8_t **ret_body, size_t *ret_len)
 {
 	struct reader r = reader_over(envelope, len);

@@ -68,6 +68,13 @@ void pack_address(struct writer *, uint64_t);
 void pack_prefix(struct writer *, const struct prefix *);
 void pack_endpoint(struct writer *, const struct endpoint *);
 void pack_identity(struct writer *, const struct identity *);
+/* An envelope [kind, body, signature, nil] of at most CRED_ENVELOPE_MAX bytes (cred.c). open: signer_ed NULL = the signature is not looked at;
+ * ret_body borrows. */
+size_t envelope_sign(enum document_kind, const char *label, const uint8_t *body, size_t len, const uint8_t ed_secret[64], uint8_t *out,
+                     size_t room);
+bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want, const char *label, const uint8_t *signer_ed,
+                   const uint8_t **ret_body, size_t *ret_len);
+
 /* The length written, or 0 if anything did not fit or was out of range. */
 size_t pack_end(const struct writer *);
 
