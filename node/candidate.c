@@ -53,7 +53,7 @@ void path_cands_send(struct peer *peer)
 }
 
 /* Inside an overlay of ours: a path through it would carry itself. */
-static bool in_overlay(const struct node *node, const struct endpoint *e)
+bool path_in_overlay(const struct node *node, const struct endpoint *e)
 {
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		const struct net *net = node->net[i];
@@ -78,7 +78,7 @@ static bool in_overlay(const struct node *node, const struct endpoint *e)
 static bool forbidden(const struct node *node, const struct endpoint *e)
 {
 	static const uint8_t loopback6[16] = {[15] = 1}, any6[16];
-	if (!e->port || in_overlay(node, e))
+	if (!e->port || path_in_overlay(node, e))
 		return true;
 	if (e->family == 4)
 		return e->ip[0] == 0 || e->ip[0] == 127 || e->ip[0] >= 224 || (e->ip[0] == 169 && e->ip[1] == 254);

@@ -11,6 +11,7 @@
 #include "node/node.h"
 #include "node/peer.h"
 #include "node/ping.h"
+#include "node/resolve.h"
 #include "node/udp.h"
 #include "node/view.h"
 #include "node/worker.h"
@@ -74,6 +75,7 @@ struct node {
 	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
 	struct identity collision;           /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
+	struct resolve_root resolve[ROOTS_MAX]; /* by index of root[] */
 	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned net_next;
 	struct responder responder;
@@ -157,6 +159,7 @@ void path_choose(struct peer *); /* publishes the best way */
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
 void path_cands_send(struct peer *);                       /* candidate.c */
+bool path_in_overlay(const struct node *, const struct endpoint *); /* candidate.c: inside a network of ours */
 bool path_cands(struct peer *, const struct body_cands *); /* false: too soon after the last ones */
 void path_forget_circuit(struct peer *, struct circuit *);
 bool path_hosts_read(struct node *); /* hosts.c; true: there is one that was not there before */

@@ -88,9 +88,10 @@ static bool contains(const struct prefix *p, const struct endpoint *e)
 /* A route over a root would carry the tunnel in the tunnel. */
 static bool covers_root(const struct node *node, const struct prefix *p)
 {
+	struct endpoint known[ROOT_KNOWN_MAX];
 	for (unsigned i = 0; i < node->n_roots; i++)
-		for (unsigned k = 0; node->root[i]->root_line && k < node->root[i]->root_line->n_endpoints; k++)
-			if (contains(p, &node->root[i]->root_line->endpoints[k]))
+		for (unsigned k = 0, n = resolve_endpoints(node->root[i], known); k < n; k++)
+			if (contains(p, &known[k]))
 				return true;
 	return false;
 }

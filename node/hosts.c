@@ -59,6 +59,8 @@ bool path_hosts_read(struct node *node)
 void node_hosts_changed(struct node *node, uint64_t now)
 {
 	node->now = now;
-	if (path_hosts_read(node))
-		peers_each(node, announce, NULL);
+	if (!path_hosts_read(node))
+		return;
+	resolve_hosts_changed(node);
+	peers_each(node, announce, NULL);
 }

@@ -131,17 +131,12 @@ static size_t init_make(struct peer *peer, enum session_class class, uint8_t out
 static unsigned init_direct(struct peer *peer, enum session_class class)
 {
 	struct node *node = peer->node;
-	const struct endpoint *to[PEER_ENDPOINTS + ROOT_ENDPOINTS_MAX];
-	unsigned n = 0;
-	if (peer->root_line)
-		for (unsigned i = 0; i < peer->root_line->n_endpoints; i++)
-			to[n++] = &peer->root_line->endpoints[i];
-	for (unsigned i = 0; i < peer->n_cached; i++)
-		to[n++] = &peer->cached[i];
+	struct endpoint to[ROOT_KNOWN_MAX];
+	unsigned n = resolve_endpoints(peer, to);
 	uint8_t init[INIT_SEND_MAX];
 	size_t len = n ? init_make(peer, class, init) : 0;
 	for (unsigned i = 0; len && i < n; i++)
-		node_datagram(node, to[i], 0, init, len);
+		node_datagram(node, &to[i], 0, init, len);
 	return len ? n : 0;
 }
 

@@ -21,6 +21,7 @@
 
 #include "node/files.h"
 #include "node/listen.h"
+#include "node/resolve.h"
 #include "node/thread.h"
 #include "node/udp.h"
 #include "node/work.h"
@@ -35,6 +36,7 @@
 #define WRITES_PER_JOB   32          /* then the pool's thread is anybody's again */
 #define RESULTS_PER_CALL WORK_MAX
 #define HOSTS_QUIET_MS   100 /* addresses come in bunches; one reading for all of them */
+#define RESOLVING_MAX    2   /* of the pool's four threads: a resolver that hangs must leave one to the files */
 #define WHY_ROOM         240
 
 struct loop {
@@ -46,6 +48,11 @@ struct loop {
 	unsigned handles; /* initialized and not closed yet */
 	uv_work_t job;    /* writes saves */
 	bool writing;     /* job is under way */
+	struct resolving {
+		uv_getaddrinfo_t request;
+		char host[ROOT_HOST_MAX + 1];
+		bool busy;
+	} resolving[RESOLVING_MAX];
 
 	struct files *files;
 	struct work *work;
@@ -250,6 +257,44 @@ static void port_changed(void *self)
 		loop->changed(loop->self);
 }
 
+static void resolve_done(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
+{
+	struct resolving *r = (struct resolving *)((char *)request - offsetof(struct resolving, request));
+	struct loop *loop = request->data;
+	struct endpoint at[RESOLVED_MAX];
+	unsigned n = 0;
+	r->busy = false;
+	for (const struct addrinfo *a = status ? NULL : found; a && n < RESOLVED_MAX; a = a->ai_next) {
+		at[n] = (struct endpoint){0};
+		if (a->ai_family == AF_INET) {
+			at[n].family = 4;
+			memcpy(at[n++].ip, &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr, 4);
+		} else if (a->ai_family == AF_INET6) {
+			at[n].family = 6;
+			memcpy(at[n++].ip, &((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr, 16);
+		}
+	}
+	uv_freeaddrinfo(found);
+	if (loop->node)
+		node_resolved(loop->node, r->host, at, n, loop_now());
+}
+
+static bool port_resolve(void *self, const char *name)
+{
+	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
+	struct loop *loop = self;
+	unsigned i = 0;
+	while (i < RESOLVING_MAX && loop->resolving[i].busy)
+		i++;
+	if (i == RESOLVING_MAX)
+		return false;
+	struct resolving *r = &loop->resolving[i];
+	r->request.data = loop;
+	snprintf(r->host, sizeof(r->host), "%s", name);
+	r->busy = uv_getaddrinfo(loop->uv, &r->request, resolve_done, r->host, NULL, &hints) == 0;
+	return r->busy;
+}
+
 /* Requests come out of node_turn, after this turn's settle: one more turn commits and answers them. */
 static void port_request(void *self, const struct identity *from, const struct endpoint *physical, const struct message *message,
                          uint64_t now)
@@ -379,6 +424,7 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	                         .remove = port_remove,
 	                         .list = port_list,
 	                         .work = port_work,
+	                         .resolve = port_resolve,
 	                         .changed = port_changed};
 	struct node_config node = config->node;
 	struct node *made = NULL;
@@ -410,6 +456,14 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 out:
 	secret_fini(&node.self);
 	return error;
+}
+
+static bool resolving(const struct loop *loop)
+{
+	for (unsigned i = 0; i < RESOLVING_MAX; i++)
+		if (loop->resolving[i].busy)
+			return true;
+	return false;
 }
 
 int loop_new(struct loop **ret, struct uv_loop_s *uv, const struct loop_config *config, const char **ret_why)
@@ -462,8 +516,11 @@ void loop_free(struct loop *loop)
 	loop->node = NULL;
 	node_free(node);
 	udp_close(loop->udp);
+	for (unsigned i = 0; i < RESOLVING_MAX; i++)
+		if (loop->resolving[i].busy)
+			uv_cancel((uv_req_t *)&loop->resolving[i].request); /* one that waits for its answer is waited for */
 	/* Other handles of this loop may get a callback here; they know nothing of us. */
-	while (loop->handles || loop->writing)
+	while (loop->handles || loop->writing || resolving(loop))
 		uv_run(loop->uv, UV_RUN_ONCE);
 	netlink_close(loop->netlink);
 	files_free(loop->files);

@@ -291,6 +291,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	responder_rotate(node);
 	circuit_tick(node);
 	peers_sweep(node, now);
+	resolve_tick(node, now);
 	if (node->relay)
 		relay_tick(node, now);
 	if (node->save_peers_ms <= now)
@@ -378,6 +379,7 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 		state_load_networks(node);
 	for (unsigned i = 0; i < node->n_roots; i++)
 		initiator_want(node->root[i], CLASS_CTRL);
+	resolve_tick(node, now);
 	node_publish(node);
 	*ret = node;
 	return 0;

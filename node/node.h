@@ -141,6 +141,7 @@ struct root_view {
 	bool online;
 	uint32_t rtt_us;
 	struct endpoint observed;
+	char reason[160]; /* not online: a sentence with the mend, or "" */
 };
 
 /* 0, -EEXIST never (idempotent), -ENOSPC above NETWORKS_MAX, -EINVAL. pin_bits NULL or the 130 bits of the long form. */

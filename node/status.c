@@ -112,8 +112,11 @@ void node_roots(struct node *node, void (*each)(void *, const struct root_view *
 		if (v.online) {
 			v.endpoint = root->path[root->best].to;
 			v.rtt_us = root->path[root->best].srtt_us;
-		} else if (root->root_line) {
-			v.endpoint = root->root_line->endpoints[0];
+		} else {
+			struct endpoint known[ROOT_KNOWN_MAX];
+			if (resolve_endpoints(root, known))
+				v.endpoint = known[0];
+			resolve_reason(root, v.reason);
 		}
 		each(self, &v);
 	}
