@@ -14,6 +14,7 @@
 #include "node/resolve.h"
 #include "node/udp.h"
 #include "node/view.h"
+#include "node/warning.h"
 #include "node/worker.h"
 #include "proto/base/heap.h"
 #include "proto/base/log.h"
@@ -73,6 +74,12 @@ struct node {
 	size_t waiting_bytes;
 	struct peer *root[ROOTS_MAX];
 	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
+	uint64_t instance;                   /* random, of this run: tells a root two machines with one identity */
+	struct clone {
+		struct endpoint at; /* where a root sees the other one */
+		uint64_t ms;        /* when it last said so; 0 = never */
+		uint64_t logged_ms;
+	} clone;
 	struct identity collision;           /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
 	struct resolve_root resolve[ROOTS_MAX]; /* by index of root[] */
@@ -92,10 +99,12 @@ struct node {
 	uint64_t restart_ms;
 	struct timer housekeeping;
 	struct relay_service *relay;     /* root role */
+	struct beacons beacons;
 	uint32_t incoming[INCOMING_MAX]; /* circuits others opened to us that no path owns yet */
 	unsigned incoming_at;
 	struct events events;
 	struct pings pings;
+	struct warnings warnings;
 };
 
 static inline void node_drop(struct node *n, enum drop why)
@@ -124,7 +133,9 @@ struct session *node_session(struct node *, uint32_t idx);
 /* ---- initiator.c ------------------------------------------------------------------------------------------------ */
 void initiator_want(struct peer *, enum session_class);    /* set up a session unless one stands */
 void initiator_again(struct peer *, enum session_class);   /* a new handshake although a session stands: its path died */
-void initiator_relayed(struct peer *, enum session_class); /* one INIT through a root, beside whatever else is under way */
+void initiator_at(struct peer *, enum session_class, const struct endpoint *); /* one INIT there and nothing else */
+void initiator_relayed(struct peer *, enum session_class); /* one INIT through a relay, beside whatever else is under way */
+void initiator_by(struct peer *, enum session_class, struct peer *relay); /* ... through that one */
 void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
 void initiator_tick(struct peer *, uint64_t now); /* retransmission, rekey, confirmation */
@@ -169,6 +180,11 @@ void path_fini(struct peer *);
 /* Sends a request until it is answered; body is copied. false: no room. Without a session it waits for one and is sent then. */
 bool request_send(struct peer *, enum session_class, uint8_t op, const uint8_t *body, size_t len, request_done *, uint64_t context,
                   const uint8_t context_hash[32]);
+/* As request_send, on that session and no other; given up when it ends. */
+bool request_send_on(struct peer *, struct session *, uint8_t op, const uint8_t *body, size_t len, request_done *, uint64_t context,
+                     const uint8_t context_hash[32]);
+struct session *request_session(struct peer *, uint32_t idx); /* that one of the peer's, if it may be used */
+/* On the session that asked, while that one stands. */
 void request_reply(struct peer *, enum session_class, uint32_t req, uint8_t op, uint8_t status, const uint8_t *body, size_t len);
 void request_ctrl(struct node *, const struct letter *); /* a CTRL body arrived */
 void request_tick(struct peer *, uint64_t now);
@@ -176,22 +192,29 @@ uint64_t request_deadline(const struct peer *);
 void request_resend(struct peer *, enum session_class); /* a session came up */
 void request_fini(struct peer *);
 
-/* ---- circuit.c (our side of relaying) and relay.c (the root's) ---------------------------------------------------- */
-/* Asks a root for a way to the peer with this INIT inside. false: no root is up. */
-bool circuit_connect(struct peer *, const uint8_t *init, size_t len);
-void circuit_incoming(struct peer *root, struct session *, uint32_t req, const uint8_t *body, size_t len);
-void circuit_unreach(struct peer *root, const struct body_unreach *);
+/* ---- circuit.c (our side of relaying), relay.c (the relay's), register.c (a root's other services) ------------------ */
+/* Asks a relay for a way to the peer with this INIT inside: that one, or the next of those that may have it (NULL). false: none is up. */
+bool circuit_connect(struct peer *, enum session_class, struct peer *relay, const uint8_t *init, size_t len);
+bool circuit_possible(struct peer *); /* is there any relay to ask? */
+/* May this peer bring us INCOMINGs by this session: is it a member with the right to relay? (Roots may anyway.) */
+bool circuit_relays(const struct peer *, const struct session *, const struct letter *);
+void circuit_incoming(struct peer *relay, struct session *, uint32_t req, const uint8_t *body, size_t len);
+bool circuit_unreach(struct peer *relay, const struct body_unreach *); /* false: not a leg of that relay */
 /* Answers by a leg; the first answer of an incoming circuit travels inside ACCEPT. */
 void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, size_t len);
 void circuit_collision(struct node *, const struct identity *); /* its work was good */
 void circuit_root_up(struct peer *root);                        /* our session with a root stands: register */
-void circuit_renew(struct peer *, uint64_t now);                /* a new one in place of one whose keys are old */
+/* Of one peer: another relay for one that is silent, a new circuit for one whose keys are old, a member's for a root's. */
+void circuit_peer_tick(struct peer *, uint64_t now);
+uint64_t circuit_deadline(const struct peer *);
 void circuit_drop(struct node *, struct circuit *);
 void circuit_tick(struct node *);
 void circuit_fini(struct node *); /* legs others opened that no path owns; after the peers' own */
 void circuit_keys(struct circuit *, uint32_t tx_idx, const uint8_t exporter[32]); /* both indices known; once per circuit */
 int relay_new(struct node *);
 void relay_free(struct node *);
+/* Is this peer one we relay for as a member: a network in common that lets us, its channel open, the message not itself relayed? */
+bool relay_serves(struct peer *, const struct session *, const struct letter *);
 void relay_register(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len, const struct letter *);
 void relay_whois(struct peer *, uint32_t req, const uint8_t *body, size_t len);
 void relay_connect(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len);

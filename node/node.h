@@ -65,6 +65,10 @@ struct node_config {
 	unsigned n_roots;
 	unsigned workers;         /* 1..WORKERS_MAX */
 	uint8_t suite;            /* 0 = by hardware, else SUITE_* only */
+	bool no_relay;            /* relays for no member, even where its credential says it may */
+	uint64_t relay_rate;      /* of each node relayed for, as a root or a member: bits/s; 0 = unlimited */
+	uint64_t relay_total;     /* of all of them together; 0 = unlimited */
+	uint16_t alt_port;        /* a root's second UDP port, where nodes learn their NAT's kind; 0 = none */
 	bool no_offload;          /* ask neither devices nor sockets for superframes: for drivers that get them wrong */
 	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
 	unsigned n_bound;
@@ -125,6 +129,11 @@ struct peer_view {
 	struct identity identity;
 	bool up; /* session in use */
 	bool direct;
+	bool tls;          /* a stream of ours carries it */
+	bool relay_root;   /* relay: a root, else a member */
+	unsigned networks; /* of ours that it is in */
+	uint16_t loss;     /* of probes, in 1/1000; LOSS_UNKNOWN */
+	const char *why;   /* not direct: a few words why, static; "" */
 	bool role_root, role_controller;
 	struct endpoint endpoint; /* direct: the peer; relay: the root's */
 	uint64_t relay_address;   /* relay: the root's address, else 0 */
@@ -135,13 +144,56 @@ struct peer_view {
 	uint64_t last_heard_ms; /* ago */
 };
 
+#define LOSS_UNKNOWN UINT16_MAX
+
 struct root_view {
 	struct identity identity;
 	struct endpoint endpoint;
 	bool online;
 	uint32_t rtt_us;
+	bool tls;          /* by a stream */
+	uint16_t datagram; /* largest that its path carries; 0 = offline */
 	struct endpoint observed;
 	char reason[160]; /* not online: a sentence with the mend, or "" */
+};
+
+enum nat_mapping {
+	NAT_UNKNOWN,   /* fewer than two roots of that family see us over UDP */
+	NAT_NONE,      /* they see an address and port of our own */
+	NAT_ALIKE,     /* endpoint-independent: all of them see the same */
+	NAT_DIFFERENT, /* address- or port-dependent: each sees another */
+};
+
+/* What the roots' sight of us tells, for IPv4 and IPv6. */
+struct netcheck_view {
+	struct {
+		bool host;    /* an address of this family is ours */
+		bool reached; /* a root answers over UDP */
+		struct endpoint observed;
+		enum nat_mapping mapping;
+		unsigned roots; /* that answer */
+	} family[2];
+	bool tls; /* some root is reached by a stream */
+	struct endpoint bound[4];
+	unsigned n_bound;
+};
+
+#define RELAY_TOP 10
+struct relay_view {
+	bool root, member; /* relays as a root, as a member of some network */
+	unsigned circuits, circuits_max;
+	uint64_t rate, total; /* bits/s of one node, of all; 0 = unlimited */
+	uint64_t bytes;       /* forwarded */
+	uint64_t dropped;     /* packets above the rate */
+	uint64_t refused;     /* CONNECTs above the rate, above the number of circuits, or of no right */
+	struct relay_node_view {
+		struct identity identity;
+		unsigned circuits;                /* that it opened */
+		uint64_t bytes, dropped, refused; /* since it was first seen here */
+		uint64_t clone_ms;                /* ago, that two machines of that identity were proven; NEVER = not */
+		struct endpoint clone;            /* where the other one was seen */
+	} top[RELAY_TOP]; /* of those with a circuit now, the most bytes first */
+	unsigned n_top;
 };
 
 /* 0, -EEXIST never (idempotent), -ENOSPC above NETWORKS_MAX, -EINVAL. pin_bits NULL or the 130 bits of the long form. */
@@ -151,6 +203,13 @@ bool node_network(struct node *, uint64_t nwid, struct net_view *ret);
 void node_networks(struct node *, void (*each)(void *, const struct net_view *), void *);
 void node_peers(struct node *, uint64_t now, void (*each)(void *, const struct peer_view *), void *);
 void node_roots(struct node *, void (*each)(void *, const struct root_view *), void *);
+void node_netcheck(struct node *, struct netcheck_view *ret);
+void node_relay(struct node *, uint64_t now, struct relay_view *ret);
+/* Another machine with our identity, as a root saw it: where; false: not in the last two hours. */
+bool node_clone(const struct node *, uint64_t now, struct endpoint *ret, uint64_t *ret_ago_ms);
+/* At a root: each registered identity that two machines were proven to have within two hours. */
+void node_clones(struct node *, uint64_t now, void (*each)(void *, const struct identity *, const struct endpoint *other, uint64_t ago_ms),
+                 void *);
 void node_drops(struct node *, uint64_t ret[DROP_COUNT]);
 const struct identity *node_identity(const struct node *);
 

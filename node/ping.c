@@ -130,7 +130,7 @@ static void look(struct node *node, struct ping *p)
 	struct peer *peer = peer_find(node, p->key_hash);
 	if (!peer)
 		decide(node, p, PING_LOST);
-	else if (p->state == PING_CONNECTING && node->now - p->begun_ms >= PING_WAIT_MS)
+	else if (p->state == PING_CONNECTING && node->now - p->begun_ms >= p->wait_ms)
 		decide(node, p, PING_LOST);
 	else if (p->state == PING_CONNECTING)
 		ask(peer, p);
@@ -152,7 +152,7 @@ static void fire(struct timer *t, uint64_t now)
 		log_error("out of memory for a timer");
 }
 
-int node_ping(struct node *node, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t now, uint32_t *ret_id)
+int node_ping(struct node *node, const uint8_t key_hash[KEY_HASH_BYTES], uint32_t wait_ms, uint64_t now, uint32_t *ret_id)
 {
 	struct pings *pings = &node->pings;
 	struct ping *slot = NULL;
@@ -166,7 +166,7 @@ int node_ping(struct node *node, const uint8_t key_hash[KEY_HASH_BYTES], uint64_
 	}
 	if (!slot)
 		return -EBUSY;
-	*slot = (struct ping){.id = ++pings->last_id, .state = PING_CONNECTING, .begun_ms = now};
+	*slot = (struct ping){.id = ++pings->last_id, .state = PING_CONNECTING, .begun_ms = now, .wait_ms = wait_ms};
 	memcpy(slot->key_hash, key_hash, KEY_HASH_BYTES);
 	*ret_id = slot->id;
 	pings->timer.fire = fire;

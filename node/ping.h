@@ -11,10 +11,9 @@
 #include "proto/base/heap.h"
 #include "proto/ident.h"
 
-#define PINGS_MAX    16
+#define PINGS_MAX    32
 #define TRYING_MAX   8
-#define PING_WAIT_MS 10000 /* for a session */
-#define PING_LOST_MS 2000  /* for the answer */
+#define PING_LOST_MS 2000 /* for the answer */
 
 enum ping_state {
 	PING_CONNECTING, /* no session or no path yet */
@@ -28,6 +27,7 @@ struct ping {
 	enum ping_state state;
 	uint8_t key_hash[KEY_HASH_BYTES];
 	uint64_t begun_ms, sent_ms, done_ms;
+	uint32_t wait_ms;
 	int path; /* asked by */
 	char via[PATH_TEXT];
 	bool direct, tls;
@@ -56,8 +56,8 @@ struct ping_view {
 /* The peer meant by an address, an overlay IP, or a MAC: among our networks' members, our roots and controllers. 0, -ENOENT, or -EEXIST
  * when several are meant. */
 int node_find(struct node *, const char *who, uint8_t ret_key_hash[KEY_HASH_BYTES]);
-/* 0 with its number; -ENOENT (nobody of that key), -EBUSY (all slots undecided). */
-int node_ping(struct node *, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t now, uint32_t *ret_id);
+/* wait_ms: for a session and a path. 0 with its number; -ENOENT (nobody of that key), -EBUSY (all slots undecided). */
+int node_ping(struct node *, const uint8_t key_hash[KEY_HASH_BYTES], uint32_t wait_ms, uint64_t now, uint32_t *ret_id);
 bool node_pinged(struct node *, uint32_t id, struct ping_view *ret); /* false: no such number (any more) */
 
 /* path.c: a probe by this path was answered. */

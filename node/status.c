@@ -57,27 +57,66 @@ struct peers_walk {
 	void *self;
 };
 
+/* What keeps frames from the direct way, as far as this side can tell. */
+static const char *why_relayed(struct peer *peer)
+{
+	const struct path *best = &peer->path[peer->best];
+	struct netcheck_view check;
+	unsigned asked = 0, silent = 0;
+	if (!best->circuit || peer->is_root)
+		return path_tls(best) ? "UDP to it is blocked" : "";
+	node_netcheck(peer->node, &check);
+	if (check.tls && !check.family[0].reached && !check.family[1].reached)
+		return "UDP is blocked here";
+	for (int i = 0; i < PATHS_MAX; i++) {
+		asked += peer->path[i].state == PATH_PROBING && !peer->path[i].circuit;
+		silent += peer->path[i].state == PATH_STALE && !peer->path[i].circuit;
+	}
+	if (asked)
+		return "no answer to direct probes yet";
+	if (silent)
+		return "the direct path went silent";
+	if (!peer->cands_received_ms)
+		return "it has not told its addresses yet";
+	if (check.family[0].mapping == NAT_DIFFERENT)
+		return "the NAT here gives each destination another port";
+	return "none of its addresses answers";
+}
+
+static void path_fill(struct peer *peer, struct peer_view *v)
+{
+	const struct path *p = &peer->path[peer->best];
+	v->direct = !p->circuit;
+	v->tls = path_tls(p);
+	v->rtt_us = p->srtt_us;
+	v->datagram = p->datagram;
+	v->endpoint = p->to;
+	v->why = why_relayed(peer);
+	if (!p->relay)
+		return;
+	v->relay_address = p->relay->identity.address;
+	v->relay_root = p->relay->is_root;
+	if (p->relay->best >= 0)
+		v->endpoint = p->relay->path[p->relay->best].to;
+}
+
 static void peer_fill(struct peer *peer, void *arg)
 {
 	struct peers_walk *walk = arg;
 	struct session *s = peer_any_session(peer);
-	struct peer_view v = {.identity = peer->identity, .role_root = peer->is_root, .role_controller = peer->is_controller};
+	struct peer_view v = {.identity = peer->identity,
+	                      .role_root = peer->is_root,
+	                      .role_controller = peer->is_controller,
+	                      .loss = LOSS_UNKNOWN,
+	                      .why = ""};
 	if (!s && !peer->is_root && !peer->is_controller)
 		return;
 	uint64_t now = peer->node->now;
 	v.up = s && peer->best >= 0;
-	if (peer->best >= 0) {
-		const struct path *p = &peer->path[peer->best];
-		v.direct = !p->circuit;
-		v.rtt_us = p->srtt_us;
-		v.datagram = p->datagram;
-		v.endpoint = p->to;
-		if (p->relay) {
-			v.relay_address = p->relay->identity.address;
-			if (p->relay->best >= 0)
-				v.endpoint = p->relay->path[p->relay->best].to;
-		}
-	}
+	if (peer->best >= 0)
+		path_fill(peer, &v);
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		v.networks += atomic_load(&peer->remote->member[i]) != NULL;
 	for (int c = 0; c < CLASS_COUNT; c++) {
 		struct session *of[] = {peer->current[c], peer->previous[c]};
 		for (int k = 0; k < 2; k++)
@@ -112,6 +151,8 @@ void node_roots(struct node *node, void (*each)(void *, const struct root_view *
 		if (v.online) {
 			v.endpoint = root->path[root->best].to;
 			v.rtt_us = root->path[root->best].srtt_us;
+			v.tls = path_tls(&root->path[root->best]);
+			v.datagram = root->path[root->best].datagram;
 		} else {
 			struct endpoint known[ROOT_KNOWN_MAX];
 			if (resolve_endpoints(root, known))
