@@ -344,6 +344,14 @@ static void root_bodies(void **state)
 		struct body_register in = {.epoch = 0xfffffffe, .flags = 0x8001};
 		TRIP(register, in, out);
 		SAME(epoch), SAME(flags);
+		assert_null(out.contact);
+	}
+	{
+		struct body_register in = {.epoch = 7, .contact = filler, .contact_len = CONTACT_ENVELOPE_MAX};
+		TRIP(register, in, out);
+		BORROWED(contact);
+		in.contact_len++;
+		assert_int_equal(body_register_encode(&in, bytes, sizeof(bytes)), 0);
 	}
 	{
 		struct body_observed in = {.observed = v6_sample()};
@@ -516,6 +524,95 @@ static void unknown_keys(void **state)
 	assert_false(try_observed((uint8_t[]){0x00}, 1));
 }
 
+static struct body_located located_sample(unsigned n)
+{
+	struct body_located b = {.identity = identity_sample(), .contact = filler + n, .contact_len = 158, .age_s = 0xfffffff0u + n};
+	b.identity.x[0] ^= (uint8_t)n;
+	identity_hash(&b.identity);
+	return b;
+}
+
+static void rootset_bodies(void **state)
+{
+	(void)state;
+	{
+		struct body_locate in = {.address = ADDRESS};
+		TRIP(locate, in, out);
+		SAME(address), SAME(key_hash_set);
+		in.key_hash_set = true;
+		memcpy(in.key_hash, filler, KEY_HASH_BYTES);
+		len = body_locate_encode(&in, bytes, sizeof(bytes));
+		assert_true(body_locate_parse(bytes, len, &out));
+		SAME(key_hash_set);
+		SAME_BYTES(key_hash);
+		abuse(try_locate, bytes, len);
+	}
+	{
+		struct body_located in = located_sample(1);
+		TRIP(located, in, out);
+		assert_identity(&in.identity, &out.identity);
+		BORROWED(contact);
+		SAME(age_s);
+	}
+	{
+		struct body_rootset in = {.have_seq = UINT64_MAX, .off = 8000};
+		memcpy(in.id, filler, sizeof(in.id));
+		TRIP(rootset, in, out);
+		SAME_BYTES(id);
+		SAME(have_seq), SAME(off);
+	}
+	{
+		struct body_rootset_piece in = {.seq = 5, .off = 1000, .total = 2000, .piece = filler, .piece_len = ROOTSET_PIECE_MAX};
+		TRIP(rootset_piece, in, out);
+		SAME(seq), SAME(off), SAME(total);
+		BORROWED(piece);
+		in.off = 1001; /* beyond its own total */
+		assert_int_equal(body_rootset_piece_encode(&in, bytes, sizeof(bytes)), 0);
+		in.off = 0, in.total = ROOTSET_PIECE_MAX * 9;
+		assert_int_equal(body_rootset_piece_encode(&in, bytes, sizeof(bytes)), 0);
+		in = (struct body_rootset_piece){.seq = 5};
+		len = body_rootset_piece_encode(&in, bytes, sizeof(bytes));
+		assert_true(body_rootset_piece_parse(bytes, len, &out) && !out.total && !out.piece);
+	}
+}
+
+static void sync_bodies(void **state)
+{
+	(void)state;
+	{
+		struct body_sync in = {.n = SYNC_RECORDS_MAX};
+		for (unsigned i = 0; i < in.n; i++)
+			in.record[i] = located_sample(i);
+		TRIP(sync, in, out);
+		SAME(n);
+		for (unsigned i = 0; i < in.n; i++) {
+			assert_identity(&in.record[i].identity, &out.record[i].identity);
+			BORROWED(record[i].contact);
+			SAME(record[i].age_s);
+		}
+		uint8_t whole[BODY_MAX];
+		struct message m = {.req = UINT32_MAX, .op = OP_SYNC, .body = bytes, .len = len};
+		assert_int_not_equal(message_encode(&m, whole, sizeof(whole)), 0); /* four of the longest fit */
+		in.digest_set = true; /* either, or */
+		assert_int_equal(body_sync_encode(&in, bytes, sizeof(bytes)), 0);
+		assert_false(try_sync((uint8_t[]){0x80}, 1));
+	}
+	{
+		struct body_sync in = {.digest_set = true};
+		for (unsigned i = 0; i < SYNC_BUCKETS; i++)
+			in.digest[i] = 0x0123456789abcdefull * i;
+		TRIP(sync, in, out);
+		SAME(digest_set);
+		SAME_BYTES(digest);
+		assert_int_equal(out.n, 0);
+	}
+	{
+		struct body_sync_result in = {.differ = {1, 2, 3}};
+		TRIP(sync_result, in, out);
+		SAME_BYTES(differ);
+	}
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(filler); i++)
@@ -524,6 +621,7 @@ int main(void)
 	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),     cmocka_unit_test(net_bodies),
 	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),       cmocka_unit_test(root_bodies),
 	    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies), cmocka_unit_test(unknown_keys),
+	    cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
