@@ -20,10 +20,16 @@ static void serve(void *self, const struct request *request, struct reply *reply
 		loop_kick(farland->daemon.loop);
 }
 
+static void changed(void *self)
+{
+	struct farland *farland = self;
+	http_wake(farland->daemon.http);
+}
+
 int main(int argc, char **argv)
 {
 	static struct farland farland;
-	struct loop_config config = {.default_port = true, .node = {.joins = true}};
+	struct loop_config config = {.default_port = true, .changed = changed, .self = &farland, .node = {.joins = true}};
 
 	int code = daemon_begin(&farland.daemon, HOME_NODE, argc, argv);
 	if (code >= 0)

@@ -13,22 +13,7 @@
 #include "proto/wire.h"
 #include "ui/json.h"
 #include "ui/settings.h"
-
-static json_t *endpoint_json(const struct endpoint *endpoint)
-{
-	char text[64];
-	if (!endpoint->family)
-		return json_null();
-	endpoint_format(endpoint, text, sizeof(text));
-	return json_string(text);
-}
-
-static json_t *address_json(uint64_t address)
-{
-	char text[ADDRESS_TEXT];
-	address_format(address, text);
-	return json_string(text);
-}
+#include "ui/sight_api.h"
 
 static json_t *net_json(const struct net_view *view, const char *schema)
 {
@@ -59,7 +44,7 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
 	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));
 	json_object_set_new(o, "version", json_count(view->head_version));
-	json_object_set_new(o, "controller", address_json(view->nwid >> 24));
+	json_object_set_new(o, "controller", sight_address(view->nwid >> 24));
 	if (memcmp(view->controller_key_hash, unpinned, sizeof(unpinned)) != 0)
 		json_object_set_new(o, "controller_key_hash", json_hex(view->controller_key_hash, KEY_HASH_BYTES));
 	return o;
@@ -79,11 +64,14 @@ static void root_append(void *self, const struct root_view *view)
 {
 	struct roots *roots = self;
 	json_t *o = json_object();
-	json_object_set_new(o, "address", address_json(view->identity.address));
-	json_object_set_new(o, "endpoint", endpoint_json(&view->endpoint));
+	json_object_set_new(o, "address", sight_address(view->identity.address));
+	json_object_set_new(o, "endpoint", sight_endpoint(&view->endpoint));
 	json_object_set_new(o, "online", json_boolean(view->online));
 	json_object_set_new(o, "rtt_us", view->rtt_us ? json_integer(view->rtt_us) : json_null());
-	json_object_set_new(o, "observed", endpoint_json(&view->observed));
+	json_object_set_new(o, "tls", json_boolean(view->tls));
+	if (*view->reason)
+		json_object_set_new(o, "reason", json_text(view->reason));
+	json_object_set_new(o, "observed", sight_endpoint(&view->observed));
 	json_array_append_new(roots->array, o);
 	roots->online = roots->online || view->online;
 }
@@ -146,7 +134,7 @@ static void status_get(void *self, const struct request *request, struct reply *
 	identity_format(me, identity);
 	fingerprint_words(me->key_hash, words);
 	json_object_set_new(o, "program", json_string("farland"));
-	json_object_set_new(o, "address", address_json(me->address));
+	json_object_set_new(o, "address", sight_address(me->address));
 	json_object_set_new(o, "identity", json_string(identity));
 	json_object_set_new(o, "version", json_string(FARLAN_VERSION));
 	json_object_set_new(o, "fingerprint", json_string(words));
@@ -159,6 +147,7 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(peers, "relay", json_integer(count.relay));
 	json_object_set_new(peers, "suites", suites_json(&count));
 	json_object_set_new(o, "peers", peers);
+	sight_warnings(api->node, o);
 	reply_json(reply, 200, o);
 }
 
@@ -268,10 +257,10 @@ static void peer_append(void *array, const struct peer_view *view)
 		json_array_append_new(roles, json_string("root"));
 	if (view->role_controller)
 		json_array_append_new(roles, json_string("controller"));
-	json_object_set_new(o, "address", address_json(view->identity.address));
+	json_object_set_new(o, "address", sight_address(view->identity.address));
 	json_object_set_new(o, "path", json_string(!view->up ? "none" : view->direct ? "direct" : "relay"));
-	json_object_set_new(o, "endpoint", endpoint_json(&view->endpoint));
-	json_object_set_new(o, "relay", view->relay_address ? address_json(view->relay_address) : json_null());
+	json_object_set_new(o, "endpoint", sight_endpoint(&view->endpoint));
+	json_object_set_new(o, "relay", view->relay_address ? sight_address(view->relay_address) : json_null());
 	json_object_set_new(o, "rtt_us", view->rtt_us ? json_integer(view->rtt_us) : json_null());
 	suite_set(o, view->suite);
 	json_object_set_new(o, "datagram", json_integer(view->datagram));
@@ -279,6 +268,10 @@ static void peer_append(void *array, const struct peer_view *view)
 	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));
 	json_object_set_new(o, "last_heard_ms", json_count(view->last_heard_ms));
 	json_object_set_new(o, "roles", roles);
+	json_object_set_new(o, "link", json_string(!view->up ? "offline" : view->tls ? "tls" : view->direct ? "direct" : "relay"));
+	json_object_set_new(o, "networks", json_integer(view->networks));
+	json_object_set_new(o, "loss", view->loss == LOSS_UNKNOWN ? json_null() : json_real(view->loss / 1000.0));
+	json_object_set_new(o, "why", json_text(view->up ? view->why : ""));
 	json_array_append_new(array, o);
 }
 
@@ -315,6 +308,11 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/networks/*", network_post},
     {METHOD_DELETE, "/v1/networks/*", network_delete},
     {METHOD_GET, "/v1/peers", peers_get},
+    {METHOD_POST, "/v1/peers/*/ping", sight_ping_post},
+    {METHOD_GET, "/v1/pings/*", sight_ping_get},
+    {METHOD_POST, "/v1/netcheck", sight_check_post},
+    {METHOD_GET, "/v1/netcheck", sight_check_get},
+    {METHOD_GET, "/v1/events", sight_events_get},
     {METHOD_GET, "/v1/drops", drops_get},
 };
 

@@ -10,9 +10,18 @@
 #include "node/node.h"
 #include "ui/api.h"
 
+struct mapping_view;
+
 struct node_api {
 	struct node *node;
 	bool root;
+	bool (*mapping)(void *self, struct mapping_view *ret); /* what routers map to us; NULL or false: nobody asks them */
+	void *mapping_self;
+	struct {
+		uint64_t address;
+		uint32_t id;
+	} check[ROOTS_MAX]; /* pings of the last netcheck */
+	unsigned n_checks;
 	uint64_t now; /* ms of this turn, set by the caller before each request */
 };
 
