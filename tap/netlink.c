@@ -1,63 +1,57 @@
 /* rtnetlink by libmnl: one socket for requests, one subscribed to changes.
  *
- * The kernel puts its answer into the socket's buffer before sendto returns, so request() never
+ * The kernel puts its answer into the socket's buffer before sendto returns, so a request never
  * waits in practice; the receive timeout is there so that a surprise costs a second, not the
  * control thread. Dumps ask for strict checking, so that the kernel filters by interface instead of
  * walking a full Internet table to us; where it does not, the callbacks compare anyway. What exists
  * already is told apart from what is in the way by reading it back.
  */
-#include "tap/netlink.h"
+#include "tap/netlink_parts.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 
-#define BUFFER_BYTES        32768 /* what the kernel fills at most per part of a dump */
-#define LINKS_MAX           1024
 #define DUMP_PARTS_MAX      4096
-#define DUMP_TRIES          3 /* a dump that tables changed under is asked again */
 #define CHANGES_PER_CALL    64
 #define IPV6_DEFAULT_METRIC 1024
-
-/* libmnl's own loops convert long to int unseen. */
-#define attributes_each(a, h, header)                                                                                                      \
-	for ((a) = mnl_nlmsg_get_payload_offset((h), (header));                                                                            \
-	     mnl_attr_ok((a), (int)((const char *)mnl_nlmsg_get_payload_tail(h) - (const char *)(a))); (a) = mnl_attr_next(a))
-#define nested_each(a, nest)                                                                                                               \
-	for ((a) = mnl_attr_get_payload(nest);                                                                                             \
-	     mnl_attr_ok((a), (int)((const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest) - (const char *)(a)));       \
-	     (a) = mnl_attr_next(a))
-
-struct netlink {
-	struct mnl_socket *ask, *monitor;
-	uint32_t sequence;
-	_Alignas(struct nlmsghdr) uint8_t buffer[BUFFER_BYTES];
-};
-
-static int family_of(uint8_t family)
-{
-	return family == 4 ? AF_INET : AF_INET6;
-}
-static size_t ip_bytes(uint8_t family)
-{
-	return family == 4 ? 4 : 16;
-}
 
 static bool prefix_ok(uint8_t family, uint8_t bits)
 {
 	return (family == 4 && bits <= 32) || (family == 6 && bits <= 128);
 }
 
+/* Of changed routes only default ones: a router that learns routes from others would keep us awake. The filter reads big-endian, netlink is
+ * in host order, hence the htons; it sees the first message of a buffer, and the kernel tells of one change per buffer. */
+static int monitor_filter(int fd)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 2),
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, sizeof(struct nlmsghdr) + offsetof(struct rtmsg, rtm_dst_len)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
 int netlink_open(struct netlink **ret)
 {
+	const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 	struct netlink *n = calloc(1, sizeof(*n));
 	const struct timeval patience = {.tv_sec = 1};
 	int on = 1, err = 0;
@@ -71,7 +65,7 @@ int netlink_open(struct netlink **ret)
 		goto failed;
 	mnl_socket_setsockopt(n->ask, NETLINK_GET_STRICT_CHK, &on, sizeof(on)); /* a help, see above */
 	n->monitor = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!n->monitor || mnl_socket_bind(n->monitor, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0)
+	if (!n->monitor || monitor_filter(mnl_socket_get_fd(n->monitor)) < 0 || mnl_socket_bind(n->monitor, groups, MNL_SOCKET_AUTOPID) < 0)
 		goto failed;
 	n->sequence = (uint32_t)time(NULL);
 	*ret = n;
@@ -93,8 +87,8 @@ void netlink_close(struct netlink *n)
 	free(n);
 }
 
-/* Starts a request in the buffer; the caller adds header and attributes, then calls request(). */
-static struct nlmsghdr *request_start(struct netlink *n, uint16_t type, uint16_t flags)
+/* Starts a request in the buffer; the caller adds header and attributes, then calls netlink_request(). */
+struct nlmsghdr *netlink_request_start(struct netlink *n, uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *h = mnl_nlmsg_put_header(n->buffer);
 	h->nlmsg_type = type;
@@ -103,9 +97,7 @@ static struct nlmsghdr *request_start(struct netlink *n, uint16_t type, uint16_t
 	return h;
 }
 
-/* Sends and takes the whole answer; each may be NULL. 0 or -errno. The request is gone from the
- * buffer afterwards. */
-static int request(struct netlink *n, const struct nlmsghdr *h, mnl_cb_t each, void *self)
+int netlink_request(struct netlink *n, const struct nlmsghdr *h, mnl_cb_t each, void *self)
 {
 	unsigned sequence = h->nlmsg_seq, port = mnl_socket_get_portid(n->ask);
 	if (mnl_socket_sendto(n->ask, h, h->nlmsg_len) < 0)
@@ -126,9 +118,7 @@ static int request(struct netlink *n, const struct nlmsghdr *h, mnl_cb_t each, v
 	return -EOVERFLOW;
 }
 
-/* Reads away what is left of a dump that ended early (-EINTR: its tables changed meanwhile), before
- * it is asked again. */
-static void drain(struct netlink *n)
+void netlink_drain(struct netlink *n)
 {
 	for (unsigned part = 0; part < DUMP_PARTS_MAX; part++)
 		if (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) < 0 && errno != EINTR)
@@ -166,14 +156,14 @@ static int address_same(struct netlink *n, struct address_search *s)
 {
 	int err = -EINTR;
 	for (unsigned try = 0; try < DUMP_TRIES && err == -EINTR; try++) {
-		struct nlmsghdr *h = request_start(n, RTM_GETADDR, NLM_F_DUMP);
+		struct nlmsghdr *h = netlink_request_start(n, RTM_GETADDR, NLM_F_DUMP);
 		struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 		m->ifa_family = (uint8_t)family_of(s->family);
 		m->ifa_index = s->ifindex;
 		s->found = false;
-		err = request(n, h, address_compare, s);
+		err = netlink_request(n, h, address_compare, s);
 		if (err == -EINTR)
-			drain(n);
+			netlink_drain(n);
 	}
 	return err ? err : s->found ? 0 : -EEXIST;
 }
@@ -183,7 +173,7 @@ int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t famil
 	if (!prefix_ok(family, bits))
 		return -EINVAL;
 	struct nlmsghdr *h =
-	    request_start(n, add ? RTM_NEWADDR : RTM_DELADDR, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
+	    netlink_request_start(n, add ? RTM_NEWADDR : RTM_DELADDR, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifa_family = (uint8_t)family_of(family);
 	m->ifa_prefixlen = bits;
@@ -204,7 +194,7 @@ int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t famil
 		}
 		mnl_attr_put(h, IFA_BROADCAST, 4, broadcast);
 	}
-	int err = request(n, h, NULL, NULL);
+	int err = netlink_request(n, h, NULL, NULL);
 	if (add && err == -EEXIST) {
 		struct address_search s = {.ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
 		return address_same(n, &s);
@@ -255,15 +245,15 @@ static int route_same(struct netlink *n, struct route_search *s)
 {
 	int err = -EINTR;
 	for (unsigned try = 0; try < DUMP_TRIES && err == -EINTR; try++) {
-		struct nlmsghdr *h = request_start(n, RTM_GETROUTE, NLM_F_DUMP);
+		struct nlmsghdr *h = netlink_request_start(n, RTM_GETROUTE, NLM_F_DUMP);
 		struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 		m->rtm_family = (uint8_t)family_of(s->family);
 		m->rtm_table = RT_TABLE_MAIN;
 		mnl_attr_put_u32(h, RTA_OIF, s->ifindex);
 		s->found = false;
-		err = request(n, h, route_compare, s);
+		err = netlink_request(n, h, route_compare, s);
 		if (err == -EINTR)
-			drain(n);
+			netlink_drain(n);
 	}
 	return err ? err : s->found ? 0 : -EEXIST;
 }
@@ -281,7 +271,7 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 	if (family == 6 && metric == 0)
 		metric = IPV6_DEFAULT_METRIC;
 	struct nlmsghdr *h =
-	    request_start(n, add ? RTM_NEWROUTE : RTM_DELROUTE, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
+	    netlink_request_start(n, add ? RTM_NEWROUTE : RTM_DELROUTE, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->rtm_family = (uint8_t)family_of(family);
 	m->rtm_dst_len = bits;
@@ -296,7 +286,7 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 	mnl_attr_put_u32(h, RTA_OIF, ifindex);
 	if (metric)
 		mnl_attr_put_u32(h, RTA_PRIORITY, metric);
-	int err = request(n, h, NULL, NULL);
+	int err = netlink_request(n, h, NULL, NULL);
 	if (add && err == -EEXIST) {
 		struct route_search s = {
 		    .ifindex = ifindex, .metric = metric, .family = family, .bits = bits, .target = target, .via = via};
@@ -309,7 +299,7 @@ int netlink_route(struct netlink *n, bool add, unsigned ifindex, uint8_t family,
 
 static struct nlmsghdr *link_start(struct netlink *n, unsigned ifindex, unsigned flags, unsigned change)
 {
-	struct nlmsghdr *h = request_start(n, RTM_NEWLINK, NLM_F_ACK);
+	struct nlmsghdr *h = netlink_request_start(n, RTM_NEWLINK, NLM_F_ACK);
 	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	m->ifi_family = AF_UNSPEC;
 	m->ifi_index = (int)ifindex;
@@ -322,142 +312,26 @@ int netlink_link_mac(struct netlink *n, unsigned ifindex, const uint8_t mac[6])
 {
 	struct nlmsghdr *h = link_start(n, ifindex, 0, 0);
 	mnl_attr_put(h, IFLA_ADDRESS, 6, mac);
-	return request(n, h, NULL, NULL);
+	return netlink_request(n, h, NULL, NULL);
 }
 
 int netlink_link_mtu(struct netlink *n, unsigned ifindex, uint16_t mtu)
 {
 	struct nlmsghdr *h = link_start(n, ifindex, 0, 0);
 	mnl_attr_put_u32(h, IFLA_MTU, mtu);
-	return request(n, h, NULL, NULL);
+	return netlink_request(n, h, NULL, NULL);
 }
 
 int netlink_link_gso(struct netlink *n, unsigned ifindex, uint32_t bytes)
 {
 	struct nlmsghdr *h = link_start(n, ifindex, 0, 0);
 	mnl_attr_put_u32(h, IFLA_GSO_MAX_SIZE, bytes);
-	return request(n, h, NULL, NULL);
+	return netlink_request(n, h, NULL, NULL);
 }
 
 int netlink_link_up(struct netlink *n, unsigned ifindex, bool up)
 {
-	return request(n, link_start(n, ifindex, up ? IFF_UP : 0, IFF_UP), NULL, NULL);
-}
-
-/* ---- host candidates ---- */
-
-struct usable_link {
-	unsigned ifindex;
-	uint16_t mtu;
-};
-
-struct host_search {
-	const unsigned *skip;
-	unsigned n_skip, n_links, n, room;
-	struct usable_link links[LINKS_MAX];
-	struct endpoint *hosts;
-	uint16_t *mtus;
-};
-
-static bool kind_is_tun(const struct nlattr *linkinfo)
-{
-	const struct nlattr *a;
-	nested_each(a, linkinfo)
-	{
-		if (mnl_attr_get_type(a) == IFLA_INFO_KIND && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			return !strcmp(mnl_attr_get_str(a), "tun"); /* the kernel's word for TUN and TAP alike */
-	}
-	return false;
-}
-
-static int link_collect(const struct nlmsghdr *h, void *self)
-{
-	struct host_search *s = self;
-	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
-	const struct nlattr *a;
-	uint32_t mtu = 0;
-
-	if (!(m->ifi_flags & IFF_UP) || !(m->ifi_flags & IFF_RUNNING) || (m->ifi_flags & IFF_LOOPBACK))
-		return MNL_CB_OK;
-	for (unsigned i = 0; i < s->n_skip; i++)
-		if (s->skip[i] == (unsigned)m->ifi_index)
-			return MNL_CB_OK;
-	attributes_each(a, h, sizeof(*m))
-	{
-		if (mnl_attr_get_type(a) == IFLA_LINKINFO && kind_is_tun(a))
-			return MNL_CB_OK;
-		if (mnl_attr_get_type(a) == IFLA_MTU && mnl_attr_get_payload_len(a) == 4)
-			mtu = mnl_attr_get_u32(a);
-	}
-	if (s->n_links < LINKS_MAX)
-		s->links[s->n_links++] = (struct usable_link){(unsigned)m->ifi_index, (uint16_t)(mtu > 0xffff ? 0xffff : mtu)};
-	return MNL_CB_OK;
-}
-
-static bool reachable(uint8_t family, const uint8_t *ip)
-{
-	if (family == 4)
-		return ip[0] != 0 && ip[0] != 127 && !(ip[0] == 169 && ip[1] == 254) && ip[0] < 224;
-	/* ::/16 holds the unspecified, the loopback and the mapped addresses; ff00::/8 is
-	 * multicast. */
-	return (ip[0] | ip[1]) && !(ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) && ip[0] != 0xff;
-}
-
-static int host_collect(const struct nlmsghdr *h, void *self)
-{
-	struct host_search *s = self;
-	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
-	uint8_t family = m->ifa_family == AF_INET ? 4 : m->ifa_family == AF_INET6 ? 6 : 0;
-	uint32_t flags = m->ifa_flags;
-	const uint8_t *local = NULL, *address = NULL;
-	const struct nlattr *a;
-	unsigned at = 0;
-
-	while (at < s->n_links && s->links[at].ifindex != m->ifa_index)
-		at++;
-	if (!family || at == s->n_links || s->n == s->room || m->ifa_scope >= RT_SCOPE_LINK)
-		return MNL_CB_OK;
-	attributes_each(a, h, sizeof(*m))
-	{
-		size_t len = mnl_attr_get_payload_len(a);
-		if (mnl_attr_get_type(a) == IFA_LOCAL && len == ip_bytes(family))
-			local = mnl_attr_get_payload(a);
-		else if (mnl_attr_get_type(a) == IFA_ADDRESS && len == ip_bytes(family))
-			address = mnl_attr_get_payload(a);
-		else if (mnl_attr_get_type(a) == IFA_FLAGS && len == 4)
-			flags = mnl_attr_get_u32(a);
-	}
-	/* On a point-to-point link ADDRESS is the far end and LOCAL is ours. */
-	const uint8_t *ip = local ? local : address;
-	if (!ip || !reachable(family, ip) || (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)))
-		return MNL_CB_OK;
-	struct endpoint e = {.family = family};
-	memcpy(e.ip, ip, ip_bytes(family));
-	if (s->mtus)
-		s->mtus[s->n] = s->links[at].mtu;
-	s->hosts[s->n++] = e;
-	return MNL_CB_OK;
-}
-
-int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu, unsigned room)
-{
-	struct host_search s = {.skip = skip, .n_skip = n_skip, .room = room, .hosts = ret, .mtus = ret_link_mtu};
-	int err = -EINTR;
-	for (unsigned try = 0; try < DUMP_TRIES && err == -EINTR; try++) {
-		s.n = s.n_links = 0;
-		struct nlmsghdr *h = request_start(n, RTM_GETLINK, NLM_F_DUMP);
-		mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-		mnl_attr_put_u32(h, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-		err = request(n, h, link_collect, &s);
-		if (!err) {
-			h = request_start(n, RTM_GETADDR, NLM_F_DUMP);
-			mnl_nlmsg_put_extra_header(h, sizeof(struct ifaddrmsg));
-			err = request(n, h, host_collect, &s);
-		}
-		if (err == -EINTR)
-			drain(n);
-	}
-	return err ? err : (int)s.n;
+	return netlink_request(n, link_start(n, ifindex, up ? IFF_UP : 0, IFF_UP), NULL, NULL);
 }
 
 /* ---- changes ---- */

@@ -26,7 +26,17 @@ int netlink_link_up(struct netlink *, unsigned ifindex, bool up);
 /* Host candidates: the usable addresses of this host, with port 0. Loopback, link-local, deprecated, tentative ones and those of
  * down links or of the interfaces in skip are left out, and so are all tun/tap devices. Returns how many, at most room, or -errno. */
 int netlink_hosts(struct netlink *, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu, unsigned room);
-/* A file descriptor that becomes readable when an address or a link changed; netlink_changed() drains it and says so. */
+/* The ways out of this host: its default routes by a router, best first, each with the address of ours that goes out there. IPv4 has one such
+ * address per route; IPv6 may have several, of which the global ones (2000::/3) count. Never by a tun/tap device. Returns how many, at most room,
+ * or -errno. It reads a whole routing table, so it is for a thread that may wait. */
+struct gateway {
+	uint8_t family; /* 4 or 6 */
+	unsigned ifindex;
+	uint32_t metric;
+	uint8_t ip[16], source[16];
+};
+int netlink_gateways(struct netlink *, struct gateway *ret, unsigned room);
+/* A file descriptor that becomes readable when an address, a link or a default route changed; netlink_changed() drains it and says so. */
 int netlink_monitor_fd(const struct netlink *);
 bool netlink_changed(struct netlink *);
 
