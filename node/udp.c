@@ -13,6 +13,9 @@
  * Sending: per socket one sendmmsg, whose messages are runs of packets of one size for the kernel
  * to segment. A train that is refused goes once more packet by packet, and if that works the socket
  * does without trains for a while (test/assume/udp_gso_gro.c: what the kernel does with trains).
+ *
+ * Behind the listen addresses there may be one socket more, worker 0's: an AF_UNIX pair whose far end turns datagrams into TCP (stream.h). Each
+ * message on it is a struct endpoint and a datagram; they are gathered and scattered, so that datagrams lie where all others do.
  */
 #include "node/udp.h"
 
@@ -63,6 +66,7 @@ struct udp {
 	bool segment; /* the kernel knows UDP_SEGMENT */
 	int fd[UDP_SOCKETS_MAX][UDP_WORKERS_MAX];
 	atomic_uint rest[UDP_SOCKETS_MAX][UDP_WORKERS_MAX]; /* calls this socket still does without trains */
+	int streams;                                        /* the pair's end; -1 = none */
 	struct inlet *inlet[UDP_WORKERS_MAX];
 };
 
@@ -246,6 +250,7 @@ int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsign
 	if (!u)
 		return -ENOMEM;
 	u->workers = workers;
+	u->streams = -1;
 	int err = inlets_map(u) ? -EAGAIN : -ENOMEM;
 	for (unsigned try = 0; try < RANDOM_PORT_TRIES && err == -EAGAIN; try++)
 		err = groups_bind(u, listen, n, bound);
@@ -266,16 +271,26 @@ void udp_close(struct udp *u)
 	if (!u)
 		return;
 	groups_close(u);
+	if (u->streams >= 0)
+		close(u->streams);
 	udp_free(u);
+}
+
+void udp_attach(struct udp *u, int fd)
+{
+	assert(u->streams < 0);
+	u->streams = fd;
 }
 
 unsigned udp_sockets(const struct udp *u)
 {
-	return u->sockets;
+	return u->sockets + (u->streams >= 0);
 }
 
 int udp_fd(const struct udp *u, unsigned socket, unsigned worker)
 {
+	if (socket == u->sockets && worker == 0)
+		return u->streams;
 	return socket < u->sockets && worker < u->workers ? u->fd[socket][worker] : -1;
 }
 
@@ -336,6 +351,31 @@ static void read_socket(struct inlet *in, int fd, unsigned socket, unsigned n)
 	}
 }
 
+/* As read_socket, from the pair: who sent it stands in front of each datagram. */
+static void read_streams(struct inlet *in, int fd, unsigned socket, unsigned n)
+{
+	struct mmsghdr messages[BATCH_MAX];
+	struct iovec parts[BATCH_MAX][2];
+	int got;
+
+	for (unsigned i = 0; i < n; i++) {
+		parts[i][0] = (struct iovec){&in->message[in->n + i].from, sizeof(struct endpoint)};
+		parts[i][1] = (struct iovec){in->slot[in->n + i], MESSAGE_MAX};
+		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = parts[i], .msg_iovlen = 2}};
+	}
+	do
+		got = recvmmsg(fd, messages, n, MSG_DONTWAIT, NULL);
+	while (got < 0 && errno == EINTR);
+	for (int i = 0; i < got; i++) {
+		struct message *m = &in->message[in->n];
+		if (messages[i].msg_len < sizeof(m->from))
+			return; /* the other end has closed: zeros for ever */
+		m->len = m->segment = messages[i].msg_len - (uint32_t)sizeof(m->from);
+		m->socket = (uint8_t)socket;
+		in->n++;
+	}
+}
+
 static unsigned datagrams(const struct message *m, uint32_t from)
 {
 	return m->len ? (m->len - from + m->segment - 1) / m->segment : 1;
@@ -348,10 +388,14 @@ static void refill(struct udp *u, unsigned worker, struct inlet *in, unsigned n)
 	unsigned room = in->long_messages ? LONG_MESSAGES : BATCH_MAX, first = in->turn++, cut = 0;
 	size_t bytes = 0;
 
+	unsigned sockets = u->sockets + (worker == 0 && u->streams >= 0);
 	in->n = in->next = in->cut = 0;
-	for (unsigned i = 0; i < u->sockets && in->n < room && cut < n; i++) {
-		unsigned s = (first + i) % u->sockets, before = in->n;
-		read_socket(in, u->fd[s][worker], s, room - in->n < n - cut ? room - in->n : n - cut);
+	for (unsigned i = 0; i < sockets && in->n < room && cut < n; i++) {
+		unsigned s = (first + i) % sockets, before = in->n, most = room - in->n < n - cut ? room - in->n : n - cut;
+		if (s < u->sockets)
+			read_socket(in, u->fd[s][worker], s, most);
+		else
+			read_streams(in, u->streams, s, most);
 		for (unsigned k = before; k < in->n; k++) {
 			cut += datagrams(&in->message[k], 0);
 			bytes += in->message[k].len;
@@ -542,18 +586,52 @@ static bool resting(atomic_uint *rest)
 	return true;
 }
 
+/* Those of n packets that go by streams; a full buffer refuses the rest, as it does on the other sockets. */
+static void send_streams(const struct udp *u, struct packet *p, unsigned n)
+{
+	struct mmsghdr messages[BATCH_MAX];
+	struct iovec parts[BATCH_MAX][2];
+	struct packet *of[BATCH_MAX];
+	unsigned k = 0, sent = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].verdict != DROP_NONE || !(p[i].from.family & ENDPOINT_STREAM))
+			continue;
+		parts[k][0] = (struct iovec){&p[i].from, sizeof(p[i].from)};
+		parts[k][1] = (struct iovec){p[i].data, p[i].len};
+		messages[k] = (struct mmsghdr){.msg_hdr = {.msg_iov = parts[k], .msg_iovlen = 2}};
+		of[k++] = &p[i];
+	}
+	while (sent < k && u->streams >= 0) {
+		int r = sendmmsg(u->streams, messages + sent, k - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (r > 0)
+			sent += (unsigned)r;
+		else if (full(errno))
+			break;
+		else if (errno != EINTR)
+			of[sent++]->verdict = DROP_SEND;
+	}
+	while (sent < k)
+		of[sent++]->verdict = DROP_SEND;
+}
+
 void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 {
 	struct parcel l;
+	bool streams = false;
 	struct packet *of[BATCH_MAX];
 	uint8_t by[BATCH_MAX];
 
 	assert(worker < u->workers && n <= BATCH_MAX);
 	for (unsigned i = 0; i < n; i++) {
-		by[i] = (uint8_t)socket_for(u, &p[i]);
-		if (by[i] == UDP_SOCKETS_MAX && p[i].verdict == DROP_NONE)
+		bool stream = p[i].from.family & ENDPOINT_STREAM;
+		streams = streams || stream;
+		by[i] = stream ? UDP_SOCKETS_MAX : (uint8_t)socket_for(u, &p[i]);
+		if (by[i] == UDP_SOCKETS_MAX && !stream && p[i].verdict == DROP_NONE)
 			p[i].verdict = DROP_SEND;
 	}
+	if (streams)
+		send_streams(u, p, n);
 	for (unsigned s = 0; s < u->sockets; s++) {
 		unsigned k = 0;
 		for (unsigned i = 0; i < n; i++)

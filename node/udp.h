@@ -28,7 +28,11 @@ struct udp;
 int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint *ret_bound);
 void udp_close(struct udp *);
 
-/* How many sockets each worker has (addresses bound), and the descriptor of one, for poll. */
+/* Takes one end of an AF_UNIX SOCK_SEQPACKET pair whose other end carries datagrams by streams: each message is a struct endpoint with
+ * ENDPOINT_STREAM and a datagram. Once, before anybody polls. */
+void udp_attach(struct udp *, int fd);
+
+/* How many sockets each worker has (addresses bound, and the pair's), and the descriptor of one, for poll; -1: not this worker's. */
 unsigned udp_sockets(const struct udp *);
 int udp_fd(const struct udp *, unsigned socket, unsigned worker);
 
@@ -41,7 +45,7 @@ unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
 /* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket if its family fits, else by the
  * first of that family. Runs to one destination of one size (the last may be shorter) leave as one message where the kernel can
  * segment (UDP_SEGMENT), fastest where they lie back to back; a run has one lane. DROP_SEND for what could not be sent: too large, no route, no such
- * family, buffer full. */
+ * family, buffer full. Those whose family has ENDPOINT_STREAM go by the pair. */
 void udp_send(struct udp *, unsigned worker, struct packet *p, unsigned n);
 
 /* Fallbacks, for tests and for kernels that know no better: true = never ask the kernel for segmentation, or for coalescing; false = as

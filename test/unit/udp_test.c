@@ -327,6 +327,93 @@ static void test_two_threads_send(void **state)
 	udp_close(to);
 }
 
+/* What stands at the streams' end of the pair: who it is for, or from, and the datagram. */
+struct streamed {
+	struct endpoint who;
+	uint8_t bytes[2048];
+};
+
+static void test_streams(void **state)
+{
+	const struct endpoint far = {.family = 6 | ENDPOINT_STREAM, .port = 443, .ip = {0x20, 1, [15] = 9}};
+	struct endpoint bound[2];
+	struct packet p[BATCH_MAX];
+	struct streamed m;
+	struct udp *u = opened(2, bound);
+	int pair[2];
+	(void)state;
+
+	/* Without a pair there is no way for them; the others go. */
+	fill(p, 3, &far);
+	p[1].from = bound[0];
+	udp_send(u, 0, p, 3);
+	assert_int_equal(p[0].verdict, DROP_SEND);
+	assert_int_equal(p[1].verdict, DROP_NONE);
+	assert_int_equal(p[2].verdict, DROP_SEND);
+	assert_int_equal(recv_all(u, sent_bytes[1][0] % 16 % 2, p, 1), 1);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	udp_attach(u, pair[0]);
+	assert_int_equal(udp_sockets(u), 3);
+	assert_int_equal(udp_fd(u, 2, 0), pair[0]);
+	assert_int_equal(udp_fd(u, 2, 1), -1);
+	/* Down: any worker and control send there, each datagram a message of its own. */
+	for (unsigned worker = 0; worker < 2; worker++) {
+		fill(p, BATCH_MAX, &far);
+		p[3].verdict = DROP_AEAD;
+		udp_send(u, worker, p, BATCH_MAX);
+		for (unsigned i = 0; i < BATCH_MAX; i++) {
+			assert_int_equal(p[i].verdict, i == 3 ? DROP_AEAD : DROP_NONE);
+			if (i == 3)
+				continue;
+			assert_int_equal(recv(pair[1], &m, sizeof(m), 0), sizeof(far) + p[i].len);
+			assert_memory_equal(&m.who, &far, sizeof(far));
+			assert_memory_equal(m.bytes, sent_bytes[i], p[i].len);
+		}
+		assert_int_equal(recv(pair[1], &m, sizeof(m), 0), -1);
+	}
+	/* Up: to worker 0 alone, among what its sockets bring, aligned as the decryption wants it. */
+	for (unsigned i = 0; i < 100; i++) {
+		m.who = far;
+		m.who.port = (uint16_t)(1000 + i);
+		memset(m.bytes, (int)i, sizeof(m.bytes));
+		assert_int_equal(send(pair[1], &m, sizeof(far) + 100 + i, 0), sizeof(far) + 100 + i);
+	}
+	assert_int_equal(udp_recv(u, 1, p, BATCH_MAX), 0);
+	for (unsigned i = 0, n; i < 100; i += n) {
+		spoil(p, BATCH_MAX);
+		n = udp_recv(u, 0, p, BATCH_MAX);
+		assert_in_range(n, 1, BATCH_MAX);
+		for (unsigned k = 0; k < n; k++) {
+			assert_int_equal(p[k].from.family, far.family);
+			assert_int_equal(p[k].from.port, 1000 + i + k);
+			assert_int_equal(p[k].len, 100 + i + k);
+			assert_int_equal(p[k].room, p[k].len);
+			assert_int_equal(p[k].verdict, DROP_NONE);
+			assert_int_equal(p[k].socket, 2);
+			assert_int_equal((uintptr_t)p[k].data % 16, 0);
+			assert_int_equal(p[k].data[0], i + k);
+			assert_int_equal(p[k].data[p[k].len - 1], i + k);
+		}
+	}
+	/* Nobody reads: what does not fit is refused, and nothing waits. */
+	unsigned refused = 0;
+	for (unsigned i = 0; i < 200 && !refused; i++) {
+		fill(p, BATCH_MAX, &far);
+		udp_send(u, 0, p, BATCH_MAX);
+		for (unsigned k = 0; k < BATCH_MAX; k++)
+			refused += p[k].verdict == DROP_SEND;
+	}
+	assert_in_range(refused, 1, BATCH_MAX);
+	/* The other end closes: neither data nor a crash. */
+	close(pair[1]);
+	assert_int_equal(udp_recv(u, 0, p, BATCH_MAX), 0);
+	fill(p, 2, &far);
+	udp_send(u, 0, p, 2);
+	assert_int_equal(p[0].verdict, DROP_SEND);
+	udp_close(u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +424,7 @@ int main(void)
 	    cmocka_unit_test(test_refused_packets_stand_alone),
 	    cmocka_unit_test(test_sockets_take_turns),
 	    cmocka_unit_test(test_two_threads_send),
+	    cmocka_unit_test(test_streams),
 	};
 	alarm(60);
 	return cmocka_run_group_tests_name("udp", tests, private_net, NULL);
