@@ -44,6 +44,8 @@ void path_cands_send(struct peer *peer)
 			if (e.family == node->config.bound[k].family)
 				cands_add(&c, &e);
 		}
+	for (unsigned i = 0; i < node->n_mapped; i++)
+		cands_add(&c, &node->mapped[i]);
 	for (unsigned i = 0; i < node->n_roots; i++)
 		cands_add(&c, &node->observed[i]);
 	size_t len = body_cands_encode(&c, body, sizeof body);

@@ -90,6 +90,8 @@ struct node {
 	struct endpoint host[HOSTS_MAX];
 	uint16_t host_mtu[HOSTS_MAX];
 	unsigned n_hosts;
+	struct endpoint mapped[MAPPED_MAX]; /* where routers map our ports; mapped.c */
+	unsigned n_mapped;
 	uint64_t hosts_ms;   /* when they were read */
 	uint64_t ts_last_ns; /* strictly growing part of INIT timestamps */
 	uint64_t drop[DROP_COUNT];

@@ -1,0 +1,44 @@
+/* mapped.c: where routers let us in from outside, as the mapping thread found it (mapping.h).
+ *
+ * The endpoints are candidates like the host's own addresses (candidate.c). When they change, whoever we talk to by a detour now is told at once:
+ * the new one may be the direct way that was missing. Peers with a direct way need none and learn of it with the next candidates.
+ */
+#include "node/control.h"
+
+#include <string.h>
+
+#include "proto/endpoint.h"
+
+#define IN_USE_MS (5 * 60 * 1000)
+
+static void tell(struct peer *peer, void *self)
+{
+	uint64_t now = peer->node->now;
+	struct session *s = peer_any_session(peer);
+	(void)self;
+	if (!s || (peer->best >= 0 && !peer->path[peer->best].circuit && !(peer->path[peer->best].to.family & ENDPOINT_STREAM)))
+		return;
+	uint64_t rx = session_last_rx(s), tx = session_last_tx(s), used = rx > tx ? rx : tx;
+	if (used + IN_USE_MS < now)
+		return;
+	path_cands_send(peer);
+	peer_schedule(peer);
+}
+
+void node_mapped(struct node *node, const struct endpoint *mapped, unsigned n, uint64_t now)
+{
+	bool news = false;
+	node->now = now;
+	if (n > MAPPED_MAX)
+		n = MAPPED_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned k = 0;
+		while (k < node->n_mapped && !endpoint_equal(&node->mapped[k], &mapped[i]))
+			k++;
+		news = news || k == node->n_mapped;
+	}
+	memcpy(node->mapped, mapped, n * sizeof(mapped[0]));
+	node->n_mapped = n;
+	if (news) /* one that went away is nothing to tell: what used it will notice */
+		peers_each(node, tell, NULL);
+}
