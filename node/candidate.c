@@ -40,6 +40,9 @@ void path_cands_send(struct peer *peer)
 	for (unsigned i = 0; i < node->n_hosts; i++)
 		for (unsigned k = 0; k < node->config.n_bound; k++) {
 			struct endpoint e = node->host[i];
+			/* An address of ours inside a network of ours is none to be reached at. */
+			if (path_in_overlay(node, &e))
+				continue;
 			e.port = node->config.bound[k].port;
 			if (e.family == node->config.bound[k].family)
 				cands_add(&c, &e);
@@ -54,19 +57,22 @@ void path_cands_send(struct peer *peer)
 		request_send(peer, peer_up(peer, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL, OP_CANDS, body, len, cands_done, 0, NULL);
 }
 
-/* Inside an overlay of ours: a path through it would carry itself. */
+static bool prefix_holds(const struct prefix *p, const struct endpoint *e)
+{
+	unsigned full = p->bits / 8, rest = p->bits % 8;
+	return p->family == e->family && !memcmp(p->ip, e->ip, full) && (!rest || (p->ip[full] ^ e->ip[full]) >> (8 - rest) == 0);
+}
+
 bool path_in_overlay(const struct node *node, const struct endpoint *e)
 {
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		const struct net *net = node->net[i];
-		for (unsigned k = 0; net && k < net->n_addresses; k++) {
-			const struct prefix *a = &net->address[k];
-			if (a->family != e->family)
-				continue;
-			unsigned full = a->bits / 8, rest = a->bits % 8;
-			if (!memcmp(a->ip, e->ip, full) && (!rest || (a->ip[full] ^ e->ip[full]) >> (8 - rest) == 0))
+		for (unsigned k = 0; net && k < net->n_addresses; k++)
+			if (prefix_holds(&net->address[k], e))
 				return true;
-		}
+		for (unsigned k = 0; net && k < net->n_routes_set; k++)
+			if (net->route_set[k].target.bits && prefix_holds(&net->route_set[k].target, e))
+				return true;
 		if (net && e->family == 6) {
 			uint8_t ula[16];
 			ula_derive(net->nwid, 0, ula);
@@ -104,11 +110,8 @@ bool path_cands(struct peer *peer, const struct body_cands *c)
 		if (same >= PORTS_PER_IP || forbidden(node, &c->endpoints[i]))
 			continue;
 		int p = path_direct(peer, &c->endpoints[i], 0);
-		if (p < 0 || peer->path[p].state == PATH_VALID)
-			continue;
-		peer->path[p].state = PATH_PROBING;
-		peer->path[p].rounds = 0;
-		peer->path[p].next_probe_ms = node->now + i * 5;
+		if (p >= 0)
+			path_ask_new(peer, p, i * 5);
 	}
 	/* Simultaneous: the other side starts probing when it has ours. */
 	if (node->now - peer->cands_ms > 2000)

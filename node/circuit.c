@@ -335,6 +335,7 @@ static void register_done(struct peer *root, const struct request *r, const stru
 		if (node->root[i] == root)
 			event_observed(root, &node->observed[i], &b.observed);
 	net_root_up(node);
+	initiator_root_up(node);
 	node_changed(node);
 }
 

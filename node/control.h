@@ -138,6 +138,7 @@ void initiator_again(struct peer *, enum session_class);   /* a new handshake al
 void initiator_at(struct peer *, enum session_class, const struct endpoint *); /* one INIT there and nothing else */
 void initiator_relayed(struct peer *, enum session_class); /* one INIT through a relay, beside whatever else is under way */
 void initiator_by(struct peer *, enum session_class, struct peer *relay); /* ... through that one */
+void initiator_root_up(struct node *); /* we are registered at one more root */
 void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
 void initiator_tick(struct peer *, uint64_t now); /* retransmission, rekey, confirmation */
@@ -156,11 +157,16 @@ void responder_confirm(struct node *, struct session *, const struct letter *);
 /* A fresh session becomes current (initiator.c decides between two that crossed). */
 void peer_adopt(struct peer *, struct session *, int path);
 
-/* ---- path.c ----------------------------------------------------------------------------------------------------- */
+/* ---- path.c, probe.c, keepalive.c, pmtu.c, candidate.c, hosts.c ----------------------------------------------------------------------------------------------------- */
 int path_direct(struct peer *, const struct endpoint *, uint8_t socket); /* finds or makes; -1 = full or refused */
 int path_relayed(struct peer *, struct circuit *, struct peer *relay);
 int path_find_circuit(const struct peer *, const struct circuit *);
-void path_valid(struct peer *, int path);                                  /* something authentic proved it both ways */
+/* The order in which ways are preferred. */
+enum path_kind { PATH_DIRECT, PATH_BY_MEMBER, PATH_BY_ROOT, PATH_BY_STREAM };
+enum path_kind path_kind(const struct path *);
+void path_valid(struct peer *, int path); /* something authentic proved it both ways */
+void path_stale(struct peer *, int path); /* it does not answer any more */
+void path_free(struct peer *, int path);
 void path_rtt_hint(struct peer *, int path, uint64_t ms);                  /* how long a handshake took; until probes measured it */
 void path_probe(struct peer *, struct session *, int path, uint16_t size); /* size 0 = smallest */
 /* The path a letter came by, made if need be; -1 = no room. */
@@ -168,7 +174,18 @@ int path_of_letter(struct peer *, const struct letter *);
 void path_probe_in(struct node *, const struct letter *);
 void path_probe_ack(struct node *, const struct letter *);
 void path_roam(struct node *, const struct letter *);
-void path_choose(struct peer *); /* publishes the best way */
+void path_choose(struct peer *);            /* publishes the best way */
+bool path_probe_allowed(struct peer *);     /* within what a peer may cost in ten seconds */
+void path_ask(struct peer *, int path);     /* does a path that was VALID still answer? */
+void path_ask_new(struct peer *, int path, uint64_t after_ms);
+void path_outlived(struct peer *, uint64_t idle_ms);
+void path_missed(struct path *); /* a question went unanswered: for the loss that is shown */
+void pmtu_search(struct peer *, int path);
+void pmtu_acked(struct peer *, int path, uint16_t size);
+void pmtu_tick(struct peer *, uint64_t now);
+uint64_t pmtu_deadline(const struct path *);
+/* Inside a network of ours, by address or by a route we set: a path through it would carry itself. */
+bool path_in_overlay(const struct node *, const struct endpoint *);
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
 void path_cands_send(struct peer *);                       /* candidate.c */

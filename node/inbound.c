@@ -477,7 +477,7 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 	uint8_t type = p->data[0];
 	bool frames = type == INNER_FRAME || type == INNER_EFRAME || type == INNER_BUNDLE;
 	p->session = NULL;
-	if (atomic_load(&s->confirmed))
+	if (atomic_load(&s->confirmed) && type != INNER_PROBE && type != INNER_PROBE_ACK) /* those tell their source themselves */
 		roam_check(w, p, s);
 	for (unsigned i = 0; i < sizeof(mailed) / sizeof(mailed[0]); i++)
 		if (type == mailed[i].type) {

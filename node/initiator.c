@@ -24,7 +24,7 @@
 #define RETRIES_PER_STEP 4  /* of the straight INIT and of the one through a root */
 #define WHOIS_MAX        16 /* under way per root: a directory of unknown keys must leave slots for CONNECT, ACCEPT and REGISTER */
 
-static const uint32_t retransmit_ms[] = {500, 1000, 2000, 4000, 5000};
+static const uint32_t retransmit_ms[] = {500, 500, 1000, 1000, 2000, 2000, 4000, 5000};
 
 uint32_t node_caps(const struct node *node, enum session_class class)
 {
@@ -224,6 +224,21 @@ void initiator_again(struct peer *peer, enum session_class class)
 	peer->init_ms[class] = peer->init_since_ms[class] = peer->node->now;
 	peer->init_tries[class] = 0;
 	peer_schedule(peer);
+}
+
+static void hurry(struct peer *peer, void *self)
+{
+	const uint64_t *now = self;
+	for (int c = 0; c < CLASS_COUNT; c++)
+		if (!peer->is_root && peer->init_ms[c] != NEVER && peer->best < 0)
+			peer->init_ms[c] = *now;
+	peer_schedule(peer);
+}
+
+/* Whoever waits for an answer may have waited for the way through this root: not for its own timer any more. */
+void initiator_root_up(struct node *node)
+{
+	peers_each(node, hurry, &node->now);
 }
 
 static uint64_t jitter(uint64_t ms)

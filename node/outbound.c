@@ -82,11 +82,15 @@ static void seal_run_of(struct worker *w, struct packet *run, unsigned n)
 		return;
 	}
 	seal_batch(&s->tx, run->idx, first, run, n);
+	bool big = false;
 	for (unsigned i = 0; i < n; i++) {
 		bytes += run[i].len;
+		big = big || run[i].len > DATAGRAM_BASE;
 		leg_front(w, &run[i]);
 	}
 	struct footprint *foot = &s->foot[w->number];
+	if (big)
+		relaxed_stamp(&foot->big_ms, w->now_ms);
 	relaxed_add(&foot->tx_bytes, bytes);
 	relaxed_stamp(&foot->tx_ms, w->now_ms);
 	rekey_check(w, s, first, n);

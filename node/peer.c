@@ -266,7 +266,7 @@ void peer_session_up(struct peer *peer, struct session *s, int path)
 	if (s->class == CLASS_DATA)
 		atomic_store(&peer->remote->session, peer->current[CLASS_DATA]);
 	peer->silent_since_ms = NEVER;
-	peer->keepalive_ms = node->now;
+	peer->kept_ms = node->now;
 	peer->used_ms = node->now;
 	request_resend(peer, s->class);
 	if (peer->is_root && s->class == CLASS_CTRL)

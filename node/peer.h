@@ -37,20 +37,31 @@ struct path {
 	uint8_t socket;
 	struct circuit *circuit; /* relayed: our leg, owned by this path; NULL = direct */
 	struct peer *relay;      /* relayed: who relays */
+	bool by_member;          /* relayed by a member of a common network, not by a root */
 	uint32_t srtt_us;        /* 0 = no sample yet */
 	bool guessed;            /* from a handshake, whose losses are in it: the first sample replaces it */
-	uint16_t datagram;       /* largest that came through */
-	uint16_t sizing;         /* rounds of the search for it that are left */
 	uint8_t lost;            /* probes in a row without an answer */
-	uint8_t rounds;          /* probes sent while PROBING */
+	uint8_t rounds;          /* probes sent while PROBING, or while STALE */
+	uint16_t loss_permille;  /* of probes, a moving mean over some 16 */
 	uint64_t roamed_ms;      /* when the peer was first heard from here although we sent elsewhere; 0 = never */
-	uint64_t next_probe_ms, next_size_ms, heard_ms, tried_ms;
+	uint64_t next_probe_ms;  /* NEVER = none is due */
+	uint64_t heard_ms;       /* something authentic came, or it was made */
+	uint64_t asked_ms;       /* the first probe of those without an answer */
+	uint64_t proved_ms;      /* last proof that it leads both ways */
+	uint64_t better_ms;      /* since when it would be the better one of two alike; 0 = it is not */
+	uint16_t datagram;       /* largest that is known to come through, without a leg's header */
+	struct pmtu {            /* pmtu.c: how that is known */
+		uint8_t rounds; /* of the search, that are left */
+		uint8_t lost;   /* confirmations in a row without an answer */
+		uint64_t search_ms, confirm_ms;
+	} pmtu;
 };
 
 struct probe { /* one on its way */
 	uint64_t token;
 	uint64_t sent_us;
 	uint8_t path;
+	bool plain; /* not padded: those measure time and loss, padded ones the link's rate too */
 	uint16_t size;
 };
 
@@ -143,7 +154,8 @@ struct peer {
 
 	/* paths: path.c */
 	struct path path[PATHS_MAX];
-	int best; /* index of the path in use, -1 none */
+	int best;         /* index of the path in use, -1 none */
+	uint64_t best_ms; /* since when any is */
 	struct probe probe[PROBES_MAX];
 	unsigned probe_at;
 	uint32_t cands_gen, cands_seen;
@@ -156,7 +168,9 @@ struct peer {
 	unsigned relay_try;       /* which root is asked next for a circuit */
 	uint64_t renew_ms;        /* a new circuit was last asked for, in place of one whose keys are old */
 	uint64_t silent_since_ms; /* sent and heard nothing since; NEVER = fine */
-	uint64_t keepalive_ms;
+	uint32_t keep_ms;    /* pause that mappings on the way are known to outlive; 0 = not used yet */
+	uint64_t kept_ms;    /* last question asked for that reason */
+	uint64_t standby_ms; /* other ways were last asked */
 	uint64_t used_ms;          /* last frame or request: keeps the paths warm */
 	bool saved;                /* state.c: in the file that is being written */
 	uint64_t past_rx, past_tx; /* bytes of sessions that ended */

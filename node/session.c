@@ -130,6 +130,16 @@ uint64_t session_last_frame(const struct session *s)
 	return at;
 }
 
+uint64_t session_last_big(const struct session *s)
+{
+	uint64_t at = 0;
+	for (unsigned i = 0; i < s->workers; i++) {
+		uint64_t ms = atomic_load_explicit(&s->foot[i].big_ms, memory_order_relaxed);
+		at = ms > at ? ms : at;
+	}
+	return at;
+}
+
 struct circuit *circuit_new(uint32_t idx, struct remote *far, bool at_relay)
 {
 	struct circuit *c = calloc(1, sizeof(*c));

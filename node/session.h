@@ -40,6 +40,7 @@ struct session_lane {
 struct footprint {
 	_Alignas(64) _Atomic uint64_t rx_bytes;
 	_Atomic uint64_t tx_bytes, rx_ms, tx_ms; /* ms of the turn of the last packet; 0 = never */
+	_Atomic uint64_t big_ms;                 /* ... of the last one sent that not every path carries (more than DATAGRAM_BASE) */
 };
 
 struct session {
@@ -77,6 +78,7 @@ unsigned session_lane_of(const struct session *, uint32_t flow);
 uint64_t session_last_rx(const struct session *);
 uint64_t session_last_tx(const struct session *);
 uint64_t session_last_frame(const struct session *); /* sent by a worker: workers send nothing else */
+uint64_t session_last_big(const struct session *);   /* sent by a worker, larger than DATAGRAM_BASE */
 
 /* One leg, at its node or at the relay. */
 struct circuit {

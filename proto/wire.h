@@ -11,21 +11,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#define DATA_HEADER   12
-#define DATA_TAG      16
-#define INNER_HEADER  4
-#define DATA_OVERHEAD (DATA_HEADER + INNER_HEADER + DATA_TAG) /* 32 */
-#define LEG_HEADER    16
-#define INIT_MIN      216
-#define INIT_MAX      1232 /* accepted */
-#define INIT_SEND_MAX 1024 /* as sent: fits INCOMING and a leg */
-#define RESP_MIN      120
-#define RETRY_BYTES   68
-#define DATAGRAM_BASE 1232 /* UDP payload every path is assumed to carry */
-#define DATAGRAM_MAX  9000
-#define LANE_MASK     15u
-#define LANES_MAX     16
-#define IDX_MASK      0xfffffff0u /* idx with lane 0 */
+#define DATA_HEADER     12
+#define DATA_TAG        16
+#define INNER_HEADER    4
+#define DATA_OVERHEAD   (DATA_HEADER + INNER_HEADER + DATA_TAG) /* 32 */
+#define LEG_HEADER      16
+#define INIT_MIN        216
+#define INIT_MAX        1232 /* accepted */
+#define INIT_SEND_MAX   1024 /* as sent: fits INCOMING and a leg */
+#define RESP_MIN        120
+#define RETRY_BYTES     68
+#define DATAGRAM_BASE   1232 /* UDP payload every path is assumed to carry */
+#define DATAGRAM_MAX    9000
+#define DATAGRAM_STREAM 1452 /* of a path by a TLS stream, whatever lies below it */
+#define LANE_MASK       15u
+#define LANES_MAX       16
+#define IDX_MASK        0xfffffff0u /* idx with lane 0 */
 
 #define SUITE_AES256_GCM        1
 #define SUITE_CHACHA20_POLY1305 2
@@ -92,6 +93,7 @@ _Static_assert(sizeof(struct frag_header) == 8, "frag header");
 /* PROBE: token u64, t_us u32, flags u16, path_id u16, padding; datagram >= 96 bytes.
  * PROBE_ACK: token u64, t_us echo u32, hold_us u32, received size u16, reserved u16, observed endpoint 20. */
 #define PROBE_BODY         16
+#define PROBE_STANDBY      1u /* in its flags: what I send goes another way; says nothing of a move */
 #define PROBE_ACK_BODY     40
 #define PROBE_DATAGRAM_MIN 96
 
