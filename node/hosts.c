@@ -62,5 +62,6 @@ void node_hosts_changed(struct node *node, uint64_t now)
 	if (!path_hosts_read(node))
 		return;
 	resolve_hosts_changed(node);
+	beacon_hosts_changed(node);
 	peers_each(node, announce, NULL);
 }

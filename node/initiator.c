@@ -131,13 +131,28 @@ static size_t init_make(struct peer *peer, enum session_class class, uint8_t out
 static unsigned init_direct(struct peer *peer, enum session_class class)
 {
 	struct node *node = peer->node;
-	struct endpoint to[ROOT_KNOWN_MAX];
+	struct endpoint to[ROOT_KNOWN_MAX + 1];
 	unsigned n = resolve_endpoints(peer, to);
+	const struct endpoint *lan = beacon_endpoint(peer);
+	for (unsigned i = 0; lan && i < n; i++)
+		if (endpoint_equal(&to[i], lan))
+			lan = NULL;
+	if (lan)
+		to[n++] = *lan;
 	uint8_t init[INIT_SEND_MAX];
 	size_t len = n ? init_make(peer, class, init) : 0;
 	for (unsigned i = 0; len && i < n; i++)
 		node_datagram(node, &to[i], 0, init, len);
 	return len ? n : 0;
+}
+
+void initiator_at(struct peer *peer, enum session_class class, const struct endpoint *to)
+{
+	uint8_t init[INIT_SEND_MAX];
+	size_t len = init_make(peer, class, init);
+	if (len)
+		node_datagram(peer->node, to, 0, init, len);
+	peer_schedule(peer);
 }
 
 /* The keys behind a key_hash that a directory or credential vouches for: any root may tell them, none can forge them. */
@@ -202,6 +217,8 @@ static void init_send(struct peer *peer, enum session_class class)
 {
 	struct node *node = peer->node;
 	uint8_t init[INIT_SEND_MAX];
+	if (class == CLASS_DATA)
+		beacon_wanted(peer);
 	if (!peer->keys) {
 		whois_send(peer);
 		return;

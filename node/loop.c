@@ -19,8 +19,10 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "node/beacon_io.h"
 #include "node/files.h"
 #include "node/listen.h"
+#include "node/mapping.h"
 #include "node/resolve.h"
 #include "node/thread.h"
 #include "node/udp.h"
@@ -28,6 +30,7 @@
 #include "node/worker.h"
 #include "proto/base/heap.h"
 #include "proto/base/log.h"
+#include "proto/beacon.h"
 #include "proto/seal.h"
 #include "tap/netlink.h"
 
@@ -37,14 +40,15 @@
 #define RESULTS_PER_CALL WORK_MAX
 #define HOSTS_QUIET_MS   100 /* addresses come in bunches; one reading for all of them */
 #define RESOLVING_MAX    2   /* of the pool's four threads: a resolver that hangs must leave one to the files */
+#define BEACONS_PER_CALL 32
 #define WHY_ROOM         240
 
 struct loop {
 	uv_loop_t *uv;
 	uv_prepare_t prepare;
 	uv_timer_t timer;
-	uv_async_t work_done;
-	uv_poll_t wake, monitor;
+	uv_async_t work_done, mapping_moved;
+	uv_poll_t wake, monitor, beacons;
 	unsigned handles; /* initialized and not closed yet */
 	uv_work_t job;    /* writes saves */
 	bool writing;     /* job is under way */
@@ -56,8 +60,10 @@ struct loop {
 
 	struct files *files;
 	struct work *work;
+	struct mapping *mapping; /* NULL: routers are not asked */
 	struct udp *udp;
-	struct netlink *netlink; /* NULL: the node reads its addresses at intervals only */
+	struct beacon_io *beacon; /* NULL: no calls on the LAN */
+	struct netlink *netlink;  /* NULL: the node reads its addresses at intervals only */
 	struct node *node;       /* NULL while it is made or freed: then nobody is told anything */
 	int wake_fd;
 	pthread_t thread[WORKERS_MAX];
@@ -127,6 +133,7 @@ static void turn(uv_prepare_t *prepare)
 	if (loop->hosts_ms <= now) {
 		loop->hosts_ms = NEVER;
 		node_hosts_changed(loop->node, now);
+		mapping_kick(loop->mapping);
 	}
 	if (loop->settle)
 		next = loop->settle(loop->self, now);
@@ -173,6 +180,28 @@ static void work_done(uv_async_t *async)
 	bool good;
 	for (unsigned i = 0; loop->node && i < RESULTS_PER_CALL && work_result(loop->work, &identity, &good); i++)
 		node_work_done(loop->node, &identity, good, loop_now());
+}
+
+/* On the mapping thread. */
+static void mapping_notify(void *self)
+{
+	struct loop *loop = self;
+	uv_async_send(&loop->mapping_moved);
+}
+
+static void mapping_moved(uv_async_t *async)
+{
+	struct loop *loop = async->data;
+	struct endpoint external[MAPPED_MAX];
+	if (loop->node && loop->mapping)
+		node_mapped(loop->node, external, mapping_endpoints(loop->mapping, external), loop_now());
+}
+
+void loop_mapping(struct loop *loop, struct mapping_view *ret)
+{
+	*ret = (struct mapping_view){.on = false};
+	if (loop->mapping)
+		mapping_view(loop->mapping, ret);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
@@ -255,6 +284,27 @@ static void port_changed(void *self)
 	const struct loop *loop = self;
 	if (loop->changed && loop->node)
 		loop->changed(loop->self);
+}
+
+static void port_beacon(void *self, const uint8_t *bytes, size_t len, const unsigned *skip, unsigned n_skip)
+{
+	const struct loop *loop = self;
+	beacon_io_send(loop->beacon, bytes, len, skip, n_skip, loop_now());
+}
+
+static void beacons_came(uv_poll_t *poll, int status, int events)
+{
+	struct loop *loop = poll->data;
+	uint8_t bytes[BEACON_BYTES + 1]; /* longer ones are cut, and known by that */
+	struct endpoint from;
+	(void)events;
+	for (unsigned i = 0; status == 0 && i < BEACONS_PER_CALL; i++) {
+		long n = beacon_io_recv(loop->beacon, &from, bytes, sizeof(bytes));
+		if (n == -EAGAIN)
+			return;
+		if (n > 0 && loop->node)
+			node_beacon_in(loop->node, &from, bytes, (size_t)n, loop_now());
+	}
 }
 
 static void resolve_done(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
@@ -416,6 +466,31 @@ static void monitor_start(struct loop *loop)
 		log_notice("changes of this host's addresses are seen late: no netlink (%s)", strerror(-error));
 }
 
+/* A help only: where it cannot be had, roots still are. */
+static void beacons_start(struct loop *loop, bool wanted)
+{
+	int error = wanted ? beacon_io_open(&loop->beacon) : 0;
+	if (loop->beacon && (error = poll_make(loop, &loop->beacons, beacon_io_fd(loop->beacon), beacons_came))) {
+		beacon_io_close(loop->beacon);
+		loop->beacon = NULL;
+	}
+	if (error)
+		log_notice("neighbours are not looked for on the LAN: no sockets for it (%s)", strerror(-error));
+}
+
+/* A help only, too. */
+static void mapping_start(struct loop *loop, const struct endpoint *bound, unsigned n_bound)
+{
+	struct mapping_config config = {.bound = bound, .n_bound = n_bound, .notify = mapping_notify, .self = loop};
+	int error = uv_async_init(loop->uv, &loop->mapping_moved, mapping_moved);
+	if (!error) {
+		handle_made(loop, &loop->mapping_moved);
+		error = mapping_new(&loop->mapping, &config);
+	}
+	if (error)
+		log_warning("routers are not asked to map ports: no thread for it (%s)", strerror(-error));
+}
+
 static int node_start(struct loop *loop, const struct loop_config *config, const char **why)
 {
 	struct node_port port = {.self = loop,
@@ -439,6 +514,9 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 		goto out;
 	if (node.no_offload)
 		udp_without(loop->udp, true, true);
+	beacons_start(loop, node.joins && !config->no_lan);
+	if (loop->beacon)
+		port.beacon = port_beacon;
 	*why = "the node's handles and threads cannot be made; look at the limits of descriptors, threads and memory";
 	error = handles_make(loop);
 	if (error)
@@ -453,6 +531,8 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 		error = workers_start(loop, node.workers);
 	if (!error)
 		error = uv_prepare_start(&loop->prepare, turn);
+	if (!error && config->mapping)
+		mapping_start(loop, node.bound, node.n_bound);
 out:
 	secret_fini(&node.self);
 	return error;
@@ -508,10 +588,14 @@ void loop_free(struct loop *loop)
 	handle_close(&loop->timer);
 	handle_close(&loop->wake); /* before its descriptor goes with the node */
 	handle_close(&loop->monitor);
+	handle_close(&loop->beacons);
 	workers_stop(loop);
 	work_free(loop->work);
 	loop->work = NULL;
+	mapping_free(loop->mapping);
+	loop->mapping = NULL;
 	handle_close(&loop->work_done);
+	handle_close(&loop->mapping_moved);
 	struct node *node = loop->node;
 	loop->node = NULL;
 	node_free(node);
@@ -523,6 +607,7 @@ void loop_free(struct loop *loop)
 	while (loop->handles || loop->writing || resolving(loop))
 		uv_run(loop->uv, UV_RUN_ONCE);
 	netlink_close(loop->netlink);
+	beacon_io_close(loop->beacon);
 	files_free(loop->files);
 	free(loop);
 }

@@ -15,7 +15,9 @@ struct loop_config {
 	const char *home;              /* state folder, exists */
 	const struct endpoint *listen; /* where to bind; n = 0: port 9993 of any v4 and v6, else a random kept port */
 	unsigned n_listen;
+	bool mapping;            /* ask routers to map the ports of listen (mapping.h) */
 	bool default_port;       /* try 9993 first (nodes); a controller takes a random kept one */
+	bool no_lan;             /* neither call out on the LAN nor listen there */
 	struct node_config node; /* epoch is filled here, persisted before it is used */
 	/* Called at the end of each turn before the node's own settling, with the time of the turn; returns its own next deadline
 	 * (NEVER = none). The controller's settle. May be NULL. */
@@ -28,6 +30,9 @@ int loop_new(struct loop **ret, struct uv_loop_s *, const struct loop_config *, 
 void loop_free(struct loop *); /* joins the threads, flushes the files, closes devices */
 struct node *loop_node(struct loop *);
 uint64_t loop_now(void);       /* monotonic ms */
+/* What routers map for us; all zero (not on) when they are not asked. */
+struct mapping_view;
+void loop_mapping(struct loop *, struct mapping_view *ret);
 void loop_kick(struct loop *); /* settle soon: something was changed from a callback */
 
 #endif

@@ -66,6 +66,8 @@ void net_set_state(struct net *net, enum net_state state, const char *reason)
 	log_info("network %s: %s%s%s", id, net_state_name(state), *reason ? ": " : "", reason);
 	if (before != state)
 		event_network(net, net_state_name(before));
+	if (before != state && state == NET_JOINED)
+		beacon_joined(net->node);
 	node_changed(net->node);
 }
 

@@ -374,6 +374,7 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 	if (heap_set(&node->heap, &node->housekeeping, now + HOUSEKEEPING_MS))
 		goto out;
 	path_hosts_read(node);
+	beacon_start(node, now);
 	state_load_peers(node);
 	if (config->joins)
 		state_load_networks(node);

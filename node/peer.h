@@ -9,6 +9,7 @@
 
 #include <sys/queue.h>
 
+#include "node/beacon.h"
 #include "node/event.h"
 #include "node/session.h"
 #include "proto/base/heap.h"
@@ -23,6 +24,7 @@
 #define REQUESTS_MAX   64
 #define ANSWERS_MAX    64
 #define PEER_ENDPOINTS 4 /* remembered on disk */
+#define INSTANCES_MAX  4
 
 enum path_state {
 	PATH_FREE,    /* slot unused */
@@ -123,6 +125,15 @@ struct peer {
 	struct circuit_pairs calls, called; /* at us, the root: its circuits, by end */
 	unsigned n_calls;
 	uint64_t incoming_bucket_ms; /* INCOMINGs sent to it */
+	uint64_t refused;            /* its CONNECTs */
+	uint64_t legs_used_ms;       /* a circuit that it relays for us, or we for it, last carried something: its session is in use */
+	struct instance {            /* at us, the root: the runs it registered from, the newest first; 0 = none */
+		uint64_t id;
+		struct endpoint at;
+	} instance[INSTANCES_MAX];
+	struct endpoint clone_at; /* where the other of two machines with that identity was seen */
+	uint64_t clone_seen_ms;   /* when two of them were proven last; 0 = never */
+	uint16_t alt_port;        /* a root's second UDP port, as it said; 0 = none */
 	bool served;                 /* talks to our message port */
 	bool pair_gate_set;
 	uint8_t pair_gate[32]; /* see peer_pair_gate() */
@@ -165,7 +176,15 @@ struct peer {
 	uint64_t probes_since_ms;
 	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */
 	unsigned n_cached;
+	struct peer_beacon beacon; /* beacon.c: the last it called out */
 	unsigned relay_try;       /* which root is asked next for a circuit */
+	uint64_t hedge_ms;        /* circuit.c: another relay is asked as well, unless the first has answered; NEVER = no */
+	uint64_t hedge_since_ms;
+	enum session_class hedge_class;
+	uint8_t hedges;              /* of this attempt */
+	unsigned legs;               /* our circuits by this peer */
+	uint64_t quiet_ms;           /* as a relay: did not answer then; older than what was heard since = it did */
+	uint64_t by_root_ms, by_ms;  /* since when the best way is by a root; when a member was last asked to relay instead */
 	uint64_t renew_ms;        /* a new circuit was last asked for, in place of one whose keys are old */
 	uint64_t silent_since_ms; /* sent and heard nothing since; NEVER = fine */
 	uint32_t keep_ms;    /* pause that mappings on the way are known to outlive; 0 = not used yet */

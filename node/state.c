@@ -135,7 +135,8 @@ static void choice_sort(struct choice *c)
 
 static bool worth_saving(const struct peer *peer)
 {
-	return peer->keys && (peer->work || peer->n_cached);
+	/* A member's keys also when it was only ever met through a relay: on a LAN cut off from all roots nobody else tells them. */
+	return peer->keys && (peer->work || peer->n_cached || channel_shared((struct peer *)peer));
 }
 
 static uint64_t heard_ms(const struct peer *peer)

@@ -13,6 +13,8 @@
 	X(INDEX, "index", "first word names nothing here and it is no INIT")                                                               \
 	X(STRANGER, "stranger", "INIT candidate whose hint or mac1 fits no gate")                                                          \
 	X(BUDGET, "budget", "strangers' budget of this second is spent")                                                                   \
+	X(BEACON, "beacon", "call on the LAN that names no member of a network of ours, or was heard before")                              \
+	X(BEACON_RATE, "beacon-rate", "calls on the LAN above 50 a second")                                                                \
 	X(PENDING_LEN, "pending-len", "neither RETRY nor RESP by its length")                                                              \
 	/* handshake */                                                                                                                    \
 	X(INIT_REPLAY, "init-replay", "INIT seen before or not newer than the last one")                                                   \
@@ -58,6 +60,7 @@
 	X(OFFLOAD, "offload", "frame whose checksum or segment hint does not fit its headers")                                             \
 	/* the machine */                                                                                                                  \
 	X(MAIL_FULL, "mail-full", "ring to the control thread full")                                                                       \
+	X(MAIL_RATE, "mail-rate", "message for the control thread above its sender's rate")                                                \
 	X(SEND, "send", "the kernel refused the datagram")                                                                                 \
 	X(TAP_WRITE, "tap-write", "the TAP device refused the frame")                                                                      \
 	/* control messages */                                                                                                             \
