@@ -196,6 +196,15 @@ static bool take_offload(struct reading *r, const char *value)
 	return i >= 0;
 }
 
+static bool take_mapping(struct reading *r, const char *value)
+{
+	static const char *const names[] = {"auto", "none"};
+	int i = choice(r, value, names, 2, "auto or none");
+	if (i >= 0)
+		r->config->no_mapping = i;
+	return i >= 0;
+}
+
 static bool take_log(struct reading *r, const char *value)
 {
 	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
@@ -218,7 +227,7 @@ static const struct key keys[] = {
     {"listen", BOTH, true, take_listen},    {"add-root", BOTH, true, take_root},    {"root", NODE, false, take_is_root},
     {"root-gate", NODE, false, take_gate},  {"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
     {"backend", NODE, false, take_backend}, {"offload", NODE, false, take_offload}, {"http", CONTROLLER, false, take_http},
-    {"log", BOTH, false, take_log},
+    {"log", BOTH, false, take_log},         {"port-mapping", NODE, false, take_mapping},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 

@@ -104,6 +104,7 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	loop->node.n_roots = config->n_roots;
 	loop->node.suite = config->suite;
 	loop->node.no_offload = config->no_offload;
+	loop->mapping = daemon->start.home.kind == HOME_NODE && !config->no_mapping;
 	if (!seal_force_backend(config->backend)) {
 		log_error("backend = %s: not in this build, or not for this CPU; leave the line out of %s", config->backend,
 		          daemon->start.home.config);
