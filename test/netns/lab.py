@@ -259,6 +259,7 @@ class Daemon:
         self.home = os.path.join(lab.folder, host.name)
         self.log = os.path.join(lab.folder, host.name + '.log')
         self.process = None
+        self.env = {}  # beside our own
         lab.daemons.append(self)
 
     def identity_kept(self):
@@ -274,7 +275,7 @@ class Daemon:
         if os.path.basename(BIN) == 'thread':
             argv = ['setarch', '-R', *argv]
         self.output = open(self.log, 'ab')
-        self.process = self.host.popen(*argv, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+        self.process = self.host.popen(*argv, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, env={**os.environ, **self.env})
         if ready:
             self.ready()
         return self

@@ -10,9 +10,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import lab as labs  # noqa: E402
 import nat_cells as cells  # noqa: E402
+import nat_more as more  # noqa: E402
 import nat_prove  # noqa: E402
 
-PARTS = ('prove', 'matrix', 'v6', 'lan')
+PARTS = ('prove', 'matrix', 'v6', 'lan', 'upnp', 'fallback')
 SLOTS = int(os.environ.get('NAT_SLOTS', 3))
 LIMIT_S = 900
 SIX = {'v6': (True, True), 'v6left': (True, False), 'v6right': (False, True)}
@@ -34,6 +35,11 @@ def of_part(part):
         return one + [pair(*kinds, (True, True)) for kinds in cells.PAIRS]
     if part == 'lan':
         return [titled(f'lan {kind}', cells.lan_cell, kind) for kind in cells.TYPES]
+    if part == 'upnp':
+        return [titled(f'upnp {" ".join(kinds)}', more.upnp_cell, *kinds) for kinds in more.UPNP]
+    if part == 'fallback':
+        pairs = [titled(f'fallback {" ".join(kinds)}', more.fallback_cell, *kinds) for kinds in more.FALLBACK]
+        return [titled('UDP returns', more.returns_cell, 'noudp'), titled('UDP returns', more.returns_cell, 'tcp443'), *pairs]
     return []
 
 

@@ -31,7 +31,7 @@ def punchable(left, right):
     an address it has spoken to in (RFC 5128, 3.3 and 3.4)."""
     hard = [kind.endswith('symmetric') for kind in (left, right)]
     soft = [kind in ('full', 'address') for kind in (left, right)]
-    return not any(hard) or (not all(hard) and any(soft)) 
+    return not any(hard) or (not all(hard) and any(soft))
 
 
 class Pinger:
@@ -74,6 +74,7 @@ class World:
         self.lab, self.internet = lab, Internet(lab)
         self.serial = itertools.count(1)
         self.lock = threading.Lock()
+        self.public = False  # nat_more.py: is there a route to its other addresses?
         host = self.internet.host('R', 0x11)
         both = [host.endpoint(), f'[{host.address6}]:9993']
         lab.root = Daemon(lab, host, 'farland', ['--root', '--listen', both[0], '--listen', both[1], *root_options]).start()
@@ -111,6 +112,7 @@ class Slot:
         return daemon
 
     def place(self, left, right, v6=(False, False), wan=(None, None)):
+        """The routers of both."""
         self.leave()
         for daemon, kind, six, wan4, number in zip((self.a, self.b), (left, right), v6, wan, (10, 11)):
             near, way = self.world.side(kind, six, wan=wan4)
@@ -186,8 +188,9 @@ def is6(endpoint):
     return bool(endpoint) and '[' in endpoint
 
 
-def measure(slot, result, direct, first_s=FIRST_S, direct_s=DIRECT_S, good=None):
-    """Daemons are down, hosts are placed. direct: must it be? good: what an endpoint must be then, {name: function}."""
+def measure(slot, result, direct, first_s=FIRST_S, direct_s=DIRECT_S, good=None, look=None):
+    """Daemons are down, hosts are placed. direct: must it be? good: what an endpoint must be then, {name: function}; look is
+    called while the daemons still run."""
     ids, where = known(slot), [None, None]
     slot.a.start().online()
     until('device of A', lambda: slot.a.taps(), 5)
@@ -201,6 +204,8 @@ def measure(slot, result, direct, first_s=FIRST_S, direct_s=DIRECT_S, good=None)
     finally:
         result.lost, result.twice = pinger.stop()
     result.path = describe(where)
+    if look:
+        look()
     judge(result, direct, first_s, direct_s, where, good or {})
     if result.wrong:
         result.detail += evidence(slot, where)
@@ -295,7 +300,7 @@ def run_cells(slots, cells, show):
                 result = cell(slot)
             except Exception as error:  # the other cells are still of interest
                 result = Result(title)
-                result.wrong.append(f'{type(error).__name__}: {str(error)[:300]}')
+                result.wrong.append(f'{type(error).__name__}: {" ".join(str(error).split())[:300]}')
                 slot.stop()
             results.append(result)
             show(result)

@@ -214,6 +214,8 @@ class Router:
            f'addr add {wan4}/{bits} dev wan', f'addr add {lan}.1/24 dev lan')
         if gateway:
             ip(self.ns, f'route add default via {gateway}')
+        elif wan:
+            ip(self.ns, 'route add 198.18.0.0/15 dev wan')
         self.sysctl('net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv6.conf.all.forwarding=1')
         self.prefix6, self.wan6, self.lan6 = prefix6, None, None
         self.dev, self.port = 'lan', 0
@@ -221,6 +223,9 @@ class Router:
         self.load()
         self.sysctl(f'net.netfilter.nf_conntrack_udp_timeout={udp_s}', f'net.netfilter.nf_conntrack_udp_timeout_stream={stream_s}')
         if self.internet is outside:
+            third, fourth = (int(byte) for byte in self.wan.split('.')[2:])
+            self.wan6 = f'{LINK6}{third + 256:x}:{fourth:x}'  # of the link, whether or not the LAN has any
+            ip(self.ns, f'addr add {self.wan6}/64 dev wan nodad')
             self.internet.attach(self.ns, 'wan')
         if prefix6:
             self.route6()
@@ -242,9 +247,6 @@ class Router:
         self.lan6 = f'{self.prefix6}:{"c" if self.carrier else "1"}::'
         ip(self.ns, f'addr add {self.lan6}1/64 dev lan nodad')
         if isinstance(self.outside, Internet):
-            third, fourth = (int(byte) for byte in self.wan.split('.')[2:])
-            self.wan6 = f'{LINK6}{third + 256:x}:{fourth:x}'
-            ip(self.ns, f'addr add {self.wan6}/64 dev wan nodad')
             self.outside.route(f'{self.prefix6}::/48', self.wan6, self.ns)
         else:
             self.wan6 = f'{self.outside.lan6}{self.outside.customers + 1:x}'
@@ -287,13 +289,14 @@ class Router:
         until(f'tinyproxy on {self.ns} listens', lambda: f'{self.lan}.1:8888' in run('ip', 'netns', 'exec', self.ns, 'ss', '-Hltn').stdout, 5)
         return f'http://{self.lan}.1:8888'
 
-    def port_mapper(self):
-        """miniupnpd: PCP, NAT-PMP and UPnP on the LAN. It wants a WAN address that is no reserved one."""
+    def port_mapper(self, pcp=True, upnp=True):
+        """miniupnpd: PCP with NAT-PMP, and UPnP, on the LAN. It wants a WAN address that is no reserved one."""
         run('ip', 'netns', 'exec', self.ns, 'nft', '-f', '-', input=IGD)
-        conf = self.file('igd.conf', IGD_CONF.format(lan=self.lan, leases=os.path.join(self.lab.folder, f'{self.ns}-leases')))
+        conf = self.file('igd.conf', IGD_CONF.format(lan=self.lan, pcp='yes' if pcp else 'no', upnp='yes' if upnp else 'no', leases=os.path.join(self.lab.folder, f'{self.ns}-leases')))
         log = open(os.path.join(self.lab.folder, f'{self.ns}-igd.log'), 'wb')
         self.popen('miniupnpd', '-d', '-f', conf, '-P', os.path.join(self.lab.folder, f'{self.ns}-igd.pid'), stdout=log, stderr=log)
-        until(f'miniupnpd on {self.ns} listens', lambda: ':5351' in run('ip', 'netns', 'exec', self.ns, 'ss', '-Hlun').stdout, 5)
+        port = ':5351' if pcp else ':1900'
+        until(f'miniupnpd on {self.ns} listens', lambda: port in run('ip', 'netns', 'exec', self.ns, 'ss', '-Hlun').stdout, 5)
 
     def mappings(self):
         """The inbound rules miniupnpd made, as nft prints them."""
@@ -337,8 +340,8 @@ table inet igd {
 IGD_CONF = '''ext_ifname=wan
 listening_ip=lan
 port=0
-enable_natpmp=yes
-enable_upnp=yes
+enable_natpmp={pcp}
+enable_upnp={upnp}
 secure_mode=yes
 system_uptime=yes
 lease_file={leases}
