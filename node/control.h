@@ -7,6 +7,7 @@
 #define FARLAN_NODE_CONTROL_H
 
 #include "node/event.h"
+#include "node/fallback.h"
 #include "node/mail.h"
 #include "node/node.h"
 #include "node/peer.h"
@@ -107,6 +108,7 @@ struct node {
 	struct events events;
 	struct pings pings;
 	struct warnings warnings;
+	struct fallback fallback;
 };
 
 static inline void node_drop(struct node *n, enum drop why)
@@ -145,6 +147,8 @@ void initiator_tick(struct peer *, uint64_t now); /* retransmission, rekey, conf
 uint64_t initiator_deadline(const struct peer *);
 void initiator_follow(struct peer *, enum session_class); /* the session that both sides should send on */
 void initiator_drop_pending(struct peer *);
+/* One new INIT for the caller to send; its length, 0 = none could be made. */
+size_t initiator_init(struct peer *, enum session_class, uint8_t out[INIT_SEND_MAX]);
 uint32_t node_caps(const struct node *, enum session_class); /* what we offer and announce */
 
 /* ---- responder.c ------------------------------------------------------------------------------------------------ */
@@ -211,7 +215,7 @@ uint64_t request_deadline(const struct peer *);
 void request_resend(struct peer *, enum session_class); /* a session came up */
 void request_fini(struct peer *);
 
-/* ---- circuit.c (our side of relaying), relay.c (the relay's), register.c (a root's other services) ------------------ */
+/* ---- circuit.c (our side of relaying), registration.c, relay.c (the relay's), register.c (a root's other services) ------------------ */
 /* Asks a relay for a way to the peer with this INIT inside: that one, or the next of those that may have it (NULL). false: none is up. */
 bool circuit_connect(struct peer *, enum session_class, struct peer *relay, const uint8_t *init, size_t len);
 bool circuit_possible(struct peer *); /* is there any relay to ask? */

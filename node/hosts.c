@@ -63,5 +63,6 @@ void node_hosts_changed(struct node *node, uint64_t now)
 		return;
 	resolve_hosts_changed(node);
 	beacon_hosts_changed(node);
+	fallback_hosts_changed(node);
 	peers_each(node, announce, NULL);
 }

@@ -292,6 +292,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	circuit_tick(node);
 	peers_sweep(node, now);
 	resolve_tick(node, now);
+	fallback_tick(node, now);
 	if (node->relay)
 		relay_tick(node, now);
 	if (node->save_peers_ms <= now)
@@ -359,6 +360,7 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 	if (!node->index || !node->outbox.slab || peers_init(&node->peers))
 		goto out;
 	random_bytes(node->responder.secret, sizeof node->responder.secret);
+	random_bytes(&node->instance, sizeof node->instance);
 	if ((config->joins || config->n_roots) && (error = netlink_open(&node->netlink)))
 		goto out;
 	error = -ENOMEM;
@@ -381,6 +383,7 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 	for (unsigned i = 0; i < node->n_roots; i++)
 		initiator_want(node->root[i], CLASS_CTRL);
 	resolve_tick(node, now);
+	fallback_start(node);
 	node_publish(node);
 	*ret = node;
 	return 0;

@@ -16,10 +16,12 @@
 #include "proto/ident.h"
 
 #define ROOTS_MAX    16
+#define ROOTSETS_MAX 4
 #define NETWORKS_MAX 64
 #define WORKERS_MAX  16
 
 struct node;
+struct rootset;
 struct worker;
 struct udp;
 
@@ -39,6 +41,7 @@ struct node_port {
 	 * or never came to be. NULL: there are none. */
 	void (*stream_open)(void *self, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len);
 	void (*stream_close)(void *self, const struct endpoint *to);
+	uint64_t (*stream_dropped)(void *self); /* datagrams their queues dropped */
 	/* Addresses of a host name, elsewhere; answered by node_resolved(). false: too many under way, ask again later. May be NULL. */
 	bool (*resolve)(void *self, const char *name);
 	/* A LAN beacon to the group of all interfaces but those (ours); may be NULL. */
@@ -63,12 +66,17 @@ struct node_config {
 	uint8_t root_gate[32]; /* of a private root; zero = gate_0 */
 	struct root_line roots[ROOTS_MAX];
 	unsigned n_roots;
+	/* Sets of roots beside those lines: chains, taken by node_new whatever it returns; gate zero = public. */
+	struct rootset *sets[ROOTSETS_MAX];
+	uint8_t set_gate[ROOTSETS_MAX][32];
+	unsigned n_sets;
 	unsigned workers;         /* 1..WORKERS_MAX */
 	uint8_t suite;            /* 0 = by hardware, else SUITE_* only */
 	bool no_relay;            /* relays for no member, even where its credential says it may */
 	uint64_t relay_rate;      /* of each node relayed for, as a root or a member: bits/s; 0 = unlimited */
 	uint64_t relay_total;     /* of all of them together; 0 = unlimited */
 	uint16_t alt_port;        /* a root's second UDP port, where nodes learn their NAT's kind; 0 = none */
+	uint8_t fallback;         /* enum fallback_mode: to roots by TLS when UDP goes nowhere */
 	bool no_offload;          /* ask neither devices nor sockets for superframes: for drivers that get them wrong */
 	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
 	unsigned n_bound;

@@ -170,4 +170,6 @@ void node_drops(struct node *node, uint64_t ret[DROP_COUNT])
 		for (unsigned i = 0; i < node->config.workers; i++)
 			ret[d] += worker_drop(node->worker[i], (enum drop)d);
 	}
+	if (node->port.stream_dropped)
+		ret[DROP_STREAM] += node->port.stream_dropped(node->port.self);
 }

@@ -61,6 +61,7 @@
 	/* the machine */                                                                                                                  \
 	X(MAIL_FULL, "mail-full", "ring to the control thread full")                                                                       \
 	X(MAIL_RATE, "mail-rate", "message for the control thread above its sender's rate")                                                \
+	X(STREAM, "stream", "queue of a TLS stream full, or stood too long in it")                                                         \
 	X(SEND, "send", "the kernel refused the datagram")                                                                                 \
 	X(TAP_WRITE, "tap-write", "the TAP device refused the frame")                                                                      \
 	/* control messages */                                                                                                             \
