@@ -7,27 +7,32 @@ _farlan()
 	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
-	--public | --bridge | --dhcp-server | --router | --relay) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay) return ;;
+	--public | --bridge | --dhcp-server | --router | --relay | --until-direct) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay) skip=1 ;;
+		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers drops capture id root-line network member page completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events drops capture root id root-line network member page completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
 	"leave"*) options="" ;;
 	"networks"*) options="" ;;
 	"peers"*) options="" ;;
+	"ping"*) options="--count --until-direct " ;;
+	"netcheck"*) options="" ;;
+	"events"*) options="--wait --since " ;;
 	"drops"*) options="" ;;
 	"capture"*) options="--write " ;;
+	"root") words="status" ;;
+	"root status"*) options="" ;;
 	"id"*) options="" ;;
 	"root-line"*) options="" ;;
 	"network") words="create list show set delete" ;;
@@ -47,7 +52,7 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers drops capture id root-line network member page completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events drops capture root id root-line network member page completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
 }

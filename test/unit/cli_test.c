@@ -7,6 +7,9 @@
 #pragma weak run_networks
 #pragma weak run_peers
 #pragma weak run_drops
+#pragma weak run_ping
+#pragma weak run_netcheck
+#pragma weak run_events
 #pragma weak run_capture
 #pragma weak run_network_create
 #pragma weak run_network_list

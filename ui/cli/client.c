@@ -18,6 +18,7 @@
 
 #define ANSWER_MAX    (16 * 1024 * 1024)
 #define ANSWER_MAX_MS 10000L
+#define PATIENT_MS    40000L /* the daemon's longest wait is 20 s */
 #define URL_MAX       256
 
 struct client {
@@ -119,6 +120,18 @@ void client_close(struct client *client)
 enum home_kind client_kind(const struct client *client)
 {
 	return client->home.kind;
+}
+
+void client_patient(struct client *client)
+{
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, PATIENT_MS);
+}
+
+bool client_there(const struct call *call, enum home_kind kind)
+{
+	char why[HOME_WHY];
+	struct home home;
+	return home_resolve(&home, kind, options_value(&call->options, "home"), why) == 0 && is_there(&home);
 }
 
 /* ---- no answer ---- */

@@ -13,6 +13,9 @@ struct client; /* opaque */
 int client_open(struct client **ret, const struct call *);
 void client_close(struct client *);
 enum home_kind client_kind(const struct client *);
+void client_patient(struct client *); /* answers may wait for something to happen: half a minute and not ten seconds */
+/* Is there a daemon of that kind at this home, as far as its socket tells? Says nothing. */
+bool client_there(const struct call *, enum home_kind);
 
 /* Takes body (NULL = none). 0 with the answered object, which the caller drops (NULL when the answer has none), or an exit
  * code with the daemon's problem printed. ret may be NULL. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ui/cli/client.h"
+#include "ui/cli/names.h"
 #include "ui/cli/output.h"
 
 static const struct column network_columns[] = {
@@ -22,14 +23,17 @@ static const struct column own_columns[] = {
 };
 static const struct column peer_columns[] = {
     {"PEER", "address", CELL_TEXT},
+    {"NAME", "name", CELL_TEXT},
     {"ROLE", "roles", CELL_LIST},
-    {"PATH", "path", CELL_TEXT},
-    {"ENDPOINT", "endpoint", CELL_TEXT},
+    {"NETWORKS", "networks", CELL_COUNT},
+    {"LINK", "link", CELL_TEXT},
+    {"PATH", "via", CELL_TEXT},
     {"RTT", "rtt_us", CELL_RTT},
-    {"SUITE", "suite", CELL_TEXT},
+    {"LOSS", "loss", CELL_TEXT},
     {"RX", "rx_bytes", CELL_BYTES},
     {"TX", "tx_bytes", CELL_BYTES},
-    {"HEARD", "last_heard_ms", CELL_AGO_MS},
+    {"LAST", "last_heard_ms", CELL_AGO_MS},
+    {"WHY", "why", CELL_TEXT},
     {0},
 };
 static const struct column drop_columns[] = {
@@ -57,7 +61,7 @@ static int get(struct call *call, const char *path, const char *member, const ch
 
 static void print_roots(const json_t *status)
 {
-	char address[CELL_MAX], endpoint[CELL_MAX], rtt[CELL_MAX], observed[CELL_MAX];
+	char address[CELL_MAX], endpoint[CELL_MAX], rtt[CELL_MAX], observed[CELL_MAX], reason[CELL_MAX];
 	const json_t *root;
 	size_t i;
 	json_array_foreach(json_object_get(status, "roots"), i, root)
@@ -68,6 +72,8 @@ static void print_roots(const json_t *status)
 		if (online)
 			printf("  %s  sees us at %s", cell_text(root, "rtt_us", CELL_RTT, rtt),
 			       cell_text(root, "observed", CELL_TEXT, observed));
+		else if (*field(root, "reason"))
+			printf("  %s", cell_text(root, "reason", CELL_TEXT, reason));
 		printf("\n");
 	}
 }
@@ -85,6 +91,17 @@ static void print_reasons(const json_t *status, const char *me)
 			printf("! %s: %s\n", id, cell_text(net, "reason", CELL_TEXT, reason));
 		if (!strcmp(field(net, "state"), "pending"))
 			printf("! %s waits for approval; its admin runs: farlan member approve %s %s\n", id, id, me);
+	}
+}
+
+static void print_warnings(const json_t *status)
+{
+	const json_t *warning;
+	char text[CELL_MAX];
+	size_t i;
+	json_array_foreach(json_object_get(status, "warnings"), i, warning)
+	{
+		printf("! %s\n", cell_text(warning, "text", CELL_TEXT, text));
 	}
 }
 
@@ -137,6 +154,7 @@ static void print_status(const json_t *status, bool node)
 	else
 		output_table(networks, node ? network_columns : own_columns);
 	print_reasons(status, address);
+	print_warnings(status);
 }
 
 int run_status(struct call *call)
@@ -163,18 +181,41 @@ int run_networks(struct call *call)
 {
 	return run_list(call, "/v1/networks", "networks", "farlan.network/1", network_columns);
 }
+
+/* What people read and programs need not: the path in one word, loss in percent, the name where it is known. */
+static void peer_dress(json_t *peer, const json_t *names)
+{
+	char text[CELL_MAX], relay[CELL_MAX];
+	const json_t *loss = json_object_get(peer, "loss"), *name = json_object_get(names, field(peer, "address"));
+	bool up = strcmp(field(peer, "link"), "offline") != 0;
+	if (name)
+		json_object_set(peer, "name", (json_t *)name);
+	if (up && *field(peer, "relay"))
+		snprintf(text, sizeof(text), "via %.64s", cell_text(peer, "relay", CELL_TEXT, relay));
+	else
+		snprintf(text, sizeof(text), "%s", up ? field(peer, "endpoint") : "");
+	json_object_set_new(peer, "via", json_string(text));
+	if (json_is_real(loss)) {
+		snprintf(text, sizeof(text), "%.0f%%", json_real_value(loss) * 100);
+		json_object_set_new(peer, "loss", json_string(text));
+	}
+	if (!up)
+		json_object_set_new(peer, "last_heard_ms", json_null());
+}
+
 int run_peers(struct call *call)
 {
-	char text[2 * CELL_MAX];
-	json_t *object, *peer;
+	json_t *object, *peer, *names;
 	size_t i;
 	int code = get(call, "/v1/peers", "peers", "farlan.peer/1", &object);
+	names = object ? names_known(call) : NULL;
 	json_array_foreach(json_object_get(object, "peers"), i, peer)
 	{
-		json_object_set_new(peer, "suite", json_string(suite_text(peer, text)));
+		peer_dress(peer, names);
 	}
 	if (code == 0 && object)
 		code = output_table(json_object_get(object, "peers"), peer_columns);
+	json_decref(names);
 	json_decref(object);
 	return code;
 }
