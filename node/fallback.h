@@ -11,12 +11,6 @@
 
 #define FALLBACK_ROOTS 16
 
-enum fallback_mode {
-	FALLBACK_AUTO, /* when no root answers over UDP */
-	FALLBACK_NONE, /* never */
-	FALLBACK_ONLY, /* from the start, and no UDP at all */
-};
-
 struct node;
 struct peer;
 

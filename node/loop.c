@@ -24,6 +24,7 @@
 #include "node/listen.h"
 #include "node/mapping.h"
 #include "node/resolve.h"
+#include "node/stream.h"
 #include "node/thread.h"
 #include "node/udp.h"
 #include "node/work.h"
@@ -61,6 +62,7 @@ struct loop {
 	struct files *files;
 	struct work *work;
 	struct mapping *mapping; /* NULL: routers are not asked */
+	struct streams *streams; /* NULL: neither opened nor accepted */
 	struct udp *udp;
 	struct beacon_io *beacon; /* NULL: no calls on the LAN */
 	struct netlink *netlink;  /* NULL: the node reads its addresses at intervals only */
@@ -93,6 +95,11 @@ uint64_t loop_now(void)
 struct node *loop_node(struct loop *loop)
 {
 	return loop->node;
+}
+
+struct streams *loop_streams(struct loop *loop)
+{
+	return loop->streams;
 }
 
 /* ---- the turn --------------------------------------------------------------------------------------------------- */
@@ -166,7 +173,7 @@ static void hosts_moved(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* On the work thread; uv_async_send is the one call of libuv for other threads. */
+/* On the work thread, or the streams'; uv_async_send is the one call of libuv for other threads. */
 static void work_notify(void *self)
 {
 	struct loop *loop = self;
@@ -178,8 +185,11 @@ static void work_done(uv_async_t *async)
 	struct loop *loop = async->data;
 	struct identity identity;
 	bool good;
+	struct endpoint ended;
 	for (unsigned i = 0; loop->node && i < RESULTS_PER_CALL && work_result(loop->work, &identity, &good); i++)
 		node_work_done(loop->node, &identity, good, loop_now());
+	while (loop->node && loop->streams && streams_ended(loop->streams, &ended))
+		node_stream_down(loop->node, &ended, loop_now());
 }
 
 /* On the mapping thread. */
@@ -277,6 +287,24 @@ static bool port_work(void *self, const struct identity *claimed)
 {
 	struct loop *loop = self;
 	return loop->work && work_submit(loop->work, claimed);
+}
+
+static void port_stream_open(void *self, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len)
+{
+	struct loop *loop = self;
+	(void)streams_open(loop->streams, to, name, pin, init, len); /* too many orders at once: the node tries again when it does not come up */
+}
+
+static void port_stream_close(void *self, const struct endpoint *to)
+{
+	struct loop *loop = self;
+	(void)streams_close(loop->streams, to);
+}
+
+static uint64_t port_stream_dropped(void *self)
+{
+	const struct loop *loop = self;
+	return streams_dropped(loop->streams);
 }
 
 static void port_changed(void *self)
@@ -491,6 +519,26 @@ static void mapping_start(struct loop *loop, const struct endpoint *bound, unsig
 		log_warning("routers are not asked to map ports: no thread for it (%s)", strerror(-error));
 }
 
+/* A help only; without it TLS is neither spoken nor taken. */
+static void streams_start(struct loop *loop, const struct loop_config *config, struct node_port *port)
+{
+	struct streams_config streams = {.notify = work_notify, .self = loop};
+	int fd, error = 0;
+	if (config->node.fallback == FALLBACK_NONE && !config->node.root)
+		return;
+	if (config->proxy)
+		snprintf(streams.proxy, sizeof(streams.proxy), "%s", config->proxy);
+	error = streams_new(&loop->streams, &streams, &fd);
+	if (error) {
+		log_warning("no TLS when UDP is blocked: no thread for it (%s)", strerror(-error));
+		return;
+	}
+	udp_attach(loop->udp, fd);
+	port->stream_open = port_stream_open;
+	port->stream_close = port_stream_close;
+	port->stream_dropped = port_stream_dropped;
+}
+
 static int node_start(struct loop *loop, const struct loop_config *config, const char **why)
 {
 	struct node_port port = {.self = loop,
@@ -521,6 +569,7 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	error = handles_make(loop);
 	if (error)
 		goto out;
+	streams_start(loop, config, &port);
 	error = node_new(&made, &node, &port, loop->udp, loop_now());
 	if (error)
 		goto out;
@@ -592,6 +641,8 @@ void loop_free(struct loop *loop)
 	workers_stop(loop);
 	work_free(loop->work);
 	loop->work = NULL;
+	streams_free(loop->streams);
+	loop->streams = NULL;
 	mapping_free(loop->mapping);
 	loop->mapping = NULL;
 	handle_close(&loop->work_done);

@@ -18,6 +18,7 @@ struct loop_config {
 	bool mapping;            /* ask routers to map the ports of listen (mapping.h) */
 	bool default_port;       /* try 9993 first (nodes); a controller takes a random kept one */
 	bool no_lan;             /* neither call out on the LAN nor listen there */
+	const char *proxy;       /* HTTP proxy for TLS streams, "host:port"; NULL = none */
 	struct node_config node; /* epoch is filled here, persisted before it is used */
 	/* Called at the end of each turn before the node's own settling, with the time of the turn; returns its own next deadline
 	 * (NEVER = none). The controller's settle. May be NULL. */
@@ -29,6 +30,7 @@ struct loop_config {
 int loop_new(struct loop **ret, struct uv_loop_s *, const struct loop_config *, const char **ret_why);
 void loop_free(struct loop *); /* joins the threads, flushes the files, closes devices */
 struct node *loop_node(struct loop *);
+struct streams *loop_streams(struct loop *); /* for a root that takes them; NULL = none. They end with the loop */
 uint64_t loop_now(void);       /* monotonic ms */
 /* What routers map for us; all zero (not on) when they are not asked. */
 struct mapping_view;

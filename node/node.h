@@ -58,6 +58,13 @@ struct message_port {
 	bool (*knows)(void *self, const uint8_t key_hash[KEY_HASH_BYTES]);
 };
 
+/* Roots by TLS streams (fallback.h). */
+enum fallback_mode {
+	FALLBACK_AUTO, /* when no root answers over UDP */
+	FALLBACK_NONE, /* never */
+	FALLBACK_ONLY, /* from the start, and no UDP at all */
+};
+
 struct node_config {
 	struct secret self;    /* copied */
 	uint32_t epoch;        /* already persisted */
