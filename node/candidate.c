@@ -33,13 +33,17 @@ static void cands_done(struct peer *peer, const struct request *r, const struct 
 void path_cands_send(struct peer *peer)
 {
 	struct node *node = peer->node;
-	struct body_cands c = {.gen = ++peer->cands_gen};
+	struct netcheck_view check;
+	node_netcheck(node, &check);
+	struct body_cands c = {.gen = ++peer->cands_gen, .nat = (uint8_t)check.family[0].mapping};
 	uint8_t body[BODY_MAX];
 	if (peer->is_root || peer->registered)
 		return;
 	for (unsigned i = 0; i < node->n_hosts; i++)
 		for (unsigned k = 0; k < node->config.n_bound; k++) {
 			struct endpoint e = node->host[i];
+			if (node->config.alt_port && node->config.bound[k].port == node->config.alt_port)
+				continue;
 			/* An address of ours inside a network of ours is none to be reached at. */
 			if (path_in_overlay(node, &e))
 				continue;
@@ -102,6 +106,7 @@ bool path_cands(struct peer *peer, const struct body_cands *c)
 	if (peer->cands_received_ms && node->now - peer->cands_received_ms < CANDS_MS)
 		return false;
 	peer->cands_seen = c->gen;
+	peer->nat = c->nat;
 	peer->cands_received_ms = node->now;
 	for (unsigned i = 0; i < c->n; i++) {
 		unsigned same = 0;

@@ -183,6 +183,12 @@ bool path_probe_allowed(struct peer *);     /* within what a peer may cost in te
 void path_ask(struct peer *, int path);     /* does a path that was VALID still answer? */
 void path_ask_new(struct peer *, int path, uint64_t after_ms);
 void path_outlived(struct peer *, uint64_t idle_ms);
+/* One PROBE of size bytes; path_probe() remembers it as of a path. */
+void probe_send(struct peer *, struct session *, const struct path *by, uint64_t token, uint16_t flags, uint16_t size);
+void nat_measure(struct peer *root); /* nat.c: it is up and named its second port */
+void nat_tick(struct peer *root, uint64_t now);
+uint64_t nat_deadline(const struct peer *root);
+bool nat_answered(struct peer *root, uint64_t token, const struct endpoint *observed); /* false: not the answer to ours */
 void path_missed(struct path *); /* a question went unanswered: for the loss that is shown */
 void pmtu_search(struct peer *, int path);
 void pmtu_acked(struct peer *, int path, uint16_t size);

@@ -234,6 +234,7 @@ void path_tick(struct peer *peer, uint64_t now)
 			ask_again(peer, i);
 	}
 	pmtu_tick(peer, now);
+	nat_tick(peer, now);
 }
 
 /* When to look at footprints again. Frames leave without control's knowledge, so a session that carries them is looked at often. On a control
@@ -268,6 +269,7 @@ uint64_t path_deadline(const struct peer *peer)
 	bool up = peer_up(peer, CLASS_DATA) || peer_up(peer, CLASS_CTRL); /* else pmtu_tick() does nothing and would be due for ever */
 	uint64_t size = up && peer->best >= 0 ? pmtu_deadline(&peer->path[peer->best]) : NEVER;
 	at = size < at ? size : at;
+	at = nat_deadline(peer) < at ? nat_deadline(peer) : at;
 	if (any || peer->current[CLASS_DATA] || peer->current[CLASS_CTRL]) {
 		/* A poll that is set already is not put off by what else happens. */
 		uint64_t now = peer->node->now, poll = now + poll_pause(peer, any);

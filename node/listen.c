@@ -55,43 +55,62 @@ static void explain(const struct endpoint *listen, unsigned n, int error, char *
 	snprintf(why, room, "cannot listen on udp %s (%s)", at, mend(error));
 }
 
-/* Any address of both families, one port for both. */
-static int any_open(struct udp **ret, uint16_t port, unsigned workers, struct endpoint bound[UDP_SOCKETS_MAX])
+/* With the port behind the first one's, where second asks for one and nobody else has it: a root serves without. */
+static int open_at(struct udp **ret, const struct endpoint *listen, unsigned n, unsigned workers, struct endpoint bound[UDP_SOCKETS_MAX],
+                   uint16_t *second)
 {
-	const struct endpoint any[2] = {{.family = 4, .port = port}, {.family = 6, .port = port}};
-	return udp_open(ret, any, 2, workers, bound);
+	struct endpoint all[UDP_SOCKETS_MAX];
+	uint16_t port = listen[0].port;
+	bool fits = second && n && 2 * n <= UDP_SOCKETS_MAX && port && port < UINT16_MAX;
+	for (unsigned i = 0; fits && i < n; i++) {
+		all[i] = all[n + i] = listen[i];
+		all[n + i].port++;
+		fits = listen[i].port == port;
+	}
+	if (fits && !udp_open(ret, all, 2 * n, workers, bound)) {
+		*second = (uint16_t)(port + 1);
+		return 0;
+	}
+	return udp_open(ret, listen, n, workers, bound);
 }
 
-static int kept_open(struct udp **ret, struct files *files, unsigned workers, struct endpoint bound[UDP_SOCKETS_MAX])
+/* Any address of both families, one port for both. */
+static int any_open(struct udp **ret, uint16_t port, unsigned workers, struct endpoint bound[UDP_SOCKETS_MAX], uint16_t *second)
+{
+	const struct endpoint any[2] = {{.family = 4, .port = port}, {.family = 6, .port = port}};
+	return open_at(ret, any, 2, workers, bound, second);
+}
+
+static int kept_open(struct udp **ret, struct files *files, unsigned workers, struct endpoint bound[UDP_SOCKETS_MAX], uint16_t *second)
 {
 	uint32_t kept;
 	if (files_number_load(files, PORT_FILE, &kept) && kept > 0 && kept <= UINT16_MAX) {
-		int error = any_open(ret, (uint16_t)kept, workers, bound);
+		int error = any_open(ret, (uint16_t)kept, workers, bound, second);
 		/* EACCES: kept while it was allowed, below 1024. */
 		if (error != -EADDRINUSE && error != -EACCES)
 			return error;
 	}
-	int error = any_open(ret, 0, workers, bound);
+	int error = any_open(ret, 0, workers, bound, second);
 	if (!error) /* on a disk that cannot be written the port lives until the next start; files.c has said so */
 		files_number_save(files, PORT_FILE, bound[0].family ? bound[0].port : bound[1].port);
 	return error;
 }
 
 int listen_open(struct udp **ret, struct files *files, const struct endpoint *listen, unsigned n, bool well_known, unsigned workers,
-                struct endpoint ret_bound[UDP_SOCKETS_MAX], unsigned *ret_n_bound, char *why, size_t room)
+                struct endpoint ret_bound[UDP_SOCKETS_MAX], unsigned *ret_n_bound, uint16_t *ret_second, char *why, size_t room)
 {
 	struct endpoint bound[UDP_SOCKETS_MAX] = {{.family = 0}};
 	struct udp *udp = NULL;
 	int error = -EADDRINUSE;
 	if (n) {
-		error = udp_open(&udp, listen, n, workers, bound);
+		error = open_at(&udp, listen, n, workers, bound, ret_second);
 		if (error)
 			explain(listen, n, error, why, room);
 	} else {
 		if (well_known)
-			error = any_open(&udp, LISTEN_PORT, workers, bound);
+			error = any_open(&udp, LISTEN_PORT, workers, bound, ret_second);
 		if (error == -EADDRINUSE)
-			error = kept_open(&udp, files, workers, bound);
+			error = kept_open(&udp, files, workers, bound, ret_second);
 		if (error)
 			snprintf(why, room, "cannot listen on udp (%s)", mend(error));
 	}

@@ -557,7 +557,7 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	node.port = port_wrapped(loop);
 	*why = reason;
 	int error = listen_open(&loop->udp, loop->files, config->listen, config->n_listen, config->default_port, node.workers, node.bound,
-	                        &node.n_bound, reason, sizeof(reason));
+	                        &node.n_bound, node.root ? &node.alt_port : NULL, reason, sizeof(reason));
 	if (error)
 		goto out;
 	if (node.no_offload)

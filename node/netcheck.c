@@ -1,8 +1,8 @@
-/* netcheck.c: what two or more roots that see us tell of the NATs between.
+/* netcheck.c: what roots that see us tell of the NATs between: two of them, or two ports of one (nat.c).
  *
- * Both roots are asked from the same socket. A NAT that gives the second one the port of the first keeps one mapping for all
+ * Both are asked from the same socket. A NAT that gives the second one the port of the first keeps one mapping for all
  * destinations (RFC 4787, endpoint-independent), and whoever knows that port may be told to come there; one that gives another port can be
- * reached at none that we could name. One root alone says nothing. What a NAT lets in (its filtering) cannot be told from answers to
+ * reached at none that we could name. One port alone says nothing. What a NAT lets in (its filtering) cannot be told from answers to
  * what we sent, so nothing is said of it.
  */
 #include "node/control.h"
@@ -44,6 +44,9 @@ static void family_fill(const struct node *node, uint8_t family, unsigned f, str
 			v->family[f].mapping = NAT_NONE;
 		else if (first.family && apart(&first, &path->to) && v->family[f].mapping != NAT_DIFFERENT)
 			v->family[f].mapping = endpoint_equal(&v->family[f].observed, seen) ? NAT_ALIKE : NAT_DIFFERENT;
+		const struct endpoint *other = &root->alt.observed; /* by its second port */
+		if (other->family == family && v->family[f].mapping != NAT_NONE && v->family[f].mapping != NAT_DIFFERENT)
+			v->family[f].mapping = endpoint_equal(other, seen) ? NAT_ALIKE : NAT_DIFFERENT;
 		if (!first.family) {
 			first = path->to;
 			v->family[f].observed = *seen;

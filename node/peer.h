@@ -134,6 +134,11 @@ struct peer {
 	struct endpoint clone_at; /* where the other of two machines with that identity was seen */
 	uint64_t clone_seen_ms;   /* when two of them were proven last; 0 = never */
 	uint16_t alt_port;        /* a root's second UDP port, as it said; 0 = none */
+	struct alt {              /* nat.c */
+		struct endpoint observed; /* where that port sees us; family 0 = not known */
+		uint64_t token, ask_ms;
+		uint8_t left; /* questions that may still be asked */
+	} alt;
 	bool served;                 /* talks to our message port */
 	bool pair_gate_set;
 	uint8_t pair_gate[32]; /* see peer_pair_gate() */
@@ -170,6 +175,7 @@ struct peer {
 	struct probe probe[PROBES_MAX];
 	unsigned probe_at;
 	uint32_t cands_gen, cands_seen;
+	uint8_t nat; /* enum nat_mapping of the NAT before it, as it says */
 	uint64_t cands_ms, cands_received_ms;
 	uint64_t relayed_ms; /* since when the best way is a relay; 0 = it is not */
 	unsigned probes_10s;

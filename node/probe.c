@@ -24,24 +24,30 @@ bool path_probe_allowed(struct peer *peer)
 	return peer->probes_10s < PROBES_PER_10S && ++peer->probes_10s;
 }
 
-void path_probe(struct peer *peer, struct session *s, int i, uint16_t size)
+void probe_send(struct peer *peer, struct session *s, const struct path *by, uint64_t token, uint16_t flags, uint16_t size)
 {
 	struct node *node = peer->node;
-	struct probe *probe = &peer->probe[peer->probe_at++ % PROBES_MAX];
 	uint8_t plain[DATAGRAM_MAX] = {0};
-	if (size < PROBE_DATAGRAM_MIN)
-		size = PROBE_DATAGRAM_MIN;
-	*probe = (struct probe){.sent_us = node->now_us, .path = (uint8_t)i, .size = size, .plain = size == PROBE_DATAGRAM_MIN};
-	random_bytes(&probe->token, sizeof probe->token);
 	struct writer w = writer_over(plain, sizeof plain);
 	put_u8(&w, INNER_PROBE);
 	put_u8(&w, 0);
 	put_le16(&w, 0);
-	put_le64(&w, probe->token);
+	put_le64(&w, token);
 	put_le32(&w, (uint32_t)node->now_us);
-	put_le16(&w, (uint16_t)(i == peer->best ? 0 : PROBE_STANDBY));
-	put_le16(&w, (uint16_t)i);
-	node_seal(node, s, &peer->path[i], plain, (size_t)size - DATA_HEADER - DATA_TAG);
+	put_le16(&w, flags);
+	put_le16(&w, 0);
+	node_seal(node, s, by, plain, (size_t)size - DATA_HEADER - DATA_TAG);
+}
+
+void path_probe(struct peer *peer, struct session *s, int i, uint16_t size)
+{
+	struct node *node = peer->node;
+	struct probe *probe = &peer->probe[peer->probe_at++ % PROBES_MAX];
+	if (size < PROBE_DATAGRAM_MIN)
+		size = PROBE_DATAGRAM_MIN;
+	*probe = (struct probe){.sent_us = node->now_us, .path = (uint8_t)i, .size = size, .plain = size == PROBE_DATAGRAM_MIN};
+	random_bytes(&probe->token, sizeof probe->token);
+	probe_send(peer, s, &peer->path[i], probe->token, i == peer->best ? 0 : PROBE_STANDBY, size);
 }
 
 /* What it sends us comes from there now: ask, and ask where it was too. */
@@ -68,7 +74,6 @@ void path_probe_in(struct node *node, const struct letter *l)
 		node_drop(node, DROP_MALFORMED);
 		return;
 	}
-	int i = path_of_letter(peer, l);
 	uint64_t tx = session_last_tx(s);
 	struct path back = {.to = l->from, .socket = l->socket, .circuit = node_circuit(node, l->circuit)};
 	uint8_t plain[INNER_HEADER + PROBE_ACK_BODY] = {INNER_PROBE_ACK};
@@ -81,6 +86,7 @@ void path_probe_in(struct node *node, const struct letter *l)
 	put_endpoint(&w, l->circuit ? &(struct endpoint){0} : &l->from);
 	if (!l->circuit || back.circuit)
 		node_seal(node, s, &back, plain, sizeof plain);
+	int i = flags & PROBE_MEASURE ? -1 : path_of_letter(peer, l);
 	if (i < 0)
 		return;
 	if (i == peer->best && node->now > tx)
@@ -111,7 +117,13 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	struct peer *peer = s ? peer_find(node, s->remote->key_hash) : NULL;
 	struct reader r = reader_over(l->data, l->len);
 	uint64_t token = get_le64(&r);
+	struct endpoint observed;
 	struct probe *probe = NULL;
+	(void)get_le64(&r); /* its own clock's: t_us echoed, how long it was held */
+	(void)get_le32(&r); /* the size it had there */
+	get_endpoint(&r, &observed);
+	if (peer && !r.bad && nat_answered(peer, token, &observed))
+		return;
 	for (unsigned k = 0; peer && token && k < PROBES_MAX; k++)
 		if (peer->probe[k].token == token)
 			probe = &peer->probe[k];

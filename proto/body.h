@@ -110,6 +110,7 @@ struct body_blob {
 };
 struct body_cands {
 	uint32_t gen;
+	uint8_t nat; /* of the sender: an enum nat_mapping, as far as it knows; 0 = not at all */
 	unsigned n;
 	struct endpoint endpoints[CANDIDATES_MAX];
 };

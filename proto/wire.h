@@ -94,6 +94,7 @@ _Static_assert(sizeof(struct frag_header) == 8, "frag header");
  * PROBE_ACK: token u64, t_us echo u32, hold_us u32, received size u16, reserved u16, observed endpoint 20. */
 #define PROBE_BODY         16
 #define PROBE_STANDBY      1u /* in its flags: what I send goes another way; says nothing of a move */
+#define PROBE_MEASURE      2u /* answer and make nothing of where it came from */
 #define PROBE_ACK_BODY     40
 #define PROBE_DATAGRAM_MIN 96
 
