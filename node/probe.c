@@ -47,7 +47,7 @@ void path_probe(struct peer *peer, struct session *s, int i, uint16_t size)
 		size = PROBE_DATAGRAM_MIN;
 	*probe = (struct probe){.sent_us = node->now_us, .path = (uint8_t)i, .size = size, .plain = size == PROBE_DATAGRAM_MIN};
 	random_bytes(&probe->token, sizeof probe->token);
-	probe_send(peer, s, &peer->path[i], probe->token, i == peer->best ? 0 : PROBE_STANDBY, size);
+	probe_send(peer, s, &peer->path[i], probe->token, (uint16_t)(i == peer->best ? 0 : PROBE_STANDBY), size);
 }
 
 /* What it sends us comes from there now: ask, and ask where it was too. */
