@@ -15,6 +15,7 @@
 
 #include "node/encap.h"
 #include "node/fdb.h"
+#include "node/meter.h"
 #include "node/udp.h"
 #include "node/worker_parts.h"
 #include "proto/leg.h"
@@ -23,8 +24,13 @@
 
 #define IN_FRONT       16 /* what an unwrapped frame may need in front of its inner header, and more */
 #define ROAM_EVERY_MS  100
-#define BUCKET_SPAN_MS 500 /* a relayed node may burst half a second of its rate */
 #define MAC_TELL_MS    1000
+/* Letters of one node, whatever its sessions: 400/s, 128 at once, half a ring. What its user traffic alone can make many of has the half of
+ * that, so that frames for a channel that is not open yet leave room for the message that opens it. */
+#define LETTER_US      2500
+#define LETTER_BURST   (128 * LETTER_US)
+#define INIT_US        50000 /* INITs through one circuit: 20/s, 16 at once */
+#define INIT_BURST     (16 * INIT_US)
 /* What strangers may cost in all: a quarter of one core, spent by a model of the work instead of a clock so that it is the same
  * everywhere: base (receive, look up), per gate (hint), per match (mac1 and the letter). */
 #define BUDGET_SHARE    4
@@ -34,6 +40,14 @@
 #define MATCH_NS        2000u
 
 /* ---- letters ---------------------------------------------------------------------------------------------------- */
+
+/* One node must not fill the ring that all share, and control must not work for one alone: what is too much dies here, for the price of opening
+ * it. Handshakes of ours that are answered, and strangers, have limits of their own. */
+static bool may_tell(struct worker *w, struct remote *remote, enum letter_kind kind)
+{
+	bool traffic = kind == LETTER_FRAME_IN || kind == LETTER_CONFIRM || kind == LETTER_ROAM;
+	return !remote || meter_take(&remote->letters_us, w->now_us, LETTER_US, traffic ? LETTER_BURST / 2 : LETTER_BURST);
+}
 
 static enum drop post(struct worker *w, const struct packet *p, struct letter *l, uint32_t idx, const uint8_t *data, size_t len)
 {
@@ -59,6 +73,15 @@ static void mail(struct worker *w, struct packet *p, enum letter_kind kind, uint
 	p->session = NULL;
 }
 
+/* ... of an authentic sender. */
+static void mail_from(struct worker *w, struct packet *p, enum letter_kind kind, struct session *s, size_t skip)
+{
+	if (may_tell(w, s->remote, kind))
+		mail(w, p, kind, s->named.idx, p->data + skip, p->len - skip);
+	else
+		p->verdict = DROP_MAIL_RATE;
+}
+
 /* ---- roaming ---------------------------------------------------------------------------------------------------- */
 
 static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
@@ -82,14 +105,14 @@ static bool roam_due(struct worker *w, const struct packet *p, const struct remo
  * straight says that our packets may not arrive: its sender would use the same way if it could. */
 static void roam_check(struct worker *w, const struct packet *p, struct session *s)
 {
-	if (w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms))
+	if (w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms) && may_tell(w, s->remote, LETTER_ROAM))
 		(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
 }
 
 /* At the relay: the node behind this leg moved. No session is named, the leg is (idx 0, circuit). */
 static void leg_roam_check(struct worker *w, struct packet *p, struct circuit *c)
 {
-	if (!roam_due(w, p, c->far, &c->roam_told_ms))
+	if (!roam_due(w, p, c->far, &c->roam_told_ms) || !may_tell(w, c->far, LETTER_ROAM))
 		return;
 	p->circuit = c;
 	(void)post(w, p, worker_letter(w, LETTER_ROAM), 0, NULL, 0);
@@ -131,8 +154,12 @@ static void sort_stranger(struct worker *w, struct packet *p)
 		}
 		if (!gate_check(&g->gate, p->data, p->len))
 			continue;
-		if (!p->circuit)
+		if (!p->circuit) {
 			(void)budget_take(w, w->budget_ns < MATCH_NS ? w->budget_ns : MATCH_NS);
+		} else if (!meter_take(&((struct circuit *)p->circuit)->init_us, w->now_us, INIT_US, INIT_BURST)) {
+			p->verdict = DROP_MAIL_RATE; /* the authenticated ring is not for whoever has a circuit to fill */
+			return;
+		}
 		struct letter *l = p->circuit ? mail_begin_relayed_init(&w->mail) : worker_letter(w, LETTER_INIT);
 		if (l) {
 			l->time_us = w->now_us;
@@ -164,44 +191,24 @@ static void sort_data(struct worker *w, struct packet *p, struct session *s)
 	p->session = s;
 }
 
-/* Under the circuit's lock. Tokens are bytes, refilled by the millisecond. */
-static bool bucket_take(struct circuit *c, uint64_t now_ms, uint32_t bytes)
-{
-	if (!c->bucket_rate)
-		return true;
-	uint64_t most = c->bucket_rate * BUCKET_SPAN_MS / 1000, span = now_ms > c->bucket_ms ? now_ms - c->bucket_ms : 0;
-	if (most < DATAGRAM_MAX)
-		most = DATAGRAM_MAX;
-	uint64_t more = c->bucket_rate * (span < 10000 ? span : 10000) / 1000;
-	if (more) { /* else a slow rate would lose its fractions */
-		c->bucket_bytes = c->bucket_bytes + more < most ? c->bucket_bytes + more : most;
-		c->bucket_ms = now_ms;
-	}
-	if (c->bucket_bytes < bytes)
-		return false;
-	c->bucket_bytes -= bytes;
-	return true;
-}
-
 /* At the relay: the same bytes under another header. What is inside stays unread, so legs in legs cannot be told here. */
-static enum drop forward(struct worker *w, struct packet *p, struct circuit *c, bool in_rate)
+static enum drop forward(struct worker *w, struct packet *p, struct circuit *c)
 {
 	struct circuit *twin = atomic_load(&c->twin);
 	uint32_t tx_idx = twin ? atomic_load(&twin->tx_idx) : 0;
 	if (!tx_idx || !twin->far)
 		return DROP_LEG_DEAD;
-	if (!in_rate)
-		return DROP_LEG_RATE;
 	const struct way *way = atomic_load(&twin->far->way);
 	if (!way || way->circuit)
 		return DROP_NO_PATH;
+	if (c->meter && !meter_relay(c->meter, &c->far->sender, w->now_us * 1000, p->len))
+		return DROP_LEG_RATE;
 	uint32_t seq = atomic_fetch_add_explicit(&twin->tx_seq, 1, memory_order_relaxed);
 	leg_seal(&twin->tx, tx_idx, seq, p->data, p->len - LEG_HEADER);
 	p->from = way->to;
 	p->socket = way->socket;
 	relaxed_stamp(&c->used_ms, w->now_ms);
 	relaxed_stamp(&twin->used_ms, w->now_ms);
-	relaxed_add(&c->bytes, p->len);
 	w->arrival[p - w->in].forward = true;
 	return DROP_NONE;
 }
@@ -222,11 +229,8 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 		p->verdict = DROP_LEG_TAG;
 		return false;
 	}
-	bool in_rate = true;
 	pthread_mutex_lock(&c->lock);
 	bool fresh = window_commit(c->window, seq), newest = fresh && window_top(c->window) == seq + 1ull;
-	if (fresh && c->at_relay)
-		in_rate = bucket_take(c, w->now_ms, p->len);
 	pthread_mutex_unlock(&c->lock);
 	if (!fresh) {
 		p->verdict = DROP_LEG_REPLAY;
@@ -235,7 +239,7 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 	if (c->at_relay) {
 		if (newest)
 			leg_roam_check(w, p, c);
-		p->verdict = forward(w, p, c, in_rate);
+		p->verdict = forward(w, p, c);
 		return false;
 	}
 	relaxed_stamp(&c->used_ms, w->now_ms);
@@ -366,7 +370,7 @@ static void mac_check(struct worker *w, const struct port *port, const struct me
 	unsigned at = (unsigned)((key * 0x9e3779b97f4a7c15ull) >> 58) & (MAC_MEMOS - 1);
 	if (w->mac_memo[at].key == key && w->mac_memo[at].address == m->address && w->now_ms < w->mac_memo[at].told_ms + MAC_TELL_MS)
 		return;
-	struct letter *l = worker_letter(w, LETTER_MAC);
+	struct letter *l = may_tell(w, m->remote, LETTER_FRAME_IN) ? worker_letter(w, LETTER_MAC) : NULL;
 	if (!l)
 		return;
 	w->mac_memo[at].key = key;
@@ -420,7 +424,7 @@ static void deliver_frames(struct worker *w, struct packet *p, struct session *s
 	struct port *port = w->view->ports[chan - 1];
 	struct member *m = atomic_load(&s->remote->member[chan - 1]);
 	if (!port || !m || !atomic_load(&s->confirmed) || !atomic_load(&m->rx_open) || !atomic_load(&port->open)) {
-		mail(w, p, LETTER_FRAME_IN, s->named.idx, p->data, p->len);
+		mail_from(w, p, LETTER_FRAME_IN, s, 0);
 		return;
 	}
 	p->verdict = decap_split(p->data, p->len, arrived, &n);
@@ -460,7 +464,7 @@ static void deliver_piece(struct worker *w, struct packet *p, struct session *s)
 /* Control learns from any authentic packet that the peer has the keys. */
 static void confirm(struct worker *w, const struct packet *p, const struct session *s)
 {
-	if (!atomic_load(&s->confirmed))
+	if (!atomic_load(&s->confirmed) && may_tell(w, s->remote, LETTER_CONFIRM))
 		(void)post(w, p, worker_letter(w, LETTER_CONFIRM), s->named.idx, NULL, 0);
 }
 
@@ -481,7 +485,7 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 		roam_check(w, p, s);
 	for (unsigned i = 0; i < sizeof(mailed) / sizeof(mailed[0]); i++)
 		if (type == mailed[i].type) {
-			mail(w, p, mailed[i].kind, s->named.idx, p->data + INNER_HEADER, p->len - INNER_HEADER);
+			mail_from(w, p, mailed[i].kind, s, INNER_HEADER);
 			return;
 		}
 	if ((frames || type == INNER_FRAG) && s->class != CLASS_DATA) {

@@ -127,11 +127,16 @@ static size_t init_make(struct peer *peer, enum session_class class, uint8_t out
 	return len;
 }
 
+size_t initiator_init(struct peer *peer, enum session_class class, uint8_t out[INIT_SEND_MAX])
+{
+	return init_make(peer, class, out);
+}
+
 /* Straight to where the peer may be. Returns how many endpoints that were. */
 static unsigned init_direct(struct peer *peer, enum session_class class)
 {
 	struct node *node = peer->node;
-	struct endpoint to[ROOT_KNOWN_MAX + 1];
+	struct endpoint to[ROOT_KNOWN_MAX + 2];
 	unsigned n = resolve_endpoints(peer, to);
 	const struct endpoint *lan = beacon_endpoint(peer);
 	for (unsigned i = 0; lan && i < n; i++)
@@ -139,6 +144,8 @@ static unsigned init_direct(struct peer *peer, enum session_class class)
 			lan = NULL;
 	if (lan)
 		to[n++] = *lan;
+	if (fallback_endpoint(peer))
+		to[n++] = *fallback_endpoint(peer);
 	uint8_t init[INIT_SEND_MAX];
 	size_t len = n ? init_make(peer, class, init) : 0;
 	for (unsigned i = 0; len && i < n; i++)
@@ -203,14 +210,19 @@ static void whois_send(struct peer *peer)
 	}
 }
 
-void initiator_relayed(struct peer *peer, enum session_class class)
+void initiator_by(struct peer *peer, enum session_class class, struct peer *relay)
 {
 	uint8_t init[INIT_SEND_MAX];
-	if (!peer->keys || peer->is_root || !peer->node->n_roots)
+	if (!peer->keys || peer->is_root || !(relay || circuit_possible(peer)))
 		return;
 	size_t len = init_make(peer, class, init);
 	if (len)
-		circuit_connect(peer, init, len);
+		circuit_connect(peer, class, relay, init, len);
+}
+
+void initiator_relayed(struct peer *peer, enum session_class class)
+{
+	initiator_by(peer, class, NULL);
 }
 
 static void init_send(struct peer *peer, enum session_class class)
@@ -339,6 +351,7 @@ static void session_tick(struct peer *peer, enum session_class class, uint64_t n
 	struct session *s = peer->current[class];
 	/* Keys of a pair that only keeps its path warm are let go: a rekey would keep it warm for ever. */
 	uint64_t used = !s ? 0 : class == CLASS_DATA ? session_last_frame(s) : session_last_tx(s);
+	used = peer->legs_used_ms > used ? peer->legs_used_ms : used; /* what we relay for each other ends with its session */
 	if (s && peer->init_ms[class] == NEVER && rekey_at(s) <= now && used + 60000 > now) {
 		peer->init_ms[class] = peer->init_since_ms[class] = now;
 		peer->init_tries[class] = 0;

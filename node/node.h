@@ -218,6 +218,8 @@ bool node_network(struct node *, uint64_t nwid, struct net_view *ret);
 void node_networks(struct node *, void (*each)(void *, const struct net_view *), void *);
 void node_peers(struct node *, uint64_t now, void (*each)(void *, const struct peer_view *), void *);
 void node_roots(struct node *, void (*each)(void *, const struct root_view *), void *);
+/* The chain of a set's file, read again: what is newer is taken; borrowed. 0, -ENOENT: the node does not use that set, -EINVAL: refused (logged). */
+int node_rootset(struct node *, const struct rootset *, uint64_t now);
 void node_netcheck(struct node *, struct netcheck_view *ret);
 void node_relay(struct node *, uint64_t now, struct relay_view *ret);
 /* Another machine with our identity, as a root saw it: where; false: not in the last two hours. */

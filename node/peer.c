@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "proto/cred.h"
+#include "proto/random.h"
 
 #define PEERS_MAX      65536 /* 64 networks of 1 000 members */
 #define PEERS_MAX_ROOT 1100000
@@ -95,7 +96,7 @@ static void peer_fire(struct timer *t, uint64_t now)
 	initiator_tick(peer, now);
 	request_tick(peer, now);
 	path_tick(peer, now);
-	circuit_renew(peer, now);
+	circuit_peer_tick(peer, now);
 	channel_wait_tick(peer, now);
 	peer_schedule(peer);
 }
@@ -121,6 +122,8 @@ static struct peer *peer_new(struct node *node, const struct identity *identity)
 	peer->timer.at = NEVER;
 	peer->timer.fire = peer_fire;
 	peer->silent_since_ms = NEVER;
+	peer->hedge_ms = NEVER;
+	peer->next_req = random_u32(); /* a clone of ours asks too, perhaps in the same epoch: its questions are others */
 	peer->made_ms = node->now;
 	for (int c = 0; c < CLASS_COUNT; c++)
 		peer->init_ms[c] = peer->confirm_ms[c] = NEVER;
@@ -338,6 +341,9 @@ void peer_schedule(struct peer *peer)
 	other = path_deadline(peer);
 	if (other < at)
 		at = other;
+	other = circuit_deadline(peer);
+	if (other < at)
+		at = other;
 	/* A deadline that stands in the past would spin the loop within one turn. */
 	if (at != NEVER && at <= peer->node->now)
 		at = peer->node->now + 1;
@@ -372,6 +378,8 @@ struct session *peer_any_session(struct peer *peer)
 void peer_remember_endpoint(struct peer *peer, const struct endpoint *e)
 {
 	unsigned at = 0;
+	if (e->family & ENDPOINT_STREAM)
+		return; /* of this connection only */
 	while (at < peer->n_cached && !endpoint_equal(&peer->cached[at], e))
 		at++;
 	if (at == 0 && peer->n_cached)

@@ -1,10 +1,12 @@
-/* relay.c: the root role: registration, WHOIS, circuits between two of its nodes.
+/* relay.c: circuits between two nodes, at a root and at a member with the right to relay.
  *
- * A circuit is a pair of legs; workers forward between them, control makes and ends them. CONNECT to a node that is absent and to one that refuses
- * look the same: an index at once, UNREACH after three seconds without ACCEPT. A root learns addresses, public IPs and who calls whom; network
- * ids, credentials and frames never reach it in clear.
+ * A circuit is a pair of legs; workers forward between them, control makes and ends them. At a root both are registered: CONNECT to a node
+ * that is absent and to one that refuses look the same, an index at once, UNREACH after three seconds without ACCEPT. A member relays between
+ * members of a network they all have in common, whose credential gives it that right; who is a member there is no secret among them, so it says at
+ * once that it cannot help. Both ways are straight ones: nothing is relayed twice. A relay learns who calls whom and how much; network ids (at a
+ * root), credentials and frames never reach it in clear.
  */
-#include "node/control.h"
+#include "node/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,54 +14,16 @@
 
 #include "proto/random.h"
 
-#define PAIRS_MAX      65536
-#define PAIRS_PER_NODE 1024
 #define ACCEPT_WAIT_MS 3000
 #define IDLE_MS        120000
-#define CALLS_MAX      1024
-#define CALL_LIFE_MS   120000
 #define CONNECT_MS     50 /* 20/s */
 #define CONNECT_BURST  50
-#define WHOIS_MS       100 /* 10/s */
-#define WHOIS_BURST    50
 /* To one node, whoever calls: 50/s. One caller gets a tenth of that, so that a single one cannot use it up for the others. */
 #define INCOMING_MS        20
 #define INCOMING_BURST     50
 #define INCOMING_ONE_MS    200
 #define INCOMING_ONE_BURST 10
-#define INCOMING_BUCKETS   8192
 #define TICK_LEAST         64 /* pairs looked at per second; else a sixteenth of all */
-
-struct pair {
-	TAILQ_ENTRY(pair) list; /* asked or talking */
-	LIST_ENTRY(pair) by_caller, by_called;
-	struct circuit *a, *b;        /* legs to the caller and the called; b NULL = the called one is not here */
-	struct peer *caller, *called; /* called NULL as b */
-	bool accepted;
-	uint64_t made_ms;
-};
-TAILQ_HEAD(pairs, pair);
-
-struct bucket { /* one per node, in a small hash; a collision only shares the rate */
-	uint64_t connect_ms, whois_ms;
-};
-
-/* Who called whom of late: told when the called one registers from a new start (PROTOCOL.md, Restart recovery). */
-struct call {
-	uint8_t caller[KEY_HASH_BYTES], called[KEY_HASH_BYTES];
-	uint64_t at_ms; /* 0 = free */
-};
-
-struct relay_service {
-	struct pairs asked;   /* not accepted yet, the oldest first */
-	struct pairs talking; /* accepted; the one to be looked at next first */
-	unsigned n;
-	uint64_t incoming_key; /* random: nobody can choose whom he shares a bucket with */
-	uint64_t incoming_ms[INCOMING_BUCKETS];
-	struct call call[CALLS_MAX];
-	unsigned call_at;
-	struct bucket bucket[4096];
-};
 
 int relay_new(struct node *node)
 {
@@ -68,6 +32,7 @@ int relay_new(struct node *node)
 		return -ENOMEM;
 	TAILQ_INIT(&node->relay->asked);
 	TAILQ_INIT(&node->relay->talking);
+	meter_init(&node->relay->meter, node->config.relay_rate / 8, node->config.relay_total / 8);
 	random_bytes(&node->relay->incoming_key, sizeof node->relay->incoming_key);
 	return 0;
 }
@@ -84,7 +49,7 @@ void relay_free(struct node *node)
 	node->relay = NULL;
 }
 
-static bool bucket_take(uint64_t *at, uint64_t now, uint64_t cost, unsigned burst)
+bool relay_bucket(uint64_t *at, uint64_t now, uint64_t cost, unsigned burst)
 {
 	if (*at + cost * burst < now)
 		*at = now - cost * burst;
@@ -94,97 +59,60 @@ static bool bucket_take(uint64_t *at, uint64_t now, uint64_t cost, unsigned burs
 	return true;
 }
 
-static struct bucket *bucket_of(struct peer *peer)
+struct bucket *relay_bucket_of(struct peer *peer)
 {
-	return &peer->node->relay->bucket[le32_at(peer->identity.key_hash) % 4096];
+	return &peer->node->relay->bucket[le32_at(peer->identity.key_hash) % NODE_BUCKETS];
 }
 
-/* ---- who is told of a restart ---------------------------------------------------------------------------------------- */
+/* ---- for whom ----------------------------------------------------------------------------------------------------- */
 
-static void call_note(struct node *node, const struct peer *caller, const uint8_t called[KEY_HASH_BYTES])
+static bool open_to(const struct net *net, const struct peer *peer)
 {
-	struct relay_service *r = node->relay;
-	struct call *slot = NULL;
-	for (unsigned i = 0; i < CALLS_MAX && !slot; i++)
-		if (!memcmp(r->call[i].caller, caller->identity.key_hash, KEY_HASH_BYTES) &&
-		    !memcmp(r->call[i].called, called, KEY_HASH_BYTES))
-			slot = &r->call[i];
-	if (!slot)
-		slot = &r->call[r->call_at++ % CALLS_MAX];
-	slot->at_ms = node->now;
-	memcpy(slot->caller, caller->identity.key_hash, KEY_HASH_BYTES);
-	memcpy(slot->called, called, KEY_HASH_BYTES);
+	const struct member *m = atomic_load(&peer->remote->member[net->chan - 1]);
+	return m && atomic_load(&m->rx_open) && atomic_load(&m->tx_chan);
 }
 
-static void restart_tell(struct peer *peer)
+static bool lets_us(const struct net *net)
 {
-	struct node *node = peer->node;
-	struct body_peer_restart b;
-	uint8_t body[64];
-	memcpy(b.key_hash, peer->identity.key_hash, KEY_HASH_BYTES);
-	size_t n = body_peer_restart_encode(&b, body, sizeof body);
-	for (unsigned i = 0; i < CALLS_MAX; i++) {
-		struct call *call = &node->relay->call[i];
-		if (!call->at_ms || memcmp(call->called, b.key_hash, KEY_HASH_BYTES))
-			continue;
-		struct peer *caller = node->now - call->at_ms < CALL_LIFE_MS ? peer_find(node, call->caller) : NULL;
-		call->at_ms = 0;
-		if (caller && peer_up(caller, CLASS_CTRL))
-			request_send(caller, CLASS_CTRL, OP_PEER_RESTART, body, n, NULL, 0, NULL);
-	}
+	return net && net->state == NET_JOINED && net->cred_ok && net->cred.flags & MEMBER_RELAY && atomic_load(&net->port->open);
 }
 
-/* ---- registration and WHOIS --------------------------------------------------------------------------------------- */
-
-void relay_register(struct peer *peer, struct session *s, uint32_t req, const uint8_t *body, size_t len, const struct letter *l)
+/* A network that lets us relay and has an open channel with both (other NULL: with the one). */
+static bool common(const struct peer *peer, const struct peer *other)
 {
-	struct body_register b;
-	uint8_t out[256];
-	if (!body_register_parse(body, len, &b) || s->class != CLASS_CTRL || !peer->work) {
-		request_reply(peer, s->class, req, OP_REGISTER, STATUS_MALFORMED, NULL, 0);
-		return;
-	}
-	struct peer *holder = peer_find_address(peer->node, peer->identity.address);
-	if (holder != peer) {
-		struct body_identity other = {.identity = holder->identity};
-		size_t n = body_identity_encode(&other, out, sizeof out);
-		request_reply(peer, s->class, req, OP_REGISTER, STATUS_COLLISION, out, n);
-		return;
-	}
-	peer->registered = true;
-	if (peer->registered_epoch != b.epoch) {
-		peer->registered_epoch = b.epoch;
-		restart_tell(peer);
-	}
-	state_peers_changed(peer->node);
-	struct body_observed seen = {.observed = l->from};
-	size_t n = body_observed_encode(&seen, out, sizeof out);
-	request_reply(peer, s->class, req, OP_REGISTER, STATUS_OK, out, n);
+	const struct node *node = peer->node;
+	for (unsigned i = 0; i < NETWORKS_MAX && !node->config.no_relay; i++)
+		if (lets_us(node->net[i]) && open_to(node->net[i], peer) && (!other || open_to(node->net[i], other)))
+			return true;
+	return false;
 }
 
-void relay_whois(struct peer *peer, uint32_t req, const uint8_t *body, size_t len)
+/* ... or that lists the other one, with whom we may not have spoken yet. */
+static bool listed(const struct peer *peer, const struct peer *other)
 {
-	struct node *node = peer->node;
-	struct body_whois b;
-	if (!body_whois_parse(body, len, &b)) {
-		request_reply(peer, CLASS_CTRL, req, OP_WHOIS, STATUS_MALFORMED, NULL, 0);
-		return;
-	}
-	if (!bucket_take(&bucket_of(peer)->whois_ms, node->now, WHOIS_MS, WHOIS_BURST)) {
-		node_drop(node, DROP_CTRL_RATE);
-		request_reply(peer, CLASS_CTRL, req, OP_WHOIS, STATUS_TRY_LATER, NULL, 0);
-		return;
-	}
-	struct peer *found = peer_find_address(node, b.address);
-	struct body_identity who = {0};
-	if (found) {
-		found->useful = true;
-		who.identity = found->identity;
-	} else if (b.address == node->config.self.self.address)
-		who.identity = node->config.self.self;
-	uint8_t out[256];
-	size_t n = who.identity.address ? body_identity_encode(&who, out, sizeof out) : 0;
-	request_reply(peer, CLASS_CTRL, req, OP_WHOIS, n ? STATUS_OK : STATUS_NOT_FOUND, out, n);
+	const struct node *node = peer->node;
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		if (lets_us(node->net[i]) && open_to(node->net[i], peer) && atomic_load(&other->remote->member[i]))
+			return true;
+	return false;
+}
+
+bool relay_serves(struct peer *peer, const struct session *s, const struct letter *l)
+{
+	if (s->class != CLASS_DATA || l->circuit || !common(peer, NULL))
+		return false;
+	return peer->node->relay || !relay_new(peer->node);
+}
+
+static bool straight(const struct peer *peer)
+{
+	return peer->best >= 0 && !peer->path[peer->best].circuit;
+}
+
+/* What we say to an end of a circuit goes by this one. */
+static enum session_class class_of(const struct peer *peer)
+{
+	return peer->node->config.root && peer->registered ? CLASS_CTRL : CLASS_DATA;
 }
 
 /* ---- circuits ----------------------------------------------------------------------------------------------------- */
@@ -194,8 +122,8 @@ static void unreach_tell(struct peer *peer, const struct circuit *leg)
 	struct body_unreach b = {.idx = leg->tx_idx};
 	uint8_t body[32];
 	size_t n = body_unreach_encode(&b, body, sizeof body);
-	if (leg->tx_idx && peer_up(peer, CLASS_CTRL))
-		request_send(peer, CLASS_CTRL, OP_UNREACH, body, n, NULL, 0, NULL);
+	if (leg->tx_idx && peer_up(peer, class_of(peer)))
+		request_send(peer, class_of(peer), OP_UNREACH, body, n, NULL, 0, NULL);
 }
 
 static void pair_end(struct node *node, struct pair *p, bool tell_caller, bool tell_called)
@@ -226,6 +154,7 @@ static struct circuit *leg_make(struct node *node, struct peer *peer, uint32_t t
 	if (!c)
 		return NULL;
 	c->made_ms = node->now;
+	c->meter = &node->relay->meter;
 	memcpy(c->peer_key_hash, peer->identity.key_hash, KEY_HASH_BYTES);
 	if (exporter)
 		circuit_keys(c, tx_idx, exporter);
@@ -279,8 +208,8 @@ static bool incoming_allowed(const struct peer *caller, struct peer *called)
 	mix = (mix ^ mix >> 32 ^ le64_at(called->identity.key_hash)) * (r->incoming_key | 1);
 	uint64_t *one = &r->incoming_ms[(mix >> 40) % INCOMING_BUCKETS];
 	/* The caller's own share first: what it has not left takes nothing from the others. */
-	return bucket_take(one, now, INCOMING_ONE_MS, INCOMING_ONE_BURST) &&
-	       bucket_take(&called->incoming_bucket_ms, now, INCOMING_MS, INCOMING_BURST);
+	return relay_bucket(one, now, INCOMING_ONE_MS, INCOMING_ONE_BURST) &&
+	       relay_bucket(&called->incoming_bucket_ms, now, INCOMING_MS, INCOMING_BURST);
 }
 
 static void incoming_tell(struct peer *caller, struct session *s, struct peer *called, const struct pair *p, const struct body_connect *b)
@@ -296,34 +225,62 @@ static void incoming_tell(struct peer *caller, struct session *s, struct peer *c
 		in.observed = way->to;
 	size_t n = body_incoming_encode(&in, body, sizeof body);
 	if (n)
-		request_send(called, CLASS_CTRL, OP_INCOMING, body, n, NULL, 0, NULL);
+		request_send(called, class_of(called), OP_INCOMING, body, n, NULL, 0, NULL);
+}
+
+/* The one that is called, or NULL with what the caller hears of it: at a root the same as of one that does not answer. */
+static struct peer *called_by(struct peer *caller, const struct body_connect *b, enum status *ret)
+{
+	struct node *node = caller->node;
+	struct peer *called = b->key_hash_set ? peer_find(node, b->key_hash) : peer_find_address(node, b->address);
+	*ret = STATUS_OK;
+	if (node->config.root) {
+		if (called) {
+			relay_call_note(node, caller, called->identity.key_hash);
+			caller->useful = called->useful = true;
+		}
+		return called && called->registered && peer_up(called, CLASS_CTRL) && called != caller ? called : NULL;
+	}
+	if (!called || called == caller || !b->key_hash_set || !listed(caller, called)) {
+		*ret = STATUS_NOT_FOUND;
+		return NULL;
+	}
+	if (common(caller, called) && peer_up(called, CLASS_DATA) && straight(called))
+		return called;
+	initiator_want(called, CLASS_DATA); /* when asked again it may be there */
+	*ret = STATUS_TRY_LATER;
+	return NULL;
+}
+
+static void refuse(struct peer *peer, struct session *s, uint32_t req, enum status status)
+{
+	peer->refused++;
+	peer->node->relay->refused++;
+	request_reply(peer, s->class, req, OP_CONNECT, (uint8_t)status, NULL, 0);
 }
 
 void relay_connect(struct peer *peer, struct session *s, uint32_t req, const uint8_t *body, size_t len)
 {
 	struct node *node = peer->node;
 	struct body_connect b;
-	if (!body_connect_parse(body, len, &b) || !peer->registered || !(b.rx_idx & IDX_MASK) || b.first_len > INIT_SEND_MAX) {
-		request_reply(peer, s->class, req, OP_CONNECT, STATUS_MALFORMED, NULL, 0);
-		return;
-	}
-	if (!bucket_take(&bucket_of(peer)->connect_ms, node->now, CONNECT_MS, CONNECT_BURST)) {
+	enum status status;
+	/* The rate first: who is above it costs no parsing. */
+	if (!relay_bucket(&relay_bucket_of(peer)->connect_ms, node->now, CONNECT_MS, CONNECT_BURST)) {
 		node_drop(node, DROP_CTRL_RATE);
-		request_reply(peer, s->class, req, OP_CONNECT, STATUS_TRY_LATER, NULL, 0);
+		refuse(peer, s, req, STATUS_TRY_LATER);
 		return;
 	}
-	struct peer *called = b.key_hash_set ? peer_find(node, b.key_hash) : peer_find_address(node, b.address);
-	if (called) {
-		call_note(node, peer, called->identity.key_hash);
-		peer->useful = called->useful = true;
+	if (!body_connect_parse(body, len, &b) || (node->config.root && !peer->registered) || !(b.rx_idx & IDX_MASK) ||
+	    b.first_len > INIT_SEND_MAX) {
+		refuse(peer, s, req, STATUS_MALFORMED);
+		return;
 	}
-	if (called && (!called->registered || !peer_up(called, CLASS_CTRL) || called == peer))
-		called = NULL;
-	struct pair *p = pair_of_caller(peer, b.rx_idx & IDX_MASK);
-	if (!p)
-		p = pair_make(peer, s, called, &b);
+	struct peer *called = called_by(peer, &b, &status);
+	struct pair *p = status == STATUS_OK ? pair_of_caller(peer, b.rx_idx & IDX_MASK) : NULL;
+	if (status == STATUS_OK && !p && !(p = pair_make(peer, s, called, &b)))
+		status = STATUS_TRY_LATER;
 	if (!p) {
-		request_reply(peer, s->class, req, OP_CONNECT, STATUS_TRY_LATER, NULL, 0);
+		refuse(peer, s, req, status);
 		return;
 	}
 	struct body_idx idx = {.idx = p->a->named.idx};
@@ -347,6 +304,7 @@ void relay_accept(struct peer *peer, struct session *s, uint32_t req, const uint
 	}
 	request_reply(peer, s->class, req, OP_ACCEPT, STATUS_OK, NULL, 0);
 	if (!p->accepted) {
+		/* The called one made its keys of the session that this came by, and sends it by no other. */
 		circuit_keys(leg, b.rx_idx & IDX_MASK, s->exporter);
 		/* Keys before twins: a worker that finds the twin may use it. */
 		atomic_store(&leg->twin, other);
@@ -368,21 +326,36 @@ void relay_peer_gone(struct peer *peer)
 		pair_end(peer->node, p, true, false);
 }
 
+/* Idle, or between members of whom one lost its right to it, or we ours: true = ended. A session is kept for what still goes through. */
+static bool pair_look(struct node *node, struct pair *p, uint64_t now)
+{
+	uint64_t used = atomic_load(&p->a->used_ms), used_b = atomic_load(&p->b->used_ms);
+	used = used_b > used ? used_b : used;
+	used = p->made_ms > used ? p->made_ms : used;
+	if (used + IDLE_MS <= now || (!node->config.root && !common(p->caller, p->called))) { /* a worker's stamp may be ahead of this turn's time */
+		pair_end(node, p, true, true);
+		return true;
+	}
+	if (!node->config.root)
+		for (int i = 0; i < 2; i++) {
+			struct peer *end = i ? p->called : p->caller;
+			end->legs_used_ms = used > end->legs_used_ms ? used : end->legs_used_ms;
+			end->used_ms = used > end->used_ms ? used : end->used_ms;
+		}
+	return false;
+}
+
 void relay_tick(struct node *node, uint64_t now)
 {
 	struct relay_service *r = node->relay;
+	meter_round(&r->meter);
 	for (struct pair *p; (p = TAILQ_FIRST(&r->asked)) && now - p->made_ms >= ACCEPT_WAIT_MS;)
 		pair_end(node, p, true, false);
 	/* Idle ones are found within a few seconds: a part of them is looked at each time, the first going to the end. */
 	unsigned left = r->n / 16 > TICK_LEAST ? r->n / 16 : TICK_LEAST;
 	for (struct pair *p, *last = TAILQ_LAST(&r->talking, pairs); left && (p = TAILQ_FIRST(&r->talking)); left--) {
-		uint64_t used = atomic_load(&p->a->used_ms), used_b = atomic_load(&p->b->used_ms);
 		bool end = p == last;
-		used = used_b > used ? used_b : used;
-		used = p->made_ms > used ? p->made_ms : used;
-		if (used + IDLE_MS <= now) { /* a worker's stamp may be ahead of this turn's time */
-			pair_end(node, p, true, true);
-		} else {
+		if (!pair_look(node, p, now)) {
 			TAILQ_REMOVE(&r->talking, p, list);
 			TAILQ_INSERT_TAIL(&r->talking, p, list);
 		}

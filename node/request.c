@@ -34,6 +34,17 @@ static struct session *session_for(struct peer *peer, enum session_class class)
 	return s ? s : peer_any_session(peer);
 }
 
+struct session *request_session(struct peer *peer, uint32_t idx)
+{
+	struct session *s = node_session(peer->node, idx);
+	return s && s->remote == peer->remote && peer->node->now < s->reject_ms ? s : NULL;
+}
+
+static struct session *session_of(struct peer *peer, const struct request *r)
+{
+	return r->pinned ? request_session(peer, r->pinned) : session_for(peer, r->class);
+}
+
 static void request_free(struct request **slot)
 {
 	free((*slot)->bytes);
@@ -41,8 +52,8 @@ static void request_free(struct request **slot)
 	*slot = NULL;
 }
 
-bool request_send(struct peer *peer, enum session_class class, uint8_t op, const uint8_t *body, size_t len, request_done *done,
-                  uint64_t context, const uint8_t context_hash[32])
+static bool request_put(struct peer *peer, enum session_class class, uint32_t pinned, uint8_t op, const uint8_t *body, size_t len,
+                        request_done *done, uint64_t context, const uint8_t context_hash[32])
 {
 	struct request **slot = NULL;
 	for (unsigned i = 0; i < REQUESTS_MAX && !slot; i++)
@@ -52,7 +63,7 @@ bool request_send(struct peer *peer, enum session_class class, uint8_t op, const
 	uint8_t bytes[BODY_MAX];
 	if (!r)
 		return false;
-	*r = (struct request){.op = op, .class = class, .done = done, .context = context};
+	*r = (struct request){.op = op, .class = class, .pinned = pinned, .done = done, .context = context};
 	if (context_hash)
 		memcpy(r->context_hash, context_hash, 32);
 	r->req = ++peer->next_req ? peer->next_req : ++peer->next_req;
@@ -65,7 +76,7 @@ bool request_send(struct peer *peer, enum session_class class, uint8_t op, const
 	}
 	memcpy(r->bytes, bytes, r->len);
 	*slot = r;
-	struct session *s = session_for(peer, class);
+	struct session *s = session_of(peer, r);
 	if (s) {
 		ctrl_out(peer, s, r->bytes, r->len);
 		r->tries = 1;
@@ -77,6 +88,18 @@ bool request_send(struct peer *peer, enum session_class class, uint8_t op, const
 	peer->used_ms = peer->node->now;
 	peer_schedule(peer);
 	return true;
+}
+
+bool request_send(struct peer *peer, enum session_class class, uint8_t op, const uint8_t *body, size_t len, request_done *done,
+                  uint64_t context, const uint8_t context_hash[32])
+{
+	return request_put(peer, class, 0, op, body, len, done, context, context_hash);
+}
+
+bool request_send_on(struct peer *peer, struct session *s, uint8_t op, const uint8_t *body, size_t len, request_done *done,
+                     uint64_t context, const uint8_t context_hash[32])
+{
+	return request_put(peer, s->class, s->named.idx, op, body, len, done, context, context_hash);
 }
 
 void request_resend(struct peer *peer, enum session_class class)
@@ -98,8 +121,9 @@ void request_tick(struct peer *peer, uint64_t now)
 		struct request *r = peer->request[i];
 		if (!r || r->next_ms > now)
 			continue;
-		struct session *s = session_for(peer, r->class);
-		if (r->tries == 0 || r->tries >= TRIES_MAX) {
+		struct session *s = session_of(peer, r);
+		/* One that belongs to a session ends with it: under another it would say something else. */
+		if (r->tries == 0 || r->tries >= TRIES_MAX || (r->pinned && !s)) {
 			struct request gone = *r;
 			peer->request[i] = NULL;
 			free(r);
@@ -143,11 +167,11 @@ static struct answer *answer_find(struct peer *peer, uint32_t req)
 	return NULL;
 }
 
-static void answer_begin(struct peer *peer, uint32_t req)
+static void answer_begin(struct peer *peer, uint32_t req, const struct session *s)
 {
 	struct answer *a = &peer->answer[peer->answer_at++ % ANSWERS_MAX];
 	free(a->bytes);
-	*a = (struct answer){.req = req, .set = true};
+	*a = (struct answer){.req = req, .set = true, .session = s->named.idx};
 }
 
 void request_reply(struct peer *peer, enum session_class class, uint32_t req, uint8_t op, uint8_t status, const uint8_t *body, size_t len)
@@ -162,20 +186,24 @@ void request_reply(struct peer *peer, enum session_class class, uint32_t req, ui
 		memcpy(a->bytes, bytes, n);
 		a->len = (uint32_t)n;
 	}
-	struct session *s = session_for(peer, class);
+	/* On the session that asked: the other side may not have our newest yet. */
+	struct session *s = a ? request_session(peer, a->session) : NULL;
+	if (!s)
+		s = session_for(peer, class);
 	if (s)
 		ctrl_out(peer, s, bytes, n);
 }
 
 /* ---- dispatch --------------------------------------------------------------------------------------------------- */
 
-static void reply_in(struct peer *peer, const struct message *m)
+static void reply_in(struct peer *peer, struct session *s, const struct message *m)
 {
 	for (unsigned i = 0; i < REQUESTS_MAX; i++) {
 		struct request *r = peer->request[i];
 		if (!r || r->req != m->req || (r->op | OP_REPLY) != m->op)
 			continue;
 		peer->request[i] = NULL;
+		r->by = s;
 		if (r->done)
 			r->done(peer, r, m);
 		free(r->bytes);
@@ -217,10 +245,9 @@ static void join_res_in(struct peer *peer, enum session_class class, const struc
 static void unreach_in(struct peer *peer, enum session_class class, const struct message *m)
 {
 	struct body_unreach b;
-	bool good = peer->is_root && body_unreach_parse(m->body, m->len, &b);
+	/* Whoever relays for us: of its own legs it may say that. */
+	bool good = body_unreach_parse(m->body, m->len, &b) && circuit_unreach(peer, &b);
 	request_reply(peer, class, m->req, m->op, good ? STATUS_OK : STATUS_DENIED, NULL, 0);
-	if (good)
-		circuit_unreach(peer, &b);
 }
 
 static void restart_in(struct peer *peer, enum session_class class, const struct message *m)
@@ -246,14 +273,19 @@ static void restart_in(struct peer *peer, enum session_class class, const struct
 	}
 }
 
-/* What a root answers; false if this node is none or the op is no root's. */
+/* What a root answers, and of it what a member that relays answers too; false if this node is none or the op is not theirs. */
 static bool relay_in(struct peer *peer, struct session *s, const struct message *m, const struct letter *l)
 {
-	if (!peer->node->relay)
-		return false;
-	switch (m->op) {
-	case OP_REGISTER: relay_register(peer, s, m->req, m->body, m->len, l); return true;
-	case OP_WHOIS: relay_whois(peer, m->req, m->body, m->len); return true;
+	bool root = peer->node->config.root, serves = root || relay_serves(peer, s, l);
+	switch (serves ? m->op : 0) {
+	case OP_REGISTER:
+		if (root)
+			relay_register(peer, s, m->req, m->body, m->len, l);
+		return root;
+	case OP_WHOIS:
+		if (root)
+			relay_whois(peer, m->req, m->body, m->len);
+		return root;
 	case OP_CONNECT: relay_connect(peer, s, m->req, m->body, m->len); return true;
 	case OP_ACCEPT: relay_accept(peer, s, m->req, m->body, m->len); return true;
 	default: return false;
@@ -297,8 +329,8 @@ static void request_in(struct peer *peer, struct session *s, const struct messag
 			ctrl_out(peer, s, a->bytes, a->len);
 		return;
 	}
-	answer_begin(peer, m->req);
-	if (m->op == OP_INCOMING && peer->is_root) {
+	answer_begin(peer, m->req, s);
+	if (m->op == OP_INCOMING && (peer->is_root || circuit_relays(peer, s, l))) {
 		circuit_incoming(peer, s, m->req, m->body, m->len);
 		return;
 	}
@@ -339,7 +371,7 @@ void request_ctrl(struct node *node, const struct letter *l)
 	}
 	peer->used_ms = node->now;
 	if (m.op & OP_REPLY) {
-		reply_in(peer, &m);
+		reply_in(peer, s, &m);
 		return;
 	}
 	if (!ctrl_bucket(peer)) {

@@ -39,14 +39,14 @@ static bool has_leg(const struct peer *peer, uint64_t now)
 	return false;
 }
 
-/* Must stay. Who keeps a pointer to a peer (all else keeps key hashes): node.root[], root_line's owner and path.relay (roots); net.controller_peer
- * (is_controller); net_member.peer and member.remote (remote->member[]); session.remote, pending.peer (shakes_hands); circuit.far: a root
- * at a node, either end of a pair at a root; pair.caller and pair.called (calls, called); the peer's own timer, requests, paths and waiting
+/* Must stay. Who keeps a pointer to a peer (all else keeps key hashes): node.root[] and root_line's owner (roots); path.relay and circuit.far at a
+ * node (legs); net.controller_peer (is_controller); net_member.peer and member.remote (remote->member[]); session.remote, pending.peer (shakes_hands); circuit.far
+ * at a relay, pair.caller and pair.called (calls, called); the peer's own timer, requests, paths and waiting
  * frames, which end with it. Add to this list what you add to the code. */
 static bool held(const struct peer *peer, uint64_t now)
 {
 	if (peer->is_root || peer->is_controller || peer->root_line || (peer->keys && peer->wait_first) || shakes_hands(peer) ||
-	    !LIST_EMPTY(&peer->calls) || !LIST_EMPTY(&peer->called) || has_leg(peer, now))
+	    !LIST_EMPTY(&peer->calls) || !LIST_EMPTY(&peer->called) || peer->legs || has_leg(peer, now))
 		return true;
 	for (unsigned i = 0; i < REQUESTS_MAX; i++)
 		if (peer->request[i])

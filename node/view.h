@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/meter.h"
 #include "node/node.h"
 #include "proto/gate.h"
 #include "proto/wire.h"
@@ -52,6 +53,8 @@ struct remote {
 	_Atomic(struct session *) session;             /* data class, to send frames on; NULL = none yet */
 	_Atomic(const struct way *) way;               /* NULL = none usable */
 	_Atomic(struct member *) member[NETWORKS_MAX]; /* by our chan - 1; NULL = not a member there */
+	_Atomic uint64_t letters_us;                   /* bucket of what it may tell control (inbound.c) */
+	struct sender sender;                          /* at our relay */
 };
 
 /* One member of one network as workers see it; lives as long as it is listed or its channel is open. */

@@ -156,11 +156,14 @@ struct body_unreach {
 struct body_register {
 	uint32_t epoch;
 	uint16_t flags;
+	uint64_t instance;      /* random, of this run; 0 = not told */
 	const uint8_t *contact; /* the node's record for the set of this root; NULL = none */
 	size_t contact_len;
 };
 struct body_observed {
 	struct endpoint observed;
+	struct endpoint clone; /* REGISTER: where another machine with the same identity is seen; family 0 = none */
+	uint16_t alt_port;     /* REGISTER: the root's second port; 0 = none */
 }; /* REGISTER result, OBSERVED result */
 struct body_peer_restart {
 	uint8_t key_hash[KEY_HASH_BYTES];
@@ -179,7 +182,8 @@ struct body_located { /* LOCATE result; a record of SYNC */
 	struct identity identity;
 	const uint8_t *contact;
 	size_t contact_len;
-	uint32_t age_s; /* since the sender first heard of this identity */
+	uint32_t age_s;  /* since the sender first heard of this identity */
+	uint32_t left_s; /* until the record ends, so that no two roots keep it alive between them */
 };
 /* Request: what follows have_seq? From a root to its node: it has that seq now. */
 struct body_rootset {

@@ -432,10 +432,12 @@ bool body_unreach_parse(const uint8_t *bytes, size_t len, struct body_unreach *r
 size_t body_register_encode(const struct body_register *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, 2 + (b->contact != NULL));
+	pack_map(&w, 2u + (b->instance ? 1u : 0u) + (b->contact ? 1u : 0u));
 	field_uint(&w, 0, b->epoch);
 	field_uint(&w, 1, b->flags);
-	if (b->contact) /* 2: relay.c's */
+	if (b->instance)
+		field_uint(&w, 2, b->instance);
+	if (b->contact)
 		field_bin(&w, 3, b->contact, b->contact_len, CONTACT_ENVELOPE_MAX);
 	return pack_end(&w);
 }
@@ -448,6 +450,8 @@ bool body_register_parse(const uint8_t *bytes, size_t len, struct body_register 
 		return false;
 	b.epoch = read_u32(&d, 0);
 	b.flags = read_u16(&d, 1);
+	if (document_field(&d, 2))
+		b.instance = read_uint(&d, 2, UINT64_MAX);
 	if (document_field(&d, 3))
 		b.contact = read_bin(&d, 3, CONTACT_ENVELOPE_MAX, &b.contact_len);
 	return body_close(&d, ret, &b, sizeof b);
@@ -456,8 +460,11 @@ bool body_register_parse(const uint8_t *bytes, size_t len, struct body_register 
 size_t body_observed_encode(const struct body_observed *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, b->observed.family ? 1 : 0);
+	pack_map(&w, (b->observed.family ? 1u : 0u) + (b->clone.family ? 1u : 0u) + (b->alt_port ? 1u : 0u));
 	field_observed(&w, 0, &b->observed);
+	field_observed(&w, 1, &b->clone);
+	if (b->alt_port)
+		field_uint(&w, 2, b->alt_port);
 	return pack_end(&w);
 }
 
@@ -468,6 +475,9 @@ bool body_observed_parse(const uint8_t *bytes, size_t len, struct body_observed 
 	if (!body_open(&d, bytes, len))
 		return false;
 	read_observed(&d, 0, &b.observed);
+	read_observed(&d, 1, &b.clone);
+	if (document_field(&d, 2))
+		b.alt_port = read_u16(&d, 2);
 	return body_close(&d, ret, &b, sizeof b);
 }
 

@@ -181,6 +181,9 @@ static void relayed(void **state)
 {
 	(void)state;
 	circuits(true);
+	struct relay_meter meter;
+	meter_init(&meter, 0, 0);
+	bed.leg[0]->meter = bed.leg[1]->meter = &meter;
 	struct queue *at_relay = wire_to(RELAY), *at_b = wire_to(1);
 	for (unsigned i = 0; i < 3; i++) {
 		frame_make(frame, 0, 1, i ? 1514 : 700);
@@ -210,7 +213,10 @@ static void relayed(void **state)
 		assert_int_equal(atomic_load(&bed.leg[h]->used_ms), bed.now_us / 1000);
 		assert_int_equal(atomic_load(&bed.host[h].circuit->used_ms), bed.now_us / 1000);
 	}
-	assert_true(atomic_load(&bed.leg[0]->bytes) > 700 + 2 * 1514);
+	assert_true(atomic_load(&bed.leg[0]->far->sender.bytes) > 700 + 2 * 1514);
+	assert_true(atomic_load(&meter.bytes) > 700 + 2 * 1514 + 300);
+	assert_int_equal(atomic_load(&meter.senders), 2);
+	assert_int_equal(atomic_load(&meter.dropped), 0);
 }
 
 /* A datagram as host 0 sends it to the relay, taken off the wire. */
@@ -280,7 +286,9 @@ static void relay_rate(void **state)
 {
 	(void)state;
 	circuits(true);
-	bed.leg[0]->bucket_rate = 100000; /* 50 000 at once */
+	struct relay_meter meter;
+	meter_init(&meter, 100000, 0); /* 50 000 at once */
+	bed.leg[0]->meter = &meter;
 	unsigned through = 0;
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < 100; i++) {
@@ -297,6 +305,10 @@ static void relay_rate(void **state)
 	assert_int_equal(through, (50000 + 10000) / 1016);
 	assert_int_equal(worker_drop(bed.host[RELAY].worker[0], DROP_LEG_RATE), 200 - through);
 	assert_int_equal(drops(RELAY), 200 - through);
+	assert_int_equal(atomic_load(&meter.bytes), through * 1016);
+	assert_int_equal(atomic_load(&meter.dropped), 200 - through);
+	assert_int_equal(atomic_load(&bed.leg[0]->far->sender.bytes), through * 1016);
+	bed.leg[0]->meter = NULL;
 }
 
 static void leg_in_leg(void **state)
