@@ -4,7 +4,8 @@
  * every 30 s while no root is up, and ever more rarely, down to one in five minutes, while one is: a LAN of thirty pays for each of them
  * thirty times. Whoever hears the first call of a neighbour's life says once where he is himself, for he may have called before that one was there.
  * What is heard is data of anybody who knows the network's gate, so of any member, and what was recorded may be sent again: (epoch, seq) must grow,
- * and a place that was named gets an INIT only if there is business with its peer, three a minute at most. Without a root the smaller key_hash
+ * and a place that was named gets one INIT for each new call, if there is business with its peer, three a minute at most; our own attempts try it
+ * once a minute, for only an answer makes it a place that is remembered. Without a root the smaller key_hash
  * says hello once to each life of the other, so that the first frame finds a session. An INIT is all that a liar draws.
  * A member's public keys do not fit into a beacon: those of members once talked to are in peers.cache, others need a root's WHOIS first;
  * the one of two who knows the other's keys is enough, for an INIT brings its sender's.
@@ -19,7 +20,7 @@
 #define BURST_AGAIN_MS  10000
 #define CALL_MS         30000
 #define CALL_RARELY_MS  (5 * 60 * 1000)
-#define ANSWER_AFTER_MS 3000 /* since the last call; answers to a crowd are one */
+#define ANSWER_AFTER_MS 1000 /* since the last call; answers to a crowd are one */
 #define ANSWER_IN_MS    500
 #define NEWS_MS         (11 * 60 * 1000) /* two of the rarest calls and a bit */
 #define READ_MS         20               /* 50/s */
@@ -28,6 +29,7 @@
 #define HELLO_BURST     20
 #define INIT_MS         20000 /* 3 a minute */
 #define INIT_BURST      3
+#define AGAIN_MS        60000 /* until an attempt of ours tries a place again that gave no answer */
 
 static const uint16_t burst_ms[BURST] = {0, 1000, 3000};
 
@@ -144,8 +146,9 @@ void beacon_wanted(struct peer *peer)
 static void answer(struct node *node)
 {
 	struct beacons *b = &node->beacons;
-	uint64_t at = node->now + random_below(ANSWER_IN_MS);
-	if (node->port.beacon && node->now - b->called_ms >= ANSWER_AFTER_MS && at < b->timer.at)
+	uint64_t at = b->called_ms + ANSWER_AFTER_MS;
+	at = (at > node->now ? at : node->now) + random_below(ANSWER_IN_MS);
+	if (node->port.beacon && at < b->timer.at)
 		heap_set(&node->heap, &b->timer, at);
 }
 
@@ -201,9 +204,7 @@ static void probe(struct peer *peer, const struct endpoint *at)
 	int i = path_direct(peer, at, 0);
 	if (i < 0 || peer->path[i].state == PATH_VALID)
 		return;
-	peer->path[i].state = PATH_PROBING;
-	peer->path[i].rounds = 0;
-	peer->path[i].next_probe_ms = peer->node->now;
+	path_ask_new(peer, i, 0);
 	path_tick(peer, peer->node->now);
 	peer_schedule(peer);
 }
@@ -237,6 +238,7 @@ static void act(struct peer *peer, bool first)
 	if (!bucket_take(&b->init_tat_ms, now, INIT_MS, INIT_BURST))
 		return;
 	b->hello_epoch = b->epoch;
+	b->tried_ms = now;
 	initiator_at(peer, CLASS_DATA, &b->at);
 }
 
@@ -278,8 +280,12 @@ void node_beacon_in(struct node *node, const struct endpoint *from, const uint8_
 	act(peer, first);
 }
 
-const struct endpoint *beacon_endpoint(const struct peer *peer)
+const struct endpoint *beacon_endpoint(struct peer *peer)
 {
-	const struct peer_beacon *b = &peer->beacon;
-	return b->heard_ms && b->heard_ms + NEWS_MS >= peer->node->now ? &b->at : NULL;
+	struct peer_beacon *b = &peer->beacon;
+	uint64_t now = peer->node->now;
+	if (!b->heard_ms || b->heard_ms + NEWS_MS < now || (b->tried_ms && now - b->tried_ms < AGAIN_MS))
+		return NULL;
+	b->tried_ms = now;
+	return &b->at;
 }

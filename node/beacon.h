@@ -32,6 +32,7 @@ struct peer_beacon { /* in struct peer: the newest it sent */
 	uint64_t heard_ms; /* 0 = never */
 	struct endpoint at;
 	uint32_t epoch, seq;
+	uint64_t tried_ms;    /* the last INIT there */
 	uint64_t init_tat_ms; /* bucket of the INITs its beacons drew: 3 a minute */
 	uint32_t hello_epoch; /* hello was said to this life of it */
 };
@@ -40,7 +41,7 @@ void beacon_start(struct node *, uint64_t now); /* networks are loaded */
 void beacon_joined(struct node *);              /* one more network */
 void beacon_hosts_changed(struct node *);
 void beacon_wanted(struct peer *); /* somebody waits for a session with it */
-/* Where the peer last called from, when that is news of the last minutes; NULL = nowhere. */
-const struct endpoint *beacon_endpoint(const struct peer *);
+/* Where the peer last called from, for an INIT now: once a minute, while that is news; NULL = nowhere. */
+const struct endpoint *beacon_endpoint(struct peer *);
 
 #endif

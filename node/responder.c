@@ -323,8 +323,7 @@ static enum drop init_judge(struct node *node, struct letter *l, const struct ga
 		retry_out(node, l, gate, hs->idx, mac1, RETRY_FRESH, value);
 		return DROP_INIT_REPLAY;
 	}
-	if (!peer)
-		peer = peer_get(node, &who);
+	peer = peer_get(node, &who); /* also one whom a directory named: now its keys are known */
 	if (!peer)
 		return DROP_NO_SESSION;
 	if (!identity_bucket(peer))

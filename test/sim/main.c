@@ -6,7 +6,8 @@
 
 #include "test/sim/sim.h"
 
-static const struct scenario *const lists[] = {scenarios_basic, scenarios_handshake, scenarios_network, scenarios_long};
+static const struct scenario *const lists[] = {scenarios_basic, scenarios_handshake, scenarios_network, scenarios_long,
+                                              scenarios_discovery, scenarios_path};
 
 struct choice {
 	const char *name; /* NULL = all */

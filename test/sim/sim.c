@@ -215,6 +215,24 @@ void sim_inject(struct sim *sim, const struct endpoint *from, const struct endpo
 	launch(sim, from, to, bytes, len, after);
 }
 
+void sim_call(struct host *from, const uint8_t *bytes, size_t len)
+{
+	struct sim *sim = from->sim;
+	if (from->discard_saves)
+		return;
+	from->called++;
+	for (unsigned i = 0; i < sim->n_hosts; i++) {
+		struct endpoint to = sim->host[i]->at, source = from->at;
+		if (!sim->host[i]->lan || sim->cut[from->number][i])
+			continue;
+		to.port = LAN_PORT;
+		source.port = 0; /* a beacon's port is none that anybody answers at */
+		if (!sim->link.loss || sim_draw(sim, 1000) >= sim->link.loss)
+			launch(sim, &source, &to, bytes, len,
+			       sim->link.delay_min + sim_draw(sim, sim->link.delay_max - sim->link.delay_min + 1));
+	}
+}
+
 void sim_cut(struct sim *sim, struct host *a, struct host *b, bool both)
 {
 	sim->cut[a->number][b->number] = true;
@@ -236,8 +254,25 @@ void sim_isolate(struct sim *sim, struct host *h, bool cut)
 
 /* ---- time ------------------------------------------------------------------------------------------------------------ */
 
+/* What came to the beacons' port; false: it is no such. */
+static bool overheard(struct sim *sim, const struct datagram *d)
+{
+	for (unsigned i = 0; d->to.port == LAN_PORT && i < sim->n_hosts; i++) {
+		struct host *h = sim->host[i];
+		if (memcmp(h->at.ip, d->to.ip, sizeof h->at.ip) || !h->node || !h->lan)
+			continue;
+		node_beacon_in(h->node, &d->from, d->bytes, d->len, sim->now / 1000);
+		host_turn(h);
+	}
+	return d->to.port == LAN_PORT;
+}
+
 static void deliver(struct sim *sim, struct datagram *d)
 {
+	if (overheard(sim, d)) {
+		free(d);
+		return;
+	}
 	struct host *h = sim_host_at(sim, &d->to);
 	if (!h || !h->node) {
 		free(d);

@@ -23,6 +23,8 @@
 #define SIM_HOSTS 112
 #define SIM_FILES 24
 #define SIM_WORK  256
+#define SIM_ASKED 4
+#define LAN_PORT  9994 /* of beacons */
 #define MS        UINT64_C(1000)
 #define SECOND    UINT64_C(1000000)
 #define MINUTE    (60 * SECOND)
@@ -81,6 +83,13 @@ struct host {
 		uint64_t at;
 	} work[SIM_WORK];
 	unsigned n_work;
+	bool lan; /* hears and sends beacons: on the one LAN of all such hosts */
+	uint64_t called;
+	struct { /* names it had looked up */
+		char name[64];
+		uint64_t at;
+	} asked[SIM_ASKED];
+	unsigned n_asked, looked_up;
 	struct controller *controller;
 	char dir[64];
 	uint64_t turns;
@@ -110,6 +119,10 @@ struct sim {
 	unsigned n_hosts;
 	struct host *root, *controller;
 	uint64_t nwid;
+	bool lan;              /* members made from now on are on the LAN */
+	const char *root_name; /* NULL: the root is told by its address */
+	struct endpoint name_at[8]; /* what that name means now; 0: nothing */
+	unsigned n_name_at;
 	struct frame *frame;
 	size_t n_frames, room_frames;
 	uint64_t delivered, duplicated;
@@ -132,6 +145,8 @@ bool sim_run_until(struct sim *, uint64_t us, bool (*done)(struct sim *, void *)
 void sim_send(struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len);
 /* A datagram of anybody, arriving after a while whatever the link does. */
 void sim_inject(struct sim *, const struct endpoint *from, const struct endpoint *to, const uint8_t *bytes, size_t len, uint64_t after);
+/* A beacon to all on the LAN. */
+void sim_call(struct host *from, const uint8_t *bytes, size_t len);
 struct host *sim_host_at(struct sim *, const struct endpoint *);
 void sim_cut(struct sim *, struct host *, struct host *, bool both);
 void sim_heal(struct sim *, struct host *, struct host *);
@@ -189,6 +204,7 @@ struct scenario {
 	void (*run)(uint64_t seed, char failed[256]);
 	unsigned seeds; /* how many of them a plain run takes */
 };
-extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[];
+extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[],
+    scenarios_discovery[], scenarios_path[];
 
 #endif

@@ -17,6 +17,7 @@
 
 #define TURNS_MAX   1000 /* of a host at one instant: more is a loop that never sleeps */
 #define WORK_US     (5 * MS)
+#define ANSWER_US   (20 * MS) /* of a resolver */
 #define EPOCH_FIRST 1700000000u
 
 struct host *host_running;
@@ -95,6 +96,25 @@ static bool port_work(void *self, const struct identity *claimed)
 	return true;
 }
 
+static void port_beacon(void *self, const uint8_t *bytes, size_t len, const unsigned *skip, unsigned n_skip)
+{
+	struct host *h = self;
+	if (h->tap && !(n_skip == 1 && skip[0] == tap_ifindex(h->tap)))
+		sim_fail(h->sim, "host %u would call into its own overlay", h->number);
+	sim_call(h, bytes, len);
+}
+
+static bool port_resolve(void *self, const char *name)
+{
+	struct host *h = self;
+	if (h->n_asked == SIM_ASKED)
+		return false;
+	snprintf(h->asked[h->n_asked].name, sizeof h->asked[0].name, "%s", name);
+	h->asked[h->n_asked++].at = h->sim->now + ANSWER_US;
+	h->looked_up++;
+	return true;
+}
+
 static void port_request(void *self, const struct identity *from, const struct endpoint *physical, const struct message *m, uint64_t now)
 {
 	struct host *h = self;
@@ -136,6 +156,7 @@ struct host *host_new(struct sim *sim, enum host_kind kind)
 	h->at = (struct endpoint){.family = 4, .port = 9993, .ip = {198, 18, (uint8_t)h->number, 7}};
 	h->epoch = EPOCH_FIRST;
 	h->workers = 1;
+	h->lan = sim->lan && kind == HOST_NODE;
 	sim->host[sim->n_hosts++] = h;
 	if (kind == HOST_ROOT)
 		sim->root = h;
@@ -173,6 +194,11 @@ void host_start(struct host *h)
 	                             .bound = {h->at},
 	                             .n_bound = 1};
 	assert(!h->node && seal_setup() >= 0);
+	if (h->lan)
+		port.beacon = port_beacon;
+	if (sim->root_name)
+		port.resolve = port_resolve;
+	h->n_asked = 0;
 	if (h->kind == HOST_CONTROLLER) {
 		config.port = (struct message_port){.self = h, .request = port_request, .online = port_online, .knows = port_knows};
 		controller_start(h);
@@ -180,6 +206,13 @@ void host_start(struct host *h)
 	if (h->kind != HOST_ROOT && sim->root) {
 		config.roots[0] = (struct root_line){.identity = sim->root->secret->self, .endpoints = {sim->root->at}, .n_endpoints = 1};
 		config.n_roots = 1;
+	}
+	if (config.n_roots && sim->root_name) {
+		struct root_line *line = &config.roots[0];
+		line->n_endpoints = 0;
+		snprintf(line->names[0].host, sizeof line->names[0].host, "%s", sim->root_name);
+		line->names[0].port = sim->root->at.port;
+		line->n_names = 1;
 	}
 	h->udp = (struct udp){.host = h, .workers = h->workers};
 	for (unsigned w = 0; w < h->workers; w++)
@@ -231,6 +264,18 @@ static void work_due(struct host *h)
 	h->n_work -= i;
 }
 
+static void names_due(struct host *h)
+{
+	struct sim *sim = h->sim;
+	while (h->n_asked && h->asked[0].at <= sim->now) {
+		char name[sizeof h->asked[0].name];
+		memcpy(name, h->asked[0].name, sizeof name);
+		memmove(h->asked, h->asked + 1, --h->n_asked * sizeof h->asked[0]);
+		bool known = !strcmp(name, sim->root_name);
+		node_resolved(h->node, name, sim->name_at, known ? sim->n_name_at : 0, sim->now / 1000);
+	}
+}
+
 void host_turn(struct host *h)
 {
 	struct sim *sim = h->sim;
@@ -244,6 +289,7 @@ void host_turn(struct host *h)
 		}
 		h->kicked = false;
 		work_due(h);
+		names_due(h);
 		for (unsigned w = 0; w < h->workers; w++)
 			moved += worker_turn(node_worker(h->node, w), sim->now);
 		if (turn && !moved && next > now)
@@ -261,6 +307,8 @@ void host_turn(struct host *h)
 	h->next_us = next > UINT64_MAX / 1000 ? UINT64_MAX : next * 1000;
 	if (h->n_work && h->work[0].at < h->next_us)
 		h->next_us = h->work[0].at;
+	if (h->n_asked && h->asked[0].at < h->next_us)
+		h->next_us = h->asked[0].at;
 }
 
 struct peer *host_peer(struct host *h, const struct host *other)
