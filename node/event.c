@@ -71,6 +71,16 @@ void event_host(struct node *node, const struct endpoint *host)
 	event_add(node, EVENT_ADDRESS_CHANGED, NULL, text);
 }
 
+void event_mapped(struct node *node)
+{
+	char text[EVENT_TEXT] = "", one[ENDPOINT_TEXT_MAX];
+	for (unsigned i = 0; i < node->n_mapped && strlen(text) + sizeof one < sizeof text; i++) {
+		endpoint_format(&node->mapped[i], one, sizeof one);
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", one);
+	}
+	event_add(node, EVENT_MAPPING_CHANGED, NULL, *text ? text : "none");
+}
+
 bool path_tls(const struct path *path)
 {
 	const struct peer *relay = path->relay;
@@ -88,7 +98,7 @@ void path_text(const struct path *path, char buf[PATH_TEXT])
 		endpoint_format(&path->to, buf, PATH_TEXT);
 	} else if (path->relay) {
 		address_format(path->relay->identity.address, relay);
-		snprintf(buf, PATH_TEXT, "%s %s%s", path->relay->is_root ? "root relay" : "relay", relay, path_tls(path) ? " by TLS" : "");
+		snprintf(buf, PATH_TEXT, "%s %s%s", path->by_member ? "relay" : "root relay", relay, path_tls(path) ? " by TLS" : "");
 	} else {
 		snprintf(buf, PATH_TEXT, "relay");
 	}

@@ -67,6 +67,7 @@ void event_peer(struct peer *);
 void event_network(const struct net *, const char *from); /* its state changed */
 /* A root says where it sees us; takes the news into *mine. */
 void event_observed(const struct peer *root, struct endpoint *mine, const struct endpoint *news);
+void event_mapped(struct node *);                        /* routers map other endpoints to us */
 void event_host(struct node *, const struct endpoint *); /* a new address of this host */
 
 /* "198.51.100.4:9993", "tls:203.0.113.9:443", "root relay 3a0b77de12", "relay 1b22d9a077", " by TLS" behind it where the relay is

@@ -38,7 +38,10 @@ void node_mapped(struct node *node, const struct endpoint *mapped, unsigned n, u
 		news = news || k == node->n_mapped;
 	}
 	memcpy(node->mapped, mapped, n * sizeof(mapped[0]));
+	bool fewer = n < node->n_mapped;
 	node->n_mapped = n;
+	if (news || fewer)
+		event_mapped(node);
 	if (news) /* one that went away is nothing to tell: what used it will notice */
 		peers_each(node, tell, NULL);
 }

@@ -222,6 +222,7 @@ void node_roots(struct node *, void (*each)(void *, const struct root_view *), v
 int node_rootset(struct node *, const struct rootset *, uint64_t now);
 void node_netcheck(struct node *, struct netcheck_view *ret);
 void node_relay(struct node *, uint64_t now, struct relay_view *ret);
+unsigned node_registered(struct node *); /* nodes that may be called through this root */
 /* Another machine with our identity, as a root saw it: where; false: not in the last two hours. */
 bool node_clone(const struct node *, uint64_t now, struct endpoint *ret, uint64_t *ret_ago_ms);
 /* At a root: each registered identity that two machines were proven to have within two hours. */

@@ -72,14 +72,17 @@ static const char *why_relayed(struct peer *peer)
 		asked += peer->path[i].state == PATH_PROBING && !peer->path[i].circuit;
 		silent += peer->path[i].state == PATH_STALE && !peer->path[i].circuit;
 	}
+	bool other = check.family[0].mapping == NAT_DIFFERENT;
+	if (other && peer->nat == NAT_DIFFERENT)
+		return "their NAT and ours give each destination another port";
 	if (asked)
 		return "no answer to direct probes yet";
 	if (silent)
 		return "the direct path went silent";
 	if (!peer->cands_received_ms)
 		return "it has not told its addresses yet";
-	if (check.family[0].mapping == NAT_DIFFERENT)
-		return "the NAT here gives each destination another port";
+	if (other || peer->nat == NAT_DIFFERENT)
+		return other ? "our NAT gives each destination another port" : "their NAT gives each destination another port";
 	return "none of its addresses answers";
 }
 
@@ -89,6 +92,7 @@ static void path_fill(struct peer *peer, struct peer_view *v)
 	v->direct = !p->circuit;
 	v->tls = path_tls(p);
 	v->rtt_us = p->srtt_us;
+	v->loss = p->srtt_us ? p->loss_permille : LOSS_UNKNOWN;
 	v->datagram = p->datagram;
 	v->endpoint = p->to;
 	v->why = why_relayed(peer);
@@ -161,6 +165,19 @@ void node_roots(struct node *node, void (*each)(void *, const struct root_view *
 		}
 		each(self, &v);
 	}
+}
+
+static void registered(struct peer *peer, void *n)
+{
+	*(unsigned *)n += peer->registered;
+}
+
+unsigned node_registered(struct node *node)
+{
+	unsigned n = 0;
+	if (node->config.root)
+		peers_each(node, registered, &n);
+	return n;
 }
 
 void node_drops(struct node *node, uint64_t ret[DROP_COUNT])

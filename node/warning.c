@@ -1,9 +1,10 @@
-/* warning.c: standing warnings, and those that the roots' state makes.
+/* warning.c: standing warnings, and those that follow from what the node knows of its roots and of clones.
  *
  * A node that has just started has no root yet, and one that changes its network loses them for a moment; only what lasts is worth a line.
  */
 #include "node/control.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,20 +29,37 @@ void node_warn(struct node *node, const char *code, const char *text)
 	node_changed(node);
 }
 
-void warning_clone(struct node *node, const struct endpoint *seen)
+static void clone_warn(struct node *node, void (*each)(void *, const struct warning *), void *self)
 {
-	char at[ENDPOINT_TEXT_MAX], before[WARNING_TEXT] = "", text[WARNING_TEXT];
-	endpoint_format(seen, at, sizeof at);
-	for (unsigned i = 0; i < WARNINGS_MAX; i++)
-		if (node->warnings.standing[i].code && !strcmp(node->warnings.standing[i].code, "clone"))
-			snprintf(before, sizeof before, "%s", node->warnings.standing[i].text);
-	snprintf(
-	    text, sizeof text,
-	    "another machine uses this identity%s%s; give one of them a new one: stop its farland, move identity.secret away, start it",
-	    seen->family ? ", seen from " : "", seen->family ? at : "");
-	node_warn(node, "clone", text);
-	if (strcmp(before, text) != 0)
-		event_add(node, EVENT_IDENTITY_CLONE, NULL, seen->family ? at : "");
+	char at[ENDPOINT_TEXT_MAX];
+	struct warning w = {.code = "clone"};
+	struct endpoint seen;
+	uint64_t ago;
+	if (!node_clone(node, node->now, &seen, &ago))
+		return;
+	endpoint_format(&seen, at, sizeof at);
+	snprintf(w.text, sizeof w.text,
+	         "another machine uses this identity (seen from %s, %" PRIu64 " s ago): give one of them a new one: stop its farland, move "
+	         "identity.secret away, start it",
+	         at, ago / 1000);
+	each(self, &w);
+}
+
+struct telling {
+	void (*each)(void *, const struct warning *);
+	void *self;
+};
+
+static void clone_at_root(void *self, const struct identity *who, const struct endpoint *other, uint64_t ago)
+{
+	const struct telling *t = self;
+	char address[ADDRESS_TEXT], at[ENDPOINT_TEXT_MAX];
+	struct warning w = {.code = "clone-of"};
+	address_format(who->address, address);
+	endpoint_format(other, at, sizeof at);
+	snprintf(w.text, sizeof w.text, "two machines use the identity of %s, one of them at %s (%" PRIu64 " s ago)", address, at,
+	         ago / 1000);
+	t->each(t->self, &w);
 }
 
 static void roots_warn(struct node *node, void (*each)(void *, const struct warning *), void *self)
@@ -71,5 +89,7 @@ void node_warnings(struct node *node, void (*each)(void *, const struct warning 
 	for (unsigned i = 0; i < WARNINGS_MAX; i++)
 		if (node->warnings.standing[i].code)
 			each(self, &node->warnings.standing[i]);
+	clone_warn(node, each, self);
 	roots_warn(node, each, self);
+	node_clones(node, node->now, clone_at_root, &(struct telling){each, self});
 }

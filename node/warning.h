@@ -26,8 +26,6 @@ struct warnings {
 
 /* Sets or replaces the warning of that code; text "" takes it back. More than WARNINGS_MAX are left out. */
 void node_warn(struct node *, const char *code, const char *text);
-/* Another machine answers as us, seen there (family 0: nobody knows where): the warning and the event, once for each place. */
-void warning_clone(struct node *, const struct endpoint *seen);
 void node_warnings(struct node *, void (*each)(void *, const struct warning *), void *);
 
 #endif

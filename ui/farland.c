@@ -20,6 +20,13 @@ static void serve(void *self, const struct request *request, struct reply *reply
 		loop_kick(farland->daemon.loop);
 }
 
+static bool mapping(void *self, struct mapping_view *ret)
+{
+	struct farland *farland = self;
+	loop_mapping(farland->daemon.loop, ret);
+	return true;
+}
+
 static void changed(void *self)
 {
 	struct farland *farland = self;
@@ -36,6 +43,8 @@ int main(int argc, char **argv)
 		return code;
 	code = daemon_serve(&farland.daemon, &config, NULL, serve, &farland);
 	if (code < 0) {
+		farland.api.mapping = mapping;
+		farland.api.mapping_self = &farland;
 		farland.api.node = loop_node(farland.daemon.loop);
 		farland.api.root = farland.daemon.start.config.root;
 		daemon_run(&farland.daemon);

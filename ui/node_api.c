@@ -147,6 +147,7 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(peers, "relay", json_integer(count.relay));
 	json_object_set_new(peers, "suites", suites_json(&count));
 	json_object_set_new(o, "peers", peers);
+	sight_relay(api->node, api->now, o);
 	sight_warnings(api->node, o);
 	reply_json(reply, 200, o);
 }

@@ -53,6 +53,40 @@ void sight_warnings(struct node *node, json_t *status)
 	json_object_set_new(status, "warnings", array);
 }
 
+static json_t *rate_json(uint64_t bits)
+{
+	return bits ? json_count(bits) : json_null(); /* null: unlimited */
+}
+
+void sight_relay(struct node *node, uint64_t now, json_t *status)
+{
+	struct relay_view v;
+	node_relay(node, now, &v);
+	if (!v.root && !v.member)
+		return;
+	json_t *o = json_object(), *top = json_array();
+	json_object_set_new(o, "root", json_boolean(v.root));
+	json_object_set_new(o, "registered", json_integer(node_registered(node)));
+	json_object_set_new(o, "circuits", json_integer(v.circuits));
+	json_object_set_new(o, "circuits_max", json_integer(v.circuits_max));
+	json_object_set_new(o, "node_bits_per_s", rate_json(v.rate));
+	json_object_set_new(o, "total_bits_per_s", rate_json(v.total));
+	json_object_set_new(o, "bytes", json_count(v.bytes));
+	json_object_set_new(o, "dropped", json_count(v.dropped));
+	json_object_set_new(o, "refused", json_count(v.refused));
+	for (unsigned i = 0; i < v.n_top; i++) {
+		json_t *one = json_object();
+		json_object_set_new(one, "address", sight_address(v.top[i].identity.address));
+		json_object_set_new(one, "circuits", json_integer(v.top[i].circuits));
+		json_object_set_new(one, "bytes", json_count(v.top[i].bytes));
+		json_object_set_new(one, "dropped", json_count(v.top[i].dropped));
+		json_object_set_new(one, "refused", json_count(v.top[i].refused));
+		json_array_append_new(top, one);
+	}
+	json_object_set_new(o, "top", top);
+	json_object_set_new(status, "relay", o);
+}
+
 /* ---- ping ------------------------------------------------------------------------------------------------------- */
 
 static json_t *ping_json(const struct ping_view *v)

@@ -13,6 +13,7 @@ void sight_check_post(void *self, const struct request *, struct reply *); /* PO
 void sight_check_get(void *self, const struct request *, struct reply *);  /* GET /v1/netcheck: waits for those answers */
 void sight_events_get(void *self, const struct request *, struct reply *); /* GET /v1/events?since=SEQ: waits for the next */
 void sight_warnings(struct node *, json_t *status);                        /* adds "warnings" */
+void sight_relay(struct node *, uint64_t now, json_t *status);             /* adds "relay" where it relays for others */
 json_t *sight_endpoint(const struct endpoint *);                           /* text, or null for family 0 */
 json_t *sight_address(uint64_t address);
 

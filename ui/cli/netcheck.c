@@ -38,7 +38,7 @@ static void print_nat(const json_t *check)
 		if (!strcmp(mapping, "none"))
 			printf("none: roots see this host's own address\n");
 		else if (!strcmp(mapping, "unknown"))
-			printf("there is one; its mapping is unknown with fewer than two roots; filtering unknown\n");
+			printf("there is one; its mapping is unknown: one root without a second port cannot tell\n");
 		else if (!strcmp(mapping, "endpoint-independent"))
 			printf("mapping endpoint-independent, filtering unknown: direct paths are likely\n");
 		else

@@ -132,6 +132,39 @@ static void print_peers(const json_t *peers)
 	printf("\n");
 }
 
+/* "-" and 0 would both be misread: no limit has a word. */
+static const char *rate_text(const json_t *relay, const char *name, char buf[CELL_MAX])
+{
+	char bits[CELL_MAX];
+	if (!json_integer_value(json_object_get(relay, name)))
+		snprintf(buf, CELL_MAX, "unlimited");
+	else
+		snprintf(buf, CELL_MAX, "%.32sbit/s", cell_text(relay, name, CELL_BYTES, bits));
+	return buf;
+}
+
+static void print_relay(const json_t *relay)
+{
+	char one[CELL_MAX], all[CELL_MAX], bytes[CELL_MAX], address[CELL_MAX];
+	const json_t *node;
+	size_t i;
+	if (!relay)
+		return;
+	printf("  relay %lld nodes registered, %lld of %lld circuits, %s forwarded; a node %s, all %s\n",
+	       (long long)json_integer_value(json_object_get(relay, "registered")),
+	       (long long)json_integer_value(json_object_get(relay, "circuits")),
+	       (long long)json_integer_value(json_object_get(relay, "circuits_max")), cell_text(relay, "bytes", CELL_BYTES, bytes),
+	       rate_text(relay, "node_bits_per_s", one), rate_text(relay, "total_bits_per_s", all));
+	printf("        above the limits: %lld packets dropped, %lld circuits refused\n",
+	       (long long)json_integer_value(json_object_get(relay, "dropped")),
+	       (long long)json_integer_value(json_object_get(relay, "refused")));
+	json_array_foreach(json_object_get(relay, "top"), i, node)
+	{
+		printf("        %s  %lld circuits, %s\n", cell_text(node, "address", CELL_TEXT, address),
+		       (long long)json_integer_value(json_object_get(node, "circuits")), cell_text(node, "bytes", CELL_BYTES, bytes));
+	}
+}
+
 static void print_status(const json_t *status, bool node)
 {
 	char address[CELL_MAX], program[CELL_MAX], version[CELL_MAX], words[CELL_MAX], text[CELL_MAX];
@@ -142,6 +175,7 @@ static void print_status(const json_t *status, bool node)
 	       cell_text(status, "version", CELL_TEXT, version), cell_text(status, "fingerprint", CELL_TEXT, words),
 	       json_is_true(json_object_get(status, "root")) ? "  root" : "");
 	print_roots(status);
+	print_relay(json_object_get(status, "relay"));
 	if (node)
 		print_peers(peers);
 	else
