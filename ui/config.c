@@ -205,6 +205,15 @@ static bool take_mapping(struct reading *r, const char *value)
 	return i >= 0;
 }
 
+static bool take_lan(struct reading *r, const char *value)
+{
+	static const char *const names[] = {"yes", "no"};
+	int i = choice(r, value, names, 2, "yes or no, please");
+	if (i >= 0)
+		r->config->no_lan = i;
+	return i >= 0;
+}
+
 static bool take_log(struct reading *r, const char *value)
 {
 	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
@@ -228,6 +237,7 @@ static const struct key keys[] = {
     {"root-gate", NODE, false, take_gate},  {"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
     {"backend", NODE, false, take_backend}, {"offload", NODE, false, take_offload}, {"http", CONTROLLER, false, take_http},
     {"log", BOTH, false, take_log},         {"port-mapping", NODE, false, take_mapping},
+    {"lan-discovery", NODE, false, take_lan},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 

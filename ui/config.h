@@ -32,6 +32,7 @@ struct config {
 	unsigned workers;      /* 0: as many as cores, up to CONFIG_WORKERS_MAX */
 	uint8_t suite;         /* 0: by hardware, else SUITE_* */
 	bool no_mapping;       /* ask no router for anything */
+	bool no_lan;           /* neither call out on the LAN nor listen there */
 	bool no_offload;       /* bare frames and datagrams, one each */
 	const char *backend;   /* for seal_force_backend, of static life; "auto" */
 	enum log_level log;    /* LOG_NOTICE */

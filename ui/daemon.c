@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "proto/seal.h"
+#include "ui/proxy.h"
 
 static void stop_asked(uv_signal_t *handle, int number)
 {
@@ -104,6 +105,11 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	loop->node.n_roots = config->n_roots;
 	loop->node.suite = config->suite;
 	loop->node.no_offload = config->no_offload;
+	loop->node.fallback = config->fallback;
+	if (!config->proxy_set)
+		proxy_environment(config->proxy);
+	loop->proxy = config->proxy;
+	loop->no_lan = config->no_lan;
 	loop->mapping = daemon->start.home.kind == HOME_NODE && !config->no_mapping;
 	if (!seal_force_backend(config->backend)) {
 		log_error("backend = %s: not in this build, or not for this CPU; leave the line out of %s", config->backend,

@@ -38,7 +38,7 @@ static void test_all_keys(void **state)
 	assert_true(parse(&c, HOME_NODE,
 	                  "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
 	                  "\troot = yes\r\nroot-gate = " GATE
-	                  "\nworkers = 16\nsuite = chacha\nbackend = libsodium\noffload = none\nport-mapping = none\nlog = debug\n"
+	                  "\nworkers = 16\nsuite = chacha\nbackend = libsodium\noffload = none\nport-mapping = none\nlan-discovery = no\nlog = debug\n"
 	                  "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
 	assert_int_equal(c.n_listen, 2);
 	assert_int_equal(c.listen[0].family, 4);
@@ -51,6 +51,7 @@ static void test_all_keys(void **state)
 	assert_string_equal(c.backend, "libsodium");
 	assert_true(c.no_offload);
 	assert_true(c.no_mapping);
+	assert_true(c.no_lan);
 	assert_int_equal(c.log, LOG_DEBUG);
 	assert_int_equal(c.n_roots, 2); /* the same line twice is one root */
 
@@ -61,6 +62,11 @@ static void test_all_keys(void **state)
 	assert_true(parse(&c, HOME_NODE, "backend = vaes\n"));
 	assert_string_equal(c.backend, "vaes");
 	assert_true(parse(&c, HOME_NODE, "backend = auto\n"));
+	assert_false(c.no_lan);
+	assert_true(parse(&c, HOME_NODE, "lan-discovery = no\n"));
+	assert_true(c.no_lan);
+	assert_true(parse(&c, HOME_NODE, "lan-discovery = yes\n"));
+	assert_false(c.no_lan);
 	assert_false(c.no_mapping);
 	assert_true(parse(&c, HOME_NODE, "port-mapping = none\n"));
 	assert_true(c.no_mapping);
@@ -96,6 +102,8 @@ static void test_refusals(void **state)
 	refused(HOME_NODE, "suite = gcm\n", "farland.conf:1:9: error: ", "auto, aes or chacha");
 	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
 	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
+	refused(HOME_NODE, "lan-discovery = none\n", "farland.conf:1:17: error: ", "yes or no");
+	refused(HOME_CONTROLLER, "lan-discovery = no\n", "farlan-controller.conf:1:1: error: ", "farland.conf");
 	refused(HOME_NODE, "port-mapping = yes\n", "farland.conf:1:16: error: ", "auto or none");
 	refused(HOME_CONTROLLER, "port-mapping = none\n", "farlan-controller.conf:1:1: error: ", "farland.conf");
 	refused(HOME_NODE, "offload = yes\n", "farland.conf:1:11: error: ", "auto or none");
