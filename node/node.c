@@ -100,6 +100,8 @@ static void outbox_add(struct node *node, const struct endpoint *to, uint8_t soc
 {
 	struct packet *p = &node->outbox.p[node->outbox.n++];
 	*p = (struct packet){.data = at, .len = (uint32_t)len, .room = (uint32_t)len, .from = *to, .socket = socket};
+	if (node->config.fallback == FALLBACK_ONLY && !node->config.root && !(to->family & ENDPOINT_STREAM))
+		p->verdict = DROP_NO_PATH; /* never seen on the wire; so no path over UDP comes to be, and none is published to workers */
 	node->outbox.used += (len + 15) & ~(size_t)15;
 }
 
@@ -291,6 +293,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	responder_rotate(node);
 	circuit_tick(node);
 	peers_sweep(node, now);
+	federation_tick(node, now);
 	resolve_tick(node, now);
 	fallback_tick(node, now);
 	if (node->relay)
@@ -369,7 +372,7 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 			goto out;
 	if (config->root && relay_new(node))
 		goto out;
-	if (roots_make(node))
+	if (roots_make(node) || federation_new(node))
 		goto out;
 	node->housekeeping.fire = housekeeping;
 	node->housekeeping.at = NEVER;
@@ -381,7 +384,8 @@ int node_new(struct node **ret, const struct node_config *config, const struct n
 	if (config->joins)
 		state_load_networks(node);
 	for (unsigned i = 0; i < node->n_roots; i++)
-		initiator_want(node->root[i], CLASS_CTRL);
+		if (!node->root[i]->root_idle)
+			initiator_want(node->root[i], CLASS_CTRL);
 	resolve_tick(node, now);
 	fallback_start(node);
 	node_publish(node);
@@ -412,6 +416,7 @@ void node_free(struct node *node)
 	if (node->index)
 		circuit_fini(node);
 	relay_free(node);
+	federation_free(node);
 	for (unsigned i = 0; i < node->config.workers; i++)
 		if (node->worker[i])
 			worker_free(node->worker[i]);

@@ -14,8 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/node.h"
 #include "proto/wire.h"
 #include "ui/options.h"
+#include "ui/proxy.h"
 
 #define DEFAULT_HTTP "127.0.0.1:8080"
 #define EXCERPT_MAX  160 /* of the line, below a message */
@@ -223,6 +225,57 @@ static bool take_log(struct reading *r, const char *value)
 	return i >= 0;
 }
 
+static bool take_tls(struct reading *r, const char *value)
+{
+	struct endpoint e = {0};
+	char any[32];
+	bool none = !strcmp(value, "none");
+	if (!none && !endpoint_parse(value, &e)) {
+		snprintf(any, sizeof(any), "0.0.0.0:%.20s", value);
+		if (!endpoint_parse(any, &e))
+			return refuse(r, 0, "a port like 443, an address with a port like 192.0.2.1:443, or none");
+		e.family = 0;
+	}
+	r->config->tls_none = none;
+	if (!none)
+		r->config->tls = e;
+	return true;
+}
+
+/* A name without '/' in front stands beside the config file. */
+static bool take_path(struct reading *r, const char *value, char ret[CONFIG_PATH_MAX])
+{
+	bool beside = *value != '/' && r->folder;
+	int n = snprintf(ret, CONFIG_PATH_MAX, "%s%s%s", beside ? r->folder : "", beside ? "/" : "", value);
+	return (n > 0 && n < CONFIG_PATH_MAX) || refuse(r, 0, "a file name has at most 1023 characters");
+}
+
+static bool take_tls_cert(struct reading *r, const char *value)
+{
+	return take_path(r, value, r->config->tls_cert);
+}
+
+static bool take_tls_key(struct reading *r, const char *value)
+{
+	return take_path(r, value, r->config->tls_key);
+}
+
+static bool take_fallback(struct reading *r, const char *value)
+{
+	static const char *const names[] = {[FALLBACK_AUTO] = "auto", [FALLBACK_NONE] = "none", [FALLBACK_ONLY] = "only"};
+	int i = choice(r, value, names, 3, "auto, none or only");
+	if (i >= 0)
+		r->config->fallback = (uint8_t)i;
+	return i >= 0;
+}
+
+static bool take_proxy(struct reading *r, const char *value)
+{
+	const char *bad = proxy_parse(value, r->config->proxy);
+	r->config->proxy_set = true;
+	return !bad || refuse(r, 0, bad);
+}
+
 static bool take_http(struct reading *r, const char *value)
 {
 	struct endpoint e = {0};
@@ -233,10 +286,12 @@ static bool take_http(struct reading *r, const char *value)
 }
 
 static const struct key keys[] = {
-    {"listen", BOTH, true, take_listen},    {"add-root", BOTH, true, take_root},    {"root", NODE, false, take_is_root},
-    {"root-gate", NODE, false, take_gate},  {"workers", NODE, false, take_workers}, {"suite", NODE, false, take_suite},
-    {"backend", NODE, false, take_backend}, {"offload", NODE, false, take_offload}, {"http", CONTROLLER, false, take_http},
-    {"log", BOTH, false, take_log},         {"port-mapping", NODE, false, take_mapping},
+    {"listen", BOTH, true, take_listen},      {"add-root", BOTH, true, take_root},         {"root", NODE, false, take_is_root},
+    {"root-gate", NODE, false, take_gate},    {"workers", NODE, false, take_workers},      {"suite", NODE, false, take_suite},
+    {"backend", NODE, false, take_backend},   {"offload", NODE, false, take_offload},      {"http", CONTROLLER, false, take_http},
+    {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping}, {"tls", NODE, false, take_tls},
+    {"tls-cert", NODE, false, take_tls_cert}, {"tls-key", NODE, false, take_tls_key},      {"fallback", BOTH, false, take_fallback},
+    {"proxy", BOTH, false, take_proxy},
     {"lan-discovery", NODE, false, take_lan},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -420,7 +475,7 @@ static bool file_line(void *self, struct line *line, size_t start)
 
 void config_init(struct config *ret)
 {
-	*ret = (struct config){.log = LOG_NOTICE, .backend = "auto"};
+	*ret = (struct config){.log = LOG_NOTICE, .backend = "auto", .tls = {.port = ROOT_TLS_PORT}};
 	endpoint_parse(DEFAULT_HTTP, &ret->http);
 }
 

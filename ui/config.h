@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/stream.h"
 #include "proto/base/log.h"
 #include "proto/root_line.h"
 #include "ui/home.h"
@@ -21,6 +22,7 @@
 #define CONFIG_LINE_MAX    4096
 #define CONFIG_FILE_MAX    (256 * 1024)
 #define CONFIG_WHY         1536
+#define CONFIG_PATH_MAX    1024
 
 struct config {
 	struct endpoint listen[CONFIG_LISTEN_MAX]; /* none: the program's default ports */
@@ -36,7 +38,13 @@ struct config {
 	bool no_offload;       /* bare frames and datagrams, one each */
 	const char *backend;   /* for seal_force_backend, of static life; "auto" */
 	enum log_level log;    /* LOG_NOTICE */
-	struct endpoint http;  /* the controller's page, 127.0.0.1:8080; family 0: no page ("http = none") */
+	bool tls_none;         /* a root: takes no TLS streams */
+	struct endpoint tls;   /* where it takes them; family 0: on all addresses, port 443 unless told */
+	char tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX]; /* "" = a certificate of its own */
+	uint8_t fallback;                                         /* enum fallback_mode (node.h) */
+	bool proxy_set;                                           /* else the environment says */
+	char proxy[STREAM_PROXY_MAX];                             /* "host:port"; "" = none */
+	struct endpoint http; /* the controller's page, 127.0.0.1:8080; family 0: no page ("http = none") */
 };
 
 void config_init(struct config *);

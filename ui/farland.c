@@ -4,11 +4,13 @@
  * capability; joining asks for CAP_NET_ADMIN when a device is first opened.
  */
 #include "ui/daemon.h"
+#include "ui/doorway.h"
 #include "ui/node_api.h"
 
 struct farland {
 	struct daemon daemon;
 	struct node_api api;
+	struct doorway doorway;
 };
 
 static void serve(void *self, const struct request *request, struct reply *reply)
@@ -33,6 +35,12 @@ static void changed(void *self)
 	http_wake(farland->daemon.http);
 }
 
+static void shut(void *self)
+{
+	struct farland *farland = self;
+	doorway_close(&farland->doorway);
+}
+
 int main(int argc, char **argv)
 {
 	static struct farland farland;
@@ -47,9 +55,11 @@ int main(int argc, char **argv)
 		farland.api.mapping_self = &farland;
 		farland.api.node = loop_node(farland.daemon.loop);
 		farland.api.root = farland.daemon.start.config.root;
+		doorway_open(&farland.doorway, &farland.daemon.start, farland.daemon.loop);
 		daemon_run(&farland.daemon);
 		code = 0;
 	}
-	daemon_end(&farland.daemon, NULL, NULL);
+	daemon_end(&farland.daemon, shut, &farland);
+	doorway_free(&farland.doorway);
 	return code;
 }

@@ -11,6 +11,7 @@
 #include "proto/root_line.h"
 #include "ui/cli/verb.h"
 #include "ui/config.h"
+#include "ui/tls_file.h"
 
 static int identity(const struct home *home, struct identity *ret)
 {
@@ -91,6 +92,14 @@ int run_root_line(struct call *call)
 		return rc == -EINVAL ? EXIT_USAGE : home_exit(rc);
 	}
 	memcpy(line.gate, config.root_gate, sizeof(line.gate));
+	struct tls_file tls;
+	if (config.tls_none) {
+		line.tls_port = 0;
+	} else if (tls_file_read(home.dir, &tls)) { /* what the daemon serves, else what it would */
+		line.tls_port = tls.port;
+		line.pin_set = tls.pin_set;
+		memcpy(line.pin, tls.pin, sizeof(line.pin));
+	}
 	static const uint8_t public_gate[sizeof(line.gate)];
 	if (memcmp(line.gate, public_gate, sizeof(line.gate)) != 0)
 		fprintf(stderr, "farlan: this line holds the root's gate: give it only to those who may use the root\n");

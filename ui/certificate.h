@@ -1,0 +1,26 @@
+/* certificate.h: the certificate a root shows on its TLS port: the operator's, or one of its own that nodes know by its pin.
+ *
+ * At the start only; everything may block.
+ */
+#ifndef FARLAN_UI_CERTIFICATE_H
+#define FARLAN_UI_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CERTIFICATE_PEM_MAX 65536 /* a chain, or a key */
+#define CERTIFICATE_WHY     1536
+
+struct certificate {
+	char *chain, *key; /* PEM; the key is wiped by certificate_fini */
+	bool own;          /* made here */
+	uint8_t pin[32];   /* SHA-256 of its SubjectPublicKeyInfo */
+};
+
+/* The two files, or with both NULL tls.crt and tls.key of the state folder, made when they are not there. 0 or -errno with a sentence
+ * in why. */
+int certificate_open(struct certificate *ret, const char *folder, const char *chain, const char *key, char why[CERTIFICATE_WHY]);
+void certificate_fini(struct certificate *);
+
+#endif
