@@ -262,7 +262,7 @@ static struct peer *relay_next(struct peer *peer, unsigned *ret_others)
 	uint64_t least = UINT64_MAX;
 	for (unsigned i = 0; i < node->n_roots; i++) {
 		struct peer *root = node->root[(peer->relay_try + i) % node->n_roots];
-		if (!root_ready(root, peer))
+		if (!root_ready(root, peer) || federation_pointless(peer, root))
 			continue;
 		list[n++] = root;
 		good += !silent(root);
@@ -287,6 +287,8 @@ static struct peer *relay_next(struct peer *peer, unsigned *ret_others)
 bool circuit_connect(struct peer *peer, enum session_class class, struct peer *relay, const uint8_t *init, size_t len)
 {
 	unsigned others = 0;
+	if (!relay)
+		federation_seek(peer);
 	if (!relay && (relay = relay_next(peer, &others)) && others) {
 		peer->hedges = 0;
 		peer->hedge_class = class;

@@ -8,6 +8,7 @@
 
 #include "node/event.h"
 #include "node/fallback.h"
+#include "node/federation.h"
 #include "node/mail.h"
 #include "node/node.h"
 #include "node/peer.h"
@@ -84,6 +85,7 @@ struct node {
 	struct identity collision;           /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
 	struct resolve_root resolve[ROOTS_MAX]; /* by index of root[] */
+	struct federation *federation; /* NULL: no sets of roots */
 	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned net_next;
 	struct responder responder;

@@ -280,7 +280,7 @@ static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 	if (peer->init_ms[class] > now)
 		return;
 	/* A controller that is away for days is asked as a root is, not each 5 s by every member it has. */
-	bool forever = (peer->is_root || peer->is_controller) && class == CLASS_CTRL;
+	bool forever = ((peer->is_root && !peer->root_idle) || peer->is_controller) && class == CLASS_CTRL;
 	if (now - peer->init_since_ms[class] >= GIVE_UP_MS && !forever) {
 		peer->init_ms[class] = NEVER;
 		peer->want[class] = false;

@@ -272,10 +272,12 @@ void peer_session_up(struct peer *peer, struct session *s, int path)
 	peer->kept_ms = node->now;
 	peer->used_ms = node->now;
 	request_resend(peer, s->class);
-	if (peer->is_root && s->class == CLASS_CTRL)
+	if (peer->is_root && s->class == CLASS_CTRL) {
 		circuit_root_up(peer);
-	else
+		federation_root_up(peer);
+	} else {
 		path_cands_send(peer);
+	}
 	if (peer->is_controller && s->class == CLASS_CTRL)
 		net_controller_up(peer);
 	if (node->config.port.online && s->class == CLASS_CTRL) { /* a root may be a member too */
@@ -292,7 +294,7 @@ void peer_session_down(struct peer *peer, enum session_class class)
 	if (class == CLASS_CTRL && peer->served && node->config.port.online)
 		node->config.port.online(node->config.port.self, peer->identity.key_hash, false, node->now);
 	/* What we are meant to keep comes back at once: roots for ever, a controller while a network is joined. */
-	if (class == CLASS_CTRL && (peer->is_root || peer->is_controller))
+	if (class == CLASS_CTRL && ((peer->is_root && !peer->root_idle) || peer->is_controller))
 		initiator_want(peer, CLASS_CTRL);
 	event_peer(peer);
 	node_changed(node);

@@ -116,6 +116,7 @@ struct peer {
 
 	/* roles towards us */
 	bool is_root;       /* one of our configured roots */
+	bool root_idle;     /* ... of a set, and no session with it is kept: federation.h */
 	bool is_controller; /* pinned controller of a network of ours */
 	const struct root_line *root_line;
 	bool registered;                    /* at us, the root */
@@ -183,6 +184,10 @@ struct peer {
 	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */
 	unsigned n_cached;
 	struct peer_beacon beacon; /* beacon.c: the last it called out */
+	/* Where it can be called, by its own record: federation.c. */
+	unsigned n_located, locates, located_try;
+	uint64_t located[CONTACT_HOMES_MAX]; /* addresses of roots */
+	uint64_t located_seq, located_ms, locate_ms;
 	unsigned relay_try;       /* which root is asked next for a circuit */
 	uint64_t hedge_ms;        /* circuit.c: another relay is asked as well, unless the first has answered; NEVER = no */
 	uint64_t hedge_since_ms;

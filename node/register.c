@@ -93,6 +93,7 @@ void relay_register(struct peer *peer, struct session *s, uint32_t req, const ui
 		return;
 	}
 	peer->registered = true;
+	contacts_register(peer, &b);
 	if (peer->registered_epoch != b.epoch) {
 		peer->registered_epoch = b.epoch;
 		restart_tell(peer);
@@ -125,6 +126,8 @@ void relay_whois(struct peer *peer, uint32_t req, const uint8_t *body, size_t le
 		who.identity = found->identity;
 	} else if (b.address == node->config.self.self.address)
 		who.identity = node->config.self.self;
+	else
+		contacts_identity(node, b.address, &who.identity); /* registered at another root of our set */
 	uint8_t out[256];
 	size_t n = who.identity.address ? body_identity_encode(&who, out, sizeof out) : 0;
 	request_reply(peer, CLASS_CTRL, req, OP_WHOIS, n ? STATUS_OK : STATUS_NOT_FOUND, out, n);

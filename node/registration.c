@@ -17,6 +17,9 @@ void circuit_collision(struct node *node, const struct identity *other)
 	log_error("another identity has our address and was first at a root: %s; this node goes on with the paths it has, but strangers "
 	          "will not find it there: give it a new identity",
 	          text);
+	node_warn(node, "collision",
+	          "another identity has this node's address and was first at a root, so strangers do not find this node there; stop farland, "
+	          "move identity.secret away and start it: it makes a new one");
 }
 
 /* A root may be wrong or lie; all that comes of it is a word to people. */
@@ -71,7 +74,8 @@ static void register_done(struct peer *root, const struct request *r, const stru
 void circuit_root_up(struct peer *root)
 {
 	struct body_register b = {.epoch = root->node->config.epoch, .instance = root->node->instance};
-	uint8_t body[64];
+	federation_introduce(root, &b);
+	uint8_t body[BODY_MAX];
 	size_t n = body_register_encode(&b, body, sizeof body);
 	request_send(root, CLASS_CTRL, OP_REGISTER, body, n, register_done, 0, NULL);
 }

@@ -334,7 +334,7 @@ static void request_in(struct peer *peer, struct session *s, const struct messag
 		circuit_incoming(peer, s, m->req, m->body, m->len);
 		return;
 	}
-	if (relay_in(peer, s, m, l) || network_in(peer, s->class, m))
+	if (federation_request(peer, s->class, m) || relay_in(peer, s, m, l) || network_in(peer, s->class, m))
 		return;
 	if (node->config.port.request && s->class == CLASS_CTRL) {
 		peer->served = true;

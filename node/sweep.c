@@ -39,7 +39,7 @@ static bool has_leg(const struct peer *peer, uint64_t now)
 	return false;
 }
 
-/* Must stay. Who keeps a pointer to a peer (all else keeps key hashes): node.root[] and root_line's owner (roots); path.relay and circuit.far at a
+/* Must stay. Who keeps a pointer to a peer (all else keeps key hashes): node.root[], root_line's owner, set_root.peer, node_set.from and .newer (roots); path.relay and circuit.far at a
  * node (legs); net.controller_peer (is_controller); net_member.peer and member.remote (remote->member[]); session.remote, pending.peer (shakes_hands); circuit.far
  * at a relay, pair.caller and pair.called (calls, called); the peer's own timer, requests, paths and waiting
  * frames, which end with it. Add to this list what you add to the code. */

@@ -56,24 +56,26 @@ bool body_locate_parse(const uint8_t *bytes, size_t len, struct body_locate *ret
 	return true;
 }
 
-/* As the fields of a result or of a record of a SYNC, three elements of a list. */
+/* As the fields of a result or of a record of a SYNC, four elements of a list. */
 static void located_put(struct writer *w, const struct body_located *b)
 {
-	pack_array(w, 3);
+	pack_array(w, 4);
 	pack_identity(w, &b->identity);
 	contact_put(w, b->contact, b->contact_len);
 	pack_uint(w, b->age_s);
+	pack_uint(w, b->left_s);
 }
 
 static void located_read(struct document *d, const struct value *v, struct body_located *b)
 {
-	if (document_count(d, v, 3) != 3) {
+	if (document_count(d, v, 4) != 4) {
 		d->bad = true;
 		return;
 	}
 	document_identity(d, document_at(d, v, 0), &b->identity);
 	b->contact = document_bin(d, document_at(d, v, 1), CONTACT_ENVELOPE_MAX, &b->contact_len);
 	b->age_s = (uint32_t)document_uint(d, document_at(d, v, 2), UINT32_MAX);
+	b->left_s = (uint32_t)document_uint(d, document_at(d, v, 3), UINT32_MAX);
 }
 
 size_t body_located_encode(const struct body_located *b, uint8_t *out, size_t room)

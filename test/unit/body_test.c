@@ -526,7 +526,7 @@ static void unknown_keys(void **state)
 
 static struct body_located located_sample(unsigned n)
 {
-	struct body_located b = {.identity = identity_sample(), .contact = filler + n, .contact_len = 158, .age_s = 0xfffffff0u + n};
+	struct body_located b = {.identity = identity_sample(), .contact = filler + n, .contact_len = 158, .age_s = 0xfffffff0u + n, .left_s = 0x10000};
 	b.identity.x[0] ^= (uint8_t)n;
 	identity_hash(&b.identity);
 	return b;
@@ -552,7 +552,7 @@ static void rootset_bodies(void **state)
 		TRIP(located, in, out);
 		assert_identity(&in.identity, &out.identity);
 		BORROWED(contact);
-		SAME(age_s);
+		SAME(age_s), SAME(left_s);
 	}
 	{
 		struct body_rootset in = {.have_seq = UINT64_MAX, .off = 8000};
