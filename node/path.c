@@ -104,6 +104,7 @@ int path_relayed(struct peer *peer, struct circuit *c, struct peer *relay)
 	if (i < 0 && (i = path_new(peer)) >= 0) {
 		peer->path[i].circuit = c;
 		peer->path[i].relay = relay;
+		peer->path[i].by_member = !relay->is_root;
 	}
 	return i;
 }
