@@ -124,6 +124,8 @@ uint64_t node_events(const struct node *node, uint64_t since, void (*each)(void 
 {
 	const struct events *events = &node->events;
 	uint64_t oldest = events->last >= EVENTS_MAX ? events->last - EVENTS_MAX + 1 : 1;
+	if (since >= events->last) /* of an earlier run, or the newest: UINT64_MAX + 1 would begin anew */
+		return events->last;
 	for (uint64_t seq = since < oldest ? oldest : since + 1; seq <= events->last; seq++)
 		each(self, &events->ring[seq % EVENTS_MAX]);
 	return events->last;
