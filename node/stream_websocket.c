@@ -20,8 +20,8 @@
 #define CONTROLS_MAX 32
 #define FRAME_HEAD   14 /* of a WebSocket frame, at most */
 #define TARGET_MS    20
-#define INTERVAL_MS  200 /* a round trip and more of what lies under a fallback */
-#define SHRINK_MAX   64  /* of the drop interval: INTERVAL_MS / 8 */
+#define INTERVAL_MS  200  /* a round trip and more of what lies under a fallback */
+#define SHRINK_MAX   4096 /* of the drop interval: to its 64th part */
 
 struct queued {
 	uint64_t since_ms;
