@@ -166,12 +166,12 @@ class Internet:
 
     def route(self, prefix, via=None, owner=None):
         """via None = on the link itself."""
-        with self.lock:
+        with self.lock:  # held to the end: no member leaves meanwhile
             route = (prefix, via, owner)
             self.routes.append(route)
-            members = [m for m in self.members if m[0] != owner]
-        for ns, dev in members:
-            ip(ns, self.line(route, dev))
+            for ns, dev in self.members:
+                if ns != owner:
+                    ip(ns, self.line(route, dev))
 
     def host(self, name, number6):
         """A host with an IPv4 and an IPv6 address."""
@@ -186,10 +186,9 @@ class Internet:
             gone = [route for route in self.routes if route[2] == ns]
             self.routes = [route for route in self.routes if route[2] != ns]
             self.members = [m for m in self.members if m[0] != ns]
-            members = list(self.members)
-        for route in gone:
-            for other, dev in members:
-                run('ip', '-n', other, 'route', 'del', route[0], 'dev', dev, code=None)
+            for route in gone:
+                for other, dev in self.members:
+                    run('ip', '-n', other, 'route', 'del', route[0], 'dev', dev, code=None)
 
 
 class Router:
