@@ -207,7 +207,8 @@ void sim_send(struct host *from, const struct endpoint *to, const uint8_t *bytes
 	if (link->dup && sim_draw(sim, 1000) < link->dup)
 		copies++;
 	for (unsigned i = 0; i < copies; i++)
-		launch(sim, &from->at, to, bytes, len, link->delay_min + sim_draw(sim, link->delay_max - link->delay_min + 1));
+		launch(sim, &from->at, to, bytes, len,
+		       sim->slow[from->number][target->number] + link->delay_min + sim_draw(sim, link->delay_max - link->delay_min + 1));
 }
 
 void sim_inject(struct sim *sim, const struct endpoint *from, const struct endpoint *to, const uint8_t *bytes, size_t len, uint64_t after)

@@ -24,14 +24,14 @@
 #define SIM_FILES 24
 #define SIM_WORK  256
 #define SIM_ASKED 4
-#define LAN_PORT  9994 /* of beacons */
+#define LAN_PORT  9995 /* of beacons */
 #define MS        UINT64_C(1000)
 #define SECOND    UINT64_C(1000000)
 #define MINUTE    (60 * SECOND)
 #define HOUR      (60 * MINUTE)
 #define UDP_MTU   1472 /* largest datagram of a fake link */
 
-enum host_kind { HOST_NODE, HOST_ROOT, HOST_CONTROLLER };
+enum host_kind { HOST_NODE, HOST_ROOT, HOST_CONTROLLER, HOST_SET_ROOT }; /* the last: a root, known by a set only */
 
 struct datagram {
 	struct datagram *next;
@@ -75,8 +75,9 @@ struct host {
 	uint32_t epoch;
 	unsigned workers;
 	uint8_t suite; /* node_config's */
+	const struct rootset *set; /* it starts with; borrowed, NULL = none */
 	uint64_t next_us;
-	bool kicked, discard_saves;
+	bool kicked, discard_saves, no_relay;
 	struct file file[SIM_FILES];
 	struct {
 		struct identity identity;
@@ -112,12 +113,14 @@ struct sim {
 	uint64_t chance, entropy; /* generators: the network's and the nodes' */
 	struct link link;
 	bool cut[SIM_HOSTS][SIM_HOSTS]; /* from, to: nothing passes */
+	uint32_t slow[SIM_HOSTS][SIM_HOSTS]; /* from, to: us more than the link says */
 	struct datagram **flying;       /* heap by (at, order) */
 	size_t n_flying, room_flying;
 	uint64_t order, events, sent, digest;
 	struct host *host[SIM_HOSTS];
 	unsigned n_hosts;
 	struct host *root, *controller;
+	struct host *second; /* another root, made after all members; known to whoever starts after it */
 	uint64_t nwid;
 	bool lan;              /* members made from now on are on the LAN */
 	const char *root_name; /* NULL: the root is told by its address */
@@ -205,6 +208,6 @@ struct scenario {
 	unsigned seeds; /* how many of them a plain run takes */
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[],
-    scenarios_discovery[], scenarios_path[];
+    scenarios_discovery[], scenarios_path[], scenarios_roots[], scenarios_relay[];
 
 #endif

@@ -159,7 +159,7 @@ struct host *host_new(struct sim *sim, enum host_kind kind)
 	h->lan = sim->lan && kind == HOST_NODE;
 	sim->host[sim->n_hosts++] = h;
 	if (kind == HOST_ROOT)
-		sim->root = h;
+		*(sim->root ? &sim->second : &sim->root) = h;
 	if (kind == HOST_CONTROLLER)
 		sim->controller = h;
 	return h;
@@ -187,9 +187,10 @@ void host_start(struct host *h)
 	    .self = h, .save = port_save, .load = port_load, .remove = port_remove, .list = port_list, .work = port_work};
 	struct node_config config = {.self = *h->secret,
 	                             .epoch = ++h->epoch,
-	                             .root = h->kind == HOST_ROOT,
+	                             .root = h->kind == HOST_ROOT || h->kind == HOST_SET_ROOT,
 	                             .joins = h->kind == HOST_NODE,
 	                             .workers = h->workers,
+	                             .no_relay = h->no_relay,
 	                             .suite = h->suite,
 	                             .bound = {h->at},
 	                             .n_bound = 1};
@@ -207,12 +208,21 @@ void host_start(struct host *h)
 		config.roots[0] = (struct root_line){.identity = sim->root->secret->self, .endpoints = {sim->root->at}, .n_endpoints = 1};
 		config.n_roots = 1;
 	}
+	if (h->kind != HOST_ROOT && sim->second)
+		config.roots[config.n_roots++] =
+		    (struct root_line){.identity = sim->second->secret->self, .endpoints = {sim->second->at}, .n_endpoints = 1};
 	if (config.n_roots && sim->root_name) {
 		struct root_line *line = &config.roots[0];
 		line->n_endpoints = 0;
 		snprintf(line->names[0].host, sizeof line->names[0].host, "%s", sim->root_name);
 		line->names[0].port = sim->root->at.port;
 		line->n_names = 1;
+	}
+	if (h->set) {
+		config.sets[0] = rootset_new();
+		for (unsigned i = 0; i < h->set->n; i++)
+			rootset_take(config.sets[0], h->set->link[i].bytes, h->set->link[i].len);
+		config.n_sets = 1;
 	}
 	h->udp = (struct udp){.host = h, .workers = h->workers};
 	for (unsigned w = 0; w < h->workers; w++)
@@ -362,7 +372,7 @@ static bool world_pending(struct sim *sim, void *host)
 
 unsigned world_members(const struct sim *sim)
 {
-	return sim->n_hosts - 2;
+	return sim->n_hosts - 2 - (sim->second != NULL);
 }
 
 struct host *world_member(struct sim *sim, unsigned i)
