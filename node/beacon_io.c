@@ -23,8 +23,8 @@
 
 #include "proto/cred.h"
 
-#define GROUP4     "239.255.99.94"
-#define GROUP6     "ff12::e0f1:9994"
+#define GROUP4     "239.255.99.95"
+#define GROUP6     "ff12::e0f1:9995"
 #define TTL        255
 #define LINKS_MAX  32
 #define PLACES_MAX 64

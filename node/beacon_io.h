@@ -1,6 +1,6 @@
 /* beacon_io.h: the sockets that carry beacons: one group of each family, on every link that can and is not an overlay.
  *
- * Control thread only. Groups 239.255.99.94 and ff12::e0f1:9994, UDP port 9994, TTL 255 out and nothing less in (RFC 5082): what comes
+ * Control thread only. Groups 239.255.99.95 and ff12::e0f1:9995, UDP port 9995, TTL 255 out and nothing less in (RFC 5082): what comes
  * through a router is not from our LAN. Links are looked at with each beacon sent, so a changed host needs no word of its own.
  */
 #ifndef FARLAN_NODE_BEACON_IO_H
@@ -12,7 +12,7 @@
 
 #include "proto/base/batch.h"
 
-#define BEACON_PORT 9994
+#define BEACON_PORT 9995
 
 struct beacon_io;
 
