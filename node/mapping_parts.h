@@ -58,7 +58,8 @@ struct upnp;
 /* Writes to wake_fd (an eventfd, duplicated) when it is done. -EBUSY: too many hang at gateways that do not answer. */
 int upnp_start(struct upnp **ret, const struct upnp_order *, int wake_fd);
 bool upnp_done(struct upnp *, struct upnp_result *ret);
-void upnp_release(struct upnp *); /* done or not: the thread goes on alone, with what is its own */
+bool upnp_at_host(const char *url, const char *ip); /* whether a URL like "http://192.0.2.1:5000/..." names that host, by number */
+void upnp_release(struct upnp *);                   /* done or not: the thread goes on alone, with what is its own */
 
 /* ---- mapping_lease.c: one of our ports at one gateway ------------------------------------------------------------- */
 

@@ -53,15 +53,19 @@ static void let_go(struct upnp *u)
 	free(u);
 }
 
-/* Whether a URL like "http://192.0.2.1:5000/..." names that host, by number. */
-static bool at_host(const char *url, const char *ip)
+bool upnp_at_host(const char *url, const char *ip)
 {
 	static const char scheme[] = "http://";
 	size_t len = strlen(ip);
 	if (!url || strncmp(url, scheme, sizeof(scheme) - 1) != 0)
 		return false;
 	url += sizeof(scheme) - 1;
-	return !strncmp(url, ip, len) && (url[len] == ':' || url[len] == '/');
+	if (strncmp(url, ip, len) != 0)
+		return false;
+	url += len;
+	if (*url == ':')
+		url += 1 + strspn(url + 1, "0123456789");
+	return *url == '/';
 }
 
 static void complain(struct upnp_result *r, const char *what, int code)
@@ -81,9 +85,9 @@ static bool find(const struct upnp_order *o, struct upnp_result *r)
 	for (const struct UPNPDev *d = devices; d && !r->found; d = d->pNext) {
 		struct UPNPUrls urls = {0};
 		struct IGDdatas data = {0};
-		if (!at_host(d->descURL, gateway) || !UPNP_GetIGDFromUrl(d->descURL, &urls, &data, lan, sizeof(lan)))
+		if (!upnp_at_host(d->descURL, gateway) || !UPNP_GetIGDFromUrl(d->descURL, &urls, &data, lan, sizeof(lan)))
 			continue;
-		r->found = at_host(urls.controlURL, gateway) && *data.first.servicetype && strlen(urls.controlURL) < UPNP_URL &&
+		r->found = upnp_at_host(urls.controlURL, gateway) && *data.first.servicetype && strlen(urls.controlURL) < UPNP_URL &&
 		           strlen(data.first.servicetype) < UPNP_URL;
 		if (r->found) {
 			snprintf(r->handle.control, UPNP_URL, "%s", urls.controlURL);
@@ -199,12 +203,16 @@ int upnp_start(struct upnp **ret, const struct upnp_order *order, int wake_fd)
 		goto failed;
 	u->order = *order;
 	u->wake_fd = fcntl(wake_fd, F_DUPFD_CLOEXEC, 3);
+	if (u->wake_fd < 0) {
+		error = -errno;
+		free(u);
+		goto failed;
+	}
 	pthread_mutex_init(&u->lock, NULL);
 	atomic_init(&u->holders, 2);
-	error = u->wake_fd < 0 ? -errno : thread_start(&thread, "upnp", upnp_body, u);
+	error = thread_start(&thread, "upnp", upnp_body, u);
 	if (error) {
-		if (u->wake_fd >= 0)
-			close(u->wake_fd);
+		close(u->wake_fd);
 		pthread_mutex_destroy(&u->lock);
 		free(u);
 		goto failed;

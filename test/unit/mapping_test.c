@@ -157,6 +157,23 @@ static void test_global(void **state)
 	}
 }
 
+/* Whoever answers a search is sent to nothing but the gateway. */
+static void test_upnp_host(void **state)
+{
+	(void)state;
+	assert_true(upnp_at_host("http://192.0.2.1:5000/rootDesc.xml", "192.0.2.1"));
+	assert_true(upnp_at_host("http://192.0.2.1/ctl", "192.0.2.1"));
+	assert_false(upnp_at_host("http://192.0.2.11:5000/", "192.0.2.1"));
+	assert_false(upnp_at_host("http://192.0.2.1", "192.0.2.1"));
+	assert_false(upnp_at_host("http://192.0.2.1@198.51.100.1/", "192.0.2.1"));
+	assert_false(upnp_at_host("http://192.0.2.1:80@198.51.100.1/", "192.0.2.1"));
+	assert_false(upnp_at_host("http://192.0.2.1.example.net/", "192.0.2.1"));
+	assert_false(upnp_at_host("https://192.0.2.1/", "192.0.2.1"));
+	assert_false(upnp_at_host("http://198.51.100.1/192.0.2.1/", "192.0.2.1"));
+	assert_false(upnp_at_host("", "192.0.2.1"));
+	assert_false(upnp_at_host(NULL, "192.0.2.1"));
+}
+
 /* ---- one lease, with a clock of ours ---- */
 
 static struct gateway way_to(const char *ip)
@@ -604,6 +621,7 @@ int main(void)
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_announcement),
 	    cmocka_unit_test(test_global),
+	    cmocka_unit_test(test_upnp_host),
 	    cmocka_unit_test(test_renewal),
 	    cmocka_unit_test(test_tiny_lifetime),
 	    cmocka_unit_test(test_refused_and_alone),
