@@ -165,7 +165,7 @@ static bool private_address(const struct endpoint *e)
 
 static uint32_t score(const struct path *p)
 {
-	static const uint32_t cost_us[] = {[PATH_DIRECT] = 0, [PATH_BY_MEMBER] = 50000, [PATH_BY_ROOT] = 60000, [PATH_BY_STREAM] = 200000};
+	static const uint32_t cost_us[] = {[PATH_DIRECT] = 0, [PATH_BY_MEMBER] = 50000, [PATH_BY_ROOT] = 80000, [PATH_BY_STREAM] = 200000};
 	uint32_t us = p->srtt_us ? p->srtt_us : RTT_UNKNOWN_US;
 	us += cost_us[path_kind(p)];
 	if (!p->circuit && !private_address(&p->to)) /* same site before IPv6 before IPv4, whose way out has one translation more */
