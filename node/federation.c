@@ -79,14 +79,19 @@ static void again(struct peer *peer)
 	peer_schedule(peer);
 }
 
-static void homes_visit(struct peer *peer)
+/* True: we are at one already. Else it is tried again when we are registered there (initiator_root_up). */
+static bool homes_visit(struct peer *peer)
 {
 	struct federation *f = peer->node->federation;
+	bool there = false;
 	for (unsigned i = 0; i < peer->n_located; i++) {
 		struct set_root *r = root_of(f, peer->located[i]);
-		if (r)
-			federation_visit(r, peer->node->now + VISIT_MS);
+		if (!r)
+			continue;
+		there = there || federation_ready(r->peer);
+		federation_visit(r, peer->node->now + VISIT_MS);
 	}
+	return there;
 }
 
 static void located_done(struct peer *root, const struct request *r, const struct message *reply)
@@ -107,8 +112,7 @@ static void located_done(struct peer *root, const struct request *r, const struc
 	peer->located_try = peer->relay_try;
 	peer->n_located = c.n_homes;
 	memcpy(peer->located, c.home, sizeof c.home);
-	homes_visit(peer);
-	if (changed)
+	if (homes_visit(peer) && changed)
 		again(peer);
 }
 
@@ -159,18 +163,6 @@ bool federation_pointless(const struct peer *peer, const struct peer *root)
 		other = other || (home && federation_ready(home->peer));
 	}
 	return other;
-}
-
-static void seeker_again(struct peer *peer, void *root)
-{
-	for (unsigned i = 0; i < peer->n_located; i++)
-		if (peer->located[i] == ((const struct peer *)root)->identity.address)
-			again(peer);
-}
-
-void federation_seekers_again(struct node *node, const struct peer *root)
-{
-	peers_each(node, seeker_again, (void *)root);
 }
 
 bool federation_request(struct peer *peer, enum session_class class, const struct message *m)

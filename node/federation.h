@@ -102,7 +102,6 @@ void federation_homes_changed(struct node *, struct node_set *);
 void federation_record_tick(struct node *, struct node_set *, uint64_t now); /* renews it */
 void federation_seek(struct peer *);                              /* we want a way to it through a root */
 bool federation_pointless(const struct peer *, const struct peer *root); /* known to be called elsewhere */
-void federation_seekers_again(struct node *, const struct peer *root);
 int contacts_new(struct node *);
 void contacts_free(struct node *);
 void contacts_tick(struct node *, uint64_t now);

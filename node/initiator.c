@@ -15,6 +15,8 @@
 #define CONFIRM_MS       300
 #define GIVE_UP_MS       60000
 #define ROOT_RETRY_MS    30000
+#define SPREAD_MS        8000 /* to three times that */
+#define SPREAD_TRIES     3    /* a short hiccup is not worth a wait */
 #define NEXT_SLOT_MS     10000
 #define TWIN_BIRTH_MS    10000
 #define FOLLOW_MS        1500
@@ -207,6 +209,11 @@ static void whois_send(struct peer *peer)
 		for (unsigned i = 0; i < node->n_roots; i++)
 			if (peer_up(node->root[i], CLASS_CTRL) && whois_room(node->root[i], peer, b.address))
 				request_send(node->root[i], CLASS_CTRL, OP_WHOIS, body, n, whois_done, b.address, peer->identity.key_hash);
+		struct peer *relay[2];
+		unsigned relays = circuit_members(peer, relay, 2);
+		for (unsigned i = 0; i < relays; i++)
+			if (whois_room(relay[i], peer, b.address))
+				request_send(relay[i], CLASS_DATA, OP_WHOIS, body, n, whois_done, b.address, peer->identity.key_hash);
 	}
 }
 
@@ -275,6 +282,18 @@ static uint64_t jitter(uint64_t ms)
 	return ms * 80 / 100 + random_below((uint32_t)(ms * 40 / 100 + 1));
 }
 
+/* A root that died has lost thousands of nodes at one moment. Those that have another one are in no hurry, and must not come back in step. */
+static bool unhurried(const struct peer *root, enum session_class class)
+{
+	const struct node *node = root->node;
+	if (!root->is_root || class != CLASS_CTRL || root->init_tries[class] < SPREAD_TRIES)
+		return false;
+	for (unsigned i = 0; i < node->n_roots; i++)
+		if (node->root[i] != root && peer_up(node->root[i], CLASS_CTRL) && node->root[i]->best >= 0)
+			return true;
+	return false;
+}
+
 static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 {
 	if (peer->init_ms[class] > now)
@@ -293,7 +312,7 @@ static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 	unsigned i = peer->init_tries[class];
 	unsigned last = sizeof retransmit_ms / sizeof *retransmit_ms - 1;
 	uint64_t wait = now - peer->init_since_ms[class] >= GIVE_UP_MS ? ROOT_RETRY_MS : retransmit_ms[i < last ? i : last];
-	peer->init_ms[class] = now + jitter(wait);
+	peer->init_ms[class] = now + (unhurried(peer, class) ? SPREAD_MS + random_below(2 * SPREAD_MS) : jitter(wait));
 	if (peer->init_tries[class] < 200)
 		peer->init_tries[class]++;
 }

@@ -513,8 +513,6 @@ void federation_root_up(struct peer *root)
 	}
 	if (f->ours && r->sets & federation_bit(f, f->ours))
 		contacts_root_up(r);
-	if (r->visit_ms > node->now)
-		federation_seekers_again(node, root);
 }
 
 void federation_tick(struct node *node, uint64_t now)
