@@ -128,6 +128,12 @@ static unsigned member_relays(struct peer *peer, struct peer **ret, unsigned mos
 	return n;
 }
 
+unsigned circuit_members(struct peer *peer, struct peer **ret, unsigned most)
+{
+	unsigned called = 0;
+	return member_relays(peer, ret, most, &called);
+}
+
 bool circuit_possible(struct peer *peer)
 {
 	struct node *node = peer->node;

@@ -227,6 +227,7 @@ void request_fini(struct peer *);
 /* Asks a relay for a way to the peer with this INIT inside: that one, or the next of those that may have it (NULL). false: none is up. */
 bool circuit_connect(struct peer *, enum session_class, struct peer *relay, const uint8_t *init, size_t len);
 bool circuit_possible(struct peer *); /* is there any relay to ask? */
+unsigned circuit_members(struct peer *, struct peer **ret, unsigned most); /* of them the members, the fastest first */
 /* May this peer bring us INCOMINGs by this session: is it a member with the right to relay? (Roots may anyway.) */
 bool circuit_relays(const struct peer *, const struct session *, const struct letter *);
 void circuit_incoming(struct peer *relay, struct session *, uint32_t req, const uint8_t *body, size_t len);
@@ -246,8 +247,9 @@ int relay_new(struct node *);
 void relay_free(struct node *);
 /* Is this peer one we relay for as a member: a network in common that lets us, its channel open, the message not itself relayed? */
 bool relay_serves(struct peer *, const struct session *, const struct letter *);
+struct peer *relay_member(const struct peer *, uint64_t address); /* one of those it may ask us about */
 void relay_register(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len, const struct letter *);
-void relay_whois(struct peer *, uint32_t req, const uint8_t *body, size_t len);
+void relay_whois(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len);
 void relay_connect(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len);
 void relay_accept(struct peer *, struct session *, uint32_t req, const uint8_t *body, size_t len);
 void relay_peer_gone(struct peer *);

@@ -26,7 +26,7 @@
 #define RETRIES_PER_STEP 4  /* of the straight INIT and of the one through a root */
 #define WHOIS_MAX        16 /* under way per root: a directory of unknown keys must leave slots for CONNECT, ACCEPT and REGISTER */
 
-static const uint32_t retransmit_ms[] = {500, 500, 1000, 1000, 2000, 2000, 4000, 5000};
+static const uint32_t retransmit_ms[] = {500, 1000, 2000, 4000, 5000};
 
 uint32_t node_caps(const struct node *node, enum session_class class)
 {

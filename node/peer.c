@@ -144,6 +144,8 @@ struct peer *peer_get(struct node *node, const struct identity *identity)
 			memcpy(peer->identity.x, identity->x, 32);
 			memcpy(peer->identity.ed, identity->ed, 32);
 			peer->keys = true;
+			if (channel_shared(peer)) /* remembered: without a root nobody else may tell them */
+				state_peers_changed(node);
 		}
 		if (!peer->identity.address && identity->address)
 			peer->identity.address = peer->remote->address = identity->address;

@@ -106,29 +106,31 @@ void relay_register(struct peer *peer, struct session *s, uint32_t req, const ui
 	request_reply(peer, s->class, req, OP_REGISTER, STATUS_OK, out, n);
 }
 
-void relay_whois(struct peer *peer, uint32_t req, const uint8_t *body, size_t len)
+/* A member answers for those of a network in common: whoever asks knows the key_hash and takes nothing that does not fit it. */
+void relay_whois(struct peer *peer, struct session *s, uint32_t req, const uint8_t *body, size_t len)
 {
 	struct node *node = peer->node;
 	struct body_whois b;
 	if (!body_whois_parse(body, len, &b)) {
-		request_reply(peer, CLASS_CTRL, req, OP_WHOIS, STATUS_MALFORMED, NULL, 0);
+		request_reply(peer, s->class, req, OP_WHOIS, STATUS_MALFORMED, NULL, 0);
 		return;
 	}
 	if (!relay_bucket(&relay_bucket_of(peer)->whois_ms, node->now, WHOIS_MS, WHOIS_BURST)) {
 		node_drop(node, DROP_CTRL_RATE);
-		request_reply(peer, CLASS_CTRL, req, OP_WHOIS, STATUS_TRY_LATER, NULL, 0);
+		request_reply(peer, s->class, req, OP_WHOIS, STATUS_TRY_LATER, NULL, 0);
 		return;
 	}
-	struct peer *found = peer_find_address(node, b.address);
+	bool root = node->config.root;
+	struct peer *found = root ? peer_find_address(node, b.address) : relay_member(peer, b.address);
 	struct body_identity who = {0};
 	if (found) {
 		found->useful = true;
 		who.identity = found->identity;
-	} else if (b.address == node->config.self.self.address)
+		who.identity.address = b.address;
+	} else if (root && b.address == node->config.self.self.address) {
 		who.identity = node->config.self.self;
-	else
-		contacts_identity(node, b.address, &who.identity); /* registered at another root of our set */
+	}
 	uint8_t out[256];
 	size_t n = who.identity.address ? body_identity_encode(&who, out, sizeof out) : 0;
-	request_reply(peer, CLASS_CTRL, req, OP_WHOIS, n ? STATUS_OK : STATUS_NOT_FOUND, out, n);
+	request_reply(peer, s->class, req, OP_WHOIS, n ? STATUS_OK : STATUS_NOT_FOUND, out, n);
 }

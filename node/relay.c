@@ -97,6 +97,18 @@ static bool listed(const struct peer *peer, const struct peer *other)
 	return false;
 }
 
+struct peer *relay_member(const struct peer *peer, uint64_t address)
+{
+	const struct node *node = peer->node;
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		const struct net *net = node->net[i];
+		for (unsigned k = 0; lets_us(net) && open_to(net, peer) && k < net->n_members; k++)
+			if (net->member[k]->member->address == address && net->member[k]->peer->keys)
+				return net->member[k]->peer;
+	}
+	return NULL;
+}
+
 bool relay_serves(struct peer *peer, const struct session *s, const struct letter *l)
 {
 	if (s->class != CLASS_DATA || l->circuit || !common(peer, NULL))

@@ -282,10 +282,7 @@ static bool relay_in(struct peer *peer, struct session *s, const struct message 
 		if (root)
 			relay_register(peer, s, m->req, m->body, m->len, l);
 		return root;
-	case OP_WHOIS:
-		if (root)
-			relay_whois(peer, m->req, m->body, m->len);
-		return root;
+	case OP_WHOIS: relay_whois(peer, s, m->req, m->body, m->len); return true;
 	case OP_CONNECT: relay_connect(peer, s, m->req, m->body, m->len); return true;
 	case OP_ACCEPT: relay_accept(peer, s, m->req, m->body, m->len); return true;
 	default: return false;
