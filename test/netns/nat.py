@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """nat.py [WHAT...]: nodes behind NATs. WHAT: prove matrix v6 lan upnp fallback (all of them without a word), or
-"cell LEFT RIGHT [v6|v6left|v6right]" as the only ones. One line for each cell; the last line is "N passed, N failed"."""
+"cell LEFT RIGHT [v6|v6slow|v6left|v6right]" as the only ones. One line for each cell; the last line is "N passed, N failed"."""
 import os
 import signal
 import sys
@@ -16,15 +16,15 @@ import nat_prove  # noqa: E402
 PARTS = ('prove', 'matrix', 'v6', 'lan', 'upnp', 'fallback')
 SLOTS = int(os.environ.get('NAT_SLOTS', 3))
 LIMIT_S = 900
-SIX = {'v6': (True, True), 'v6left': (True, False), 'v6right': (False, True)}
+SIX = {'v6': (True, True), 'v6slow': (True, True), 'v6left': (True, False), 'v6right': (False, True)}
 
 
 def titled(title, function, *args):
     return title, lambda slot: function(slot, *args)
 
 
-def pair(left, right, v6=(False, False)):
-    return titled(f'{left} x {right}', cells.pair_cell, left, right, v6)
+def pair(left, right, v6=(False, False), dad=False):
+    return titled(f'{left} x {right}', cells.pair_cell, left, right, v6, dad)
 
 
 def of_part(part):
@@ -32,7 +32,8 @@ def of_part(part):
         return [pair(*kinds) for kinds in cells.PAIRS]
     if part == 'v6':
         one = [pair(*kinds, (bool(i % 2), not i % 2)) for i, kinds in enumerate(cells.PAIRS)]
-        return one + [pair(*kinds, (True, True)) for kinds in cells.PAIRS]
+        slow = [pair('symmetric', kind, (True, True), True) for kind in ('port', 'symmetric')]
+        return one + [pair(*kinds, (True, True)) for kinds in cells.PAIRS] + slow
     if part == 'lan':
         return [titled(f'lan {kind}', cells.lan_cell, kind) for kind in cells.TYPES]
     if part == 'upnp':
@@ -49,7 +50,7 @@ def words():
     if asked and asked[0] == 'cell':
         if len(asked) not in (3, 4) or not set(asked[1:3]) <= set(cells.TYPES) or not set(asked[3:]) <= set(SIX):
             return None
-        return [], [pair(asked[1], asked[2], SIX[asked[3]] if asked[3:] else (False, False))]
+        return [], [pair(asked[1], asked[2], SIX[asked[3]] if asked[3:] else (False, False), 'v6slow' in asked)]
     if not set(asked) <= set(PARTS):
         return None
     parts = [part for part in PARTS if part in asked or not asked]

@@ -84,16 +84,16 @@ class World:
         lab.controller.online()
         lab.nwid = lab.create(ipv4=POOL)
 
-    def side(self, kind, v6=False, lan='192.168.1', wan=None):
+    def side(self, kind, v6=False, lan='192.168.1', wan=None, dad=False):
         """The router a host is to be put behind, and all there are on the way, the nearest first."""
         with self.lock:
             number = next(self.serial)
         prefix6 = f'2001:db8:{number:x}' if v6 else None
         if not kind.startswith('cgnat-'):
-            near = Router(self.internet, f'r{number}', kind, lan, prefix6, wan)
+            near = Router(self.internet, f'r{number}', kind, lan, prefix6, wan, dad=dad)
             return near, [near]
-        carrier = Router(self.internet, f'c{number}', kind[6:], '100.64.0', prefix6, wan, carrier=True)
-        near = Router(carrier, f'r{number}', 'port', lan, prefix6)
+        carrier = Router(self.internet, f'c{number}', kind[6:], '100.64.0', prefix6, wan, carrier=True, dad=dad)
+        near = Router(carrier, f'r{number}', 'port', lan, prefix6, dad=dad)
         return near, [near, carrier]
 
 
@@ -111,11 +111,11 @@ class Slot:
         self.lab.nodes[name] = daemon
         return daemon
 
-    def place(self, left, right, v6=(False, False), wan=(None, None)):
+    def place(self, left, right, v6=(False, False), wan=(None, None), dad=False):
         """The routers of both."""
         self.leave()
         for daemon, kind, six, wan4, number in zip((self.a, self.b), (left, right), v6, wan, (10, 11)):
-            near, way = self.world.side(kind, six, wan=wan4)
+            near, way = self.world.side(kind, six, wan=wan4, dad=dad)
             self.routers += way
             daemon.host.move(near, number)
         return self.a.host.router, self.b.host.router
@@ -262,12 +262,13 @@ def evidence(slot, where):
     return lines
 
 
-def pair_cell(slot, left, right, v6=(False, False)):
+def pair_cell(slot, left, right, v6=(False, False), dad=False):
+    """dad: IPv6 behind the routers is slow to start, and so is the first answer there: no reason to stay on the relay."""
     name = {(False, False): '', (True, False): '  (IPv6 left)', (False, True): '  (IPv6 right)', (True, True): '  (IPv6 both)'}[v6]
-    result = Result(f'{left} x {right}{name}')
+    result = Result(f'{left} x {right}{name}{", slow" if dad else ""}')
     direct = all(v6) or punchable(left, right)
     good = {'direct, but not by IPv6': is6} if all(v6) and not punchable(left, right) else {}
-    slot.place(left, right, v6)
+    slot.place(left, right, v6, dad=dad)
     measure(slot, result, direct, good=good)
     return result
 

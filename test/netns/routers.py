@@ -25,6 +25,8 @@ KINDS = ('full', 'address', 'port', 'symmetric', 'noudp', 'tcp443', 'closed')
 LINK6 = '2001:db8::'
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
+# else the first seconds of each link have no IPv6, and a cell has but a few
+NO_DAD = ('net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.default.dad_transmits=0')
 # conntrack's timeouts (s): what a NAT remembers of UDP that went one way, and both ways; the kernel's own are these
 UDP_S, STREAM_S = 30, 120
 
@@ -193,9 +195,10 @@ class Internet:
 
 class Router:
     """outside: the Internet, or the Router whose customer this one is. lan: the first three bytes of the LAN's addresses;
-    prefix6: a /48 as "2001:db8:7", or None: no IPv6; a carrier and its customer have the same. The LAN is on a bridge, its router is .1 and ::1."""
+    prefix6: a /48 as "2001:db8:7", or None: no IPv6; a carrier and its customer have the same; dad: IPv6 takes its time
+    after a link came up, as in life. The LAN is on a bridge, its router is .1 and ::1."""
 
-    def __init__(self, outside, name, kind, lan='192.168.1', prefix6=None, wan=None, carrier=False, udp_s=UDP_S, stream_s=STREAM_S):
+    def __init__(self, outside, name, kind, lan='192.168.1', prefix6=None, wan=None, carrier=False, dad=False, udp_s=UDP_S, stream_s=STREAM_S):
         self.outside, self.kind, self.lan, self.stream_s = outside, kind, lan, stream_s
         self.lab = outside.lab
         self.internet = outside if isinstance(outside, Internet) else outside.internet
@@ -205,6 +208,8 @@ class Router:
         self.daemons = []
         run('ip', 'netns', 'add', self.ns)
         self.lab.namespaces.append(self.ns)
+        if not dad:
+            self.sysctl(*NO_DAD)
         wan4, bits, gateway = self.wan4(wan)
         self.wan = wan4
         self.uplink = outside.next_port()
@@ -360,6 +365,7 @@ class Inside(Host):
 
     def __init__(self, lab, name):
         super().__init__(lab, name, None)
+        self.run('sysctl', '-qw', *NO_DAD)
         lab.hosts[name] = self
         self.router = self.address6 = None
 
