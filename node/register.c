@@ -129,6 +129,8 @@ void relay_whois(struct peer *peer, struct session *s, uint32_t req, const uint8
 		who.identity.address = b.address;
 	} else if (root && b.address == node->config.self.self.address) {
 		who.identity = node->config.self.self;
+	} else if (root) {
+		contacts_identity(node, b.address, &who.identity); /* registered at another root of our set */
 	}
 	uint8_t out[256];
 	size_t n = who.identity.address ? body_identity_encode(&who, out, sizeof out) : 0;
