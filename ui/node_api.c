@@ -82,6 +82,7 @@ void node_api_roots(struct node *node, json_t *status)
 	node_roots(node, root_append, &roots);
 	json_object_set_new(status, "online", json_boolean(roots.online || !json_array_size(roots.array)));
 	json_object_set_new(status, "roots", roots.array);
+	sight_warnings(node, status);
 }
 
 /* What is always told in one breath: how a peer's packets are sealed, and by which library here. */
@@ -148,7 +149,6 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(peers, "suites", suites_json(&count));
 	json_object_set_new(o, "peers", peers);
 	sight_relay(api->node, api->now, o);
-	sight_warnings(api->node, o);
 	reply_json(reply, 200, o);
 }
 

@@ -26,7 +26,7 @@ struct node_api {
 };
 
 void node_api_serve(struct node_api *, const struct request *, struct reply *);
-/* Adds "online" and "roots" to a status; the controller's node is asked the same way. */
+/* Adds "online", "roots" and "warnings" to a status; the controller's node is asked the same way. */
 void node_api_roots(struct node *, json_t *status);
 
 #endif

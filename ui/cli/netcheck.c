@@ -18,7 +18,9 @@ static void print_family(const char *name, const json_t *check)
 {
 	const json_t *family = json_object_get(check, name);
 	char observed[CELL_MAX];
-	if (json_is_true(json_object_get(family, "reached")))
+	if (!json_array_size(json_object_get(check, "roots")))
+		printf("%-12s unknown: there is no root to ask\n", name);
+	else if (json_is_true(json_object_get(family, "reached")))
 		printf("%-12s yes, seen as %s\n", name, cell_text(family, "observed", CELL_TEXT, observed));
 	else if (!json_is_true(json_object_get(family, "host")))
 		printf("%-12s no: this host has no such address\n", name);

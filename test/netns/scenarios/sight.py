@@ -72,6 +72,8 @@ def run(lab):
     lab.equal([r['state'] for r in ping(a, b.address(), '--until-direct', 'off', '--count', 1)], ['answered'], 'ping by address')
     mac = b.network(lab.nwid)['mac']
     lab.equal([r['address'] for r in ping(a, mac, '--until-direct', 'off', '--count', 1)], [b.address()], 'ping by MAC')
+    lab.equal([r['via'] for r in ping(a, lab.root.address())], [lab.root.host.endpoint()], 'ping of a root')
+    lab.check([r['direct'] for r in ping(a, lab.controller.address())][-1:] == [True], 'ping of the controller')
     for nobody in ('10.77.0.250', '0123456789', 'nobody'):
         a.cli('ping', nobody, code=5)
     done = a.cli('ping', b.address(), '--count', 1, code=1)
@@ -84,6 +86,11 @@ def run(lab):
     lab.note(f'why relayed: {peer()["why"]}')
     table = a.cli('peers').stdout.splitlines()
     lab.check(table[0].split()[:3] == ['PEER', 'NAME', 'ROLE'] and any(b.address() in row and 'via ' in row for row in table), f'peers: {table}')
+
+    status = lab.root.json('root', 'status')['relay']
+    lab.check(status['registered'] == 3 and status['circuits'] >= 0, f'what the root says of its relaying: {status}')
+    lab.check('nodes registered' in lab.root.cli('root', 'status').stdout, 'root status for people')
+    lab.equal(a.json('status')['warnings'], [], 'warnings of a healthy node')
 
     # the way opens: a ping goes until it is direct
     opened = now()
@@ -128,8 +135,13 @@ def run(lab):
     lab.check(last >= len(numbers), f'the last event {last}')
     lab.equal(a.cli('events', '--since', last, '--wait', 0).stdout, '', 'events after the last')
 
-    # all roots gone: netcheck fails and says so
+    # a warning comes and is in status of both kinds
     lab.root.stop()
+    until('the warning that no root answers', lambda: [w['code'] for w in a.json('status')['warnings']] == ['no-root'], 60, every=0.5)
+    lab.check('! no root answers' in a.cli('status').stdout, 'the warning for people')
+    lab.check('warnings' in lab.controller.json('status'), 'warnings of the controller')
+
+    # all roots gone: netcheck fails and says so
     until('netcheck without a root', lambda: a.cli('netcheck', code=None).returncode == 1, 60, every=1)
     began = now()
     a.cli('netcheck', code=1)
