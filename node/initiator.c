@@ -496,9 +496,11 @@ void initiator_resp(struct node *node, const struct letter *l)
 		path_rtt_hint(peer, path, node->now - sent_ms);
 	struct session *current = peer->current[class];
 	if (current && current->initiator && current->born_ms >= sent_ms && current->peer_epoch == resp.epoch) {
-		if (path >= 0) /* the attempt's second answer: its path is proven, its keys are not needed */
+		if (path >= 0) /* the attempt's second answer: its path is proven */
 			path_valid(peer, path);
-		return;
+		/* Its keys are needed when those of the first may be gone: the responder keeps the newest two (PROTOCOL.md, Confirmation). */
+		if (session_last_rx(current) || sent_ms <= current->asked_ms)
+			return;
 	}
 	uint8_t rx_lanes = (uint8_t)((node_caps(node, class) >> CAP_LANES_SHIFT & 15) + 1);
 	struct session *s = session_new(class, true, resp.suite, &keys, 0, resp.idx, rx_lanes, class == CLASS_CTRL ? 1 : resp.lanes,
@@ -514,6 +516,7 @@ void initiator_resp(struct node *node, const struct letter *l)
 	}
 	s->peer_caps = resp.caps;
 	s->peer_epoch = resp.epoch;
+	s->asked_ms = sent_ms;
 	atomic_store(&s->confirmed, true);
 	peer->init_ms[class] = NEVER;
 	peer->fresh_set = false;

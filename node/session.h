@@ -54,6 +54,7 @@ struct session {
 	uint64_t born_ms, reject_ms; /* nothing is accepted or sent after reject_ms */
 	uint32_t peer_caps;          /* CAP_* of its INIT or RESP; set by control before the session is used */
 	uint32_t peer_epoch;
+	uint64_t asked_ms; /* initiator: when its INIT was sent */
 	uint8_t exporter[32];
 	_Atomic bool confirmed; /* false: control must be told of the first authentic packet */
 	struct seal tx, rx;
