@@ -17,6 +17,7 @@
 #include "node/node.h"
 #include "proto/wire.h"
 #include "ui/options.h"
+#include "ui/value.h"
 #include "ui/proxy.h"
 
 #define DEFAULT_HTTP "127.0.0.1:8080"
@@ -124,38 +125,42 @@ static bool take_is_root(struct reading *r, const char *value)
 	return i >= 0;
 }
 
-static int digit64(char c)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const char *p = c ? strchr(digits, c) : NULL;
-	return p ? (int)(p - digits) : -1;
-}
-
-/* 32 bytes of base64url without padding are 43 characters, the last of which carries 4 bits. */
+/* 32 bytes of base64url without padding, not all of them zero. */
 static bool take_gate(struct reading *r, const char *value)
 {
 	uint8_t gate[32] = {0}, any = 0;
-	uint32_t bits = 0;
-	unsigned held = 0, n = 0;
-	bool ok = strlen(value) == 43;
-	for (const char *p = value; ok && *p; p++) {
-		int digit = digit64(*p);
-		ok = digit >= 0;
-		bits = bits << 6 | ((uint32_t)digit & 63);
-		held += 6;
-		if (held >= 8 && n < sizeof(gate)) {
-			held -= 8;
-			gate[n++] = (uint8_t)(bits >> held);
-			any |= gate[n - 1];
-			bits &= (1u << held) - 1;
-		}
-	}
-	if (ok && !bits && any)
+	size_t len = strlen(value);
+	bool ok = len == 43 && base64_parse(value, len, gate, sizeof(gate));
+	for (unsigned i = 0; i < sizeof(gate); i++)
+		any |= gate[i];
+	if (ok && any)
 		memcpy(r->config->root_gate, gate, sizeof(gate));
 	else
 		ok = refuse(r, 0, "a gate is 43 characters of base64url (32 random bytes)");
 	explicit_bzero(gate, sizeof(gate));
 	return ok;
+}
+
+static bool take_relay(struct reading *r, const char *value)
+{
+	static const char *const names[] = {"yes", "no"};
+	int i = choice(r, value, names, 2, "yes or no, please");
+	if (i >= 0)
+		r->config->no_relay = i;
+	return i >= 0;
+}
+
+static const char rate_wanted[] = "bits per second like 50M, 800k or 2G, from 64k; 0 = no limit";
+
+static bool take_relay_rate(struct reading *r, const char *value)
+{
+	r->config->relay_rate_set = value_rate(value, &r->config->relay_rate);
+	return r->config->relay_rate_set || refuse(r, 0, rate_wanted);
+}
+
+static bool take_relay_total(struct reading *r, const char *value)
+{
+	return value_rate(value, &r->config->relay_total) || refuse(r, 0, rate_wanted);
 }
 
 static bool take_workers(struct reading *r, const char *value)
@@ -250,6 +255,21 @@ static bool take_path(struct reading *r, const char *value, char ret[CONFIG_PATH
 	return (n > 0 && n < CONFIG_PATH_MAX) || refuse(r, 0, "a file name has at most 1023 characters");
 }
 
+static bool take_set(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	char path[CONFIG_PATH_MAX];
+	if (!take_path(r, value, path))
+		return false;
+	for (unsigned i = 0; i < c->n_sets; i++)
+		if (!strcmp(c->sets[i], path))
+			return true;
+	if (c->n_sets == CONFIG_SETS_MAX)
+		return refuse(r, 0, "at most 4 root sets");
+	memcpy(c->sets[c->n_sets++], path, sizeof(path));
+	return true;
+}
+
 static bool take_tls_cert(struct reading *r, const char *value)
 {
 	return take_path(r, value, r->config->tls_cert);
@@ -292,7 +312,9 @@ static const struct key keys[] = {
     {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping}, {"tls", NODE, false, take_tls},
     {"tls-cert", NODE, false, take_tls_cert}, {"tls-key", NODE, false, take_tls_key},      {"fallback", BOTH, false, take_fallback},
     {"proxy", BOTH, false, take_proxy},
-    {"lan-discovery", NODE, false, take_lan},
+    {"lan-discovery", NODE, false, take_lan}, {"root-set", BOTH, true, take_set},
+    {"relay", NODE, false, take_relay},       {"relay-rate", NODE, false, take_relay_rate},
+    {"relay-total", NODE, false, take_relay_total},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 

@@ -18,6 +18,7 @@
 
 #define CONFIG_LISTEN_MAX  8
 #define CONFIG_ROOTS_MAX   16
+#define CONFIG_SETS_MAX    4
 #define CONFIG_WORKERS_MAX 16
 #define CONFIG_LINE_MAX    4096
 #define CONFIG_FILE_MAX    (256 * 1024)
@@ -29,12 +30,17 @@ struct config {
 	unsigned n_listen;
 	struct root_line roots[CONFIG_ROOTS_MAX];
 	unsigned n_roots;
+	char sets[CONFIG_SETS_MAX][CONFIG_PATH_MAX]; /* files of root sets */
+	unsigned n_sets;
 	bool root;             /* be a root */
 	uint8_t root_gate[32]; /* zero: public */
 	unsigned workers;      /* 0: as many as cores, up to CONFIG_WORKERS_MAX */
 	uint8_t suite;         /* 0: by hardware, else SUITE_* */
 	bool no_mapping;       /* ask no router for anything */
 	bool no_lan;           /* neither call out on the LAN nor listen there */
+	bool no_relay;         /* for no member, whatever its credential says */
+	bool relay_rate_set;   /* else as root and gate say (daemon.c) */
+	uint64_t relay_rate, relay_total; /* bits/s; 0: no limit */
 	bool no_offload;       /* bare frames and datagrams, one each */
 	const char *backend;   /* for seal_force_backend, of static life; "auto" */
 	enum log_level log;    /* LOG_NOTICE */

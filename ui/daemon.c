@@ -1,8 +1,8 @@
 /* daemon.c: the common course of both daemons.
  *
  * One libuv loop on the main thread carries the node's control side, HTTP and signals. TERM and INT stop the loop; the end
- * is then walked in the order of dependence, so that each part may still use what it stands on. HUP is taken so that a
- * closed terminal does not kill a daemon; rereading the config comes later and the log says so.
+ * is then walked in the order of dependence, so that each part may still use what it stands on. HUP has the files of root
+ * sets read again, and does not kill a daemon whose terminal closed; the config is read at start only and the log says so.
  */
 #include "ui/daemon.h"
 
@@ -15,6 +15,7 @@
 
 #include "proto/seal.h"
 #include "ui/proxy.h"
+#include "ui/set_file.h"
 
 static void stop_asked(uv_signal_t *handle, int number)
 {
@@ -22,11 +23,48 @@ static void stop_asked(uv_signal_t *handle, int number)
 	uv_stop(handle->loop);
 }
 
+/* The files of root sets may be newer; what they say is judged as if a root had said it. */
 static void hangup_asked(uv_signal_t *handle, int number)
 {
-	(void)handle;
+	struct daemon *daemon = (struct daemon *)((char *)handle - offsetof(struct daemon, hangup));
+	const struct config *config = &daemon->start.config;
 	(void)number;
-	log_notice("the config is read at start only; restart to apply changes");
+	log_notice("%u root sets are read again; the config is read at start only, restart to apply changes to it", config->n_sets);
+	for (unsigned i = 0; daemon->loop && i < config->n_sets; i++) {
+		struct rootset *set = NULL;
+		uint8_t gate[32];
+		char why[SET_FILE_WHY];
+		if (set_file_load(config->sets[i], &set, gate, why))
+			log_error("root-set = %s", why);
+		else if (node_rootset(loop_node(daemon->loop), set, loop_now()) == -ENOENT)
+			log_error("root-set = %s: another set than the one this file held at start; restart to use it", config->sets[i]);
+		explicit_bzero(gate, sizeof(gate));
+		rootset_free(set);
+	}
+	if (daemon->loop)
+		loop_kick(daemon->loop);
+}
+
+/* A root of a private set opens to whoever has the set, without a line of its own. */
+static int sets_load(const struct config *config, const struct secret *self, struct node_config *node)
+{
+	static const uint8_t open[32];
+	char why[SET_FILE_WHY];
+	for (unsigned i = 0; i < config->n_sets; i++) {
+		struct rootset *set;
+		uint8_t *gate = node->set_gate[node->n_sets];
+		int error = set_file_load(config->sets[i], &set, gate, why);
+		if (error) {
+			log_error("root-set = %s", why);
+			return error;
+		}
+		node->sets[node->n_sets++] = set;
+		for (unsigned k = 0; k < set->now.n_roots; k++)
+			if (config->root && !memcmp(node->root_gate, open, 32) &&
+			    !memcmp(set->now.root[k].line.identity.key_hash, self->self.key_hash, KEY_HASH_BYTES))
+				memcpy(node->root_gate, gate, 32);
+	}
+	return 0;
 }
 
 int daemon_begin(struct daemon *daemon, enum home_kind kind, int argc, char **argv)
@@ -85,6 +123,15 @@ static void hello(const struct daemon *daemon)
 	           *listen ? listen : " on its kept port", daemon->start.home.socket);
 }
 
+/* Whoever opens a root to everybody says how much of his line a stranger may have; a private root and a member relay for their own. */
+#define PUBLIC_RATE 50000000u
+
+static bool is_public(const struct config *config)
+{
+	static const uint8_t open_gate[32];
+	return config->root && !memcmp(config->root_gate, open_gate, sizeof(open_gate));
+}
+
 int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct endpoint *tcp,
                  void (*serve)(void *self, const struct request *, struct reply *), void *self)
 {
@@ -93,7 +140,7 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	char why[HOME_WHY];
 	const char *reason = "";
 
-	static_assert(CONFIG_ROOTS_MAX == ROOTS_MAX && CONFIG_WORKERS_MAX == WORKERS_MAX, "the config promises what the node holds");
+	static_assert(CONFIG_ROOTS_MAX == ROOTS_MAX && CONFIG_WORKERS_MAX == WORKERS_MAX && CONFIG_SETS_MAX == ROOTSETS_MAX, "the config promises what the node holds");
 	root_listen(config);
 	loop->home = daemon->start.home.dir;
 	loop->listen = config->listen;
@@ -105,6 +152,9 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	loop->node.n_roots = config->n_roots;
 	loop->node.suite = config->suite;
 	loop->node.no_offload = config->no_offload;
+	loop->node.no_relay = config->no_relay;
+	loop->node.relay_rate = config->relay_rate_set ? config->relay_rate : is_public(config) ? PUBLIC_RATE : 0;
+	loop->node.relay_total = config->relay_total;
 	loop->node.fallback = config->fallback;
 	if (!config->proxy_set)
 		proxy_environment(config->proxy);
@@ -120,7 +170,10 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 		loop->node.workers = config->workers ? config->workers : uv_available_parallelism();
 	if (loop->node.workers > WORKERS_MAX)
 		loop->node.workers = WORKERS_MAX;
-	int error = loop_new(&daemon->loop, &daemon->uv, loop, &reason);
+	int error = sets_load(config, &daemon->start.secret, &loop->node);
+	if (error)
+		return home_exit(error);
+	error = loop_new(&daemon->loop, &daemon->uv, loop, &reason);
 	secret_fini(&loop->node.self);
 	if (error) {
 		log_error("%s (%s)", reason, strerror(-error));

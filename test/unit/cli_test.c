@@ -23,6 +23,14 @@
 #pragma weak run_member_delete
 #pragma weak run_member_set
 #pragma weak run_page
+#pragma weak run_root_set_new_key
+#pragma weak run_root_set_create
+#pragma weak run_root_set_add
+#pragma weak run_root_set_remove
+#pragma weak run_root_set_keys
+#pragma weak run_root_set_sign
+#pragma weak run_root_set_show
+#pragma weak run_root_set_verify
 #pragma weak client_open
 #pragma weak client_close
 #pragma weak client_ask

@@ -67,6 +67,14 @@ int call_wait(const struct call *, unsigned fallback_s, unsigned *ret_ms);
 
 int run_id(struct call *);
 int run_root_line(struct call *);
+int run_root_set_new_key(struct call *);
+int run_root_set_create(struct call *);
+int run_root_set_add(struct call *);
+int run_root_set_remove(struct call *);
+int run_root_set_keys(struct call *);
+int run_root_set_sign(struct call *);
+int run_root_set_show(struct call *);
+int run_root_set_verify(struct call *);
 int run_join(struct call *);
 int run_wait(struct call *);
 int run_leave(struct call *);
