@@ -48,9 +48,12 @@ def words():
     """(parts, cells) that are asked for; None = usage."""
     asked = sys.argv[1:]
     if asked and asked[0] == 'cell':
-        if len(asked) not in (3, 4) or not set(asked[1:3]) <= set(cells.TYPES) or not set(asked[3:]) <= set(SIX):
+        kinds, six = tuple(asked[1:3]), asked[3:]
+        if len(kinds) != 2 or not set(kinds) <= {*cells.TYPES, *more.BLOCKED} or not set(six) <= set(SIX) or len(six) > 1:
             return None
-        return [], [pair(asked[1], asked[2], SIX[asked[3]] if asked[3:] else (False, False), 'v6slow' in asked)]
+        if set(kinds) & set(more.BLOCKED):
+            return [], [titled(' x '.join(kinds), more.fallback_cell, *kinds)]
+        return [], [pair(*kinds, SIX[six[0]] if six else (False, False), 'v6slow' in six)]
     if not set(asked) <= set(PARTS):
         return None
     parts = [part for part in PARTS if part in asked or not asked]
@@ -90,7 +93,7 @@ def ended(_signal, _frame):
 def main():
     asked = words()
     if not asked:
-        print(__doc__ + f'\nKinds: {" ".join(cells.TYPES)}', file=sys.stderr)
+        print(__doc__ + f'\nKinds: {" ".join((*cells.TYPES, *more.BLOCKED))}', file=sys.stderr)
         return 2
     if os.geteuid() != 0:
         print('nat.py: network namespaces need root: sudo make nat', file=sys.stderr)

@@ -13,6 +13,7 @@ RETURNS_S = 60.0
 # miniupnpd maps nothing where the WAN address is reserved, as the lab's internet is
 PUBLIC = '11.7.1.%d'
 public = iter(range(1, 250))
+BLOCKED = ('noudp', 'tcp443', 'proxy')
 MAPPERS = {'pcp': {'upnp': False}, 'upnp': {'pcp': False}, 'mapper': {}}
 
 
