@@ -55,6 +55,7 @@ struct http {
 	unsigned n_listeners, handles; /* handles not closed yet */
 	struct client *clients;
 	struct exchange *waiting;
+	unsigned n_waiting;
 	uv_timer_t sweep;
 };
 
@@ -90,6 +91,7 @@ static void exchange_resume(struct http *http, struct exchange *exchange)
 	if (exchange->next)
 		exchange->next->link = exchange->link;
 	exchange->link = NULL;
+	http->n_waiting--;
 	MHD_resume_connection(exchange->connection);
 }
 
@@ -106,6 +108,7 @@ static void exchange_suspend(struct http *http, struct exchange *exchange, struc
 	if (exchange->next)
 		exchange->next->link = &exchange->next;
 	http->waiting = exchange;
+	http->n_waiting++;
 	MHD_suspend_connection(connection);
 }
 
@@ -295,6 +298,8 @@ static enum MHD_Result access_handle(void *self, struct MHD_Connection *connecti
 	struct reply reply = {0};
 	http->config.serve(http->config.self, &request, &reply);
 	if (reply.wait && !reply.status && request.method == METHOD_GET && !request.late) {
+		if (http->n_waiting >= HTTP_WAITING_MAX)
+			return refuse(connection, 503, "too many wait", "too many clients wait for answers already");
 		exchange_suspend(http, exchange, connection);
 		return MHD_YES;
 	}

@@ -14,6 +14,7 @@
 #define HTTP_CONNECTIONS_PER_IP_MAX 32    /* TCP: one neighbour must not take all */
 #define HTTP_DEADLINE_MS            30000 /* for a whole request, and again for its whole reply */
 #define HTTP_WAIT_MS                20000 /* an answer that waits for something to happen */
+#define HTTP_WAITING_MAX            32    /* of them: who only wants to ask must find room */
 
 struct uv_loop_s;
 struct http;

@@ -410,6 +410,33 @@ static void an_answer_may_wait(void **state)
 	t.held = fd[1];
 }
 
+static void few_may_wait(void **state)
+{
+	int fd[HTTP_WAITING_MAX];
+	char buf[1024];
+	bool closed;
+	(void)state;
+	for (size_t i = 0; i < HTTP_WAITING_MAX; i++) {
+		fd[i] = unix_open();
+		say(fd[i], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	}
+	assert_int_equal(hear(fd[HTTP_WAITING_MAX - 1], buf, sizeof(buf), 200, &closed), 0);
+	int more = unix_open();
+	say(more, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(more, buf, sizeof(buf), 200, &closed);
+	assert_int_equal(strncmp(buf, "HTTP/1.1 503", 12), 0);
+	t.happened = true;
+	uv_async_send(&t.wake);
+	hear(fd[0], buf, sizeof(buf), 200, &closed);
+	assert_non_null(strstr(buf, "\r\n\r\nhappened"));
+	say(more, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"); /* there is room again */
+	hear(more, buf, sizeof(buf), 200, &closed);
+	assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
+	for (size_t i = 0; i < HTTP_WAITING_MAX; i++)
+		close(fd[i]);
+	close(more);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +448,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_answer_may_wait, setup, teardown),
+	    cmocka_unit_test_setup_teardown(few_may_wait, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
