@@ -1,0 +1,217 @@
+/* UDP sockets, the sending half.
+ *
+ * Per socket one sendmmsg, whose messages are runs of packets of one size for the kernel to
+ * segment. A train that is refused goes once more packet by packet, and if that works the socket
+ * does without trains for a while (test/assume/udp_gso_gro.c: what the kernel does with trains).
+ *
+ * What goes by streams is gathered behind its struct endpoint, one message of the pair each.
+ */
+#include "node/udp_parts.h"
+
+#include <errno.h>
+
+#define REST_CALLS 1024 /* calls without trains before they are tried again: a route may have changed */
+
+/* The socket that reaches the packet's destination, or UDP_SOCKETS_MAX. */
+static unsigned socket_for(const struct udp *u, const struct packet *p)
+{
+	if (p->socket < u->sockets && u->family[p->socket] == p->from.family)
+		return p->socket;
+	for (unsigned s = 0; s < u->sockets; s++)
+		if (u->family[s] == p->from.family)
+			return s;
+	return UDP_SOCKETS_MAX;
+}
+
+/* How many of n packets, the first included, can leave as one message. A train of several lanes would come to one worker over there. */
+static unsigned run_of(struct packet **p, unsigned n)
+{
+	const struct packet *head = p[0];
+	size_t bytes = head->len;
+	unsigned k = 1;
+	bool whole = head->len > 0;
+
+	while (k < n && whole) {
+		const struct packet *next = p[k];
+		if (!next->len || next->len > head->len || bytes + next->len > UDP_TRAIN_MAX ||
+		    ((next->data[0] ^ head->data[0]) & LANE_BITS) || memcmp(&next->from, &head->from, sizeof(head->from)) != 0)
+			break;
+		whole = next->len == head->len; /* a shorter one is the last */
+		bytes += next->len;
+		k++;
+	}
+	return k;
+}
+
+/* What leaves by one socket in one call. */
+struct parcel {
+	int fd;
+	unsigned n, parts;
+	unsigned run[BATCH_MAX]; /* packets of each message */
+	struct mmsghdr message[BATCH_MAX];
+	struct iovec part[BATCH_MAX];
+	union address to[BATCH_MAX];
+	union control control[BATCH_MAX];
+};
+
+static void parcel_add(struct parcel *l, struct packet **p, unsigned run)
+{
+	struct msghdr m = {.msg_name = &l->to[l->n], .msg_namelen = address_of(&p[0]->from, &l->to[l->n]), .msg_iov = &l->part[l->parts]};
+	const uint8_t *end = NULL;
+
+	for (unsigned i = 0; i < run; i++) {
+		if (i > 0 && p[i]->data == end)
+			l->part[l->parts - 1].iov_len += p[i]->len;
+		else
+			l->part[l->parts++] = (struct iovec){p[i]->data, p[i]->len};
+		end = p[i]->data + p[i]->len;
+	}
+	m.msg_iovlen = (size_t)(&l->part[l->parts] - m.msg_iov);
+	if (run > 1) {
+		uint16_t size = (uint16_t)p[0]->len; /* two of them are within UDP_TRAIN_MAX */
+		union control *c = &l->control[l->n];
+		*c = (union control){.first = {.cmsg_len = CMSG_LEN(sizeof(size)), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT}};
+		memcpy(CMSG_DATA(&c->first), &size, sizeof(size));
+		m.msg_control = c;
+		m.msg_controllen = sizeof(c->segment);
+	}
+	l->run[l->n] = run;
+	l->message[l->n++] = (struct mmsghdr){.msg_hdr = m};
+}
+
+/* A full buffer: asking again for each of the rest would be up to 64 calls for nothing. */
+static bool full(int why)
+{
+	return why == EAGAIN || why == ENOBUFS;
+}
+
+static void refuse(struct packet **p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		p[i]->verdict = DROP_SEND;
+}
+
+/* The packets of a refused train. Returns 0 or -errno of a full buffer, which refuses the rest. */
+static int send_singly(int fd, struct packet **p, unsigned n)
+{
+	for (unsigned i = 0; i < n;) {
+		union address to;
+		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): it cannot see that the runs add up to the packets. */
+		socklen_t len = address_of(&p[i]->from, &to);
+		int why = sendto(fd, p[i]->data, p[i]->len, MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, len) < 0 ? errno : 0;
+		if (why == EINTR)
+			continue;
+		if (full(why)) {
+			refuse(p + i, n - i);
+			return -why;
+		}
+		if (why)
+			refuse(p + i, 1);
+		i++;
+	}
+	return 0;
+}
+
+/* Sends all messages; a refused one gets its verdict and the rest goes on, a full buffer ends it. Returns whether a train was refused
+ * that could go as singles. Its first packet tells: the last may be short enough for a link that is too narrow for the others. */
+static bool parcel_send(struct parcel *l, struct packet **p)
+{
+	bool needless = false;
+	unsigned sent = 0, first = 0; /* message; its first packet */
+	while (sent < l->n) {
+		int r = sendmmsg(l->fd, l->message + sent, l->n - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		for (int i = 0; i < r; i++)
+			first += l->run[sent++];
+		if (r > 0 || errno == EINTR)
+			continue;
+		int why = errno;
+		unsigned run = l->run[sent++];
+		if (run == 1) {
+			refuse(p + first, 1);
+		} else if (!full(why)) {
+			why = -send_singly(l->fd, p + first, run);
+			needless = needless || p[first]->verdict == DROP_NONE;
+		} else {
+			refuse(p + first, run);
+		}
+		first += run;
+		for (; full(why) && sent < l->n; sent++) {
+			refuse(p + first, l->run[sent]);
+			first += l->run[sent];
+		}
+	}
+	return needless;
+}
+
+/* One call of those the socket does without trains. Of two threads that count at once one may not be counted. */
+static bool resting(atomic_uint *rest)
+{
+	unsigned left = atomic_load_explicit(rest, memory_order_relaxed);
+	if (!left)
+		return false;
+	atomic_compare_exchange_strong_explicit(rest, &left, left - 1, memory_order_relaxed, memory_order_relaxed);
+	return true;
+}
+
+/* Those of n packets that go by streams; a full buffer refuses the rest, as it does on the other sockets. */
+static void send_streams(const struct udp *u, struct packet *p, unsigned n)
+{
+	struct mmsghdr messages[BATCH_MAX];
+	struct iovec parts[BATCH_MAX][2];
+	struct packet *of[BATCH_MAX];
+	unsigned k = 0, sent = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].verdict != DROP_NONE || !(p[i].from.family & ENDPOINT_STREAM))
+			continue;
+		parts[k][0] = (struct iovec){&p[i].from, sizeof(p[i].from)};
+		parts[k][1] = (struct iovec){p[i].data, p[i].len};
+		messages[k] = (struct mmsghdr){.msg_hdr = {.msg_iov = parts[k], .msg_iovlen = 2}};
+		of[k++] = &p[i];
+	}
+	while (sent < k && u->streams >= 0) {
+		int r = sendmmsg(u->streams, messages + sent, k - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (r > 0)
+			sent += (unsigned)r;
+		else if (full(errno))
+			break;
+		else if (errno != EINTR)
+			of[sent++]->verdict = DROP_SEND;
+	}
+	while (sent < k)
+		of[sent++]->verdict = DROP_SEND;
+}
+
+void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
+{
+	struct parcel l;
+	bool streams = false;
+	struct packet *of[BATCH_MAX];
+	uint8_t by[BATCH_MAX];
+
+	assert(worker < u->workers && n <= BATCH_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		bool stream = p[i].from.family & ENDPOINT_STREAM;
+		streams = streams || stream;
+		by[i] = stream ? UDP_SOCKETS_MAX : (uint8_t)socket_for(u, &p[i]);
+		if (by[i] == UDP_SOCKETS_MAX && !stream && p[i].verdict == DROP_NONE)
+			p[i].verdict = DROP_SEND;
+	}
+	if (streams)
+		send_streams(u, p, n);
+	for (unsigned s = 0; s < u->sockets; s++) {
+		unsigned k = 0;
+		for (unsigned i = 0; i < n; i++)
+			if (p[i].verdict == DROP_NONE && by[i] == s)
+				of[k++] = &p[i];
+		bool trains = k > 1 && u->segment && !resting(&u->rest[s][worker]);
+		l.fd = u->fd[s][worker];
+		l.n = l.parts = 0;
+		for (unsigned i = 0, run; i < k; i += run) {
+			run = trains ? run_of(of + i, k - i) : 1;
+			parcel_add(&l, of + i, run);
+		}
+		if (parcel_send(&l, of))
+			atomic_store_explicit(&u->rest[s][worker], REST_CALLS, memory_order_relaxed);
+	}
+}

@@ -1,0 +1,91 @@
+/* udp_parts.h: the inside of struct udp, for udp.c (sockets), udp_in.c (receive) and udp_out.c (send) only.
+ */
+#ifndef FARLAN_NODE_UDP_PARTS_H
+#define FARLAN_NODE_UDP_PARTS_H
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "node/udp.h"
+
+#define LANE_BITS   15u
+#define MESSAGE_MAX 65536
+#define SLOT        (MESSAGE_MAX + 1600) /* not a power of two: else all slots begin in the same few cache lines */
+
+static_assert(BATCH_MAX <= 64, "the kernel cuts a message into no more");
+
+struct message {
+	uint32_t len, segment; /* segment: length of each datagram in it but the last; 0 when the message is empty */
+	struct endpoint from;
+	uint8_t socket;
+};
+
+/* What one worker has read; zero pages of its own. */
+struct inlet {
+	unsigned turn;      /* which socket is read first */
+	unsigned n, next;   /* messages there; the first that is not handed out entirely */
+	uint32_t cut;       /* bytes of that one that are */
+	bool long_messages; /* as the last reading had it */
+	struct message message[BATCH_MAX];
+	alignas(64) uint8_t slot[BATCH_MAX][SLOT];
+};
+
+struct udp {
+	unsigned sockets, workers;
+	uint8_t family[UDP_SOCKETS_MAX];
+	bool segment; /* the kernel knows UDP_SEGMENT */
+	int fd[UDP_SOCKETS_MAX][UDP_WORKERS_MAX];
+	atomic_uint rest[UDP_SOCKETS_MAX][UDP_WORKERS_MAX]; /* calls this socket still does without trains */
+	int streams;                                        /* the pair's end; -1 = none */
+	struct inlet *inlet[UDP_WORKERS_MAX];
+};
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* Room for one control message, aligned as the kernel writes it. */
+union control {
+	struct cmsghdr first;
+	uint8_t segment[CMSG_SPACE(sizeof(uint16_t))];
+	uint8_t gro[CMSG_SPACE(sizeof(int))];
+};
+
+static inline socklen_t address_of(const struct endpoint *e, union address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (e->family == 4) {
+		ret->v4.sin_family = AF_INET;
+		ret->v4.sin_port = htons(e->port);
+		memcpy(&ret->v4.sin_addr, e->ip, 4);
+		return sizeof(ret->v4);
+	}
+	ret->v6.sin6_family = AF_INET6;
+	ret->v6.sin6_port = htons(e->port);
+	memcpy(&ret->v6.sin6_addr, e->ip, 16);
+	return sizeof(ret->v6);
+}
+
+static inline void endpoint_of(const union address *a, struct endpoint *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (a->any.sa_family == AF_INET) {
+		ret->family = 4;
+		ret->port = ntohs(a->v4.sin_port);
+		memcpy(ret->ip, &a->v4.sin_addr, 4);
+	} else if (a->any.sa_family == AF_INET6) {
+		ret->family = 6;
+		ret->port = ntohs(a->v6.sin6_port);
+		memcpy(ret->ip, &a->v6.sin6_addr, 16);
+	}
+}
+
+#endif
