@@ -15,6 +15,24 @@ RATE = 1000  # frames a second: what the loss of one of them is worth in time
 flows = itertools.count(1)
 
 
+GROUPS = '''table bridge farlan_groups {
+	chain in {
+		type filter hook prerouting priority 0;
+		pkttype multicast meta l4proto udp drop
+	}
+}
+'''
+
+
+def beacons_off(lab):
+    """The internet carries no beacons: members that find each other by them are on one LAN."""
+    lab.net.run('nft', '-f', '-', input=GROUPS)
+
+
+def beacons_on(lab):
+    lab.net.run('nft', 'delete', 'table', 'bridge', 'farlan_groups')
+
+
 class Flow:
     """Numbered frames from a member to another, from here until stop()."""
 

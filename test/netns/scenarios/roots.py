@@ -7,7 +7,7 @@ The members' kernels say nothing by themselves (no IPv6, no ARP but ours), so th
 import time
 
 from lab import now, until
-from measure import both, ended
+from measure import beacons_off, beacons_on, both, ended
 
 PAIR_S, LAN_S = 3.0, 5.0
 NAMES = 'ABDEFGHI'
@@ -76,6 +76,7 @@ def lan(lab):
     for name in NAMES:  # the LAN is theirs alone: nobody can tell one of the other
         if name not in 'AD':
             lab.net.run('ip', 'link', 'set', 'dev', lab.hosts[name].port, 'down')
+    beacons_on(lab)
     for name in 'AD':
         lab.nodes[name].start(ready=False)
     begun = now()
@@ -95,6 +96,7 @@ def run(lab):
         host.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1', 'net.ipv4.conf.u.promote_secondaries=1')
     for frm, to in ('FG', 'HI'):
         lab.block(frm, to)
+    beacons_off(lab)
     root, line = lab.start_root()
     other, second = lab.start_root(name='S')
     both_roots = ('--add-root', second)

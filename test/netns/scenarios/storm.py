@@ -1,5 +1,5 @@
 """A root relays for A and D while X, which it knows, asks it for 10 000 circuits a second, half of them to A and D: their pings all
-come back, and their transfers keep nine tenths of their speed. And for strangers it does nothing at all: what A sends to it, again or
+come back, and their transfers keep nine tenths of their speed; a pair that never talked finds each other by it within 3 s. And for strangers it does nothing at all: what A sends to it, again or
 changed and from another address, brings no answer, and nothing goes out to D.
 
 The wire of A carries 50 Mbit/s, so that the transfers measure the root and not this machine.
@@ -15,6 +15,7 @@ import time
 
 from lab import Capture, SLOW, pcap_frames, tool, udp_payload, until
 from measure import Server, Transfer, whole
+from scenarios.roots import PAIR_S, first_answer, strangers as never_talked
 
 RATE = 10000 // SLOW
 LINE = '50mbit'
@@ -54,6 +55,10 @@ def storm(lab):
     drops = lab.root.drops()
     flood = Storm(lab, 'AD')
     pinging = lab.hosts['E'].popen('ping', '-n', '-q', '-i', '0.02', '-W', '2', lab.ip('D'), stdout=subprocess.PIPE, text=True)
+    never_talked(lab, 'F', 'G', 'storm')
+    took = first_answer(lab, 'F', lab.ip('G'), 15)
+    if lab.check(took is not None, 'storm: a new pair: no answer in 15 s'):
+        lab.within(took, PAIR_S, 'storm: a new pair: first ping to its answer')
     during = [speed(lab, f'storm {i + 1}') for i in range(RUNS)]
     lab.check(flood.process.poll() is None, 'the storm lasted as long as the transfers')
     done = flood.end()
@@ -103,11 +108,14 @@ def run(lab):
     lab.host('R')
     lab.host('C')
     lab.host('A', wire=[f'--rate {LINE}', '--queue 60ms'])
-    for name in 'DEXY':
+    for name in 'DEFGXY':
         lab.host(name)
+    for name in 'FG':
+        lab.hosts[name].run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1')
+    lab.block('F', 'G')
     for name in 'AE':  # E's pings share no line with the transfers
         lab.block(name, 'D')
-    lab.start('ADEX')
+    lab.start('ADEFGX')
     lab.meshed('ADE')
     d = lab.nodes['D']
     for one in (lab.nodes['A'], lab.nodes['E']):

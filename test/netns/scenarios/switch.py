@@ -7,7 +7,7 @@ still under way by the old one.
 import time
 
 from lab import now, until
-from measure import both, ended
+from measure import beacons_off, both, ended
 
 OUTAGE_S = 2.5
 ROUNDS = 2
@@ -64,6 +64,7 @@ def run(lab):
     lab.host('C')
     for name in 'AB':
         lab.host(name, wire=['--delay 2500us'])
+    beacons_off(lab)
     lab.block('A', 'B')
     lab.start('AB')
     lab.meshed('AB')
