@@ -62,6 +62,17 @@ static void test_all_keys(void **state)
 	assert_true(parse(&c, HOME_NODE, "backend = vaes\n"));
 	assert_string_equal(c.backend, "vaes");
 	assert_true(parse(&c, HOME_NODE, "backend = auto\n"));
+	assert_false(c.no_relay);
+	assert_false(c.relay_rate_set);
+	assert_true(parse(&c, HOME_NODE, "relay = no\nrelay-rate = 50M\nrelay-total = 800k\n"));
+	assert_true(c.no_relay && c.relay_rate_set);
+	assert_int_equal(c.relay_rate, 50000000);
+	assert_int_equal(c.relay_total, 800000);
+	assert_true(parse(&c, HOME_NODE, "relay = yes\nrelay-rate = 0\nrelay-total = 2G\n"));
+	assert_true(!c.no_relay && c.relay_rate_set && !c.relay_rate);
+	assert_true(c.relay_total == 2000000000);
+	assert_true(parse(&c, HOME_NODE, "relay-rate = 64000\n"));
+	assert_int_equal(c.relay_rate, 64000);
 	assert_false(c.no_lan);
 	assert_true(parse(&c, HOME_NODE, "lan-discovery = no\n"));
 	assert_true(c.no_lan);
@@ -102,10 +113,19 @@ static void test_refusals(void **state)
 	refused(HOME_NODE, "suite = gcm\n", "farland.conf:1:9: error: ", "auto, aes or chacha");
 	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
 	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
+	refused(HOME_NODE, "relay = maybe\n", "farland.conf:1:9: error: ", "yes or no");
+	static const char *const rates[] = {"50 M", "50m", "M", "63999", "1001G", "-1", "50MM", "1.5M", "99999999999999999999", "0x10", "18446744073709551G"};
+	for (unsigned i = 0; i < sizeof rates / sizeof *rates; i++) {
+		char line[64];
+		snprintf(line, sizeof line, "relay-rate = %s\n", rates[i]);
+		refused(HOME_NODE, line, "farland.conf:1:14: error: ", "bits per second");
+	}
+	refused(HOME_NODE, "relay-total = fast\n", "farland.conf:1:15: error: ", "bits per second");
+	refused(HOME_CONTROLLER, "relay-rate = 50M\n", "farland.conf:1:1: error: ", "key of farland.conf");
 	refused(HOME_NODE, "lan-discovery = none\n", "farland.conf:1:17: error: ", "yes or no");
-	refused(HOME_CONTROLLER, "lan-discovery = no\n", "farlan-controller.conf:1:1: error: ", "farland.conf");
+	refused(HOME_CONTROLLER, "lan-discovery = no\n", "farland.conf:1:1: error: ", "key of farland.conf");
 	refused(HOME_NODE, "port-mapping = yes\n", "farland.conf:1:16: error: ", "auto or none");
-	refused(HOME_CONTROLLER, "port-mapping = none\n", "farlan-controller.conf:1:1: error: ", "farland.conf");
+	refused(HOME_CONTROLLER, "port-mapping = none\n", "farland.conf:1:1: error: ", "key of farland.conf");
 	refused(HOME_NODE, "offload = yes\n", "farland.conf:1:11: error: ", "auto or none");
 	refused(HOME_CONTROLLER, "backend = auto\n", "farland.conf:1:1: error: ", "key of farland.conf");
 	refused(HOME_NODE, "root = maybe\n", "farland.conf:1:8: error: ", "yes or no");

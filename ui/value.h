@@ -1,0 +1,17 @@
+/* value.h: values of configuration lines that are more than a word.
+ *
+ * Pure, any thread. Outputs are untouched on failure.
+ */
+#ifndef FARLAN_UI_VALUE_H
+#define FARLAN_UI_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RATE_LEAST 64000u /* bits/s: less carries nothing */
+#define RATE_MOST  UINT64_C(1000000000000)
+
+/* Bits per second: "50M", "800k", "2G", plain bits, RATE_LEAST to RATE_MOST; "0" = no limit. */
+bool value_rate(const char *text, uint64_t *ret);
+
+#endif
