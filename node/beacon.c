@@ -60,10 +60,8 @@ static uint16_t port_of(const struct node *node, uint8_t family)
 static unsigned call(struct node *node)
 {
 	unsigned skip[NETWORKS_MAX], n_skip = 0, n = 0;
-	struct beacon b = {.address = node->config.self.self.address,
-	                   .port4 = port_of(node, 4),
-	                   .port6 = port_of(node, 6),
-	                   .epoch = node->config.epoch};
+	struct beacon b = {
+	    .address = node->config.self.self.address, .port4 = port_of(node, 4), .port6 = port_of(node, 6), .epoch = node->config.epoch};
 	memcpy(b.name, node->config.self.self.key_hash, sizeof b.name);
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct tap *tap = node->net[i] ? atomic_load(&node->net[i]->port->tap) : NULL;

@@ -117,8 +117,8 @@ static void links_read(struct beacon_io *io, const unsigned *skip, unsigned n_sk
 	for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
 		struct prefix at;
 		unsigned link = if_nametoindex(a->ifa_name), wanted = IFF_UP | IFF_RUNNING | IFF_MULTICAST;
-		if ((a->ifa_flags & wanted) != wanted || a->ifa_flags & (IFF_LOOPBACK | IFF_POINTOPOINT) || !link || in(link, skip, n_skip) ||
-		    !place_read(a, &at) || tunnel(io, a->ifa_name))
+		if ((a->ifa_flags & wanted) != wanted || a->ifa_flags & (IFF_LOOPBACK | IFF_POINTOPOINT) || !link ||
+		    in(link, skip, n_skip) || !place_read(a, &at) || tunnel(io, a->ifa_name))
 			continue;
 		if (!in(link, now, n)) {
 			if (n == LINKS_MAX)
@@ -172,7 +172,8 @@ static int open4(const struct sockaddr_in *group)
 
 static int open6(const struct sockaddr_in6 *group)
 {
-	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = group->sin6_port}; /* a group of the link cannot be bound without one */
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6,
+	                           .sin6_port = group->sin6_port}; /* a group of the link cannot be bound without one */
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool good = fd >= 0 && option(fd, SOL_SOCKET, SO_REUSEADDR, 1) && option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
 	            option(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, TTL) && option(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) &&

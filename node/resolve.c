@@ -117,7 +117,8 @@ static void root_again(struct peer *root)
 	peer_schedule(root);
 }
 
-static void name_take(struct peer *root, const struct root_name *line, struct resolve_name *name, const struct endpoint *addresses, unsigned n)
+static void name_take(struct peer *root, const struct root_name *line, struct resolve_name *name, const struct endpoint *addresses,
+                      unsigned n)
 {
 	struct endpoint at[RESOLVED_MAX];
 	unsigned kept = 0;

@@ -125,8 +125,7 @@ static bool option_parse(char *part, const char *base, struct root_line *line, u
 	*seen |= key;
 	at = (size_t)(value - base);
 	if (key == GATE)
-		return key_parse(value, line->gate) ||
-		       refuse(r, at, "the gate is 43 characters of base64url; copy the root's line anew");
+		return key_parse(value, line->gate) || refuse(r, at, "the gate is 43 characters of base64url; copy the root's line anew");
 	if (key == PIN) {
 		line->pin_set = key_parse(value, line->pin);
 		return line->pin_set || refuse(r, at, "the pin is 43 characters of base64url; copy the root's line anew");

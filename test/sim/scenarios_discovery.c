@@ -182,7 +182,8 @@ static void revoked(uint64_t seed, char failed[256])
 		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
 		struct admin_error error = {0};
 		expect(sim, frame_passes(a, b, 5 * SECOND), "no frame at first");
-		enum admin_status status = controller_member_revoke(sim->controller->controller, sim->nwid, a->secret->self.address, &error);
+		enum admin_status status =
+		    controller_member_revoke(sim->controller->controller, sim->nwid, a->secret->self.address, &error);
 		expect(sim, status == ADMIN_OK, "revoking: %s", error.title);
 		sim->controller->next_us = sim->now;
 		sim_run(sim, 10 * SECOND);
@@ -264,7 +265,8 @@ static void named(uint64_t seed, char failed[256])
 		expect(sim, strstr(why, "root.example.org"), "the reason says '%s'", why);
 		unsigned before = a->looked_up;
 		sim_run(sim, HOUR);
-		expect(sim, a->looked_up - before >= 5 && a->looked_up - before <= 9, "%u look-ups in an hour in vain", a->looked_up - before);
+		expect(sim, a->looked_up - before >= 5 && a->looked_up - before <= 9, "%u look-ups in an hour in vain",
+		       a->looked_up - before);
 		host_start(sim->root);
 		expect(sim, sim_run_until(sim, MINUTE, root_back, a), "the old address was forgotten");
 		node_roots(a->node, reason_take, why);

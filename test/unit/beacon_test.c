@@ -16,12 +16,8 @@
 	"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf1f4574658ef968ecc6520a0289b51eca"                                                                 \
 	"e6121e5517dd51438b75d565f69e2754425cc31c75935ea917"
 
-static const struct beacon call = {.address = 0xc5057629d8,
-                                   .name = {0xf4, 0x97, 0xc5, 0x90, 0x01, 0xa4, 0x20, 0xdb},
-                                   .port4 = 9993,
-                                   .port6 = 9995,
-                                   .epoch = 7,
-                                   .seq = 3};
+static const struct beacon call = {
+    .address = 0xc5057629d8, .name = {0xf4, 0x97, 0xc5, 0x90, 0x01, 0xa4, 0x20, 0xdb}, .port4 = 9993, .port6 = 9995, .epoch = 7, .seq = 3};
 static uint8_t gate[32], salt[BEACON_SALT];
 
 static int fill(void **state)

@@ -16,7 +16,9 @@
 #define KEY      "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 #define ZERO_KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define L63      "a23456789012345678901234567890123456789012345678901234567890abc"
-#define NAME_253 L63 "." L63 "." L63 "." "a234567890123456789012345678901234567890123456789012345678901"
+#define NAME_253                                                                                                                           \
+	L63 "." L63 "." L63 "."                                                                                                            \
+	    "a234567890123456789012345678901234567890123456789012345678901"
 
 static void accepted(void **state)
 {
