@@ -8,18 +8,18 @@ _farlan()
 	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
 	--public | --bridge | --dhcp-server | --router | --relay | --until-direct) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since) return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since) skip=1 ;;
+		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers ping netcheck events drops capture root id root-line network member page completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events drops capture root id root-line root-set network member page completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -35,6 +35,15 @@ _farlan()
 	"root status"*) options="" ;;
 	"id"*) options="" ;;
 	"root-line"*) options="" ;;
+	"root-set") words="new-key create add remove keys sign show verify" ;;
+	"root-set new-key"*) options="" ;;
+	"root-set create"*) options="--key --threshold --root " ;;
+	"root-set add"*) options="--region --weight " ;;
+	"root-set remove"*) options="" ;;
+	"root-set keys"*) options="--key --threshold " ;;
+	"root-set sign"*) options="--key " ;;
+	"root-set show"*) options="" ;;
+	"root-set verify"*) options="" ;;
 	"network") words="create list show set delete" ;;
 	"network create"*) options="--ipv4 --mtu --public " ;;
 	"network list"*) options="" ;;
@@ -52,7 +61,7 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers ping netcheck events drops capture root id root-line network member page completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events drops capture root id root-line root-set network member page completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
 }
