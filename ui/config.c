@@ -116,38 +116,46 @@ static int choice(struct reading *r, const char *value, const char *const names[
 	return -1;
 }
 
-static bool take_is_root(struct reading *r, const char *value)
+/* One of two words; the second sets the flag. */
+static bool flag(struct reading *r, const char *value, const char *off, const char *on, bool *ret)
 {
-	static const char *const names[] = {"no", "yes"};
-	int i = choice(r, value, names, 2, "yes or no, please");
-	if (i >= 0)
-		r->config->root = i;
-	return i >= 0;
+	char wanted[32];
+	bool is = !strcmp(value, on);
+	snprintf(wanted, sizeof(wanted), "%.12s or %.12s", strcmp(off, "no") ? off : on, strcmp(off, "no") ? on : off);
+	if (!is && strcmp(value, off))
+		return refuse(r, 0, wanted);
+	*ret = is;
+	return true;
 }
 
-/* 32 bytes of base64url without padding, not all of them zero. */
-static bool take_gate(struct reading *r, const char *value)
+static bool take_is_root(struct reading *r, const char *value)
 {
-	uint8_t gate[32] = {0}, any = 0;
-	size_t len = strlen(value);
-	bool ok = len == 43 && base64_parse(value, len, gate, sizeof(gate));
-	for (unsigned i = 0; i < sizeof(gate); i++)
-		any |= gate[i];
-	if (ok && any)
-		memcpy(r->config->root_gate, gate, sizeof(gate));
-	else
-		ok = refuse(r, 0, "a gate is 43 characters of base64url (32 random bytes)");
-	explicit_bzero(gate, sizeof(gate));
-	return ok;
+	return flag(r, value, "no", "yes", &r->config->root);
 }
 
 static bool take_relay(struct reading *r, const char *value)
 {
-	static const char *const names[] = {"yes", "no"};
-	int i = choice(r, value, names, 2, "yes or no, please");
-	if (i >= 0)
-		r->config->no_relay = i;
-	return i >= 0;
+	return flag(r, value, "yes", "no", &r->config->no_relay);
+}
+
+static bool take_lan(struct reading *r, const char *value)
+{
+	return flag(r, value, "yes", "no", &r->config->no_lan);
+}
+
+static bool take_offload(struct reading *r, const char *value)
+{
+	return flag(r, value, "auto", "none", &r->config->no_offload);
+}
+
+static bool take_mapping(struct reading *r, const char *value)
+{
+	return flag(r, value, "auto", "none", &r->config->no_mapping);
+}
+
+static bool take_gate(struct reading *r, const char *value)
+{
+	return value_gate(value, r->config->root_gate) || refuse(r, 0, "a gate is 43 characters of base64url (32 random bytes)");
 }
 
 static const char rate_wanted[] = "bits per second like 50M, 800k or 2G, from 64k; 0 = no limit";
@@ -191,33 +199,6 @@ static bool take_backend(struct reading *r, const char *value)
 	int i = choice(r, value, names, 4, "auto, libsodium, ipsec-mb or vaes");
 	if (i >= 0)
 		r->config->backend = names[i];
-	return i >= 0;
-}
-
-static bool take_offload(struct reading *r, const char *value)
-{
-	static const char *const names[] = {"auto", "none"};
-	int i = choice(r, value, names, 2, "auto or none");
-	if (i >= 0)
-		r->config->no_offload = i;
-	return i >= 0;
-}
-
-static bool take_mapping(struct reading *r, const char *value)
-{
-	static const char *const names[] = {"auto", "none"};
-	int i = choice(r, value, names, 2, "auto or none");
-	if (i >= 0)
-		r->config->no_mapping = i;
-	return i >= 0;
-}
-
-static bool take_lan(struct reading *r, const char *value)
-{
-	static const char *const names[] = {"yes", "no"};
-	int i = choice(r, value, names, 2, "yes or no, please");
-	if (i >= 0)
-		r->config->no_lan = i;
 	return i >= 0;
 }
 

@@ -1,10 +1,26 @@
-/* value.c: reading a rate.
+/* value.c: reading a gate and a rate.
  *
- * It is written by people and by programs, so there is one form: no blanks, no signs, no fractions, decimal thousands.
+ * Both are written by people and by programs, so there is one form of each: no blanks, no signs, no fractions, decimal thousands.
  */
 #include "ui/value.h"
 
 #include <string.h>
+
+#include "proto/ident.h"
+
+bool value_gate(const char *text, uint8_t ret[32])
+{
+	uint8_t gate[32] = {0}, any = 0;
+	size_t len = strlen(text);
+	bool good = len == 43 && base64_parse(text, len, gate, sizeof(gate));
+	for (unsigned i = 0; i < sizeof(gate); i++)
+		any |= gate[i];
+	good = good && any;
+	if (good)
+		memcpy(ret, gate, sizeof(gate));
+	explicit_bzero(gate, sizeof(gate));
+	return good;
+}
 
 bool value_rate(const char *text, uint64_t *ret)
 {

@@ -11,6 +11,8 @@
 #define RATE_LEAST 64000u /* bits/s: less carries nothing */
 #define RATE_MOST  UINT64_C(1000000000000)
 
+/* 43 characters of base64url, 32 bytes, not all of them zero. */
+bool value_gate(const char *text, uint8_t ret[32]);
 /* Bits per second: "50M", "800k", "2G", plain bits, RATE_LEAST to RATE_MOST; "0" = no limit. */
 bool value_rate(const char *text, uint64_t *ret);
 
