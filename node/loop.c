@@ -8,7 +8,7 @@
  * The end goes backwards: threads first, then the node (which still saves), the files, and last the handles, whose closing takes
  * turns of the loop.
  */
-#include "node/loop.h"
+#include "node/loop_parts.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,13 +17,11 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "node/beacon_io.h"
 #include "node/files.h"
 #include "node/listen.h"
 #include "node/mapping.h"
-#include "node/resolve.h"
 #include "node/stream.h"
 #include "node/thread.h"
 #include "node/udp.h"
@@ -31,7 +29,6 @@
 #include "node/worker.h"
 #include "proto/base/heap.h"
 #include "proto/base/log.h"
-#include "proto/beacon.h"
 #include "proto/seal.h"
 #include "tap/netlink.h"
 
@@ -40,45 +37,7 @@
 #define WRITES_PER_JOB   32          /* then the pool's thread is anybody's again */
 #define RESULTS_PER_CALL WORK_MAX
 #define HOSTS_QUIET_MS   100 /* addresses come in bunches; one reading for all of them */
-#define RESOLVING_MAX    2   /* of the pool's four threads: a resolver that hangs must leave one to the files */
-#define BEACONS_PER_CALL 32
 #define WHY_ROOM         240
-
-struct loop {
-	uv_loop_t *uv;
-	uv_prepare_t prepare;
-	uv_timer_t timer;
-	uv_async_t work_done, mapping_moved;
-	uv_poll_t wake, monitor, beacons;
-	unsigned handles; /* initialized and not closed yet */
-	uv_work_t job;    /* writes saves */
-	bool writing;     /* job is under way */
-	struct resolving {
-		uv_getaddrinfo_t request;
-		char host[ROOT_HOST_MAX + 1];
-		bool busy;
-	} resolving[RESOLVING_MAX];
-
-	struct files *files;
-	struct work *work;
-	struct mapping *mapping; /* NULL: routers are not asked */
-	struct streams *streams; /* NULL: neither opened nor accepted */
-	struct udp *udp;
-	struct beacon_io *beacon; /* NULL: no calls on the LAN */
-	struct netlink *netlink;  /* NULL: the node reads its addresses at intervals only */
-	struct node *node;       /* NULL while it is made or freed: then nobody is told anything */
-	int wake_fd;
-	pthread_t thread[WORKERS_MAX];
-	struct worker *worker[WORKERS_MAX];
-	unsigned n_workers; /* whose threads run */
-
-	bool kicked;
-	uint64_t hosts_ms; /* when to tell the node of changed addresses; NEVER = none changed */
-	uint64_t (*settle)(void *self, uint64_t now);
-	void (*changed)(void *self);
-	void *self;
-	struct message_port port; /* the owner's */
-};
 
 static uint64_t clock_us(void)
 {
@@ -95,11 +54,6 @@ uint64_t loop_now(void)
 struct node *loop_node(struct loop *loop)
 {
 	return loop->node;
-}
-
-struct streams *loop_streams(struct loop *loop)
-{
-	return loop->streams;
 }
 
 /* ---- the turn --------------------------------------------------------------------------------------------------- */
@@ -139,7 +93,8 @@ static void turn(uv_prepare_t *prepare)
 	loop->kicked = false;
 	if (loop->hosts_ms <= now) {
 		loop->hosts_ms = NEVER;
-		node_hosts_changed(loop->node, now);
+		node_hosts_changed(loop->node, loop->rerouted, now);
+		loop->rerouted = false;
 		mapping_kick(loop->mapping);
 	}
 	if (loop->settle)
@@ -168,13 +123,16 @@ static void hosts_moved(uv_poll_t *poll, int status, int events)
 	if (status < 0) {
 		log_warning("addresses of this host are read at intervals only: %s", uv_strerror(status));
 		uv_poll_stop(poll);
-	} else if (netlink_changed(loop->netlink) && loop->hosts_ms == NEVER) {
-		loop->hosts_ms = loop_now() + HOSTS_QUIET_MS;
+		return;
 	}
+	unsigned changed = netlink_changed(loop->netlink);
+	loop->rerouted = loop->rerouted || (changed & NETLINK_ROUTES);
+	if (changed && loop->hosts_ms == NEVER)
+		loop->hosts_ms = loop_now() + HOSTS_QUIET_MS;
 }
 
 /* On the work thread, or the streams'; uv_async_send is the one call of libuv for other threads. */
-static void work_notify(void *self)
+void loop_notify(void *self)
 {
 	struct loop *loop = self;
 	uv_async_send(&loop->work_done);
@@ -185,33 +143,9 @@ static void work_done(uv_async_t *async)
 	struct loop *loop = async->data;
 	struct identity identity;
 	bool good;
-	struct endpoint ended;
 	for (unsigned i = 0; loop->node && i < RESULTS_PER_CALL && work_result(loop->work, &identity, &good); i++)
 		node_work_done(loop->node, &identity, good, loop_now());
-	while (loop->node && loop->streams && streams_ended(loop->streams, &ended))
-		node_stream_down(loop->node, &ended, loop_now());
-}
-
-/* On the mapping thread. */
-static void mapping_notify(void *self)
-{
-	struct loop *loop = self;
-	uv_async_send(&loop->mapping_moved);
-}
-
-static void mapping_moved(uv_async_t *async)
-{
-	struct loop *loop = async->data;
-	struct endpoint external[MAPPED_MAX];
-	if (loop->node && loop->mapping)
-		node_mapped(loop->node, external, mapping_endpoints(loop->mapping, external), loop_now());
-}
-
-void loop_mapping(struct loop *loop, struct mapping_view *ret)
-{
-	*ret = (struct mapping_view){.on = false};
-	if (loop->mapping)
-		mapping_view(loop->mapping, ret);
+	loop_streams_ended(loop);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
@@ -289,88 +223,11 @@ static bool port_work(void *self, const struct identity *claimed)
 	return loop->work && work_submit(loop->work, claimed);
 }
 
-static void port_stream_open(void *self, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len)
-{
-	struct loop *loop = self;
-	(void)streams_open(loop->streams, to, name, pin, init, len); /* too many orders at once: the node tries again when it does not come up */
-}
-
-static void port_stream_close(void *self, const struct endpoint *to)
-{
-	struct loop *loop = self;
-	(void)streams_close(loop->streams, to);
-}
-
-static uint64_t port_stream_dropped(void *self)
-{
-	const struct loop *loop = self;
-	return streams_dropped(loop->streams);
-}
-
 static void port_changed(void *self)
 {
 	const struct loop *loop = self;
 	if (loop->changed && loop->node)
 		loop->changed(loop->self);
-}
-
-static void port_beacon(void *self, const uint8_t *bytes, size_t len, const unsigned *skip, unsigned n_skip)
-{
-	const struct loop *loop = self;
-	beacon_io_send(loop->beacon, bytes, len, skip, n_skip, loop_now());
-}
-
-static void beacons_came(uv_poll_t *poll, int status, int events)
-{
-	struct loop *loop = poll->data;
-	uint8_t bytes[BEACON_BYTES + 1]; /* longer ones are cut, and known by that */
-	struct endpoint from;
-	(void)events;
-	for (unsigned i = 0; status == 0 && i < BEACONS_PER_CALL; i++) {
-		long n = beacon_io_recv(loop->beacon, &from, bytes, sizeof(bytes));
-		if (n == -EAGAIN)
-			return;
-		if (n > 0 && loop->node)
-			node_beacon_in(loop->node, &from, bytes, (size_t)n, loop_now());
-	}
-}
-
-static void resolve_done(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
-{
-	struct resolving *r = (struct resolving *)((char *)request - offsetof(struct resolving, request));
-	struct loop *loop = request->data;
-	struct endpoint at[RESOLVED_MAX];
-	unsigned n = 0;
-	r->busy = false;
-	for (const struct addrinfo *a = status ? NULL : found; a && n < RESOLVED_MAX; a = a->ai_next) {
-		at[n] = (struct endpoint){0};
-		if (a->ai_family == AF_INET) {
-			at[n].family = 4;
-			memcpy(at[n++].ip, &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr, 4);
-		} else if (a->ai_family == AF_INET6) {
-			at[n].family = 6;
-			memcpy(at[n++].ip, &((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr, 16);
-		}
-	}
-	uv_freeaddrinfo(found);
-	if (loop->node)
-		node_resolved(loop->node, r->host, at, n, loop_now());
-}
-
-static bool port_resolve(void *self, const char *name)
-{
-	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-	struct loop *loop = self;
-	unsigned i = 0;
-	while (i < RESOLVING_MAX && loop->resolving[i].busy)
-		i++;
-	if (i == RESOLVING_MAX)
-		return false;
-	struct resolving *r = &loop->resolving[i];
-	r->request.data = loop;
-	snprintf(r->host, sizeof(r->host), "%s", name);
-	r->busy = uv_getaddrinfo(loop->uv, &r->request, resolve_done, r->host, NULL, &hints) == 0;
-	return r->busy;
 }
 
 /* Requests come out of node_turn, after this turn's settle: one more turn commits and answers them. */
@@ -409,7 +266,7 @@ static struct message_port port_wrapped(struct loop *loop)
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 /* After uv_X_init of a handle that is part of struct loop. */
-static void handle_made(struct loop *loop, void *handle)
+void loop_handle_made(struct loop *loop, void *handle)
 {
 	((uv_handle_t *)handle)->data = loop;
 	loop->handles++;
@@ -463,24 +320,24 @@ static int handles_make(struct loop *loop)
 	int error = uv_timer_init(loop->uv, &loop->timer);
 	if (error)
 		return error;
-	handle_made(loop, &loop->timer);
+	loop_handle_made(loop, &loop->timer);
 	error = uv_prepare_init(loop->uv, &loop->prepare);
 	if (error)
 		return error;
-	handle_made(loop, &loop->prepare);
+	loop_handle_made(loop, &loop->prepare);
 	error = uv_async_init(loop->uv, &loop->work_done, work_done);
 	if (error)
 		return error;
-	handle_made(loop, &loop->work_done);
-	return work_new(&loop->work, work_notify, loop);
+	loop_handle_made(loop, &loop->work_done);
+	return work_new(&loop->work, loop_notify, loop);
 }
 
-static int poll_make(struct loop *loop, uv_poll_t *poll, int fd, uv_poll_cb done)
+int loop_poll_make(struct loop *loop, uv_poll_t *poll, int fd, uv_poll_cb done)
 {
 	int error = uv_poll_init(loop->uv, poll, fd);
 	if (error)
 		return error;
-	handle_made(loop, poll);
+	loop_handle_made(loop, poll);
 	return uv_poll_start(poll, UV_READABLE, done);
 }
 
@@ -489,54 +346,9 @@ static void monitor_start(struct loop *loop)
 {
 	int error = netlink_open(&loop->netlink);
 	if (!error)
-		error = poll_make(loop, &loop->monitor, netlink_monitor_fd(loop->netlink), hosts_moved);
+		error = loop_poll_make(loop, &loop->monitor, netlink_monitor_fd(loop->netlink), hosts_moved);
 	if (error)
 		log_notice("changes of this host's addresses are seen late: no netlink (%s)", strerror(-error));
-}
-
-/* A help only: where it cannot be had, roots still are. */
-static void beacons_start(struct loop *loop, bool wanted)
-{
-	int error = wanted ? beacon_io_open(&loop->beacon) : 0;
-	if (loop->beacon && (error = poll_make(loop, &loop->beacons, beacon_io_fd(loop->beacon), beacons_came))) {
-		beacon_io_close(loop->beacon);
-		loop->beacon = NULL;
-	}
-	if (error)
-		log_notice("neighbours are not looked for on the LAN: no sockets for it (%s)", strerror(-error));
-}
-
-/* A help only, too. */
-static void mapping_start(struct loop *loop, const struct endpoint *bound, unsigned n_bound)
-{
-	struct mapping_config config = {.bound = bound, .n_bound = n_bound, .notify = mapping_notify, .self = loop};
-	int error = uv_async_init(loop->uv, &loop->mapping_moved, mapping_moved);
-	if (!error) {
-		handle_made(loop, &loop->mapping_moved);
-		error = mapping_new(&loop->mapping, &config);
-	}
-	if (error)
-		log_warning("routers are not asked to map ports: no thread for it (%s)", strerror(-error));
-}
-
-/* A help only; without it TLS is neither spoken nor taken. */
-static void streams_start(struct loop *loop, const struct loop_config *config, struct node_port *port)
-{
-	struct streams_config streams = {.notify = work_notify, .self = loop};
-	int fd, error = 0;
-	if (config->node.fallback == FALLBACK_NONE && !config->node.root)
-		return;
-	if (config->proxy)
-		snprintf(streams.proxy, sizeof(streams.proxy), "%s", config->proxy);
-	error = streams_new(&loop->streams, &streams, &fd);
-	if (error) {
-		log_warning("no TLS when UDP is blocked: no thread for it (%s)", strerror(-error));
-		return;
-	}
-	udp_attach(loop->udp, fd);
-	port->stream_open = port_stream_open;
-	port->stream_close = port_stream_close;
-	port->stream_dropped = port_stream_dropped;
 }
 
 static int node_start(struct loop *loop, const struct loop_config *config, const char **why)
@@ -547,7 +359,7 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	                         .remove = port_remove,
 	                         .list = port_list,
 	                         .work = port_work,
-	                         .resolve = port_resolve,
+	                         .resolve = loop_port_resolve,
 	                         .changed = port_changed};
 	struct node_config node = config->node;
 	struct node *made = NULL;
@@ -562,37 +374,27 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 		goto out;
 	if (node.no_offload)
 		udp_without(loop->udp, true, true);
-	beacons_start(loop, node.joins && !config->no_lan);
-	if (loop->beacon)
-		port.beacon = port_beacon;
+	loop_beacons_start(loop, node.joins && !config->no_lan, &port);
 	*why = "the node's handles and threads cannot be made; look at the limits of descriptors, threads and memory";
 	error = handles_make(loop);
 	if (error)
 		goto out;
-	streams_start(loop, config, &port);
+	loop_streams_start(loop, config, &port);
 	error = node_new(&made, &node, &port, loop->udp, loop_now());
 	if (error)
 		goto out;
 	loop->node = made;
 	loop->wake_fd = node_wake_fd(made);
-	error = poll_make(loop, &loop->wake, loop->wake_fd, workers_woke);
+	error = loop_poll_make(loop, &loop->wake, loop->wake_fd, workers_woke);
 	if (!error)
 		error = workers_start(loop, node.workers);
 	if (!error)
 		error = uv_prepare_start(&loop->prepare, turn);
 	if (!error && config->mapping)
-		mapping_start(loop, node.bound, node.n_bound);
+		loop_mapping_start(loop, node.bound, node.n_bound);
 out:
 	secret_fini(&node.self);
 	return error;
-}
-
-static bool resolving(const struct loop *loop)
-{
-	for (unsigned i = 0; i < RESOLVING_MAX; i++)
-		if (loop->resolving[i].busy)
-			return true;
-	return false;
 }
 
 int loop_new(struct loop **ret, struct uv_loop_s *uv, const struct loop_config *config, const char **ret_why)
@@ -651,11 +453,9 @@ void loop_free(struct loop *loop)
 	loop->node = NULL;
 	node_free(node);
 	udp_close(loop->udp);
-	for (unsigned i = 0; i < RESOLVING_MAX; i++)
-		if (loop->resolving[i].busy)
-			uv_cancel((uv_req_t *)&loop->resolving[i].request); /* one that waits for its answer is waited for */
+	loop_resolving_cancel(loop);
 	/* Other handles of this loop may get a callback here; they know nothing of us. */
-	while (loop->handles || loop->writing || resolving(loop))
+	while (loop->handles || loop->writing || loop_resolving(loop))
 		uv_run(loop->uv, UV_RUN_ONCE);
 	netlink_close(loop->netlink);
 	beacon_io_close(loop->beacon);
