@@ -56,10 +56,11 @@ bool path_hosts_read(struct node *node)
 	return false; /* one that went away is nothing to tell: what used it will notice */
 }
 
-void node_hosts_changed(struct node *node, uint64_t now)
+/* rerouted: the way out may be another, so that what leaves has another source though no address is new. */
+void node_hosts_changed(struct node *node, bool rerouted, uint64_t now)
 {
 	node->now = now;
-	if (!path_hosts_read(node))
+	if (!path_hosts_read(node) && !rerouted)
 		return;
 	resolve_hosts_changed(node);
 	beacon_hosts_changed(node);

@@ -301,7 +301,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	if (node->save_peers_ms <= now)
 		state_save_peers(node);
 	if (now - node->hosts_ms >= 30000)
-		node_hosts_changed(node, now); /* should the kernel's notice have been lost */
+		node_hosts_changed(node, false, now); /* should the kernel's notice have been lost */
 	heap_set(&node->heap, t, now + HOUSEKEEPING_MS);
 }
 

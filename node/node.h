@@ -110,8 +110,8 @@ void node_beacon_in(struct node *, const struct endpoint *from, const uint8_t *b
 /* The external endpoints that routers map to our ports (PCP, NAT-PMP, UPnP), all of them anew; n 0: none. */
 #define MAPPED_MAX 8
 void node_mapped(struct node *, const struct endpoint *, unsigned n, uint64_t now);
-/* The host's addresses or links changed. */
-void node_hosts_changed(struct node *, uint64_t now);
+/* The host's addresses or links changed, or its default routes. */
+void node_hosts_changed(struct node *, bool rerouted, uint64_t now);
 
 /* ---- what the API asks ---------------------------------------------------------------------------------------- */
 

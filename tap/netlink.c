@@ -341,15 +341,24 @@ int netlink_monitor_fd(const struct netlink *n)
 	return mnl_socket_get_fd(n->monitor);
 }
 
-bool netlink_changed(struct netlink *n)
+/* What a datagram of the monitor is about; the groups it listens to have no mixed ones. */
+static unsigned change_of(const void *message, ssize_t len)
 {
-	bool changed = false;
+	const struct nlmsghdr *h = message;
+	if (len < (ssize_t)sizeof(*h))
+		return NETLINK_HOSTS | NETLINK_ROUTES;
+	return h->nlmsg_type == RTM_NEWROUTE || h->nlmsg_type == RTM_DELROUTE ? NETLINK_ROUTES : NETLINK_HOSTS;
+}
+
+unsigned netlink_changed(struct netlink *n)
+{
+	unsigned changed = 0;
 	/* Bounded: under a storm the descriptor stays readable and we are called again. */
 	for (unsigned i = 0; i < CHANGES_PER_CALL; i++) {
 		ssize_t len = recv(mnl_socket_get_fd(n->monitor), n->buffer, sizeof(n->buffer), MSG_DONTWAIT);
 		/* ENOBUFS: more changed than the kernel could tell. */
 		if (len > 0 || (len < 0 && errno == ENOBUFS))
-			changed = true;
+			changed |= change_of(n->buffer, len);
 		else if (len == 0 || errno != EINTR)
 			break;
 	}

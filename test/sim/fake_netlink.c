@@ -77,8 +77,8 @@ int netlink_monitor_fd(const struct netlink *n)
 	return -1;
 }
 
-bool netlink_changed(struct netlink *n)
+unsigned netlink_changed(struct netlink *n)
 {
 	(void)n;
-	return false;
+	return 0;
 }
