@@ -48,10 +48,16 @@ void stream_dropped(struct streams *streams, unsigned n)
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */
 
+/* So much of an address is one neighbourhood, whose streams share a bucket and are counted together. */
+static unsigned address_bytes(const struct endpoint *e)
+{
+	return e->family == (4 | ENDPOINT_STREAM) ? 4 : 8;
+}
+
 static struct stream **bucket_of(struct streams *streams, const struct endpoint *e)
 {
-	uint64_t h = (uint64_t)e->port * 0x9e3779b97f4a7c15ull;
-	for (unsigned i = 0; i < sizeof(e->ip); i++)
+	uint64_t h = 0xcbf29ce484222325ull;
+	for (unsigned i = 0; i < address_bytes(e); i++)
 		h = (h ^ e->ip[i]) * 0x100000001b3ull;
 	return &streams->bucket[(h >> 32) % STREAM_BUCKETS];
 }
@@ -62,6 +68,14 @@ struct stream *stream_find(struct streams *streams, const struct endpoint *e)
 	while (s && !endpoint_equal(&s->at, e))
 		s = s->next;
 	return s;
+}
+
+unsigned stream_neighbours(struct streams *streams, const struct endpoint *e)
+{
+	unsigned n = 0;
+	for (const struct stream *s = *bucket_of(streams, e); s; s = s->next)
+		n += !s->client && s->at.family == e->family && memcmp(s->at.ip, e->ip, address_bytes(e)) == 0;
+	return n;
 }
 
 struct stream *stream_new(struct streams *streams, const struct endpoint *at, bool client)
@@ -116,15 +130,15 @@ void stream_end(struct stream *s, const char *why)
 	unlink_stream(s);
 	if (s->events)
 		epoll_ctl(streams->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+	if (s->tls && s->websocket)
+		tls_bye(s->tls);
 	tls_free(s->tls);
 	websocket_free(s->websocket);
 	free(s->opening);
 	s->tls = NULL;
 	s->websocket = NULL;
 	s->opening = NULL;
-	if (s->done)
-		s->done(s->done_self);
-	else if (s->fd >= 0)
+	if (s->fd >= 0)
 		close(s->fd);
 	if (s->client)
 		stream_told(streams, &s->at);
@@ -181,7 +195,7 @@ static ssize_t bytes_read(struct stream *s, uint8_t *buf, size_t room)
 	return n >= 0 ? n : -errno;
 }
 
-static void stream_read(struct stream *s)
+void stream_read(struct stream *s)
 {
 	struct streams *streams = s->streams;
 	/* What TLS holds decrypted is not told of by epoll, so it must be taken now. */
@@ -231,10 +245,8 @@ void stream_opened(struct stream *s)
 {
 	/* Only bytes that TCP has not sent yet count as waiting: those behind them are dropped by our queue, not kept by the kernel's. */
 	int lowat = LOWAT_BYTES, timeout = USER_TIMEOUT_MS;
-	if (s->client) {
-		setsockopt(s->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
-		setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
-	}
+	setsockopt(s->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+	setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 	s->websocket = websocket_new(s->client, delivered, s);
 	if (!s->websocket) {
 		stream_end(s, "no memory");

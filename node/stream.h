@@ -15,9 +15,11 @@
 
 #define STREAMS_OPENED_MAX   16 /* by us: one for each root */
 #define STREAMS_ACCEPTED_MAX 4096
+#define STREAMS_ADDRESS_MAX  64  /* of them from one IPv4 address or IPv6 /64: a site, not all of an attacker's */
 #define STREAM_PROXY_MAX     300 /* "host:port" and NUL */
 
 struct streams;
+struct tls;
 
 struct streams_config {
 	char proxy[STREAM_PROXY_MAX]; /* HTTP proxy to try first, "host:port"; "" = none */
@@ -25,13 +27,11 @@ struct streams_config {
 	void *self;
 };
 
-/* A connection whose upgrade somebody else has answered. fd stays its property: when the stream ends, done is called once, on the streams'
- * thread, and nothing touches fd any more. */
+/* A connection whose upgrade somebody else has answered. */
 struct stream_accepted {
 	struct endpoint from; /* the TCP far end */
 	int fd;
-	void (*done)(void *done_self);
-	void *done_self;
+	struct tls *tls;             /* over fd; NULL = bare */
 	const uint8_t *init, *early; /* the first datagram; what came behind the request. Both copied */
 	size_t init_len, early_len;
 };
@@ -42,7 +42,7 @@ void streams_free(struct streams *); /* joins; all streams end */
 /* From any thread; they never wait. false: too many at once. A stream to an endpoint that has one already is left as it is. pin NULL: none. */
 bool streams_open(struct streams *, const struct endpoint *to, const char *name, const uint8_t *pin, const uint8_t *init, size_t len);
 bool streams_close(struct streams *, const struct endpoint *);
-bool streams_accept(struct streams *, const struct stream_accepted *); /* true: done will be called */
+bool streams_accept(struct streams *, const struct stream_accepted *); /* true: takes fd and tls */
 /* The next of ours that ended or never came to be; false: none. */
 bool streams_ended(struct streams *, struct endpoint *ret);
 /* Datagrams that a stream's queue or ours dropped. */

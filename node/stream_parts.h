@@ -46,11 +46,9 @@ struct stream {
 	uint32_t events;
 	bool client, spoke, dirty;
 	struct opening *opening; /* until OPEN */
-	struct tls *tls;         /* ours only */
+	struct tls *tls;         /* NULL = bare */
 	struct websocket *websocket;
 	uint64_t born_ms, heard_ms, used_ms, ping_ms;
-	void (*done)(void *done_self);
-	void *done_self;
 };
 
 #define STREAM_BUCKETS   1024 /* of streams by endpoint */
@@ -68,8 +66,7 @@ struct order {
 		uint8_t bytes[];
 	} * first;
 	int fd;
-	void (*done)(void *done_self);
-	void *done_self;
+	struct tls *tls;
 };
 
 struct streams {
@@ -109,6 +106,8 @@ int stream_in(struct stream *, const uint8_t *bytes, size_t len);
 struct stream *stream_find(struct streams *, const struct endpoint *);
 struct stream *stream_new(struct streams *, const struct endpoint *, bool client); /* NULL: no memory */
 void stream_ready(struct stream *, uint32_t events);
+void stream_read(struct stream *);
+unsigned stream_neighbours(struct streams *, const struct endpoint *); /* accepted ones from that address */
 void stream_up(struct streams *, const struct endpoint *from, uint8_t *datagram, size_t len);
 void stream_down(struct streams *, const struct endpoint *to, const uint8_t *datagram, size_t len);
 void stream_write(struct stream *);

@@ -110,20 +110,23 @@ static void accept_now(struct streams *streams, const struct order *o)
 	struct stream *s = stream_find(streams, &o->at);
 	if (s) /* the far end's port is used again, so the old one is gone */
 		stream_end(s, NULL);
-	s = streams->n_accepted < STREAMS_ACCEPTED_MAX ? stream_new(streams, &o->at, false) : NULL;
+	bool room = streams->n_accepted < STREAMS_ACCEPTED_MAX && stream_neighbours(streams, &o->at) < STREAMS_ADDRESS_MAX;
+	s = room ? stream_new(streams, &o->at, false) : NULL;
 	if (!s) {
-		o->done(o->done_self);
+		tls_free(o->tls);
+		close(o->fd);
 		free(o->first);
 		return;
 	}
 	s->fd = o->fd;
-	s->done = o->done;
-	s->done_self = o->done_self;
+	s->tls = o->tls;
 	stream_opened(s);
 	if (s->state == STREAM_OPEN)
 		stream_up(streams, &s->at, o->first->bytes, o->first->init_len);
 	if (s->state == STREAM_OPEN && o->first->early_len)
 		(void)stream_in(s, o->first->bytes + o->first->init_len, o->first->early_len);
+	if (s->state == STREAM_OPEN && s->tls && tls_pending(s->tls))
+		stream_read(s); /* of the same record as the request, which epoll does not tell of */
 	free(o->first);
 }
 
@@ -293,8 +296,9 @@ void streams_free(struct streams *streams)
 	while (order_take(streams, &o)) {
 		free(o.opening);
 		free(o.first);
-		if (o.done)
-			o.done(o.done_self);
+		tls_free(o.tls);
+		if (o.fd >= 0)
+			close(o.fd);
 	}
 	proxy_free(streams->proxy);
 	tls_trust_free(streams->trust);
@@ -349,7 +353,7 @@ bool streams_close(struct streams *streams, const struct endpoint *at)
 
 bool streams_accept(struct streams *streams, const struct stream_accepted *a)
 {
-	struct order o = {.kind = ORDER_ACCEPT, .at = a->from, .fd = a->fd, .done = a->done, .done_self = a->done_self};
+	struct order o = {.kind = ORDER_ACCEPT, .at = a->from, .fd = a->fd, .tls = a->tls};
 	o.first = malloc(sizeof(*o.first) + a->init_len + a->early_len);
 	if (!o.first)
 		return false;

@@ -45,28 +45,53 @@ void tls_trust_free(struct tls_trust *t)
 	free(t);
 }
 
-int tls_new(struct tls **ret, struct tls_trust *trust, int fd, const char *name)
+int tls_trust_serve(struct tls_trust *t, const char *chain, const char *key)
+{
+	const gnutls_datum_t crt = {(unsigned char *)(uintptr_t)chain, (unsigned)strlen(chain)};
+	const gnutls_datum_t own = {(unsigned char *)(uintptr_t)key, (unsigned)strlen(key)};
+	return gnutls_certificate_set_x509_key_mem2(t->credentials, &crt, &own, GNUTLS_X509_FMT_PEM, NULL, 0) < 0 ? -EINVAL : 0;
+}
+
+/* What both sides have. */
+static int session_new(struct tls **ret, struct tls_trust *trust, int fd, unsigned flags)
 {
 	static const gnutls_datum_t http = {(unsigned char *)(uintptr_t) "http/1.1", 8};
 	struct tls *t = calloc(1, sizeof(*t));
-	if (!t || gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0) {
+	if (!t || gnutls_init(&t->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0) {
 		free(t);
 		return -ENOMEM;
 	}
 	t->trust = trust;
-	bool good = gnutls_priority_set_direct(t->session, PRIORITIES, NULL) == 0 &&
-	            gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, trust->credentials) == 0 &&
-	            gnutls_alpn_set_protocols(t->session, &http, 1, 0) == 0;
-	if (good && *name && strlen(name) < sizeof(t->name_room)) {
-		strcpy(t->name_room, name);
-		t->name = t->name_room;
-		good = gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name)) == 0;
-	}
-	if (!good) {
+	if (gnutls_priority_set_direct(t->session, PRIORITIES, NULL) < 0 ||
+	    gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, trust->credentials) < 0 ||
+	    gnutls_alpn_set_protocols(t->session, &http, 1, 0) < 0) {
 		tls_free(t);
 		return -EINVAL;
 	}
 	gnutls_transport_set_int(t->session, fd);
+	*ret = t;
+	return 0;
+}
+
+int tls_accept(struct tls **ret, struct tls_trust *trust, int fd)
+{
+	return session_new(ret, trust, fd, GNUTLS_SERVER);
+}
+
+int tls_new(struct tls **ret, struct tls_trust *trust, int fd, const char *name)
+{
+	struct tls *t = NULL;
+	int error = session_new(&t, trust, fd, GNUTLS_CLIENT);
+	if (error)
+		return error;
+	if (*name && strlen(name) < sizeof(t->name_room)) {
+		strcpy(t->name_room, name);
+		t->name = t->name_room;
+		if (gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name)) < 0) {
+			tls_free(t);
+			return -EINVAL;
+		}
+	}
 	*ret = t;
 	return 0;
 }
@@ -161,4 +186,9 @@ ssize_t tls_write(struct tls *t, const void *buf, size_t len)
 bool tls_pending(const struct tls *t)
 {
 	return gnutls_record_check_pending(t->session) > 0;
+}
+
+void tls_bye(struct tls *t)
+{
+	(void)gnutls_bye(t->session, GNUTLS_SHUT_WR);
 }

@@ -90,6 +90,17 @@ size_t upgrade_connect(const char *authority, char *out, size_t room)
 	return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
+size_t upgrade_welcome(const char *accept, char *out, size_t room)
+{
+	int n = snprintf(out, room,
+	                 "HTTP/1.1 101 Switching Protocols\r\n"
+	                 "Upgrade: websocket\r\n"
+	                 "Connection: Upgrade\r\n"
+	                 "Sec-WebSocket-Accept: %s\r\n\r\n",
+	                 accept);
+	return n > 0 && (size_t)n < room ? (size_t)n : 0;
+}
+
 /* "HTTP/1.x NNN", or 0. */
 static unsigned status_of(const char *line, size_t len)
 {
@@ -104,17 +115,44 @@ static unsigned status_of(const char *line, size_t len)
 	return status;
 }
 
-static bool says_accept(const char *line, size_t len, const char *accept)
+/* The value of a header line of that name (with its colon) without the blanks around it, or NULL. */
+static const char *value_of(const char *line, size_t len, const char *name, size_t *ret_len)
 {
-	static const char name[] = "Sec-WebSocket-Accept:";
-	size_t at = sizeof(name) - 1;
+	size_t at = strlen(name);
 	if (len < at || strncasecmp(line, name, at) != 0)
-		return false;
+		return NULL;
 	while (at < len && (line[at] == ' ' || line[at] == '\t'))
 		at++;
 	while (len > at && (line[len - 1] == ' ' || line[len - 1] == '\t'))
 		len--;
-	return len - at == strlen(accept) && memcmp(line + at, accept, len - at) == 0;
+	*ret_len = len - at;
+	return line + at;
+}
+
+static bool says(const char *line, size_t len, const char *name, const char *wanted)
+{
+	size_t n = 0;
+	const char *value = value_of(line, len, name, &n);
+	return value && n == strlen(wanted) && strncasecmp(value, wanted, n) == 0;
+}
+
+static bool says_accept(const char *line, size_t len, const char *accept)
+{
+	size_t n = 0;
+	const char *value = value_of(line, len, "Sec-WebSocket-Accept:", &n);
+	return value && n == strlen(accept) && memcmp(value, accept, n) == 0;
+}
+
+/* "Connection: keep-alive, Upgrade" */
+static bool lists_upgrade(const char *line, size_t len)
+{
+	static const char word[] = "upgrade";
+	size_t n = 0, w = sizeof(word) - 1;
+	const char *value = value_of(line, len, "Connection:", &n);
+	for (size_t i = 0; value && i + w <= n; i++)
+		if (strncasecmp(value + i, word, w) == 0)
+			return true;
+	return false;
 }
 
 /* The line at from without its end; NULL when its end has not come. */
@@ -149,4 +187,63 @@ long upgrade_answer(const char *bytes, size_t len, unsigned status, const char *
 		}
 	}
 	return len < UPGRADE_ANSWER_MAX ? 0 : -EBADMSG;
+}
+
+/* What a request says so far; an upgrade has all of it. */
+struct request {
+	bool websocket, connection, version;
+	char key[KEY_TEXT + 1];
+};
+
+/* "METHOD /path HTTP/1.x" */
+static bool request_line(const char *line, size_t len, struct upgrade_asked *asked)
+{
+	char path[INIT_TEXT + 2];
+	const char *space = memchr(line, ' ', len), *last = space ? memrchr(line, ' ', len) : NULL;
+	size_t method = space ? (size_t)(space - line) : 0, n = last && last > space ? (size_t)(last - space - 1) : 0;
+	if (!method || method > 20 || !n || space[1] != '/' || (size_t)(line + len - last) != 9 || memcmp(last, " HTTP/1.", 8) != 0)
+		return false;
+	for (size_t i = 0; i < method; i++)
+		if (line[i] < 'A' || line[i] > 'Z')
+			return false;
+	asked->head = method == 4 && memcmp(line, "HEAD", 4) == 0;
+	if (method == 3 && memcmp(line, "GET", 3) == 0 && n < sizeof(path)) {
+		memcpy(path, space + 1, n);
+		path[n] = '\0';
+		asked->init_len = upgrade_path(path, asked->init, sizeof(asked->init));
+	}
+	return true;
+}
+
+static void request_header(const char *line, size_t len, struct request *r)
+{
+	size_t n = 0;
+	const char *key = value_of(line, len, "Sec-WebSocket-Key:", &n);
+	if (key && n == KEY_TEXT)
+		memcpy(r->key, key, n);
+	r->websocket = r->websocket || says(line, len, "Upgrade:", "websocket");
+	r->connection = r->connection || lists_upgrade(line, len);
+	r->version = r->version || says(line, len, "Sec-WebSocket-Version:", "13");
+}
+
+long upgrade_read(const char *bytes, size_t len, struct upgrade_asked *ret)
+{
+	struct upgrade_asked asked = {0};
+	struct request r = {0};
+	const char *at = bytes, *end = bytes + len, *next = NULL, *stop;
+	_Static_assert(sizeof(asked.init) == INIT_MAX, "the header says it by number");
+	for (; (stop = line_end(at, end, &next)); at = next) {
+		size_t n = (size_t)(stop - at);
+		if (at == bytes && !request_line(at, n, &asked))
+			return -EBADMSG;
+		if (at != bytes && n == 0) {
+			if (!r.websocket || !r.connection || !r.version || !upgrade_accept(r.key, asked.accept))
+				asked.init_len = 0;
+			*ret = asked;
+			return (long)(next - bytes);
+		}
+		if (at != bytes)
+			request_header(at, n, &r);
+	}
+	return len < UPGRADE_REQUEST_MAX ? 0 : -EBADMSG;
 }

@@ -19,6 +19,17 @@
  * answer must say. */
 size_t upgrade_request(const char *host, const uint8_t nonce[UPGRADE_NONCE], const uint8_t *init, size_t len,
                        char ret_accept[UPGRADE_ACCEPT], char *out, size_t room);
+/* The other end of it: the header of a request so far. Its length with the blank line, 0 while it is not complete, -EBADMSG for what is no HTTP/1 or
+ * longer than UPGRADE_REQUEST_MAX. */
+struct upgrade_asked {
+	bool head;                   /* wants no body in the answer */
+	size_t init_len;             /* > 0: a WebSocket upgrade whose path has an INIT's length */
+	uint8_t init[1232];          /* INIT_MAX */
+	char accept[UPGRADE_ACCEPT]; /* then: what the answer must say */
+};
+long upgrade_read(const char *bytes, size_t len, struct upgrade_asked *ret);
+/* The answer to it. */
+size_t upgrade_welcome(const char *accept, char *out, size_t room);
 /* "CONNECT host:port"; authority always with its port. */
 size_t upgrade_connect(const char *authority, char *out, size_t room);
 /* The answer's header so far: its length with the blank line, 0 while it is not complete, -EBADMSG for what is no HTTP or too long, -EACCES

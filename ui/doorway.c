@@ -49,11 +49,6 @@ void doorway_open(struct doorway *d, const struct start *start, struct loop *loo
 
 void doorway_close(struct doorway *d)
 {
-	fallback_close(d->server);
-}
-
-void doorway_free(struct doorway *d)
-{
 	fallback_free(d->server);
 	certificate_fini(&d->certificate);
 	d->server = NULL;

@@ -15,7 +15,6 @@ struct doorway {
 };
 
 void doorway_open(struct doorway *, const struct start *, struct loop *); /* nothing where the config wants none */
-void doorway_close(struct doorway *);                                     /* no stream any more: before the loop ends */
-void doorway_free(struct doorway *);                                      /* after it */
+void doorway_close(struct doorway *); /* before the loop ends */
 
 #endif

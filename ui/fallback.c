@@ -1,71 +1,74 @@
-/* fallback.c: libmicrohttpd with TLS and upgrades, turned by a thread of its own.
+/* fallback.c: visitors of the TLS port, until they are streams or have their page.
  *
- * The thread polls MHD's epoll set as http.c does, with two differences: handshakes are work, so they are not the control thread's, and
- * connections may be handed over. What is handed over is one end of a pair of sockets; MHD goes on to encrypt between the other end and TCP,
- * here. A visitor has one deadline from its first byte to the upgrade, since MHD's own counts idle time only and would let one live for ever who
- * sends a byte now and then; who got a page is let go at once. The streams' thread gives connections back by a list, for MHD is asked on
- * this thread alone.
+ * A thread of its own, because handshakes are work that neither control nor those who are streams already should wait for. libmicrohttpd could do
+ * TLS and the upgrade, but what it upgrades it forwards itself, in Debian 12 (0.9.75) four bytes at a time, for its writer keeps
+ * the whole memory pool of the connection; so the few lines of HTTP are read here (stream_upgrade.c) and the connection itself is handed over.
+ *
+ * A visitor goes SHAKE, ASK, then ANSWER with a page or a welcome, and is a stream or at the DOOR, where what it still has to say is read and
+ * forgotten, so that TCP does not take the page away from it. All of that has one deadline: a byte now and then keeps nobody here.
  */
 #include "ui/fallback.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "node/stream_tls.h"
 #include "node/stream_upgrade.h"
 #include "node/thread.h"
-#include "proto/base/log.h"
 #include "proto/gate.h"
 #include "proto/wire.h"
 
-#define PRIORITIES       "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-#define MEMORY_BYTES     (32 * 1024) /* MHD's of one connection: header, then what it carries after the upgrade */
-#define DESCRIPTORS_EACH 3           /* TCP and the pair */
-#define DESCRIPTORS_KEPT 512         /* for everything else */
 #define BACKLOG          256
-#define PIPE_BYTES       (32 * 1024) /* our end of the pair: as TCP_NOTSENT_LOWAT, what waits unsent */
-#define LOWAT_BYTES      (32 * 1024)
-#define USER_TIMEOUT_MS  10000
+#define EVENTS_MAX       64
+#define ACCEPTS_PER_TURN 32
+#define DOOR_MS          2000
+#define PAUSE_MS         1000 /* when there is no descriptor left */
+#define DOOR_READS       8
 
-struct visitor { /* one connection */
-	struct visitor *next, **link;
-	struct visitor *back; /* of those to be closed */
-	struct fallback_server *server;
+enum visit { VISIT_SHAKE, VISIT_ASK, VISIT_ANSWER, VISIT_DOOR };
+
+struct visitor {
+	struct visitor *next, *before; /* the newest first */
+	enum visit state;
 	int fd;
-	uint64_t deadline; /* UINT64_MAX once upgraded */
+	uint32_t events;
+	struct tls *tls;
+	uint64_t deadline;
 	struct endpoint from;
-	struct MHD_UpgradeResponseHandle *upgraded;
-	size_t init_len;
-	uint8_t *init; /* between request and upgrade */
+	bool welcome;                   /* the answer makes it a stream */
+	struct upgrade_asked asked;     /* then */
+	size_t len;                     /* of text */
+	size_t at;                      /* of text: end of the request, then what left of the answer */
+	char text[UPGRADE_REQUEST_MAX]; /* what it asks */
+	char answer[512];
+	size_t answer_len;
 };
 
 struct fallback_server {
-	struct MHD_Daemon *daemon;
-	struct MHD_Response *nothing; /* the 404 page */
+	struct tls_trust *trust;
 	struct gate gate;
+	struct streams *streams;
 	uint16_t port;
 	uint32_t deadline_ms;
 	pthread_t thread;
-	bool runs;
-	int wake;
+	bool runs, paused;
+	int epoll, wake, listener;
 	atomic_bool stopped;
-	struct visitor *visitors; /* the thread's */
-	pthread_mutex_t lock;     /* of the next two */
-	struct streams *streams;  /* NULL: closed */
-	struct visitor *backs;
+	uint64_t now, resume_ms;
+	struct visitor *newest, *oldest;
+	unsigned n;
+	struct visitor *gone; /* freed at the end of the turn: an event of it may still name them */
 };
 
 static uint64_t clock_ms(void)
@@ -73,12 +76,6 @@ static uint64_t clock_ms(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void wake(const struct fallback_server *s)
-{
-	uint64_t one = 1;
-	(void)!write(s->wake, &one, sizeof(one)); /* a full counter wakes as well */
 }
 
 /* ---- visitors ---------------------------------------------------------------------------------------------------- */
@@ -102,218 +99,275 @@ static void endpoint_of(const struct sockaddr *a, struct endpoint *ret)
 	memcpy(ret->ip, &v6->sin6_addr, 16);
 }
 
-static void visitor_gone(struct visitor *v)
+static unsigned neighbours(const struct fallback_server *s, const struct endpoint *e)
 {
-	*v->link = v->next;
-	if (v->next)
-		v->next->link = v->link;
-	free(v->init);
-	free(v);
+	unsigned n = 0;
+	for (const struct visitor *v = s->newest; v; v = v->next)
+		n += v->from.family == e->family && memcmp(v->from.ip, e->ip, e->family == (4 | ENDPOINT_STREAM) ? 4 : 8) == 0;
+	return n;
 }
 
-static void connection_notify(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+/* It is nobody's any more; its descriptor and TLS are closed, or a stream's. */
+static void visitor_leave(struct fallback_server *s, struct visitor *v)
 {
-	struct fallback_server *s = self;
-	if (code == MHD_CONNECTION_NOTIFY_CLOSED && *context) {
-		visitor_gone(*context);
-		*context = NULL;
+	*(v->before ? &v->before->next : &s->newest) = v->next;
+	*(v->next ? &v->next->before : &s->oldest) = v->before;
+	s->n--;
+	if (v->fd >= 0) {
+		tls_free(v->tls);
+		close(v->fd);
 	}
-	if (code != MHD_CONNECTION_NOTIFY_STARTED)
-		return;
-	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	int connected = fd ? fd->connect_fd : -1;
-	const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct visitor *v = calloc(1, sizeof(*v));
-	if (!v || connected < 0 || !from) { /* it could not be watched, so it must not stay */
-		if (connected >= 0)
-			shutdown(connected, SHUT_RDWR);
+	v->fd = -1;
+	v->next = s->gone;
+	s->gone = v;
+}
+
+static void bury(struct fallback_server *s)
+{
+	while (s->gone) {
+		struct visitor *v = s->gone;
+		s->gone = v->next;
 		free(v);
-		return;
 	}
-	*v = (struct visitor){
-	    .next = s->visitors, .link = &s->visitors, .server = s, .fd = connected, .deadline = clock_ms() + s->deadline_ms};
-	endpoint_of(from->client_addr, &v->from);
-	if (v->next)
-		v->next->link = &v->next;
-	s->visitors = v;
-	*context = v;
 }
 
-/* Shuts those that are late; MHD sees the end of the stream and cleans up. Returns the next deadline. */
-static uint64_t sweep(const struct fallback_server *s, uint64_t now)
+static void visitor_events(struct fallback_server *s, struct visitor *v, uint32_t events)
 {
-	uint64_t at = UINT64_MAX;
-	for (struct visitor *v = s->visitors; v; v = v->next) {
-		if (now >= v->deadline) {
-			shutdown(v->fd, SHUT_RDWR);
-			v->deadline = UINT64_MAX;
+	struct epoll_event e = {.events = events, .data.ptr = v};
+	if (v->events == events)
+		return;
+	int op = v->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	v->events = events;
+	if (epoll_ctl(s->epoll, op, v->fd, &e) < 0)
+		visitor_leave(s, v);
+}
+
+static void visitor_new(struct fallback_server *s, int fd, const struct endpoint *from)
+{
+	struct visitor *v = neighbours(s, from) < FALLBACK_PER_ADDRESS ? calloc(1, sizeof(*v)) : NULL;
+	int on = 1;
+	if (!v || tls_accept(&v->tls, s->trust, fd)) {
+		free(v);
+		close(fd);
+		return;
+	}
+	if (s->n == FALLBACK_VISITORS)
+		visitor_leave(s, s->oldest);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	v->fd = fd;
+	v->from = *from;
+	v->deadline = s->now + s->deadline_ms;
+	v->next = s->newest;
+	*(s->newest ? &s->newest->before : &s->oldest) = v;
+	s->newest = v;
+	s->n++;
+	visitor_events(s, v, EPOLLIN);
+}
+
+/* ---- what it asks, what it gets ---------------------------------------------------------------------------------- */
+
+/* What any web server says to what it does not have, or does not understand. */
+static void page(struct visitor *v, const char *status)
+{
+	static const char body[] =
+	    "<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n</body>\r\n</html>\r\n";
+	char date[40];
+	struct tm tm;
+	time_t now = time(NULL);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	int len = snprintf(NULL, 0, body, status, status);
+	int n = snprintf(v->answer, sizeof(v->answer),
+	                 "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", status,
+	                 date, len);
+	if (!v->asked.head)
+		n += snprintf(v->answer + n, sizeof(v->answer) - (size_t)n, body, status, status);
+	v->answer_len = (size_t)n;
+}
+
+static void answer_make(const struct fallback_server *s, struct visitor *v, long header)
+{
+	if (header < 0) {
+		page(v, "400 Bad Request");
+	} else if (v->asked.init_len && gate_check(&s->gate, v->asked.init, v->asked.init_len)) {
+		v->welcome = true;
+		v->answer_len = upgrade_welcome(v->asked.accept, v->answer, sizeof(v->answer));
+	} else {
+		page(v, "404 Not Found");
+	}
+	v->state = VISIT_ANSWER;
+}
+
+/* true: go on at once. */
+static bool shake(struct fallback_server *s, struct visitor *v)
+{
+	const char *why;
+	int error = tls_shake(v->tls, &why);
+	if (error == -EAGAIN)
+		visitor_events(s, v, tls_wants_write(v->tls) ? EPOLLOUT : EPOLLIN);
+	else if (error)
+		visitor_leave(s, v);
+	else
+		v->state = VISIT_ASK;
+	return !error;
+}
+
+static bool ask(struct fallback_server *s, struct visitor *v)
+{
+	for (;;) {
+		ssize_t n = tls_read(v->tls, v->text + v->len, sizeof(v->text) - v->len);
+		if (n == -EAGAIN) {
+			visitor_events(s, v, EPOLLIN);
+			return false;
 		}
-		if (v->deadline < at)
+		if (n <= 0) {
+			visitor_leave(s, v);
+			return false;
+		}
+		v->len += (size_t)n;
+		long header = upgrade_read(v->text, v->len, &v->asked);
+		if (header) {
+			v->at = header > 0 ? (size_t)header : v->len;
+			answer_make(s, v, header);
+			return true;
+		}
+	}
+}
+
+static void become_stream(struct fallback_server *s, struct visitor *v)
+{
+	const struct stream_accepted stream = {
+	    .from = v->from,
+	    .fd = v->fd,
+	    .tls = v->tls,
+	    .init = v->asked.init,
+	    .init_len = v->asked.init_len,
+	    .early = (const uint8_t *)v->text + v->at,
+	    .early_len = v->len - v->at,
+	};
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, v->fd, NULL);
+	if (streams_accept(s->streams, &stream))
+		v->fd = -1; /* its new owner's, and TLS with it */
+	visitor_leave(s, v);
+}
+
+static bool answer(struct fallback_server *s, struct visitor *v)
+{
+	size_t sent = 0;
+	while (sent < v->answer_len) {
+		ssize_t n = tls_write(v->tls, v->answer + sent, v->answer_len - sent);
+		if (n == -EAGAIN) {
+			memmove(v->answer, v->answer + sent, v->answer_len -= sent);
+			visitor_events(s, v, EPOLLOUT);
+			return false;
+		}
+		if (n < 0) {
+			visitor_leave(s, v);
+			return false;
+		}
+		sent += (size_t)n;
+	}
+	if (v->welcome) {
+		become_stream(s, v);
+		return false;
+	}
+	tls_bye(v->tls);
+	shutdown(v->fd, SHUT_WR);
+	v->state = VISIT_DOOR;
+	if (v->deadline > s->now + DOOR_MS)
+		v->deadline = s->now + DOOR_MS;
+	visitor_events(s, v, EPOLLIN);
+	return v->fd >= 0;
+}
+
+static void door(struct fallback_server *s, struct visitor *v)
+{
+	ssize_t n = 1;
+	for (unsigned i = 0; i < DOOR_READS && n > 0; i++)
+		n = recv(v->fd, v->text, sizeof(v->text), MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		visitor_leave(s, v);
+}
+
+static void visit(struct fallback_server *s, struct visitor *v)
+{
+	bool more = v->fd >= 0; /* else it left in this turn */
+	while (more) {
+		switch (v->state) {
+		case VISIT_SHAKE: more = shake(s, v); break;
+		case VISIT_ASK: more = ask(s, v); break;
+		case VISIT_ANSWER: more = answer(s, v); break;
+		case VISIT_DOOR: door(s, v); return;
+		}
+	}
+}
+
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
+
+static void listener_watch(struct fallback_server *s, bool on)
+{
+	struct epoll_event e = {.events = on ? EPOLLIN : 0u, .data.ptr = &s->listener};
+	epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener, &e);
+	s->paused = !on;
+	s->resume_ms = s->now + PAUSE_MS;
+}
+
+static void visitors_come(struct fallback_server *s)
+{
+	struct sockaddr_storage address;
+	struct endpoint from;
+	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+		socklen_t len = sizeof(address);
+		int fd = accept4(s->listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			/* It would be told of again and again. Who has been here longest makes room. */
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+				if (s->oldest)
+					visitor_leave(s, s->oldest);
+				listener_watch(s, false);
+			}
+			return;
+		}
+		endpoint_of((struct sockaddr *)&address, &from);
+		visitor_new(s, fd, &from);
+	}
+}
+
+/* Ends who is late; the next deadline. Nobody's is later than that of who came after, but for those at the door. */
+static uint64_t sweep(struct fallback_server *s)
+{
+	uint64_t at = s->paused ? s->resume_ms : UINT64_MAX;
+	if (s->paused && s->now >= s->resume_ms) {
+		listener_watch(s, true);
+		at = UINT64_MAX;
+	}
+	for (struct visitor *v = s->newest, *next; v; v = next) {
+		next = v->next;
+		if (s->now >= v->deadline)
+			visitor_leave(s, v);
+		else if (v->deadline < at)
 			at = v->deadline;
 	}
 	return at;
 }
 
-/* ---- the way back from the streams' thread ----------------------------------------------------------------------- */
-
-static void stream_done(void *self)
-{
-	struct visitor *v = self;
-	struct fallback_server *s = v->server;
-	pthread_mutex_lock(&s->lock);
-	v->back = s->backs;
-	s->backs = v;
-	pthread_mutex_unlock(&s->lock);
-	wake(s);
-}
-
-static void backs_close(struct fallback_server *s)
-{
-	pthread_mutex_lock(&s->lock);
-	struct visitor *v = s->backs;
-	s->backs = NULL;
-	pthread_mutex_unlock(&s->lock);
-	for (struct visitor *next; v; v = next) {
-		next = v->back;
-		MHD_upgrade_action(v->upgraded, MHD_UPGRADE_ACTION_CLOSE);
-	}
-}
-
-/* ---- requests ---------------------------------------------------------------------------------------------------- */
-
-static void option(int fd, int level, int name, int value)
-{
-	(void)setsockopt(fd, level, name, &value, sizeof(value));
-}
-
-static void upgraded(void *self, struct MHD_Connection *connection, void *context, const char *extra, size_t extra_len, MHD_socket sock,
-                     struct MHD_UpgradeResponseHandle *handle)
-{
-	struct visitor *v = self;
-	struct fallback_server *s = v->server;
-	(void)connection;
-	(void)context;
-	v->upgraded = handle;
-	v->deadline = UINT64_MAX;
-	option(v->fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	option(v->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LOWAT_BYTES);
-	option(v->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
-	option(sock, SOL_SOCKET, SO_SNDBUF, PIPE_BYTES);
-	const struct stream_accepted stream = {
-	    .from = v->from,
-	    .fd = sock,
-	    .done = stream_done,
-	    .done_self = v,
-	    .init = v->init,
-	    .init_len = v->init_len,
-	    .early = (const uint8_t *)extra,
-	    .early_len = extra_len,
-	};
-	pthread_mutex_lock(&s->lock);
-	bool taken = s->streams && streams_accept(s->streams, &stream);
-	pthread_mutex_unlock(&s->lock);
-	free(v->init);
-	v->init = NULL;
-	if (!taken)
-		stream_done(v);
-}
-
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-	return value ? value : "";
-}
-
-/* The answer to a node's knock, or NULL. */
-static struct MHD_Response *upgrade_of(struct visitor *v, struct MHD_Connection *connection, const char *url, const char *method)
-{
-	char accept[UPGRADE_ACCEPT];
-	uint8_t init[INIT_MAX];
-	size_t len = upgrade_path(url, init, sizeof(init));
-	if (!len || !gate_check(&v->server->gate, init, len) || strcmp(method, "GET") != 0 || v->init)
-		return NULL;
-	if (strcasecmp(header(connection, "Upgrade"), "websocket") != 0 || !strcasestr(header(connection, "Connection"), "upgrade") ||
-	    strcmp(header(connection, "Sec-WebSocket-Version"), "13") != 0 ||
-	    !upgrade_accept(header(connection, "Sec-WebSocket-Key"), accept))
-		return NULL;
-	struct MHD_Response *response = MHD_create_response_for_upgrade(upgraded, v);
-	uint8_t *kept = response ? malloc(len) : NULL;
-	if (!kept || MHD_add_response_header(response, "Upgrade", "websocket") != MHD_YES ||
-	    MHD_add_response_header(response, "Sec-WebSocket-Accept", accept) != MHD_YES) {
-		free(kept);
-		if (response)
-			MHD_destroy_response(response);
-		return NULL;
-	}
-	memcpy(kept, init, len);
-	v->init = kept;
-	v->init_len = len;
-	return response;
-}
-
-static enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, const char *url, const char *method,
-                                     const char *version, const char *upload, size_t *upload_len, void **context)
-{
-	static char seen; /* its address marks a request whose header was seen */
-	struct fallback_server *s = self;
-	(void)version;
-	(void)upload;
-	if (!*context) {
-		*context = &seen;
-		return MHD_YES;
-	}
-	if (*upload_len) { /* a body is of no interest, but who sends one gets his page */
-		*upload_len = 0;
-		return MHD_YES;
-	}
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct visitor *v = info ? info->socket_context : NULL;
-	struct MHD_Response *upgrade = v ? upgrade_of(v, connection, url, method) : NULL;
-	if (!upgrade)
-		return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND, s->nothing);
-	enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_SWITCHING_PROTOCOLS, upgrade);
-	MHD_destroy_response(upgrade);
-	return result;
-}
-
-/* ---- the thread -------------------------------------------------------------------------------------------------- */
-
-static unsigned connections(const struct fallback_server *s)
-{
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-	return info ? info->num_connections : 0;
-}
-
-static void turn(struct fallback_server *s)
-{
-	unsigned before = connections(s);
-	MHD_run(s->daemon);
-	/* At its limit MHD stops listening and begins again only when it is run once more (http.c). */
-	if (connections(s) < before)
-		MHD_run(s->daemon);
-}
-
-static int wait_ms(const struct fallback_server *s, uint64_t deadline)
-{
-	MHD_UNSIGNED_LONG_LONG mhd;
-	uint64_t now = clock_ms(), ms = deadline == UINT64_MAX ? UINT64_MAX : deadline > now ? deadline - now : 0;
-	if (MHD_get_timeout(s->daemon, &mhd) == MHD_YES && mhd < ms)
-		ms = mhd;
-	return ms == UINT64_MAX ? -1 : ms > 60000 ? 60000 : (int)ms;
-}
-
 static void *server_run(void *self)
 {
 	struct fallback_server *s = self;
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	struct pollfd fds[2] = {{.fd = info->epoll_fd, .events = POLLIN}, {.fd = s->wake, .events = POLLIN}};
-	uint64_t deadline = UINT64_MAX, count;
+	struct epoll_event event[EVENTS_MAX];
+	uint64_t deadline = UINT64_MAX;
 	while (!atomic_load(&s->stopped)) {
-		(void)poll(fds, 2, wait_ms(s, deadline));
-		if (read(s->wake, &count, sizeof(count)) > 0)
-			backs_close(s);
-		turn(s);
-		deadline = sweep(s, clock_ms());
+		uint64_t now = clock_ms();
+		int wait = deadline == UINT64_MAX ? -1 : deadline > now ? (int)(deadline - now) : 0;
+		int n = epoll_wait(s->epoll, event, EVENTS_MAX, wait);
+		s->now = clock_ms();
+		for (int i = 0; i < n; i++) {
+			if (event[i].data.ptr == &s->listener)
+				visitors_come(s);
+			else if (event[i].data.ptr != &s->wake)
+				visit(s, event[i].data.ptr);
+		}
+		deadline = sweep(s);
+		bury(s);
 	}
 	return NULL;
 }
@@ -352,69 +406,41 @@ static int listen_on(const struct endpoint *at, uint16_t *ret_port, char why[FAL
 	return fd;
 }
 
-static void mhd_log(void *self, const char *format, va_list args)
+static int watch(struct fallback_server *s, int *fd)
 {
-	char line[256], safe[320];
-	(void)self;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("tls: %s", log_text(safe, sizeof(safe), line, strlen(line)));
-}
-
-/* As many as there are descriptors for: an accept that fails for the want of one would be tried again without end. */
-static unsigned connections_most(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= DESCRIPTORS_KEPT + DESCRIPTORS_EACH)
-		return 64;
-	rlim_t most = (limit.rlim_cur - DESCRIPTORS_KEPT) / DESCRIPTORS_EACH;
-	return most < STREAMS_ACCEPTED_MAX ? (unsigned)most : STREAMS_ACCEPTED_MAX;
-}
-
-static struct MHD_Response *page_make(void)
-{
-	static const char page[] = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not "
-				   "Found</h1></center>\r\n</body>\r\n</html>\r\n";
-	struct MHD_Response *r = MHD_create_response_from_buffer(sizeof(page) - 1, (void *)(uintptr_t)page, MHD_RESPMEM_PERSISTENT);
-	if (r && (MHD_add_response_header(r, "Content-Type", "text/html") != MHD_YES ||
-	          MHD_add_response_header(r, "Connection", "close") != MHD_YES)) {
-		MHD_destroy_response(r);
-		return NULL;
-	}
-	return r;
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = fd};
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, *fd, &e) < 0 ? -errno : 0;
 }
 
 int fallback_open(struct fallback_server **ret, const struct fallback_config *config, char why[FALLBACK_WHY])
 {
 	struct fallback_server *s = calloc(1, sizeof(*s));
-	int fd, error = -ENOMEM;
-	snprintf(why, FALLBACK_WHY, "no memory for the TLS port");
+	int error = -ENOMEM;
+	snprintf(why, FALLBACK_WHY, "no memory or descriptors for the TLS port");
 	if (!s)
 		return error;
-	s->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	s->streams = config->streams;
 	s->deadline_ms = config->deadline_ms ? config->deadline_ms : FALLBACK_DEADLINE_MS;
-	pthread_mutex_init(&s->lock, NULL);
 	gate_derive(&s->gate, config->key_hash, config->gate_secret);
-	s->nothing = page_make();
-	if (s->wake < 0 || !s->nothing)
+	s->listener = -1;
+	s->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	error = s->wake < 0 || s->epoll < 0 ? -EMFILE : tls_trust_new(&s->trust);
+	if (error)
 		goto bad;
-	error = fd = listen_on(&config->at, &s->port, why);
-	if (fd < 0)
-		goto bad;
-	s->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, access_handle, s,
-	    MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_KEY, config->certificate->key,
-	    MHD_OPTION_HTTPS_MEM_CERT, config->certificate->chain, MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_CONNECTION_LIMIT,
-	    connections_most(), MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)FALLBACK_PER_ADDRESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    (size_t)MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, s, MHD_OPTION_END);
-	if (!s->daemon) {
-		close(fd);
-		error = -EINVAL;
+	error = tls_trust_serve(s->trust, config->certificate->chain, config->certificate->key);
+	if (error) {
 		snprintf(why, FALLBACK_WHY, "the TLS port cannot be served with this certificate; look at tls-cert and tls-key");
 		goto bad;
 	}
-	error = thread_start(&s->thread, "tls-port", server_run, s);
+	error = s->listener = listen_on(&config->at, &s->port, why);
+	if (error < 0)
+		goto bad;
+	error = watch(s, &s->listener);
+	if (!error)
+		error = watch(s, &s->wake);
+	if (!error)
+		error = thread_start(&s->thread, "tls-port", server_run, s);
 	if (error)
 		goto bad;
 	s->runs = true;
@@ -425,35 +451,27 @@ bad:
 	return error;
 }
 
-void fallback_close(struct fallback_server *s)
-{
-	if (!s)
-		return;
-	pthread_mutex_lock(&s->lock);
-	s->streams = NULL;
-	pthread_mutex_unlock(&s->lock);
-}
-
 void fallback_free(struct fallback_server *s)
 {
+	uint64_t one = 1;
 	if (!s)
 		return;
 	if (s->runs) {
 		atomic_store(&s->stopped, true);
-		wake(s);
+		(void)!write(s->wake, &one, sizeof(one));
 		pthread_join(s->thread, NULL);
 	}
-	backs_close(s); /* all of them: the streams have ended */
-	if (s->daemon) {
-		turn(s);
-		MHD_stop_daemon(s->daemon);
-	}
-	if (s->nothing)
-		MHD_destroy_response(s->nothing);
+	while (s->newest)
+		visitor_leave(s, s->newest);
+	bury(s);
+	tls_trust_free(s->trust);
+	if (s->listener >= 0)
+		close(s->listener);
 	if (s->wake >= 0)
 		close(s->wake);
+	if (s->epoll >= 0)
+		close(s->epoll);
 	gate_fini(&s->gate);
-	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 

@@ -60,6 +60,5 @@ int main(int argc, char **argv)
 		code = 0;
 	}
 	daemon_end(&farland.daemon, shut, &farland);
-	doorway_free(&farland.doorway);
 	return code;
 }

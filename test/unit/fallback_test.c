@@ -113,10 +113,9 @@ static void bed_make(struct bed *b, uint32_t deadline_ms)
 
 static void bed_end(struct bed *b)
 {
-	fallback_close(b->port);
+	fallback_free(b->port);
 	streams_free(b->client);
 	streams_free(b->server);
-	fallback_free(b->port);
 	close(b->client_fd);
 	close(b->server_fd);
 }
@@ -233,9 +232,8 @@ static void test_root_goes(void **state)
 	(void)state;
 	bed_make(&b, 0);
 	up(&b, NULL);
-	fallback_close(b.port);
-	streams_free(b.server);
 	fallback_free(b.port);
+	streams_free(b.server);
 	until_count(b.client, 0);
 	assert_true(streams_ended(b.client, &ended));
 	/* Nobody listens any more. */
