@@ -201,7 +201,6 @@ bool path_in_overlay(const struct node *, const struct endpoint *);
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
 void path_cands_send(struct peer *);                       /* candidate.c */
-bool path_in_overlay(const struct node *, const struct endpoint *); /* candidate.c: inside a network of ours */
 bool path_cands(struct peer *, const struct body_cands *); /* false: too soon after the last ones */
 void path_forget_circuit(struct peer *, struct circuit *);
 bool path_hosts_read(struct node *); /* hosts.c; true: there is one that was not there before */
