@@ -82,10 +82,16 @@ static const uint8_t *read_bin(struct document *d, unsigned key, size_t max, siz
 	return document_bin(d, document_field(d, key), max, ret_len);
 }
 
+/* Of a TLS stream nothing is said: its far end is no place of its owner's UDP. */
+static unsigned said(const struct endpoint *e)
+{
+	return e->family && !(e->family & ENDPOINT_STREAM);
+}
+
 /* "None" is written by leaving it out. */
 static void field_observed(struct writer *w, unsigned key, const struct endpoint *e)
 {
-	if (!e->family)
+	if (!said(e))
 		return;
 	pack_uint(w, key);
 	pack_endpoint(w, e);
@@ -372,7 +378,7 @@ bool body_idx_parse(const uint8_t *bytes, size_t len, struct body_idx *ret)
 size_t body_incoming_encode(const struct body_incoming *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, b->observed.family ? 4 : 3);
+	pack_map(&w, 3 + said(&b->observed));
 	field_identity(&w, 0, &b->source);
 	field_uint(&w, 1, b->idx);
 	field_observed(&w, 2, &b->observed);
@@ -460,7 +466,7 @@ bool body_register_parse(const uint8_t *bytes, size_t len, struct body_register 
 size_t body_observed_encode(const struct body_observed *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, (b->observed.family ? 1u : 0u) + (b->clone.family ? 1u : 0u) + (b->alt_port ? 1u : 0u));
+	pack_map(&w, said(&b->observed) + said(&b->clone) + (b->alt_port ? 1u : 0u));
 	field_observed(&w, 0, &b->observed);
 	field_observed(&w, 1, &b->clone);
 	if (b->alt_port)

@@ -343,8 +343,20 @@ static void root_bodies(void **state)
 	{
 		struct body_register in = {.epoch = 0xfffffffe, .flags = 0x8001};
 		TRIP(register, in, out);
-		SAME(epoch), SAME(flags);
+		SAME(epoch), SAME(flags), SAME(instance);
 		assert_null(out.contact);
+	}
+	{
+		struct body_register in = {.epoch = 1, .instance = UINT64_MAX - 5};
+		TRIP(register, in, out);
+		SAME(epoch), SAME(flags), SAME(instance);
+		assert_null(out.contact);
+	}
+	{
+		struct body_register in = {.epoch = 1, .instance = 1, .contact = filler, .contact_len = 100};
+		TRIP(register, in, out);
+		SAME(instance);
+		BORROWED(contact);
 	}
 	{
 		struct body_register in = {.epoch = 7, .contact = filler, .contact_len = CONTACT_ENVELOPE_MAX};
@@ -363,6 +375,33 @@ static void root_bodies(void **state)
 		TRIP(observed, in, out);
 		assert_int_equal(len, 1);
 		assert_int_equal(out.observed.family, 0);
+	}
+	{ /* a stream's far end is nowhere to send a datagram to */
+		struct body_observed in = {.observed = v6_sample(), .clone = v6_sample()};
+		in.observed.family |= ENDPOINT_STREAM;
+		in.clone.family |= ENDPOINT_STREAM;
+		TRIP(observed, in, out);
+		assert_int_equal(len, 1);
+		assert_int_equal(out.observed.family, 0);
+	}
+	{
+		struct body_observed in = {.clone = v6_sample(), .alt_port = 65535};
+		TRIP(observed, in, out);
+		assert_int_equal(out.observed.family, 0);
+		assert_true(endpoint_equal(&in.clone, &out.clone));
+		SAME(alt_port);
+	}
+	{
+		struct body_observed in = {.observed = v6_sample(), .clone = v6_sample(), .alt_port = 1};
+		TRIP(observed, in, out);
+		assert_true(endpoint_equal(&in.observed, &out.observed) && endpoint_equal(&in.clone, &out.clone));
+		SAME(alt_port);
+		/* a port of more than 16 bits, a number for an endpoint */
+		static const uint8_t wide[] = {0x81, 2, 0xce, 0, 1, 0, 0}, number[] = {0x81, 1, 7};
+		struct body_observed kept = out;
+		assert_false(body_observed_parse(wide, sizeof wide, &out));
+		assert_false(body_observed_parse(number, sizeof number, &out));
+		assert_memory_equal(&out, &kept, sizeof out);
 	}
 	{
 		struct body_peer_restart in = {0};
@@ -425,6 +464,14 @@ static void circuit_bodies(void **state)
 		struct body_incoming in = {.source = identity_sample(), .idx = 32, .first = filler, .first_len = INIT_MIN};
 		TRIP(incoming, in, out);
 		assert_int_equal(out.observed.family, 0);
+	}
+	{
+		struct body_incoming in = {
+		    .source = identity_sample(), .idx = 32, .observed = v6_sample(), .first = filler, .first_len = INIT_MIN};
+		in.observed.family |= ENDPOINT_STREAM;
+		TRIP(incoming, in, out);
+		assert_int_equal(out.observed.family, 0);
+		SAME(idx);
 	}
 	{
 		struct body_accept in = {.idx = 0xfffffff0, .rx_idx = 0x12345670, .first = filler + 7, .first_len = RETRY_BYTES};
