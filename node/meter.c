@@ -11,7 +11,7 @@
 #define NS          UINT64_C(1000000000)
 #define BURST_NS    (NS / 2) /* half a second of its rate */
 #define TOTAL_NS    (NS / 10)
-#define DEBT_NS     NS
+#define DEBT_NS     (NS / 5) /* what passed by right while the shares were too large is paid back, but not for long */
 #define LONGEST     9016 /* a leg packet: the slowest rate lets one pass */
 #define SHARE_LEAST 1
 

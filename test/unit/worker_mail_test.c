@@ -515,12 +515,55 @@ static void link_local(void **state)
 	assert_int_equal(drops(0) + drops(1), 0);
 }
 
+static unsigned letters_of(unsigned h, enum letter_kind kind)
+{
+	unsigned n = 0;
+	for (struct letter *l; (l = mail_take(worker_mail(bed.host[h].worker[0]))); n++) {
+		assert_int_equal(l->kind, kind);
+		letter_done(h, l);
+	}
+	return n;
+}
+
+/* One peer cannot fill the ring, whatever it sends; another is heard all the same, and so is the message that opens a channel. */
+static void crowd(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 300; i++)
+		inject(0, 1, "\x10\0\0\0abcd", 8);
+	while (turn(1))
+		;
+	inject(2, 1, "\x10\0\0\0abcd", 8);
+	turn(1);
+	assert_int_equal(worker_drop(bed.host[1].worker[0], DROP_MAIL_RATE), 300 - 128);
+	assert_int_equal(drops(1), 300 - 128);
+	assert_int_equal(letters_of(1, LETTER_CTRL), 128 + 1);
+	bed.now_us += 1000000; /* 400 more, of which 128 are kept */
+	bed.host[1].port->open = false;
+	for (unsigned i = 0; i < 300; i++) {
+		frame_make(frame, 0, 1, 100);
+		tap_give(0, frame, 100);
+		if (i % 60 == 59)
+			while (turn(0))
+				;
+	}
+	while (turn(0) || turn(1))
+		;
+	assert_int_equal(letters_of(1, LETTER_FRAME_IN), 64);
+	for (unsigned i = 0; i < 100; i++)
+		inject(0, 1, "\x10\0\0\0abcd", 8);
+	while (turn(1))
+		;
+	assert_int_equal(letters_of(1, LETTER_CTRL), 64);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(closed_channel), T(no_session),        T(rekey), T(control_types), T(confirm),        T(through_circuit), T(roam),
 	    T(leg_roam),       T(pending_handshake), T(gates), T(flood),         T(strangers_ring), T(bridges),         T(link_local),
+	    T(crowd),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
