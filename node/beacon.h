@@ -18,8 +18,8 @@ struct peer;
 struct beacons { /* in struct node */
 	struct timer timer;
 	uint32_t seq;
-	unsigned burst;        /* the next of a burst's calls; BURST or more: between bursts */
-	uint64_t burst_ms;     /* when the last burst began */
+	unsigned burst;    /* the next of a burst's calls; BURST or more: between bursts */
+	uint64_t burst_ms; /* when the last burst began */
 	uint64_t called_ms;
 	uint64_t interval_ms;  /* of the slow calls */
 	uint64_t heard_tat_ms; /* bucket of what is read: when it would be empty */
@@ -28,7 +28,7 @@ struct beacons { /* in struct node */
 	unsigned salt_at;
 };
 
-struct peer_beacon { /* in struct peer: the newest it sent */
+struct peer_beacon {       /* in struct peer: the newest it sent */
 	uint64_t heard_ms; /* 0 = never */
 	struct endpoint at;
 	uint32_t epoch, seq;

@@ -8,7 +8,7 @@
 
 #include "proto/root_line.h"
 
-#define RESOLVED_MAX    8 /* addresses of one name */
+#define RESOLVED_MAX    8  /* addresses of one name */
 #define ROOT_KNOWN_MAX  16 /* an INIT goes to all of them at once */
 #define RESOLVE_NAMES   ROOT_ENDPOINTS_MAX
 #define RESOLVE_WHY_MAX 160

@@ -16,7 +16,7 @@
 #include "proto/endpoint.h"
 #include "proto/ident.h"
 
-#define ROOT_ENDPOINTS_MAX 4 /* addresses and names together */
+#define ROOT_ENDPOINTS_MAX 4   /* addresses and names together */
 #define ROOT_HOST_MAX      253 /* RFC 1035, 2.3.4: 255 bytes on the wire */
 #define ROOT_TLS_PORT      443
 #define ROOT_LINE_MAX      1536 /* identity, four of the longest names, all keys */
