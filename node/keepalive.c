@@ -125,7 +125,7 @@ static void ask_stale(struct peer *peer, int i, struct session *s)
 	struct path *p = &peer->path[i];
 	if (p->rounds >= STALE_ROUNDS)
 		return;
-	p->next_probe_ms = peer->node->now + (STALE_FIRST_MS << ++p->rounds);
+	p->next_probe_ms = peer->node->now + ((uint64_t)STALE_FIRST_MS << ++p->rounds);
 	if (path_probe_allowed(peer))
 		path_probe(peer, s, i, 0);
 }
