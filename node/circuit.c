@@ -349,7 +349,8 @@ static void renew(struct peer *peer, uint64_t now)
 		return;
 	peer->renew_ms = now;
 	struct peer *relay = peer->path[peer->best].relay;
-	initiator_by(peer, s->class, relay_session(relay) && !silent(relay) ? relay : NULL);
+	bool stays = !relay->is_root || !relay->root_idle; /* its set still names it */
+	initiator_by(peer, s->class, stays && relay_session(relay) && !silent(relay) ? relay : NULL);
 }
 
 /* A root carries for everybody, a member for its own: when there is one that can, it is asked as well; the path's rank does the rest. One of the

@@ -285,6 +285,8 @@ static void replaced(uint64_t seed, char failed[256])
 			if (n >= 10 && frame_got(sim, n - 8, b)) /* the delay by a far relay is a few of them */
 				last = sim->now;
 			gap = sim->now - last > gap ? sim->now - last : gap;
+			if (i == 40 * 20)
+				expect(sim, relay_of(&p, a, b) && relay_of(&p, a, b) != gone, "40 s later still by the root that went");
 		}
 		expect(sim, gap <= SECOND, "%" PRIu64 " ms without a frame", gap / MS);
 		for (unsigned i = 1; i < sim->n_hosts; i++)
