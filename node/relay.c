@@ -186,6 +186,22 @@ static struct pair *pair_of_caller(const struct peer *caller, uint32_t rx_idx)
 	return NULL;
 }
 
+/* The called end, when there is one. */
+static void pair_call(struct pair *p, struct peer *called)
+{
+	struct node *node = called->node;
+	struct circuit *leg = leg_make(node, called, 0, NULL);
+	if (!leg)
+		return;
+	leg->pair = p;
+	p->b = leg;
+	p->called = called;
+	p->made_ms = node->now;
+	LIST_INSERT_HEAD(&called->called, p, by_called);
+	TAILQ_REMOVE(&node->relay->asked, p, list); /* the youngest again */
+	TAILQ_INSERT_TAIL(&node->relay->asked, p, list);
+}
+
 static struct pair *pair_make(struct peer *caller, struct session *s, struct peer *called, const struct body_connect *b)
 {
 	struct node *node = caller->node;
@@ -197,17 +213,14 @@ static struct pair *pair_make(struct peer *caller, struct session *s, struct pee
 		free(p);
 		return NULL;
 	}
-	struct circuit *leg = called ? leg_make(node, called, 0, NULL) : NULL;
-	*p = (struct pair){.a = a, .b = leg, .caller = caller, .called = leg ? called : NULL, .made_ms = node->now};
+	*p = (struct pair){.a = a, .caller = caller, .made_ms = node->now};
 	a->pair = p;
 	LIST_INSERT_HEAD(&caller->calls, p, by_caller);
 	caller->n_calls++;
-	if (leg) {
-		leg->pair = p;
-		LIST_INSERT_HEAD(&called->called, p, by_called);
-	}
 	TAILQ_INSERT_TAIL(&node->relay->asked, p, list);
 	node->relay->n++;
+	if (called)
+		pair_call(p, called);
 	return p;
 }
 
@@ -295,6 +308,8 @@ void relay_connect(struct peer *peer, struct session *s, uint32_t req, const uin
 		refuse(peer, s, req, status);
 		return;
 	}
+	if (called && !p->called) /* it was not here when it was asked for first */
+		pair_call(p, called);
 	struct body_idx idx = {.idx = p->a->named.idx};
 	uint8_t out[32];
 	size_t n = body_idx_encode(&idx, out, sizeof out);
