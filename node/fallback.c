@@ -17,6 +17,8 @@
 #include "proto/random.h"
 
 #define RACE_MS      2000
+#define RACE_LOST_MS 500 /* when it worked before: whoever says that a path is dead has waited for it already */
+#define HURRY_MS     200
 #define ASK_MS       10000
 #define KEEP_MS      60000
 #define ANSWER_MS    20000 /* a stream the root has not answered by is of no use */
@@ -73,6 +75,17 @@ static void tell(struct node *node, enum event_kind kind, const struct fallback_
 	char text[ENDPOINT_TEXT_MAX];
 	endpoint_format(&r->at, text, sizeof text);
 	event_add(node, kind, r->root, text);
+}
+
+/* Those who look for a way need not wait for their next try: there is one now. */
+static void hurry(struct peer *peer, void *self)
+{
+	(void)self;
+	for (int c = 0; c < CLASS_COUNT; c++)
+		if (!peer->is_root && peer->init_ms[c] != NEVER && peer->init_ms[c] > peer->node->now + HURRY_MS) {
+			peer->init_ms[c] = peer->node->now + random_below(HURRY_MS);
+			peer_schedule(peer);
+		}
 }
 
 /* Its stream is gone. */
@@ -158,6 +171,7 @@ static void root_tick(struct node *node, struct fallback_root *r, bool want, boo
 	if (r->at.family && !r->up && p && p->state == PATH_VALID) {
 		r->up = true;
 		r->tries = 0;
+		peers_each(node, hurry, NULL);
 		tell(node, EVENT_STREAM_UP, r);
 	}
 	bool mute = !r->up && node->now - r->opened_ms >= ANSWER_MS;
@@ -179,6 +193,7 @@ static void judge(struct fallback *f, const struct node *node, uint64_t now)
 {
 	if (any_by_udp(node)) {
 		f->lost_ms = 0;
+		f->worked = true;
 		if (!f->found_ms)
 			f->found_ms = now;
 	} else {
@@ -195,7 +210,8 @@ void fallback_tick(struct node *node, uint64_t now)
 	if (!streams_possible(node))
 		return;
 	judge(f, node, now);
-	bool want = only || (f->lost_ms && now - f->lost_ms >= RACE_MS);
+	uint64_t race = f->worked ? RACE_LOST_MS : RACE_MS;
+	bool want = only || (f->lost_ms && now - f->lost_ms >= race);
 	bool leave = !only && f->found_ms && now - f->found_ms >= KEEP_MS;
 	bool ask = !only && now - f->asked_ms >= ASK_MS;
 	if (ask)
@@ -211,7 +227,7 @@ void fallback_tick(struct node *node, uint64_t now)
 			root_tick(node, r, want, ask);
 	}
 	/* Everything else has the time until housekeeping calls. */
-	heap_set(&node->heap, &f->timer, f->lost_ms && now < f->lost_ms + RACE_MS ? f->lost_ms + RACE_MS : NEVER);
+	heap_set(&node->heap, &f->timer, f->lost_ms && now < f->lost_ms + race ? f->lost_ms + race : NEVER);
 }
 
 static void fire(struct timer *t, uint64_t now)

@@ -25,6 +25,7 @@ struct fallback_root {
 
 struct fallback {
 	struct timer timer;
+	bool worked;       /* UDP ever did */
 	uint64_t lost_ms;  /* since when no root answers over UDP; 0 = one does */
 	uint64_t found_ms; /* since when one does; 0 = none */
 	uint64_t asked_ms; /* UDP was last tried beside a stream */
