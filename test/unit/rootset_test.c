@@ -16,6 +16,23 @@
 
 #define KEYS 6
 
+/* PROTOCOL.md, Root set and contact record. */
+static const char set_id_hex[] =
+	"27f2b9620c3e006b18df60ac909f7e66216c20ae299fea1a8eb4ed22e9fcfd7d";
+static const char rootset_hex[] =
+	"9306c5011e87000101c42027f2b9620c3e006b18df60ac909f7e66216c20ae299fea1a8eb4ed22e9fcfd7d020103020492c42076a8d5171af848c465"
+	"4e3379ae01a931c6cb0d180f8cea5402409d59012e7c49c42003a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8059187"
+	"0092cf000000c5057629d8c440a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d76a8d5171af848c4654e3379ae01a9"
+	"31c6cb0d180f8cea5402409d59012e7c490191c41404000927c00002010000000000000000000000000292c410726f6f742e6578616d706c652e6f72"
+	"67cd270903cd01bb04c420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f05a2657506640600929200c440568d8444"
+	"92c00266630af4b208cb4848079d8cb6e1a77065a34ef56e04bd5be0ccc5770cf2b0fba84449818f9f8c82c60993ecefc46c0999d1d9fb490f486708"
+	"9201c44057ea255c9502a511f423b77782c4e9f52f2fd7fd9a02aafb9f682c5a073e970a0032d53204ef4361827a63db78d7db43cab4bbecb0f7d407"
+	"5013dc715fe5e408";
+static const char contact_hex[] =
+	"9407c4528600c420f497c59001a420db367cbce5ef08318fe81b922e8c262cb13092344ef5eda78a01cf000000c5057629d802cf6553f10000000001"
+	"0392cf0000001122334455cf000000223344556604cd1c200500c440ef00cdaffefb4bbcb7697da5745f9f7825e07a7043c481aaf143a194931f5583"
+	"1f049359e9cd7c49de5c2bd1d9fe7a3a3c30099ea00e14bad7c7b762868a3203c0";
+
 static uint8_t secret[KEYS][64];
 static uint8_t envelope[ROOTSET_BYTES_MAX];
 
@@ -340,6 +357,33 @@ static void contacts(void **state)
 	assert_false(cred_parse(e, len, &cred));
 }
 
+static void vectors(void **state)
+{
+	(void)state;
+	struct rootset_document *d = calloc(1, sizeof(*d));
+	uint8_t bytes[ROOTSET_BYTES_MAX], id[ROOTSET_ID_BYTES], want[ROOTSET_ID_BYTES];
+	size_t len = unhex(bytes, sizeof(bytes), rootset_hex);
+	assert_true(rootset_parse(bytes, len, d));
+	rootset_id(d, id);
+	unhex(want, sizeof(want), set_id_hex);
+	assert_memory_equal(id, want, sizeof(id));
+	assert_memory_equal(d->id, want, sizeof(id));
+	assert_int_equal(rootset_signed(bytes, len, d), 2);
+	const struct root_line *line = &d->root[0].line;
+	assert_int_equal(line->identity.address, 0xc5057629d8ull);
+	assert_string_equal(line->names[0].host, "root.example.org");
+	assert_true(line->pin_set && line->pin[31] == 31 && line->tls_port == 443);
+	struct rootset *set = rootset_new();
+	assert_int_equal(rootset_take(set, bytes, len), ROOTSET_TAKEN);
+	rootset_free(set);
+	struct contact c;
+	len = unhex(bytes, sizeof(bytes), contact_hex);
+	assert_true(contact_open(bytes, len, &line->identity, &c));
+	assert_int_equal(c.seq, 0x6553f10000000001ull);
+	assert_int_equal(c.home[1], 0x2233445566ull);
+	free(d);
+}
+
 int main(void)
 {
 	for (unsigned i = 0; i < KEYS; i++)
@@ -347,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(there_and_back), cmocka_unit_test(abuse), cmocka_unit_test(unsound), cmocka_unit_test(chain),
 	    cmocka_unit_test(chain_full),     cmocka_unit_test(files), cmocka_unit_test(keys),    cmocka_unit_test(contacts),
+	    cmocka_unit_test(vectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
