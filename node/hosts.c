@@ -44,6 +44,8 @@ bool path_hosts_read(struct node *node)
 	if (got < 0)
 		return false;
 	node->n_hosts = (unsigned)got;
+	if (node->n_hosts != n_before || memcmp(before, node->host, n_before * sizeof *before))
+		node_view_changed(node); /* see outbound.c, nested() */
 	for (unsigned i = 0; i < node->n_hosts; i++) {
 		unsigned k = 0;
 		while (k < n_before && !endpoint_equal(&before[k], &node->host[i]))

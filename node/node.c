@@ -207,6 +207,16 @@ static void gates_fill(struct node *node, struct view *v)
 	gate_add(node, v, gate_zero, serves && (!node->config.root || bytes_equal(node->config.root_gate, gate_zero, 32)));
 }
 
+static void own_fill(const struct node *node, struct view *v)
+{
+	for (unsigned i = 0; i < node->n_hosts; i++)
+		for (unsigned k = 0; k < node->config.n_bound; k++)
+			if (node->host[i].family == node->config.bound[k].family && v->n_own < OWN_MAX) {
+				v->own[v->n_own] = node->host[i];
+				v->own[v->n_own++].port = node->config.bound[k].port;
+			}
+}
+
 bool node_publish(struct node *node)
 {
 	struct view *v = calloc(1, sizeof *v + GATES_MAX * sizeof v->gates[0]);
@@ -218,6 +228,7 @@ bool node_publish(struct node *node)
 		if (node->net[i] && node->net[i]->device_up)
 			v->ports[i] = node->net[i]->port;
 	gates_fill(node, v);
+	own_fill(node, v);
 	guestbook_publish(&node->book, v);
 	node->view_dirty = false;
 	if (node->ports_dirty)

@@ -394,6 +394,27 @@ static struct member *member_of(struct worker *w, const struct errand *job)
 	return m;
 }
 
+/* A datagram of ours, led into the device by a bridge or a route: sent on, each would make the next, larger one. */
+static bool nested(const struct view *v, const struct packet *p)
+{
+	unsigned udp = 0, ip = 0, type = (unsigned)p->data[12] << 8 | p->data[13];
+	if (type == 0x0800 && p->len >= 42 && p->data[23] == 17) {
+		udp = 14 + (p->data[14] & 15u) * 4;
+		ip = 26;
+	} else if (type == 0x86dd && p->len >= 62 && p->data[20] == 17) {
+		udp = 54;
+		ip = 22;
+	}
+	if (!udp || udp + 2 > p->len)
+		return false;
+	unsigned port = (unsigned)p->data[udp] << 8 | p->data[udp + 1];
+	for (unsigned i = 0; i < v->n_own; i++)
+		if (v->own[i].port == port && v->own[i].family == (ip == 26 ? 4 : 6) &&
+		    !memcmp(v->own[i].ip, p->data + ip, ip == 26 ? 4 : 16))
+			return true;
+	return false;
+}
+
 static enum drop route_frame(struct worker *w, struct port *port, const struct packet *p)
 {
 	struct errand job = {.port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload};
@@ -406,6 +427,8 @@ static enum drop route_frame(struct worker *w, struct port *port, const struct p
 		return DROP_FRAME_LONG;
 	if (job.frame[6] & 1 || (!bridge && memcmp(job.frame + 6, port->mac, 6)))
 		return DROP_SOURCE_MAC;
+	if (nested(w->view, p))
+		return DROP_NESTED;
 	bool link_local = frame_link_local(job.frame);
 	if (link_local && !bridge)
 		return DROP_LINK_LOCAL;

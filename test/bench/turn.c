@@ -90,7 +90,7 @@ struct tally {
 static struct tally tally_of(const struct host *h, enum side side)
 {
 	if (side == RELAY)
-		return (struct tally){h->udp.sent, atomic_load(&h->leg[0]->bytes), h->udp.sent, 0};
+		return (struct tally){h->udp.sent, atomic_load(&bed.meter.bytes), h->udp.sent, 0};
 	if (side == FAR)
 		return (struct tally){atomic_load(&h->port->count[0].rx_frames), atomic_load(&h->port->count[0].rx_bytes), 0,
 		                      h->tap.written};

@@ -63,6 +63,7 @@ struct host {
 static struct {
 	struct host host[SIDES];
 	uint64_t now_us;
+	struct relay_meter meter;
 	uint8_t give[GIVE_BYTES];              /* frames for NEAR's tap_read */
 	uint8_t kept[WIRE_BYTES];              /* datagrams as they were sent */
 	_Alignas(64) uint8_t wire[WIRE_BYTES]; /* as they are received */
@@ -246,6 +247,7 @@ static void relay_make(void)
 	struct host *h = &bed.host[RELAY];
 	uint8_t exporter[32] = {5};
 	host_base(RELAY, NULL);
+	meter_init(&bed.meter, UINT64_C(1) << 40, 0);
 	for (unsigned k = 0; k < 2; k++) {
 		uint32_t here = idx_of(RELAY, k), there = idx_of(NEAR, k);
 		h->way[k] = (struct way){.to = endpoint_of(NEAR, k), .datagram = DATAGRAM};
@@ -254,7 +256,7 @@ static void relay_make(void)
 		need(c && index_put(h->index, &c->named), "no circuit");
 		leg_derive(&c->rx, exporter, here, there, LEG_TO_RELAY);
 		leg_derive(&c->tx, exporter, there, here, LEG_FROM_RELAY);
-		c->bucket_rate = UINT64_C(1) << 40;
+		c->meter = &bed.meter;
 		atomic_store(&c->tx_idx, there);
 	}
 	atomic_store(&h->leg[0]->twin, h->leg[1]);

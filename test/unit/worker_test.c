@@ -487,6 +487,37 @@ static void frame_verdicts(void **state)
 	letter_none(1);
 }
 
+/* A datagram of ours that a bridge leads back into our device is not sent in another one; anybody else's of that port is. */
+static void outbound_nested(void **state)
+{
+	static const uint8_t v4[] = {8, 0, 0x45, 0, 0, 48, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 9, 9993 >> 8, 9993 & 255};
+	static const uint8_t v6[] = {0x86, 0xdd, 0x60, 0,   0,    0,        0,        8,         17,
+	                             64,   0x20, 1,    0xd, 0xb8, [25] = 1, [41] = 9, 9993 >> 8, 9993 & 255};
+	(void)state;
+	frame_make(frame, 0, 1, 80);
+	memcpy(frame + 12, v4, sizeof(v4));
+	tap_give(0, frame, 80);
+	expect_drop(0, DROP_NESTED, turn(0));
+	frame[29] = 2; /* another host */
+	tap_give(0, frame, 80);
+	turn(0);
+	frame[29] = 1;
+	frame[35]++; /* another port */
+	tap_give(0, frame, 80);
+	turn(0);
+	assert_int_equal(worker_drop(bed.host[0].worker[0], DROP_NESTED), 1);
+	frame_make(frame, 0, 1, 80);
+	memcpy(frame + 12, v6, sizeof(v6));
+	tap_give(0, frame, 80);
+	expect_drop(0, DROP_NESTED, turn(0));
+	frame[37] = 2;
+	tap_give(0, frame, 80);
+	turn(0);
+	tap_give(0, frame, 30); /* cut short */
+	turn(0);
+	assert_int_equal(worker_drop(bed.host[0].worker[0], DROP_NESTED), 2);
+}
+
 static void outbound_verdicts(void **state)
 {
 	(void)state;
@@ -538,14 +569,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(unicast),          T(batch),
-	    T(broadcast),        T(fragments),
-	    T(fragments_of_two), T(longest),
-	    T(relayed),          T(relay_refuses),
-	    T(relay_rate),       T(leg_in_leg),
-	    T(replays),          T(bit_flips),
-	    T(data_verdicts),    T(frames_on_ctrl_class),
-	    T(frame_verdicts),   T(outbound_verdicts),
+	    T(unicast),           T(batch),
+	    T(broadcast),         T(fragments),
+	    T(fragments_of_two),  T(longest),
+	    T(relayed),           T(relay_refuses),
+	    T(relay_rate),        T(leg_in_leg),
+	    T(replays),           T(bit_flips),
+	    T(data_verdicts),     T(frames_on_ctrl_class),
+	    T(frame_verdicts),    T(outbound_nested),
+	    T(outbound_verdicts),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
