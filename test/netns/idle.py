@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""idle.py [--nodes 2,30] [--quiet 10] [--minutes 10]: what a network costs in which nobody talks.
+"""idle.py [--nodes 2,30] [--quiet 10] [--minutes 10] [--no-beacons]: what a network costs in which nobody talks.
 
 Two roots, a controller and so many members that have all talked to each other. After the quiet minutes the IP bytes of the underlay
 are counted for so many minutes: each node's with its roots (at most ROOT_BPS, both ways together), and those of the members with each
@@ -21,6 +21,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import lab as labs  # noqa: E402
+from measure import beacons_off  # noqa: E402
 from scenarios.forty import acquaint  # noqa: E402
 
 ROOT_BPS, PAIR_BPS = 60.0, 1.0
@@ -130,6 +131,10 @@ def measured(lab, names, minutes):
     told = lengths(file, kinds)
     seen = sum(size * n for sizes in told.values() for size, n in sizes.items())
     pairs = len(names) * (len(names) - 1) // 2
+    above = sorted(((size / seconds, name) for name, size in root.items() if size / seconds > ROOT_BPS), reverse=True)
+    for rate, name in above[:3]:
+        paths = collections.Counter(p['path'] for p in lab.nodes[name].json('peers')['peers'])
+        lab.note(f'{len(names)} nodes: {name} {rate:.1f} B/s with its roots, paths {dict(paths)}')
     for what, size in sorted(kind.items()):
         common = ', '.join(f'{n} x {length} B' for length, n in told[what].most_common(6))
         lab.note(f'{len(names)} nodes, {what}: {size / seconds:.2f} B/s in all ({common})')
@@ -152,14 +157,23 @@ def counts_right(lab):
     lab.net.run('nft', 'delete', 'table', 'bridge', 'idle')
 
 
-def one(n, quiet, minutes):
+def overlay(lab, names):
+    """Frames that the members' kernels have sent into the network so far."""
+    return sum(lab.nodes[name].network(lab.nwid)['tx_frames'] for name in names)
+
+
+def one(n, quiet, minutes, beacons):
     began, lab = labs.now(), labs.Lab('idle')
     try:
+        if not beacons:
+            beacons_off(lab)
         names = network(lab, n)
         counts_right(lab)
         print(f'{n} nodes stand after {labs.now() - began:.0f} s; {quiet:g} quiet minutes, {minutes:g} counted', flush=True)
         time.sleep(quiet * 60)
+        before = overlay(lab, names)
         measured(lab, names, minutes)
+        lab.equal(overlay(lab, names) - before, 0, 'frames of the members meanwhile: then it was not quiet')
         for name in names:
             lab.nodes[name].alive()
         lab.nodes[names[0]].host.reaches(lab.ip(names[-1]), 3)  # a cheap network is no use if it has gone to sleep for good
@@ -186,11 +200,12 @@ def main():
     parser.add_argument('--nodes', default='2,30', help='comma between several')
     parser.add_argument('--quiet', type=float, default=10, help='minutes before it is counted')
     parser.add_argument('--minutes', type=float, default=10, help='that are counted')
+    parser.add_argument('--no-beacons', action='store_true', help='the internet between them rather than a LAN')
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.exit(2, 'idle.py: network namespaces need root: sudo make idle\n')
     signal.signal(signal.SIGTERM, ended)
-    good = [one(int(n), options.quiet, options.minutes) for n in options.nodes.split(',')]
+    good = [one(int(n), options.quiet, options.minutes, not options.no_beacons) for n in options.nodes.split(',')]
     print(f'{sum(good)} passed, {len(good) - sum(good)} failed')
     return 0 if all(good) else 1
 

@@ -82,6 +82,7 @@ class Soak:
     def window(self, what, members, seconds):
         now = time.time()
         self.windows.append((now - ANSWER_S, now + seconds, members, what))
+        print(f'{labs.now() - self.readings[0][0]:6.1f} s {what}', flush=True)
 
     def prolong(self, seconds):
         begin, _, members, what = self.windows[-1]

@@ -69,25 +69,27 @@ def member(lab, name, path, talking):
     lab.equal(x.host.ping(mine, count=20, interval=0.02), 20, f'{where}: pings {name} -> A afterwards')
 
 
-def root(lab):
-    """The only root: who talks directly notices nothing, who talks by it goes on 3 s after its start."""
+def root(lab, where, askers):
+    """The only root: who talks directly notices nothing, who talks by it goes on 3 s after its start, whoever of them asks."""
+    names = {'A': ('A', 'X'), 'X': ('X', 'A')}
     a, x = lab.nodes['A'], lab.nodes['X']
-    until('X by the root', lambda: (a.path(x), x.path(a)) == ('relay', 'relay'), 10)
-    flows, pingers = both(lab, 'A', 'B'), [Pinger(a.host, lab.ip('X')), Pinger(x.host, lab.ip('A'))]
+    until(f'{where}: X by the root', lambda: (a.path(x), x.path(a)) == ('relay', 'relay'), 10)
+    flows = both(lab, 'A', 'B')
+    pingers = {f'{one} -> {other}': Pinger(lab.hosts[one], lab.ip(other)) for one, other in (names[asker] for asker in askers)}
     time.sleep(0.5)
     lab.root.kill()
     time.sleep(DOWN_S)
     begun = started(lab.root)
     time.sleep(LIMIT_S + 3.0)
     for flow in ended(flows):
-        lab.equal((flow.lost(), flow.got['twice']), (0, 0), f'root restarts: direct frames {flow} lost and twice')
-    for name, pinger in zip(('A -> X', 'X -> A'), pingers):
+        lab.equal((flow.lost(), flow.got['twice']), (0, 0), f'{where}: direct frames {flow} lost and twice')
+    for name, pinger in pingers.items():
         got = pinger.answers()
         back = min((at for at in got if at > begun), default=None)
-        if lab.check(back is not None, f'root restarts: {name}: no answer any more'):
-            lab.within(back - begun, LIMIT_S, f'root restarts: {name}: its start to the first answer by it')
+        if lab.check(back is not None, f'{where}: {name}: no answer any more'):
+            lab.within(back - begun, LIMIT_S, f'{where}: {name}: its start to the first answer by it')
             late = [at for at in got if at > begun + LIMIT_S]
-            lab.check(len(late) >= 45, f'root restarts: {name}: only {len(late)} of 60 answers in the three seconds after the limit')
+            lab.check(len(late) >= 45, f'{where}: {name}: only {len(late)} of 60 answers in the three seconds after the limit')
     lab.root.ready()
 
 
@@ -120,6 +122,7 @@ def run(lab):
     for talking in (True, False):
         member(lab, 'B', 'direct', talking)
         member(lab, 'X', 'relay', talking)
-    root(lab)
+    for askers in ('AX', 'A', 'X', 'A'):  # one way of asking: the other side hears all the time
+        root(lab, f'root restarts, pings of {" and ".join(askers)}', askers)
     site(lab)
     lab.note(f'in all {now() - begun:.0f} s')

@@ -1,5 +1,5 @@
 """Numbered frames both ways while the path changes: from the relay to a direct one nothing is lost and nothing comes twice; off a
-direct one that dies the outage is 2.5 s at most, and nothing comes twice.
+direct one that dies, both ways or one way, the outage is 2.5 s at most, and nothing comes twice.
 
 The root is 40 ms away and the members 10 ms from each other, so that on the way up frames by the new path overtake those that are
 still under way by the old one.
@@ -13,6 +13,15 @@ OUTAGE_S = 2.5
 ROUNDS = 2
 DIRECT_S = 45  # until a pair tries again by itself after its direct way was blocked: not what is measured here
 SETTLED_S = 2.0
+
+
+ONE_WAY = '''table bridge farlan_one_way {
+	chain forward {
+		type filter hook forward priority 0;
+		ether saddr %s ether daddr %s meta l4proto udp drop
+	}
+}
+'''
 
 
 def paths(lab):
@@ -59,6 +68,24 @@ def down(lab, where):
         lab.equal(got['twice'], 0, f'{where}: {flow}: frames that came twice')
 
 
+def one_way(lab, frm, to):
+    """What goes from one to the other directly is lost, what comes back is not; the other way is not to suffer for longer."""
+    where = f'{frm} -> {to} blocked'
+    until(f'{where}: A and B direct', lambda: paths(lab) == ('direct', 'direct'), DIRECT_S, every=0.2)
+    flows = both(lab, 'A', 'B')
+    time.sleep(1.0)
+    begun = now()
+    lab.net.run('nft', '-f', '-', input=ONE_WAY % (lab.hosts[frm].mac(), lab.hosts[to].mac()))
+    time.sleep(6.0)
+    for flow in ended(flows):
+        lab.note(f'{where}: {flow}: {flow.sent["sent"]} sent, {flow.lost()} lost, {flow.got["twice"]} twice')
+        lab.check(flow.lost() > 0 or flow.frm != frm, f'{where}: {flow}: nothing was lost, so nothing was blocked')
+        lab.within(flow.longest(begun), OUTAGE_S, f'{where}: {flow}: outage')
+        lab.equal(flow.lost_after(begun + OUTAGE_S), 0, f'{where}: {flow}: frames lost later than that')
+        lab.equal(flow.got['twice'], 0, f'{where}: {flow}: frames that came twice')
+    lab.net.run('nft', 'delete', 'table', 'bridge', 'farlan_one_way')
+
+
 def run(lab):
     lab.host('R', wire=['--delay 20ms'])
     lab.host('C')
@@ -73,3 +100,6 @@ def run(lab):
     for i in range(ROUNDS):
         up(lab, f'up {i + 1}')
         down(lab, f'down {i + 1}')
+    lab.unblock('A', 'B')
+    one_way(lab, 'A', 'B')
+    one_way(lab, 'B', 'A')
