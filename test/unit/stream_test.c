@@ -87,6 +87,73 @@ static void test_path(void **state)
 	assert_int_equal(upgrade_path("/", back, sizeof(back)), 0);
 }
 
+#define KNOCK(path)                                                                                                                        \
+	"GET " path " HTTP/1.1\r\nHost: x\r\nconnection: keep-alive, UPGRADE\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n"       \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+static void test_asked(void **state)
+{
+	char text[UPGRADE_REQUEST_MAX + 1], accept[UPGRADE_ACCEPT];
+	uint8_t init[INIT_MAX];
+	struct upgrade_asked asked;
+	(void)state;
+	/* What a node writes a root reads, every prefix of it wants more, and what stands behind is not looked at. */
+	fill(init, sizeof(init), 1);
+	size_t n = upgrade_request("x", (const uint8_t *)"the sample nonce", init, sizeof(init), accept, text, sizeof(text));
+	assert_true(n > 0);
+	for (size_t len = 0; len < n; len++)
+		assert_int_equal(upgrade_read(text, len, &asked), 0);
+	assert_int_equal(upgrade_read(text, n, &asked), n);
+	assert_int_equal(asked.init_len, sizeof(init));
+	assert_memory_equal(asked.init, init, sizeof(init));
+	assert_string_equal(asked.accept, accept);
+	text[n] = '\xff';
+	assert_int_equal(upgrade_read(text, n + 1, &asked), n);
+	/* Without any one of its headers it is somebody else's. */
+	static const char *const headers[] = {"Connection: U", "Upgrade: w", "Sec-WebSocket-V", "Sec-WebSocket-K"};
+	for (unsigned i = 0; i < 4; i++) {
+		char *at = strstr(text, headers[i]), kept = *at;
+		*at = 'X';
+		assert_int_equal(upgrade_read(text, n, &asked), n);
+		assert_int_equal(asked.init_len, 0);
+		*at = kept;
+	}
+	memcpy(text, "PUT", 3);
+	assert_int_equal(upgrade_read(text, n, &asked), n);
+	assert_int_equal(asked.init_len, 0);
+	static const struct {
+		const char *text;
+		bool good, head;
+	} cases[] = {
+	    {"GET / HTTP/1.1\r\n\r\n", true, false},
+	    {"GET / HTTP/1.0\n\n", true, false},
+	    {"HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n", true, true},
+	    {"DELETE /a b HTTP/1.1\r\n\r\n", true, false},
+	    {KNOCK("/"), true, false},
+	    {KNOCK("/short"), true, false},
+	    {"GET / HTTP/2.0\r\n\r\n", false, false},
+	    {"GET /\r\n\r\n", false, false},
+	    {"get / HTTP/1.1\r\n\r\n", false, false},
+	    {"GET  HTTP/1.1\r\n\r\n", false, false},
+	    {"GET x HTTP/1.1\r\n\r\n", false, false},
+	    {" / HTTP/1.1\r\n\r\n", false, false},
+	    {"\r\n\r\n", false, false},
+	    {"\x16\x03\x01\n\n", false, false},
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		long len = upgrade_read(cases[i].text, strlen(cases[i].text), &asked);
+		assert_int_equal(len, cases[i].good ? (long)strlen(cases[i].text) : -EBADMSG);
+		if (cases[i].good)
+			assert_true(!asked.init_len && asked.head == cases[i].head);
+	}
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "GET / HTTP/1.1\r\n", 16);
+	assert_int_equal(upgrade_read(text, UPGRADE_REQUEST_MAX - 1, &asked), 0);
+	assert_int_equal(upgrade_read(text, UPGRADE_REQUEST_MAX, &asked), -EBADMSG);
+	assert_true(upgrade_welcome(accept, text, sizeof(text)) > 0);
+	assert_int_equal(upgrade_answer(text, strlen(text), 101, accept), strlen(text));
+}
+
 static void test_answer(void **state)
 {
 	static const char accept[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -343,10 +410,10 @@ static void test_codel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_accept), cmocka_unit_test(test_request),      cmocka_unit_test(test_path),
-	    cmocka_unit_test(test_answer), cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_pieces), cmocka_unit_test(test_pings),        cmocka_unit_test(test_queue),
-	    cmocka_unit_test(test_codel),
+	    cmocka_unit_test(test_accept),  cmocka_unit_test(test_request), cmocka_unit_test(test_path),
+	    cmocka_unit_test(test_asked),   cmocka_unit_test(test_answer),  cmocka_unit_test(test_cut_anywhere),
+	    cmocka_unit_test(test_refused), cmocka_unit_test(test_pieces),  cmocka_unit_test(test_pings),
+	    cmocka_unit_test(test_queue),   cmocka_unit_test(test_codel),
 	};
 	alarm(60);
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
