@@ -188,8 +188,18 @@ static void refused(uint64_t seed, char failed[256])
 		struct relay_view view;
 		node_relay(m->node, sim->now / 1000, &view);
 		expect(sim, !view.member && !view.circuits && !view.bytes, "it says that it relays");
-		/* and at the root, who is not registered */
+		/* a root takes a call to the caller himself and to one who is away as any other; nothing comes of them */
 		struct peer *stranger = host_peer(sim->root, a);
+		uint8_t away[KEY_HASH_BYTES] = {9};
+		unsigned calls = stranger->n_calls;
+		uint64_t sent = sim->sent;
+		status = asked(a, sim->root, a->secret->self.key_hash, a->secret->self.address, CLASS_CTRL);
+		expect(sim, status == STATUS_OK, "a call to oneself: %d", status);
+		status = asked(a, sim->root, away, 4711, CLASS_CTRL);
+		expect(sim, status == STATUS_OK, "a call to nobody: %d", status);
+		expect(sim, stranger->n_calls <= calls, "%u circuits to nobody are left", stranger->n_calls - calls);
+		expect(sim, sim->sent - sent < 400, "%" PRIu64 " datagrams for two calls to nobody", sim->sent - sent);
+		/* who is not registered */
 		stranger->registered = false;
 		status = asked(a, sim->root, to_b, b_address, CLASS_CTRL);
 		expect(sim, status == STATUS_MALFORMED, "a root to one who is not registered: %d", status);
