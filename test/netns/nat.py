@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""nat.py [WHAT...]: nodes behind NATs. WHAT: prove matrix v6 lan upnp fallback (all of them without a word), or
-"cell LEFT RIGHT [v6|v6slow|v6left|v6right]" as the only ones. One line for each cell; the last line is "N passed, N failed"."""
+"""nat.py [WHAT...]: nodes behind NATs. WHAT: prove matrix v6 lan upnp fallback (all of them without a word),
+"returns" (the first cells of fallback), or "cell LEFT RIGHT [v6|v6slow|v6left|v6right]". One line for each cell; the last line is "N passed, N
+failed"."""
 import os
 import signal
 import sys
@@ -40,7 +41,9 @@ def of_part(part):
         return [titled(f'upnp {" ".join(kinds)}', more.upnp_cell, *kinds) for kinds in more.UPNP]
     if part == 'fallback':
         pairs = [titled(f'fallback {" ".join(kinds)}', more.fallback_cell, *kinds) for kinds in more.FALLBACK]
-        return [titled('UDP returns', more.returns_cell, 'noudp'), titled('UDP returns', more.returns_cell, 'tcp443'), *pairs]
+        return [*of_part('returns'), *pairs]
+    if part == 'returns':
+        return [titled(f'UDP returns after {kind}', more.returns_cell, kind) for kind in ('noudp', 'tcp443')]
     return []
 
 
@@ -54,6 +57,8 @@ def words():
         if set(kinds) & set(more.BLOCKED):
             return [], [titled(' x '.join(kinds), more.fallback_cell, *kinds)]
         return [], [pair(*kinds, SIX[six[0]] if six else (False, False), 'v6slow' in six)]
+    if asked == ['returns']:
+        return [], of_part('returns')
     if not set(asked) <= set(PARTS):
         return None
     parts = [part for part in PARTS if part in asked or not asked]
