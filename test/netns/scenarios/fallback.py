@@ -124,25 +124,25 @@ def run(lab):
     lab.nwid = lab.create()
     for name in 'AB':
         lab.join(name)
-    a, b = lab.nodes['A'], lab.nodes['B']
+    a, b, to = lab.nodes['A'], lab.nodes['B'], lab.ip('B')
     began = now()
     lab.meshed('AB')
     lab.within(now() - began, FIRST_S, 'first frames between two nodes without UDP')
     lab.equal(link(a, b), 'tls', 'link of B at A')
-    lab.equal(lab.hosts['A'].ping(lab.ip('B'), count=100, interval=0.02), 100, 'pings by TLS')
-    bulk = lab.hosts['A'].ping(lab.ip('B'), count=50, interval=0.02, size=1300)
+    lab.equal(lab.hosts['A'].ping(to, count=100, interval=0.02), 100, 'pings by TLS')
+    bulk = lab.hosts['A'].ping(to, count=50, interval=0.02, size=1300)
     lab.equal(bulk, 50, 'long pings by TLS')
 
     # A node that starts without UDP reaches another within the time, from nothing.
     b.stop()
     began = now()
     b.start(ready=False)
-    until('B answers again', lambda: lab.hosts['A'].ping(lab.ip('B'), wait=1), 30)
+    until('B answers again', lambda: lab.hosts['A'].ping(to, wait=1), 30)
     lab.within(now() - began, FIRST_S, 'first frame after the start of B')
 
     server = lab.hosts['B'].popen('python3', '-c', SERVER, stdout=subprocess.PIPE)
     server.stdout.readline()
-    client = lab.hosts['A'].popen('python3', '-c', CLIENT, lab.ip('B'), 75, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    client = lab.hosts['A'].popen('python3', '-c', CLIENT, to, 75, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(3)
     udp_on(lab)
     began = now()
@@ -159,7 +159,7 @@ def run(lab):
     # In the middle of it all: UDP goes away under a running pair.
     udp_off(lab, 'A', 'B')
     began = now()
-    until('pings pass again', lambda: lab.hosts['A'].ping(lab.ip('B'), wait=1), 30)
+    until('pings pass again', lambda: lab.hosts['A'].ping(to, wait=1), 30)
     lab.within(now() - began, 12, 'UDP taken away from a running pair: first answer by TLS')
     udp_on(lab)
     strangers(lab)
