@@ -28,6 +28,7 @@ struct set_root {
 	uint8_t sets;                            /* bit per set that names it */
 	uint8_t home;                            /* ... whose home it is */
 	bool configured;                         /* an add-root line names it too: kept whatever is measured */
+	uint32_t least_us;                       /* shortest round trip of the last round; 0 = none */
 	uint64_t visit_ms;                       /* a session is kept until then for those who have their home there */
 	uint64_t asked_ms;                       /* ROOTSET last */
 	uint64_t leave_ms;                       /* named by no set any more: gone at; 0 = named */
@@ -81,6 +82,7 @@ void homes_begin(struct node_set *, uint64_t now); /* a round; its end chooses *
 void homes_tick(struct node *, struct node_set *, uint64_t now);
 void homes_keep(struct node *, uint64_t now); /* opens and ends sessions as it should be now */
 void homes_session_end(struct peer *root);
+void federation_measured(const struct peer *root, uint32_t rtt_us); /* a probe came back */
 bool federation_ready(const struct peer *root);
 void federation_visit(struct set_root *, uint64_t until_ms);
 

@@ -16,6 +16,7 @@
 #define ROUND_GAP_MS  5000
 #define ROUNDS_MS     (10 * 60 * 1000)
 #define ROUND_SOON_MS 60000 /* while a home is missing */
+#define PROBES_PER_TICK 2
 #define UNWELL_MS     1000
 #define BETTER_US     5000
 #define UNMEASURED_US 1000000u
@@ -86,9 +87,17 @@ void federation_visit(struct set_root *r, uint64_t until_ms)
 
 /* ---- homes -------------------------------------------------------------------------------------------------------------- */
 
+/* The least of a round is the way's; what is above it are queues and busy machines. */
+void federation_measured(const struct peer *root, uint32_t rtt_us)
+{
+	struct set_root *r = root->is_root ? federation_set_root(root) : NULL;
+	if (r && (!r->least_us || rtt_us < r->least_us))
+		r->least_us = rtt_us;
+}
+
 static uint64_t score(const struct set_root *r)
 {
-	uint64_t rtt = r->peer->path[r->peer->best].srtt_us;
+	uint64_t rtt = r->least_us ? r->least_us : r->peer->path[r->peer->best].srtt_us;
 	rtt = rtt ? rtt : UNMEASURED_US;
 	return r->weight ? rtt * ROOTSET_WEIGHT / r->weight : rtt + NO_WEIGHT_US;
 }
@@ -166,6 +175,8 @@ void homes_begin(struct node_set *set, uint64_t now)
 static void round_begin(struct node *node, struct node_set *set, uint64_t now)
 {
 	homes_begin(set, now);
+	for (unsigned i = 0; i < node->federation->n_roots; i++)
+		node->federation->root[i]->least_us = 0;
 	homes_keep(node, now);
 }
 
@@ -182,7 +193,8 @@ static void round_tick(struct node *node, struct node_set *set, uint64_t now)
 		if (!federation_ready(root))
 			continue;
 		ready++;
-		path_probe(root, peer_session(root, CLASS_CTRL), root->best, 0);
+		for (int k = 0; k < PROBES_PER_TICK; k++)
+			path_probe(root, peer_session(root, CLASS_CTRL), root->best, 0);
 	}
 	bool early = ready == all && now + ROUND_MS >= set->round_ms + ROUND_EARLY;
 	if (!ready || (now < set->round_ms && !early))

@@ -511,6 +511,7 @@ void federation_root_up(struct peer *root)
 		if (r->sets & 1u << i && !known)
 			ask_first(set, root);
 	}
+	path_probe(root, peer_session(root, CLASS_CTRL), root->best, 0);
 	if (f->ours && r->sets & federation_bit(f, f->ours))
 		contacts_root_up(r);
 }

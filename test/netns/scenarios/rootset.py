@@ -181,7 +181,7 @@ def refuse(lab, roots, keys, second, third, everybody):
     lab.daemons.remove(fresh)
     put(third, fresh)
     done = fresh.host.run(os.path.join(BIN, 'farland'), '--home', fresh.home, code=None, timeout=30 * lab.slow)
-    lab.check(done.returncode == 1 and 'not signed by enough' in done.stderr, f'farland with a refused set: {done.returncode} {done.stderr}')
+    lab.check(done.returncode == 2 and 'not signed by enough' in done.stderr, f'farland with a refused set: {done.returncode} {done.stderr}')
     # whoever restarts with the first file still has the second document
     a = lab.nodes['A']
     put(os.path.join(lab.folder, 'set1'), a)
