@@ -57,7 +57,7 @@ class Pinger:
                 self.answers.append((turns * 65536 + seq, float(got[1])))
 
     def lost(self):
-        """[(about when it was sent, how many in a row)] since the last call; what is still under way is left for the next one."""
+        """[(answer before, answer after, how many were lost between them)] since the last call; what is still under way is left for the next."""
         with self.lock:
             until = time.time() - ANSWER_S
             ready = sorted(a for a in self.answers if a[1] < until)
@@ -65,8 +65,7 @@ class Pinger:
         told = []
         for seq, at in ready:
             if seq > self.high + 1:
-                n = seq - self.high - 1
-                told.append((at - n * INTERVAL_S, n))
+                told.append((self.last_at or self.begun, at, seq - self.high - 1))
             self.high, self.last_at = max(self.high, seq), at
         return told
 
@@ -154,14 +153,13 @@ class Soak:
 
     def account(self, pingers):
         for pinger in pingers:
-            for at, n in pinger.lost():
-                inside = [w for w in self.windows if pinger.name in w[2] and w[0] <= at <= w[1]]
-                if inside:
+            for before, after, n in pinger.lost():
+                if any(pinger.name in members and begin <= before and after <= end for begin, end, members, _ in self.windows):
                     self.lost_inside += n
-                else:
-                    near = min(self.windows, key=lambda w, at=at: abs(w[1] - at), default=None)
-                    near_text = f'; the nearest window: {near[3]}, ended {at - near[1]:.1f} s before' if near else ''
-                    self.lab.fail(f'{n} pings to {pinger.name} lost at {at - pinger.begun:.1f} s, outside of all windows of it{near_text}')
+                    continue
+                what = max((w for w in self.windows if w[0] <= after), default=(0, 0, '', 'nothing'))[3]
+                self.lab.fail(f'{n} pings to {pinger.name} lost in {after - before:.1f} s from {before - pinger.begun:.1f} s on, not inside of a window of it; '
+                              f'the last deed: {what}')
             self.sent = max(self.sent, pinger.high)
 
     def run(self, seconds):
