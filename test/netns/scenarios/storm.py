@@ -1,6 +1,7 @@
 """A root relays for A and D while X, which it knows, asks it for 10 000 circuits a second, half of them to A and D: their pings all
-come back, and their transfers keep nine tenths of their speed; a pair that never talked finds each other by it within 3 s. And for strangers it does nothing at all: what A sends to it, again or
-changed and from another address, brings no answer, and nothing goes out to D.
+come back, their transfers keep nine tenths of their speed, and a pair that never talked finds each other by it within 3 s. For
+strangers it does nothing at all: what A sends to it, again or changed and from another address, brings no answer, and nothing
+goes out to D.
 
 The wire of A carries 50 Mbit/s, so that the transfers measure the root and not this machine.
 """
