@@ -6,7 +6,6 @@ the answers of ping: the first one, and that none is missing after it. The neigh
 the kernel's one ARP request per second would be what is measured; the other side resolves by the overlay.
 """
 import itertools
-import os
 import queue
 import re
 import signal
@@ -14,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from lab import BIN, Daemon, Failure, run, until
+from lab import Daemon, Failure, until
 from routers import Inside, Internet, Router, ip
 
 TYPES = ('full', 'address', 'port', 'symmetric', 'cgnat-port', 'cgnat-symmetric')
