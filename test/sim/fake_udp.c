@@ -1,6 +1,7 @@
 /* fake_udp.c: the node's UDP port on the simulated network. Its datagrams wait here until the worker's turn; a datagram goes to the
  * worker its lane names, as the steering program of the real one does. */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,36 @@ unsigned udp_recv(struct udp *udp, unsigned worker, struct packet *p, unsigned n
 	return i;
 }
 
+/* Hosts of this network have one socket each; what looks for more does without. */
+int udp_spray_open(struct udp *udp, unsigned n)
+{
+	(void)udp, (void)n;
+	return -EMFILE;
+}
+
+bool udp_spray_send(struct udp *udp, unsigned i, const struct endpoint *to, const uint8_t *bytes, size_t len)
+{
+	(void)udp, (void)i, (void)to, (void)bytes, (void)len;
+	return false;
+}
+
+int udp_spray_adopt(struct udp *udp, udp_expected *expected, const void *self, uint32_t in_use, int *ret_old)
+{
+	(void)udp, (void)expected, (void)self, (void)in_use, (void)ret_old;
+	return -EAGAIN;
+}
+
+void udp_spray_close(struct udp *udp)
+{
+	(void)udp;
+}
+
+unsigned udp_extras(const struct udp *udp)
+{
+	(void)udp;
+	return 0;
+}
+
 void udp_without(struct udp *udp, bool segment, bool gro)
 {
 	(void)udp, (void)segment, (void)gro; /* this network has neither */
@@ -75,7 +106,9 @@ void udp_send(struct udp *udp, unsigned worker, struct packet *p, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		if (p[i].verdict != DROP_NONE)
 			continue;
-		if (p[i].len > UDP_MTU || p[i].from.family != 4)
+		if (p[i].from.family & ENDPOINT_STREAM)
+			p[i].verdict = sim_stream_send(udp->host, &p[i].from, p[i].data, p[i].len) ? DROP_NONE : DROP_SEND;
+		else if (p[i].len > UDP_MTU || p[i].from.family != 4)
 			p[i].verdict = DROP_SEND;
 		else
 			sim_send(udp->host, &p[i].from, p[i].data, p[i].len);

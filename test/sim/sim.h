@@ -24,6 +24,8 @@
 #define SIM_FILES 24
 #define SIM_WORK  256
 #define SIM_ASKED 4
+#define SIM_STREAMS 16
+#define SIM_ENDED 4
 #define LAN_PORT  9995 /* of beacons */
 #define MS        UINT64_C(1000)
 #define SECOND    UINT64_C(1000000)
@@ -91,6 +93,13 @@ struct host {
 		uint64_t at;
 	} asked[SIM_ASKED];
 	unsigned n_asked, looked_up;
+	uint8_t fallback; /* node_config's */
+	unsigned opened;  /* streams asked for */
+	struct {          /* of its streams, to be told */
+		struct endpoint at;
+		uint64_t when;
+	} ended[SIM_ENDED];
+	unsigned n_ended;
 	struct controller *controller;
 	char dir[64];
 	uint64_t turns;
@@ -106,6 +115,11 @@ struct frame { /* numbered; see frames.c */
 	uint16_t from, len;
 	int to; /* -1 = broadcast */
 	uint64_t got[(SIM_HOSTS + 63) / 64];
+};
+
+struct stream_pair { /* streams.c */
+	struct host *node, *root; /* NULL: free */
+	struct endpoint far, near; /* the root as its node names it, the node as its root does */
 };
 
 struct sim {
@@ -126,6 +140,9 @@ struct sim {
 	const char *root_name; /* NULL: the root is told by its address */
 	struct endpoint name_at[8]; /* what that name means now; 0: nothing */
 	unsigned n_name_at;
+	bool streams; /* roots take them */
+	struct stream_pair stream[SIM_STREAMS];
+	unsigned stream_ports;
 	struct frame *frame;
 	size_t n_frames, room_frames;
 	uint64_t delivered, duplicated;
@@ -178,6 +195,13 @@ uint64_t host_drops(const struct host *, enum drop);
 /* Both send on one session pair, or neither has one. */
 bool world_paired(struct sim *, struct host *, struct host *);
 
+/* ---- streams.c ---- */
+void sim_stream_open(void *host, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len);
+void sim_stream_close(void *host, const struct endpoint *to);
+bool sim_stream_send(struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len); /* false: there is none */
+void sim_streams_end(struct host *); /* it was killed */
+unsigned sim_streams_of(const struct host *);
+
 /* ---- frames.c ---- */
 /* Sends one numbered frame of len bytes (60 ... 1400) from a host's device; to NULL = broadcast. Returns its number. */
 size_t frame_send(struct host *from, struct host *to, size_t len);
@@ -208,6 +232,6 @@ struct scenario {
 	unsigned seeds; /* how many of them a plain run takes */
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[],
-    scenarios_discovery[], scenarios_path[], scenarios_roots[], scenarios_relay[];
+    scenarios_discovery[], scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[];
 
 #endif

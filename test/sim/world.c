@@ -192,11 +192,16 @@ void host_start(struct host *h)
 	                             .workers = h->workers,
 	                             .no_relay = h->no_relay,
 	                             .suite = h->suite,
+	                             .fallback = h->fallback,
 	                             .bound = {h->at},
 	                             .n_bound = 1};
 	assert(!h->node && seal_setup() >= 0);
 	if (h->lan)
 		port.beacon = port_beacon;
+	if (sim->streams) {
+		port.stream_open = sim_stream_open;
+		port.stream_close = sim_stream_close;
+	}
 	if (sim->root_name)
 		port.resolve = port_resolve;
 	h->n_asked = 0;
@@ -218,6 +223,8 @@ void host_start(struct host *h)
 		line->names[0].port = sim->root->at.port;
 		line->n_names = 1;
 	}
+	for (unsigned i = 0; sim->streams && i < config.n_roots; i++)
+		config.roots[i].tls_port = ROOT_TLS_PORT;
 	if (h->set) {
 		config.sets[0] = rootset_new();
 		for (unsigned i = 0; i < h->set->n; i++)
@@ -241,6 +248,8 @@ void host_kill(struct host *h)
 	if (!h->node)
 		return;
 	h->discard_saves = true;
+	sim_streams_end(h);
+	h->n_ended = 0;
 	host_running = h;
 	if (h->controller)
 		controller_close(h->controller);
@@ -286,6 +295,15 @@ static void names_due(struct host *h)
 	}
 }
 
+static void streams_due(struct host *h)
+{
+	while (h->n_ended && h->ended[0].when <= h->sim->now) {
+		struct endpoint at = h->ended[0].at;
+		memmove(h->ended, h->ended + 1, --h->n_ended * sizeof h->ended[0]);
+		node_stream_down(h->node, &at, h->sim->now / 1000);
+	}
+}
+
 void host_turn(struct host *h)
 {
 	struct sim *sim = h->sim;
@@ -300,6 +318,7 @@ void host_turn(struct host *h)
 		h->kicked = false;
 		work_due(h);
 		names_due(h);
+		streams_due(h);
 		for (unsigned w = 0; w < h->workers; w++)
 			moved += worker_turn(node_worker(h->node, w), sim->now);
 		if (turn && !moved && next > now)
@@ -319,6 +338,8 @@ void host_turn(struct host *h)
 		h->next_us = h->work[0].at;
 	if (h->n_asked && h->asked[0].at < h->next_us)
 		h->next_us = h->asked[0].at;
+	if (h->n_ended && h->ended[0].when < h->next_us)
+		h->next_us = h->ended[0].when;
 }
 
 struct peer *host_peer(struct host *h, const struct host *other)

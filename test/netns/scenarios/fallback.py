@@ -158,6 +158,8 @@ def run(lab):
 
     # In the middle of it all: UDP goes away under a running pair.
     udp_off(lab, 'A', 'B')
+    # Who has nothing to say does not notice before its next keepalive, so both talk.
+    lab.hosts['B'].popen('ping', '-n', '-q', '-i', '0.5', lab.ip('A'), stdout=subprocess.DEVNULL)
     began = now()
     until('pings pass again', lambda: lab.hosts['A'].ping(to, wait=1), 30)
     lab.within(now() - began, 12, 'UDP taken away from a running pair: first answer by TLS')
