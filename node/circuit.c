@@ -237,8 +237,10 @@ static bool connect_by(struct peer *peer, struct peer *relay, const uint8_t *ini
 		return true;
 	}
 	uint64_t heard = i >= 0 ? peer->path[i].heard_ms : 0, since = c && heard > c->made_ms ? heard : c ? c->made_ms : 0;
-	/* Tied to a session that is over, or nobody there. */
-	if (c && ((i >= 0 && peer->path[i].state != PATH_VALID && node->now - since > LEG_DEAD_MS) || !request_session(relay, c->session))) {
+	/* Tied to a session that is over, perhaps only at the relay's end; or nobody there. */
+	bool over = c && (!request_session(relay, c->session) ||
+	                  (!c->tx_idx && s && s->named.idx != c->session && node->now - c->asked_ms >= HEDGE_MS));
+	if (c && (over || (i >= 0 && peer->path[i].state != PATH_VALID && node->now - since > LEG_DEAD_MS))) {
 		path_forget_circuit(peer, c);
 		c = NULL;
 	}

@@ -226,6 +226,16 @@ static void hedge(uint64_t seed, char failed[256])
 				sim_cut(sim, world_member(sim, i), world_member(sim, k), true);
 		}
 		sim_run(sim, 20 * SECOND);
+		if (seed & 2) { /* both have died and come back before */
+			for (unsigned i = 0; i < 2; i++) {
+				struct host *root = i == (seed >> 2 & 1) ? sim->root : sim->second;
+				host_kill(root);
+				sim_run(sim, sim_draw(sim, 8 * SECOND));
+				host_start(root);
+				sim_run(sim, 3 * SECOND + sim_draw(sim, 60 * SECOND));
+			}
+			sim_run(sim, 45 * SECOND);
+		}
 		host_kill(seed & 1 ? sim->root : sim->second);
 		sim_run(sim, sim_draw(sim, 2 * SECOND)); /* nobody may have noticed */
 		for (unsigned i = 0; i < 4; i += 2) {
