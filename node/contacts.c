@@ -268,7 +268,7 @@ static void collect_differing(struct contacts *all, struct set_root *r, struct b
 		r->walk_skip = 0;
 		r->walk = wanted ? r->walk + 1 : (bucket + 1) * WALK_BUCKETS;
 		if (wanted && r->walk % WALK_BUCKETS == 0)
-			r->differ[bucket / 8] &= (uint8_t)~(1u << bucket % 8);
+			r->differ[bucket / 8] &= (uint8_t) ~(1u << bucket % 8);
 		if (r->walk < BUCKETS)
 			continue;
 		r->walk = 0;

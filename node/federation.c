@@ -21,7 +21,8 @@ static void record_make(struct node *node, struct node_set *set)
 {
 	struct federation *f = node->federation;
 	const struct identity *self = &node->config.self.self;
-	struct contact c = {.address = self->address, .seq = (uint64_t)node->config.epoch << 32 | ++f->contact_count, .ttl_s = CONTACT_TTL_S};
+	struct contact c = {
+	    .address = self->address, .seq = (uint64_t)node->config.epoch << 32 | ++f->contact_count, .ttl_s = CONTACT_TTL_S};
 	memcpy(c.key_hash, self->key_hash, KEY_HASH_BYTES);
 	for (unsigned i = 0; i < HOMES; i++)
 		if (set->home[i])

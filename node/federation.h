@@ -22,20 +22,20 @@
 
 struct set_root {
 	struct peer *peer;
-	struct root_line line;                   /* what peer->root_line points to, unless configured */
+	struct root_line line; /* what peer->root_line points to, unless configured */
 	char region[ROOTSET_REGION_MAX + 1];
 	uint8_t weight;
-	uint8_t sets;                            /* bit per set that names it */
-	uint8_t home;                            /* ... whose home it is */
-	bool configured;                         /* an add-root line names it too: kept whatever is measured */
-	uint32_t least_us;                       /* shortest round trip of the last round; 0 = none */
-	uint64_t visit_ms;                       /* a session is kept until then for those who have their home there */
-	uint64_t asked_ms;                       /* ROOTSET last */
-	uint64_t leave_ms;                       /* named by no set any more: gone at; 0 = named */
-	bool named;                              /* while a document is applied */
+	uint8_t sets;      /* bit per set that names it */
+	uint8_t home;      /* ... whose home it is */
+	bool configured;   /* an add-root line names it too: kept whatever is measured */
+	uint32_t least_us; /* shortest round trip of the last round; 0 = none */
+	uint64_t visit_ms; /* a session is kept until then for those who have their home there */
+	uint64_t asked_ms; /* ROOTSET last */
+	uint64_t leave_ms; /* named by no set any more: gone at; 0 = named */
+	bool named;        /* while a document is applied */
 	/* at a root of the same set: what it has yet to be told (contacts.c) */
-	uint64_t log_at;                         /* next entry of the log of changes */
-	uint8_t differ[SYNC_BUCKETS / 8];        /* buckets it has otherwise */
+	uint64_t log_at;                  /* next entry of the log of changes */
+	uint8_t differ[SYNC_BUCKETS / 8]; /* buckets it has otherwise */
 	unsigned walk, walk_skip, under_way;
 	uint64_t tokens_ms, digest_ms;
 };
@@ -71,9 +71,9 @@ struct federation {
 	struct set_root *root[SET_ROOTS_MAX]; /* those that leave included */
 	unsigned n_roots;
 	uint32_t contact_count;
-	bool notify;      /* our nodes have to be told of a newer document of our set */
-	size_t notify_at; /* next bucket of peers */
-	struct node_set *ours; /* the one set that we are a root of; NULL = none */
+	bool notify;               /* our nodes have to be told of a newer document of our set */
+	size_t notify_at;          /* next bucket of peers */
+	struct node_set *ours;     /* the one set that we are a root of; NULL = none */
 	struct contacts *contacts; /* at a root of a set */
 };
 
@@ -89,10 +89,10 @@ void federation_visit(struct set_root *, uint64_t until_ms);
 /* ---- rootset.c ---- */
 int federation_new(struct node *); /* after the add-root lines; takes config.sets */
 void federation_free(struct node *);
-void federation_tick(struct node *, uint64_t now); /* once a second */
-void federation_root_up(struct peer *root);        /* our session with it stands */
+void federation_tick(struct node *, uint64_t now);             /* once a second */
+void federation_root_up(struct peer *root);                    /* our session with it stands */
 struct set_root *federation_set_root(const struct peer *root); /* NULL: of no set */
-uint64_t federation_about(uint64_t ms); /* +- 20 % */
+uint64_t federation_about(uint64_t ms);                        /* +- 20 % */
 uint8_t federation_bit(const struct federation *, const struct node_set *);
 void federation_rootset(struct peer *, enum session_class, uint32_t req, const uint8_t *body, size_t len);
 
@@ -102,8 +102,8 @@ bool federation_request(struct peer *, enum session_class, const struct message 
 void federation_introduce(const struct peer *root, struct body_register *);
 void federation_homes_changed(struct node *, struct node_set *);
 void federation_record_tick(struct node *, struct node_set *, uint64_t now); /* renews it */
-void federation_seek(struct peer *);                              /* we want a way to it through a root */
-bool federation_pointless(const struct peer *, const struct peer *root); /* known to be called elsewhere */
+void federation_seek(struct peer *);                                         /* we want a way to it through a root */
+bool federation_pointless(const struct peer *, const struct peer *root);     /* known to be called elsewhere */
 int contacts_new(struct node *);
 void contacts_free(struct node *);
 void contacts_tick(struct node *, uint64_t now);

@@ -11,16 +11,16 @@
 #include "node/control.h"
 #include "proto/random.h"
 
-#define ROUND_MS      3000
-#define ROUND_EARLY   1000 /* it may end, when all answered */
-#define ROUND_GAP_MS  5000
-#define ROUNDS_MS     (10 * 60 * 1000)
-#define ROUND_SOON_MS 60000 /* while a home is missing */
+#define ROUND_MS        3000
+#define ROUND_EARLY     1000 /* it may end, when all answered */
+#define ROUND_GAP_MS    5000
+#define ROUNDS_MS       (10 * 60 * 1000)
+#define ROUND_SOON_MS   60000 /* while a home is missing */
 #define PROBES_PER_TICK 2
-#define UNWELL_MS     1000
-#define BETTER_US     5000
-#define UNMEASURED_US 1000000u
-#define NO_WEIGHT_US  10000000u
+#define UNWELL_MS       1000
+#define BETTER_US       5000
+#define UNMEASURED_US   1000000u
+#define NO_WEIGHT_US    10000000u
 
 bool federation_ready(const struct peer *root)
 {
@@ -225,4 +225,3 @@ void homes_tick(struct node *node, struct node_set *set, uint64_t now)
 	if (set->next_round_ms <= now)
 		round_begin(node, set, now);
 }
-

@@ -226,7 +226,8 @@ static void set_apply(struct node *node, struct node_set *set)
 			leave_begin(node, r);
 	}
 	for (unsigned i = 0; i < f->n_roots; i++) /* a newcomer may be the nearest */
-		if (f->root[i]->sets & federation_bit(f, set) && f->root[i]->peer->root_idle && set->next_round_ms > node->now + NEWCOMER_MS)
+		if (f->root[i]->sets & federation_bit(f, set) && f->root[i]->peer->root_idle &&
+		    set->next_round_ms > node->now + NEWCOMER_MS)
 			set->next_round_ms = node->now + random_below(NEWCOMER_MS);
 	homes_keep(node, node->now);
 	node_changed(node);

@@ -161,7 +161,10 @@ void node_roots(struct node *node, void (*each)(void *, const struct root_view *
 			struct endpoint known[ROOT_KNOWN_MAX];
 			if (resolve_endpoints(root, known))
 				v.endpoint = known[0];
-			resolve_reason(root, v.reason);
+			if (root->root_idle)
+				snprintf(v.reason, sizeof v.reason, "in reserve: others of its set answer faster");
+			else
+				resolve_reason(root, v.reason);
 		}
 		each(self, &v);
 	}

@@ -71,7 +71,7 @@ static void roots_warn(struct node *node, void (*each)(void *, const struct warn
 		bool up = peer_up(root, CLASS_CTRL) && root->best >= 0;
 		online += up;
 		by_tls += up && path_tls(&root->path[root->best]);
-		late += !up && node->now - root->made_ms >= ROOTS_PATIENCE_MS;
+		late += !up && !root->root_idle && node->now - root->made_ms >= ROOTS_PATIENCE_MS;
 	}
 	if (node->n_roots && !online && late) {
 		snprintf(w.text, sizeof w.text,

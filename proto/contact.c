@@ -12,15 +12,7 @@
 
 #define LABEL "fln1 contact"
 
-enum key {
-	KEY_HASH = 0,
-	KEY_ADDRESS = 1,
-	KEY_SEQ = 2,
-	KEY_HOMES = 3,
-	KEY_TTL = 4,
-	KEY_FLAGS = 5,
-	KEYS = 6
-};
+enum key { KEY_HASH = 0, KEY_ADDRESS = 1, KEY_SEQ = 2, KEY_HOMES = 3, KEY_TTL = 4, KEY_FLAGS = 5, KEYS = 6 };
 
 static bool homes_good(const struct contact *c)
 {

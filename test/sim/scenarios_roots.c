@@ -369,7 +369,8 @@ static void herd(uint64_t seed, char failed[256])
 		host_start(node[i] = host_new(sim, HOST_NODE));
 	sim_run(sim, 10 * SECOND);
 	for (unsigned i = 0; i < CROWD; i++)
-		expect(sim, peer_up(host_peer(node[i], sim->root), CLASS_CTRL) && host_peer(node[i], sim->second), "node %u is not at both roots", i);
+		expect(sim, peer_up(host_peer(node[i], sim->root), CLASS_CTRL) && host_peer(node[i], sim->second),
+		       "node %u is not at both roots", i);
 	host_kill(sim->root);
 	host_reflash(sim->root); /* it forgets whom it served, else it would call them itself */
 	sim_run(sim, seed & 1 ? 20 * SECOND : 2 * MINUTE);

@@ -17,21 +17,20 @@
 #define KEYS 6
 
 /* PROTOCOL.md, Root set and contact record. */
-static const char set_id_hex[] =
-	"27f2b9620c3e006b18df60ac909f7e66216c20ae299fea1a8eb4ed22e9fcfd7d";
+static const char set_id_hex[] = "27f2b9620c3e006b18df60ac909f7e66216c20ae299fea1a8eb4ed22e9fcfd7d";
 static const char rootset_hex[] =
-	"9306c5011e87000101c42027f2b9620c3e006b18df60ac909f7e66216c20ae299fea1a8eb4ed22e9fcfd7d020103020492c42076a8d5171af848c465"
-	"4e3379ae01a931c6cb0d180f8cea5402409d59012e7c49c42003a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8059187"
-	"0092cf000000c5057629d8c440a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d76a8d5171af848c4654e3379ae01a9"
-	"31c6cb0d180f8cea5402409d59012e7c490191c41404000927c00002010000000000000000000000000292c410726f6f742e6578616d706c652e6f72"
-	"67cd270903cd01bb04c420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f05a2657506640600929200c440568d8444"
-	"92c00266630af4b208cb4848079d8cb6e1a77065a34ef56e04bd5be0ccc5770cf2b0fba84449818f9f8c82c60993ecefc46c0999d1d9fb490f486708"
-	"9201c44057ea255c9502a511f423b77782c4e9f52f2fd7fd9a02aafb9f682c5a073e970a0032d53204ef4361827a63db78d7db43cab4bbecb0f7d407"
-	"5013dc715fe5e408";
+    "9306c5011e87000101c42027f2b9620c3e006b18df60ac909f7e66216c20ae299fea1a8eb4ed22e9fcfd7d020103020492c42076a8d5171af848c465"
+    "4e3379ae01a931c6cb0d180f8cea5402409d59012e7c49c42003a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8059187"
+    "0092cf000000c5057629d8c440a88002875a99f761dde8575a62d0903cb9f29138dae794497617938e09fe974d76a8d5171af848c4654e3379ae01a9"
+    "31c6cb0d180f8cea5402409d59012e7c490191c41404000927c00002010000000000000000000000000292c410726f6f742e6578616d706c652e6f72"
+    "67cd270903cd01bb04c420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f05a2657506640600929200c440568d8444"
+    "92c00266630af4b208cb4848079d8cb6e1a77065a34ef56e04bd5be0ccc5770cf2b0fba84449818f9f8c82c60993ecefc46c0999d1d9fb490f486708"
+    "9201c44057ea255c9502a511f423b77782c4e9f52f2fd7fd9a02aafb9f682c5a073e970a0032d53204ef4361827a63db78d7db43cab4bbecb0f7d407"
+    "5013dc715fe5e408";
 static const char contact_hex[] =
-	"9407c4528600c420f497c59001a420db367cbce5ef08318fe81b922e8c262cb13092344ef5eda78a01cf000000c5057629d802cf6553f10000000001"
-	"0392cf0000001122334455cf000000223344556604cd1c200500c440ef00cdaffefb4bbcb7697da5745f9f7825e07a7043c481aaf143a194931f5583"
-	"1f049359e9cd7c49de5c2bd1d9fe7a3a3c30099ea00e14bad7c7b762868a3203c0";
+    "9407c4528600c420f497c59001a420db367cbce5ef08318fe81b922e8c262cb13092344ef5eda78a01cf000000c5057629d802cf6553f10000000001"
+    "0392cf0000001122334455cf000000223344556604cd1c200500c440ef00cdaffefb4bbcb7697da5745f9f7825e07a7043c481aaf143a194931f5583"
+    "1f049359e9cd7c49de5c2bd1d9fe7a3a3c30099ea00e14bad7c7b762868a3203c0";
 
 static uint8_t secret[KEYS][64];
 static uint8_t envelope[ROOTSET_BYTES_MAX];
@@ -317,7 +316,8 @@ static void contacts(void **state)
 	struct identity who = {.address = 0xc5057629d8ull};
 	memcpy(who.ed, secret[0] + 32, 32);
 	identity_hash(&who);
-	struct contact c = {.address = who.address, .seq = UINT64_MAX, .n_homes = 2, .home = {0xffffffffffull, 0x1122334455ull}, .ttl_s = 7200};
+	struct contact c = {
+	    .address = who.address, .seq = UINT64_MAX, .n_homes = 2, .home = {0xffffffffffull, 0x1122334455ull}, .ttl_s = 7200};
 	struct contact out, clean;
 	memcpy(c.key_hash, who.key_hash, sizeof(c.key_hash));
 	uint8_t e[CONTACT_ENVELOPE_MAX + 1];
@@ -389,9 +389,9 @@ int main(void)
 	for (unsigned i = 0; i < KEYS; i++)
 		rootset_key_new(secret[i]);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(there_and_back), cmocka_unit_test(abuse), cmocka_unit_test(unsound), cmocka_unit_test(chain),
-	    cmocka_unit_test(chain_full),     cmocka_unit_test(files), cmocka_unit_test(keys),    cmocka_unit_test(contacts),
-	    cmocka_unit_test(vectors),
+	    cmocka_unit_test(there_and_back), cmocka_unit_test(abuse),      cmocka_unit_test(unsound),
+	    cmocka_unit_test(chain),          cmocka_unit_test(chain_full), cmocka_unit_test(files),
+	    cmocka_unit_test(keys),           cmocka_unit_test(contacts),   cmocka_unit_test(vectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

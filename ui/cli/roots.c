@@ -90,13 +90,16 @@ static int draft_save(struct work *w, bool fresh)
 		rootset_id(w->document, w->document->id); /* the first: its keys name the set */
 	size_t len = rootset_draft(w->document, bytes, sizeof(bytes));
 	if (!len)
-		return complain(EXIT_USAGE, "this makes no root set: the threshold is 1 to the number of keys, no key and no root stands twice, "
-		                            "and all of it has at most %d bytes", ROOTSET_BYTES_MAX);
+		return complain(EXIT_USAGE,
+		                "this makes no root set: the threshold is 1 to the number of keys, no key and no root stands twice, "
+		                "and all of it has at most %d bytes",
+		                ROOTSET_BYTES_MAX);
 	int code = document_put(w, bytes, len);
 	if (code == EXIT_OK)
 		code = save(w, fresh);
 	if (code == EXIT_OK)
-		fprintf(stderr, "farlan: document %" PRIu64 " is a draft with %u roots; it needs the signatures of %u keys: farlan root-set sign\n",
+		fprintf(stderr,
+		        "farlan: document %" PRIu64 " is a draft with %u roots; it needs the signatures of %u keys: farlan root-set sign\n",
 		        w->document->seq, w->document->n_roots, w->chain && w->chain->n ? w->chain->now.threshold : w->document->threshold);
 	return code;
 }
@@ -161,7 +164,8 @@ static int root_given(struct work *w, const char *word, const char *region, unsi
 	if (!d->n_roots)
 		memcpy(w->file.gate, line.gate, sizeof(line.gate));
 	if (memcmp(w->file.gate, line.gate, sizeof(line.gate)) != 0)
-		return complain(EXIT_USAGE, "all roots of a set have one gate: this one's %s", memcmp(line.gate, open, 32) ? "is another" : "is missing");
+		return complain(EXIT_USAGE, "all roots of a set have one gate: this one's %s",
+		                memcmp(line.gate, open, 32) ? "is another" : "is missing");
 	unsigned i = 0;
 	while (i < d->n_roots && memcmp(d->root[i].line.identity.key_hash, line.identity.key_hash, KEY_HASH_BYTES) != 0)
 		i++;
@@ -343,12 +347,13 @@ static json_t *set_json(const struct work *w)
 	for (unsigned i = 0; i < d->n_roots; i++)
 		json_array_append_new(roots, root_json(&d->root[i]));
 	const struct rootset_document *signers = w->draft && w->chain->n ? &w->chain->now : d;
-	json_t *whole = json_pack("{s:s, s:s, s:I, s:b, s:b, s:i, s:o, s:o}", "schema", "farlan.root-set/1", "id", id, "seq", (json_int_t)d->seq,
-	                          "complete", !w->draft, "private", memcmp(w->file.gate, open, 32) != 0, "threshold", (int)d->threshold, "keys",
-	                          keys, "roots", roots);
+	json_t *whole = json_pack("{s:s, s:s, s:I, s:b, s:b, s:i, s:o, s:o}", "schema", "farlan.root-set/1", "id", id, "seq",
+	                          (json_int_t)d->seq, "complete", !w->draft, "private", memcmp(w->file.gate, open, 32) != 0, "threshold",
+	                          (int)d->threshold, "keys", keys, "roots", roots);
 	if (w->draft)
-		json_object_set_new(whole, "signatures",
-		                    json_pack("{s:i, s:i}", "have", (int)rootset_signed(l->bytes, l->len, signers), "need", (int)signers->threshold));
+		json_object_set_new(
+		    whole, "signatures",
+		    json_pack("{s:i, s:i}", "have", (int)rootset_signed(l->bytes, l->len, signers), "need", (int)signers->threshold));
 	return whole;
 }
 
@@ -377,8 +382,7 @@ int run_root_set_show(struct call *call)
 		else
 			printf("complete\n");
 		printf("the next one is signed by %d of:\n", (int)json_integer_value(json_object_get(whole, "threshold")));
-		json_array_foreach(json_object_get(whole, "keys"), i, key)
-			printf("  %s\n", json_string_value(key));
+		json_array_foreach(json_object_get(whole, "keys"), i, key) printf("  %s\n", json_string_value(key));
 		code = output_table(json_object_get(whole, "roots"), columns);
 	}
 	json_decref(whole);
