@@ -19,6 +19,7 @@
 #define RACE_MS      2000
 #define RACE_LOST_MS 500 /* when it worked before: whoever says that a path is dead has waited for it already */
 #define HURRY_MS     200
+#define OPENING_MS   100 /* how often a stream that has not come up is looked at */
 #define ASK_MS       10000
 #define KEEP_MS      60000
 #define ANSWER_MS    20000 /* a stream the root has not answered by is of no use */
@@ -77,13 +78,14 @@ static void tell(struct node *node, enum event_kind kind, const struct fallback_
 	event_add(node, kind, r->root, text);
 }
 
-/* Those who look for a way need not wait for their next try: there is one now. */
+/* Those who look for a way begin anew instead of waiting for their next try: there is one now. */
 static void hurry(struct peer *peer, void *self)
 {
 	(void)self;
 	for (int c = 0; c < CLASS_COUNT; c++)
 		if (!peer->is_root && peer->init_ms[c] != NEVER && peer->init_ms[c] > peer->node->now + HURRY_MS) {
 			peer->init_ms[c] = peer->node->now + random_below(HURRY_MS);
+			peer->init_tries[c] = 0;
 			peer_schedule(peer);
 		}
 }
@@ -203,6 +205,14 @@ static void judge(struct fallback *f, const struct node *node, uint64_t now)
 	}
 }
 
+static bool opening(const struct fallback *f)
+{
+	for (unsigned i = 0; i < FALLBACK_ROOTS; i++)
+		if (f->root[i].at.family && !f->root[i].up)
+			return true;
+	return false;
+}
+
 void fallback_tick(struct node *node, uint64_t now)
 {
 	struct fallback *f = &node->fallback;
@@ -227,7 +237,10 @@ void fallback_tick(struct node *node, uint64_t now)
 			root_tick(node, r, want, ask);
 	}
 	/* Everything else has the time until housekeeping calls. */
-	heap_set(&node->heap, &f->timer, f->lost_ms && now < f->lost_ms + race ? f->lost_ms + race : NEVER);
+	uint64_t next = f->lost_ms && now < f->lost_ms + race ? f->lost_ms + race : NEVER;
+	if (opening(f) && now + OPENING_MS < next)
+		next = now + OPENING_MS;
+	heap_set(&node->heap, &f->timer, next);
 }
 
 static void fire(struct timer *t, uint64_t now)

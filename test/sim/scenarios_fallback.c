@@ -60,6 +60,11 @@ static void taken(uint64_t seed, char failed[256])
 	}
 	expect(sim, by_stream(a) && by_stream(b), "no streams after 12 s");
 	expect(sim, frame_passes(a, b, SECOND) && frame_passes(b, a, SECOND), "no frame by TLS");
+	for (unsigned i = 0; i < 250 && !*sim->failed; i++) { /* longer than any path is remembered */
+		frame_send(a, b, 100);
+		sim_run(sim, SECOND);
+	}
+	expect(sim, by_stream(a) && by_stream(b), "the streams were left");
 	size_t first = sim->n_frames;
 	for (unsigned i = 0; i < 200 && !*sim->failed; i++) {
 		frame_send(i & 1 ? a : b, i & 1 ? b : a, 100 + i);
