@@ -7,7 +7,7 @@
  * stay set: the kernel's lookup asks for it.
  *
  * Behind the listen addresses there may be one socket more, worker 0's: an AF_UNIX pair whose far
- * end turns datagrams into TCP (stream.h).
+ * end turns datagrams into TCP (stream.h), and adopted ones (udp_spray.c).
  */
 #include "node/udp_parts.h"
 
@@ -25,8 +25,7 @@ static int set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* A socket with our options, unbound. */
-static int socket_make(uint8_t family, int *ret)
+int udp_socket(uint8_t family, int *ret)
 {
 	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -72,7 +71,7 @@ static int group_bind(const struct endpoint *want, unsigned workers, int *fd, st
 	int err = 0;
 
 	for (; made < workers && !err; made++) {
-		err = socket_make(want->family, &fd[made]);
+		err = udp_socket(want->family, &fd[made]);
 		if (err)
 			break;
 		if (made > 0)
@@ -148,6 +147,10 @@ static int groups_bind(struct udp *u, const struct endpoint *listen, unsigned n,
 		if (listen[i].port == 0)
 			port = bound[i].port;
 		u->family[u->sockets++] = want.family;
+		if (want.family == 4 && !u->local4.family) {
+			u->local4 = bound[i];
+			u->local4.port = 0;
+		}
 	}
 	return u->sockets ? 0 : err;
 }
@@ -165,7 +168,7 @@ int udp_open(struct udp **ret, const struct endpoint *listen, unsigned n, unsign
 	if (!u)
 		return -ENOMEM;
 	u->workers = workers;
-	u->streams = -1;
+	u->streams = u->spray_poll = -1;
 	int err = inlets_map(u) ? -EAGAIN : -ENOMEM;
 	for (unsigned try = 0; try < RANDOM_PORT_TRIES && err == -EAGAIN; try++)
 		err = groups_bind(u, listen, n, bound);
@@ -185,6 +188,9 @@ void udp_close(struct udp *u)
 {
 	if (!u)
 		return;
+	udp_spray_close(u);
+	for (unsigned i = 0; i < udp_extras(u); i++)
+		close(atomic_load(&u->extra_fd[i]));
 	groups_close(u);
 	if (u->streams >= 0)
 		close(u->streams);
@@ -199,11 +205,14 @@ void udp_attach(struct udp *u, int fd)
 
 unsigned udp_sockets(const struct udp *u)
 {
-	return u->sockets + (u->streams >= 0);
+	unsigned extras = udp_extras(u);
+	return extras ? UDP_EXTRA_FIRST + extras : u->sockets + (u->streams >= 0);
 }
 
 int udp_fd(const struct udp *u, unsigned socket, unsigned worker)
 {
+	if (socket >= UDP_EXTRA_FIRST && socket - UDP_EXTRA_FIRST < udp_extras(u) && worker == 0)
+		return atomic_load(&u->extra_fd[socket - UDP_EXTRA_FIRST]);
 	if (socket == u->sockets && worker == 0)
 		return u->streams;
 	return socket < u->sockets && worker < u->workers ? u->fd[socket][worker] : -1;
@@ -211,6 +220,7 @@ int udp_fd(const struct udp *u, unsigned socket, unsigned worker)
 
 void udp_without(struct udp *u, bool segment, bool gro)
 {
+	u->no_gro = gro;
 	u->segment = !segment && set(u->fd[0][0], SOL_UDP, UDP_SEGMENT, 0) == 0;
 	for (unsigned s = 0; s < u->sockets; s++)
 		for (unsigned w = 0; w < u->workers; w++)

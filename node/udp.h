@@ -11,10 +11,15 @@
 #ifndef FARLAN_NODE_UDP_H
 #define FARLAN_NODE_UDP_H
 
+#include <stddef.h>
+
 #include "proto/base/batch.h"
 
 #define UDP_SOCKETS_MAX 4 /* listen addresses */
 #define UDP_WORKERS_MAX 16
+#define UDP_EXTRA_FIRST 16 /* number of the first adopted socket, see below */
+#define UDP_EXTRA_MAX   8
+#define UDP_SPRAY_MAX   256
 
 /* Bytes of the longest train: with all headers less than 65536, what a device takes to segment. */
 #define UDP_TRAIN_MAX 65400
@@ -32,7 +37,8 @@ void udp_close(struct udp *);
  * ENDPOINT_STREAM and a datagram. Once, before anybody polls. */
 void udp_attach(struct udp *, int fd);
 
-/* How many sockets each worker has (addresses bound, and the pair's), and the descriptor of one, for poll; -1: not this worker's. */
+/* The number behind that of the last socket a worker may have (addresses bound, then the pair's, adopted ones), and the descriptor of one, for
+ * poll; -1: not this worker's, or none of that number. */
 unsigned udp_sockets(const struct udp *);
 int udp_fd(const struct udp *, unsigned socket, unsigned worker);
 
@@ -47,6 +53,20 @@ unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
  * segment (UDP_SEGMENT), fastest where they lie back to back; a run has one lane. DROP_SEND for what could not be sent: too large, no route, no such
  * family, buffer full. Those whose family has ENDPOINT_STREAM go by the pair. */
 void udp_send(struct udp *, unsigned worker, struct packet *p, unsigned n);
+
+/* A spray (spray.c): up to UDP_SPRAY_MAX more IPv4 sockets, each of a port of its own, that no worker sees. One of those that bring what was
+ * hoped for may be adopted: it becomes socket UDP_EXTRA_FIRST.. , worker 0 reads it and all send by it. Control thread. */
+/* How many of n could be made, at least one, or -errno (-EBUSY: there is a spray). */
+int udp_spray_open(struct udp *, unsigned n);
+bool udp_spray_send(struct udp *, unsigned i, const struct endpoint *to, const uint8_t *bytes, size_t len);
+/* Looks at what came: the first word of the datagram (LE), its length and its source. What expected() does not know is thrown away. A
+ * socket with one that it knows is adopted with the datagram still in it; returns its number, and *ret_old a descriptor whose place it took:
+ * no worker will look at it once the turn it is in has ended, then it is the caller's to close; -1 = none. in_use: one bit for each
+ * extra socket that must stay. -EAGAIN: nothing came. -ENOSPC: all are in use. */
+typedef bool udp_expected(const void *self, uint32_t first, size_t len, const struct endpoint *from);
+int udp_spray_adopt(struct udp *, udp_expected *expected, const void *self, uint32_t in_use, int *ret_old);
+void udp_spray_close(struct udp *);      /* those that were not adopted */
+unsigned udp_extras(const struct udp *); /* adopted ones that there are */
 
 /* Fallbacks, for tests and for kernels that know no better: true = never ask the kernel for segmentation, or for coalescing; false = as
  * after udp_open. While nobody sends or receives, and nothing waits to be received. */

@@ -91,12 +91,15 @@ static void refill(struct udp *u, unsigned worker, struct inlet *in, unsigned n)
 	unsigned room = in->long_messages ? LONG_MESSAGES : BATCH_MAX, first = in->turn++, cut = 0;
 	size_t bytes = 0;
 
-	unsigned sockets = u->sockets + (worker == 0 && u->streams >= 0);
+	bool streams = worker == 0 && u->streams >= 0;
+	unsigned own = u->sockets + streams, sockets = own + (worker == 0 ? udp_extras(u) : 0);
 	in->n = in->next = in->cut = 0;
 	for (unsigned i = 0; i < sockets && in->n < room && cut < n; i++) {
 		unsigned s = (first + i) % sockets, before = in->n, most = room - in->n < n - cut ? room - in->n : n - cut;
 		if (s < u->sockets)
 			read_socket(in, u->fd[s][worker], s, most);
+		else if (s >= own)
+			read_socket(in, atomic_load(&u->extra_fd[s - own]), UDP_EXTRA_FIRST + s - own, most);
 		else
 			read_streams(in, u->streams, s, most);
 		for (unsigned k = before; k < in->n; k++) {

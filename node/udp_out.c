@@ -12,15 +12,19 @@
 
 #define REST_CALLS 1024 /* calls without trains before they are tried again: a route may have changed */
 
-/* The socket that reaches the packet's destination, or UDP_SOCKETS_MAX. */
+#define NO_SOCKET UINT8_MAX
+
+/* The socket that reaches the packet's destination, or NO_SOCKET. */
 static unsigned socket_for(const struct udp *u, const struct packet *p)
 {
+	if (p->socket >= UDP_EXTRA_FIRST && p->from.family == 4 && p->socket - UDP_EXTRA_FIRST < (int)udp_extras(u))
+		return p->socket;
 	if (p->socket < u->sockets && u->family[p->socket] == p->from.family)
 		return p->socket;
 	for (unsigned s = 0; s < u->sockets; s++)
 		if (u->family[s] == p->from.family)
 			return s;
-	return UDP_SOCKETS_MAX;
+	return NO_SOCKET;
 }
 
 /* How many of n packets, the first included, can leave as one message. A train of several lanes would come to one worker over there. */
@@ -182,10 +186,33 @@ static void send_streams(const struct udp *u, struct packet *p, unsigned n)
 		of[sent++]->verdict = DROP_SEND;
 }
 
+/* Those of n packets that leave by that socket; one call, but for trains that are refused. */
+static void send_by(const struct udp *u, int fd, atomic_uint *rest, struct packet **of, unsigned k)
+{
+	struct parcel l; /* large, and what is not filled is not looked at */
+	bool trains = k > 1 && u->segment && !resting(rest);
+	l.fd = fd;
+	l.n = l.parts = 0;
+	for (unsigned i = 0, run; i < k; i += run) {
+		run = trains ? run_of(of + i, k - i) : 1;
+		parcel_add(&l, of + i, run);
+	}
+	if (parcel_send(&l, of))
+		atomic_store_explicit(rest, REST_CALLS, memory_order_relaxed);
+}
+
+static unsigned gather(struct packet *p, unsigned n, const uint8_t *by, unsigned socket, struct packet **ret)
+{
+	unsigned k = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].verdict == DROP_NONE && by[i] == socket)
+			ret[k++] = &p[i];
+	return k;
+}
+
 void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 {
-	struct parcel l;
-	bool streams = false;
+	bool streams = false, extra = false;
 	struct packet *of[BATCH_MAX];
 	uint8_t by[BATCH_MAX];
 
@@ -193,25 +220,21 @@ void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		bool stream = p[i].from.family & ENDPOINT_STREAM;
 		streams = streams || stream;
-		by[i] = stream ? UDP_SOCKETS_MAX : (uint8_t)socket_for(u, &p[i]);
-		if (by[i] == UDP_SOCKETS_MAX && !stream && p[i].verdict == DROP_NONE)
+		by[i] = stream ? NO_SOCKET : (uint8_t)socket_for(u, &p[i]);
+		extra = extra || (by[i] >= UDP_EXTRA_FIRST && by[i] != NO_SOCKET);
+		if (by[i] == NO_SOCKET && !stream && p[i].verdict == DROP_NONE)
 			p[i].verdict = DROP_SEND;
 	}
 	if (streams)
 		send_streams(u, p, n);
 	for (unsigned s = 0; s < u->sockets; s++) {
-		unsigned k = 0;
-		for (unsigned i = 0; i < n; i++)
-			if (p[i].verdict == DROP_NONE && by[i] == s)
-				of[k++] = &p[i];
-		bool trains = k > 1 && u->segment && !resting(&u->rest[s][worker]);
-		l.fd = u->fd[s][worker];
-		l.n = l.parts = 0;
-		for (unsigned i = 0, run; i < k; i += run) {
-			run = trains ? run_of(of + i, k - i) : 1;
-			parcel_add(&l, of + i, run);
-		}
-		if (parcel_send(&l, of))
-			atomic_store_explicit(&u->rest[s][worker], REST_CALLS, memory_order_relaxed);
+		unsigned k = gather(p, n, by, s, of);
+		if (k)
+			send_by(u, u->fd[s][worker], &u->rest[s][worker], of, k);
+	}
+	for (unsigned s = 0; extra && s < UDP_EXTRA_MAX; s++) {
+		unsigned k = gather(p, n, by, UDP_EXTRA_FIRST + s, of);
+		if (k)
+			send_by(u, atomic_load(&u->extra_fd[s]), &u->extra_rest[s], of, k);
 	}
 }

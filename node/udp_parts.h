@@ -1,4 +1,4 @@
-/* udp_parts.h: the inside of struct udp, for udp.c (sockets), udp_in.c (receive) and udp_out.c (send) only.
+/* udp_parts.h: the inside of struct udp, for udp.c (sockets), udp_spray.c (more of them), udp_in.c (receive) and udp_out.c (send) only.
  */
 #ifndef FARLAN_NODE_UDP_PARTS_H
 #define FARLAN_NODE_UDP_PARTS_H
@@ -44,7 +44,19 @@ struct udp {
 	atomic_uint rest[UDP_SOCKETS_MAX][UDP_WORKERS_MAX]; /* calls this socket still does without trains */
 	int streams;                                        /* the pair's end; -1 = none */
 	struct inlet *inlet[UDP_WORKERS_MAX];
+	/* udp_spray.c */
+	struct endpoint local4; /* address the first IPv4 socket is bound to, port 0; family 0 = there is none */
+	bool no_gro;
+	atomic_uint extras; /* adopted: so many of these */
+	atomic_int extra_fd[UDP_EXTRA_MAX];
+	atomic_uint extra_rest[UDP_EXTRA_MAX];
+	unsigned sprayed;
+	int spray_fd[UDP_SPRAY_MAX]; /* -1 = adopted */
+	int spray_poll;              /* epoll of those */
 };
+
+/* udp.c: a socket with our options, unbound. */
+int udp_socket(uint8_t family, int *ret);
 
 union address {
 	struct sockaddr any;

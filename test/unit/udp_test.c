@@ -16,10 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "proto/endpoint.h"
 
 static const struct endpoint loopback4 = {.family = 4, .ip = {127, 0, 0, 1}}, loopback6 = {.family = 6, .ip = {[15] = 1}};
 
@@ -414,6 +417,200 @@ static void test_streams(void **state)
 	udp_close(u);
 }
 
+/* ---- spray ------------------------------------------------------------------------------------------------------ */
+
+#define EXPECTED 0x11223344u
+
+struct spray_bed {
+	struct udp *u, *far;
+	struct endpoint at, far_at;
+	unsigned asked;
+};
+
+static bool expected(const void *self, uint32_t first, size_t len, const struct endpoint *from)
+{
+	struct spray_bed *b = (struct spray_bed *)self;
+	b->asked++;
+	return first == EXPECTED && len == 96 && endpoint_equal(from, &b->far_at);
+}
+
+static struct spray_bed spray_bed(unsigned workers)
+{
+	struct spray_bed b = {.u = NULL};
+	assert_int_equal(udp_open(&b.u, &loopback4, 1, workers, &b.at), 0);
+	assert_int_equal(udp_open(&b.far, &loopback4, 1, 1, &b.far_at), 0);
+	return b;
+}
+
+static void spray_bed_close(struct spray_bed *b)
+{
+	udp_close(b->u);
+	udp_close(b->far);
+}
+
+/* Where a sprayed socket is, as the far end sees it. */
+static struct endpoint seen_at(struct spray_bed *b, unsigned i)
+{
+	const uint8_t word[5] = {(uint8_t)i, 's', 'e', 'e', 'n'};
+	struct packet in[1];
+	assert_true(udp_spray_send(b->u, i, &b->far_at, word, sizeof(word)));
+	assert_int_equal(recv_all(b->far, 0, in, 1), 1);
+	assert_int_equal(in[0].len, sizeof(word));
+	assert_memory_equal(in[0].data, word, sizeof(word));
+	return in[0].from;
+}
+
+static void knock(struct udp *from, const struct endpoint *to, uint32_t first, unsigned len)
+{
+	struct packet p = {.data = sent_bytes[0], .len = len, .from = *to};
+	memset(sent_bytes[0], 0x5a, len);
+	memcpy(sent_bytes[0], &first, sizeof(first) < len ? sizeof(first) : len);
+	udp_send(from, 0, &p, 1);
+	assert_int_equal(p.verdict, DROP_NONE);
+}
+
+/* Until something expected is there, a second at most. */
+static int adopted(struct spray_bed *b, uint32_t in_use, int *ret_old)
+{
+	int socket = -EAGAIN;
+	for (unsigned i = 0; i < 100 && socket == -EAGAIN; i++) {
+		socket = udp_spray_adopt(b->u, expected, b, in_use, ret_old);
+		if (socket == -EAGAIN)
+			usleep(10000);
+	}
+	return socket;
+}
+
+static void test_spray(void **state)
+{
+	struct spray_bed b = spray_bed(2);
+	struct packet p[BATCH_MAX], in[BATCH_MAX];
+	int old = 77;
+	(void)state;
+	assert_int_equal(udp_spray_adopt(b.u, expected, &b, 0, &old), -EAGAIN);
+	assert_int_equal(udp_spray_open(b.u, 20), 20);
+	assert_int_equal(udp_spray_open(b.u, 20), -EBUSY);
+	/* Each has a port of its own; workers see none of them. */
+	struct endpoint at[20];
+	for (unsigned i = 0; i < 20; i++) {
+		at[i] = seen_at(&b, i);
+		assert_int_not_equal(at[i].port, b.at.port);
+		for (unsigned k = 0; k < i; k++)
+			assert_int_not_equal(at[i].port, at[k].port);
+	}
+	assert_int_equal(udp_sockets(b.u), 1);
+	/* Junk wins nothing: another first word, another length, none at all, another sender. It is thrown away, and never comes to a worker. */
+	struct udp *third;
+	assert_int_equal(udp_open(&third, &loopback4, 1, 1, NULL), 0);
+	knock(b.far, &at[3], EXPECTED + 1, 96);
+	knock(b.far, &at[3], EXPECTED, 95);
+	knock(b.far, &at[3], EXPECTED, 3);
+	knock(b.far, &at[3], EXPECTED, 0);
+	knock(third, &at[3], EXPECTED, 96);
+	assert_int_equal(adopted(&b, 0, &old), -EAGAIN);
+	assert_int_equal(b.asked, 3); /* those too short for a first word are not shown */
+	assert_int_equal(udp_extras(b.u), 0);
+	/* Behind more junk in the same socket the real one is found; it is left to the worker, byte for byte. */
+	knock(b.far, &at[7], 1, 96);
+	knock(b.far, &at[7], EXPECTED, 96);
+	assert_int_equal(adopted(&b, 0, &old), UDP_EXTRA_FIRST);
+	assert_int_equal(old, -1);
+	assert_int_equal(udp_sockets(b.u), UDP_EXTRA_FIRST + 1);
+	assert_true(udp_fd(b.u, UDP_EXTRA_FIRST, 0) >= 0);
+	assert_int_equal(udp_fd(b.u, UDP_EXTRA_FIRST, 1), -1);
+	assert_int_equal(udp_fd(b.u, UDP_EXTRA_FIRST + 1, 0), -1);
+	for (unsigned s = 1; s < UDP_EXTRA_FIRST; s++)
+		assert_int_equal(udp_fd(b.u, s, 0), -1);
+	assert_int_equal(udp_recv(b.u, 1, in, BATCH_MAX), 0);
+	assert_int_equal(recv_all(b.u, 0, in, 1), 1);
+	assert_int_equal(in[0].socket, UDP_EXTRA_FIRST);
+	assert_int_equal(in[0].len, 96);
+	assert_memory_equal(in[0].data, sent_bytes[0], 96);
+	assert_true(endpoint_equal(&in[0].from, &b.far_at));
+	/* The others end; the adopted one stays, and is nobody's to spray by any more. */
+	assert_false(udp_spray_send(b.u, 7, &b.far_at, sent_bytes[0], 5));
+	udp_spray_close(b.u);
+	udp_spray_close(b.u);
+	/* All workers send by it, and by their own in the same batch. */
+	for (unsigned worker = 0; worker < 2; worker++) {
+		fill(p, BATCH_MAX, &b.far_at);
+		for (unsigned i = 0; i < BATCH_MAX; i++)
+			p[i].socket = i % 2 ? UDP_EXTRA_FIRST : 0;
+		udp_send(b.u, worker, p, BATCH_MAX);
+		assert_int_equal(recv_all(b.far, 0, in, BATCH_MAX), BATCH_MAX);
+		for (unsigned i = 0; i < BATCH_MAX; i++) {
+			bool extra = (in[i].len - 1) / 19 % 2;
+			assert_int_equal(in[i].from.port, extra ? at[7].port : b.at.port);
+		}
+	}
+	/* A place that there is none of: by the plain one. */
+	fill(p, 1, &b.far_at);
+	p[0].socket = UDP_EXTRA_FIRST + 1;
+	udp_send(b.u, 0, p, 1);
+	assert_int_equal(recv_all(b.far, 0, in, 1), 1);
+	assert_int_equal(in[0].from.port, b.at.port);
+	udp_close(third);
+	spray_bed_close(&b);
+}
+
+static void test_spray_places(void **state)
+{
+	struct spray_bed b = spray_bed(1);
+	struct packet in[BATCH_MAX];
+	int old = 77;
+	(void)state;
+	assert_int_equal(udp_spray_open(b.u, UDP_EXTRA_MAX + 3), UDP_EXTRA_MAX + 3);
+	for (unsigned i = 0; i < UDP_EXTRA_MAX; i++) {
+		struct endpoint at = seen_at(&b, i);
+		knock(b.far, &at, EXPECTED, 96);
+		assert_int_equal(adopted(&b, (1u << i) - 1, &old), UDP_EXTRA_FIRST + i);
+		assert_int_equal(old, -1);
+		assert_int_equal(recv_all(b.u, 0, in, 1), 1);
+		assert_int_equal(in[0].socket, UDP_EXTRA_FIRST + i);
+	}
+	/* All in use: nothing is looked at. Then the place of one that is not, whose descriptor comes back. */
+	struct endpoint at = seen_at(&b, UDP_EXTRA_MAX);
+	int before = udp_fd(b.u, UDP_EXTRA_FIRST + 5, 0);
+	knock(b.far, &at, EXPECTED, 96);
+	assert_int_equal(udp_spray_adopt(b.u, expected, &b, (1u << UDP_EXTRA_MAX) - 1, &old), -ENOSPC);
+	assert_int_equal(adopted(&b, ((1u << UDP_EXTRA_MAX) - 1) & ~(1u << 5), &old), UDP_EXTRA_FIRST + 5);
+	assert_int_equal(old, before);
+	assert_int_not_equal(udp_fd(b.u, UDP_EXTRA_FIRST + 5, 0), before);
+	close(old);
+	assert_int_equal(udp_extras(b.u), UDP_EXTRA_MAX);
+	assert_int_equal(recv_all(b.u, 0, in, 1), 1);
+	assert_int_equal(in[0].socket, UDP_EXTRA_FIRST + 5);
+	spray_bed_close(&b);
+	/* No IPv4, no spray. */
+	struct udp *six;
+	if (udp_open(&six, &loopback6, 1, 1, NULL) == 0) {
+		assert_int_equal(udp_spray_open(six, 1), -EAFNOSUPPORT);
+		udp_close(six);
+	}
+}
+
+/* Fewer descriptors than wanted: some are made, some are left for others. */
+static void test_spray_limit(void **state)
+{
+	struct spray_bed b = spray_bed(1);
+	struct rlimit limit, low;
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	int next = dup(0);
+	close(next);
+	low = limit;
+	low.rlim_cur = (rlim_t)next + 101; /* the epoll, and a hundred */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_in_range(udp_spray_open(b.u, UDP_SPRAY_MAX), 1, 100 - 32); /* fewer where others lie above the first that is free */
+	udp_spray_close(b.u);
+	low.rlim_cur = (rlim_t)next + 11;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(udp_spray_open(b.u, UDP_SPRAY_MAX), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(udp_spray_open(b.u, 1), 1);
+	spray_bed_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +622,9 @@ int main(void)
 	    cmocka_unit_test(test_sockets_take_turns),
 	    cmocka_unit_test(test_two_threads_send),
 	    cmocka_unit_test(test_streams),
+	    cmocka_unit_test(test_spray),
+	    cmocka_unit_test(test_spray_places),
+	    cmocka_unit_test(test_spray_limit),
 	};
 	alarm(60);
 	return cmocka_run_group_tests_name("udp", tests, private_net, NULL);
