@@ -114,6 +114,16 @@ struct body_cands {
 	unsigned n;
 	struct endpoint endpoints[CANDIDATES_MAX];
 };
+enum spray_side { SPRAY_HARD = 0, SPRAY_EASY = 1 };
+/* Request of the hard side, and the easy one's answer (node/spray.c). */
+struct body_spray {
+	uint8_t side;   /* enum spray_side: of the sender */
+	uint32_t start; /* the hard side's number of this attempt, in both */
+	uint16_t count; /* sockets it opens; datagrams it sends */
+	uint16_t rate;  /* per second */
+	struct endpoint endpoint; /* where a root sees the sender */
+	uint16_t step; /* hard: its NAT goes on by so much from port to port (mod 65536); 0 = not told */
+};
 struct body_cred {
 	uint64_t nwid;
 	const uint8_t *cred;
@@ -238,7 +248,7 @@ struct body_leave {
 #define BODY_LIST(X)                                                                                              \
 	X(net_open) X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) \
 	X(incoming) X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave) \
-	X(locate) X(located) X(rootset) X(rootset_piece) X(sync) X(sync_result)
+	X(spray) X(locate) X(located) X(rootset) X(rootset_piece) X(sync) X(sync_result)
 /* clang-format on */
 #define X(name)                                                                                                                            \
 	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                                \

@@ -238,38 +238,6 @@ bool body_blob_parse(const uint8_t *bytes, size_t len, struct body_blob *ret)
 	return body_close(&d, ret, &b, sizeof b);
 }
 
-size_t body_cands_encode(const struct body_cands *b, uint8_t *out, size_t room)
-{
-	struct writer w = body_writer(out, room);
-	if (b->n > CANDIDATES_MAX)
-		return 0;
-	pack_map(&w, b->nat ? 3 : 2);
-	field_uint(&w, 0, b->gen);
-	pack_uint(&w, 1);
-	pack_array(&w, b->n);
-	for (unsigned i = 0; i < b->n; i++)
-		pack_endpoint(&w, &b->endpoints[i]);
-	if (b->nat)
-		field_uint(&w, 2, b->nat);
-	return pack_end(&w);
-}
-
-bool body_cands_parse(const uint8_t *bytes, size_t len, struct body_cands *ret)
-{
-	struct document d;
-	struct body_cands b = {0};
-	if (!body_open(&d, bytes, len))
-		return false;
-	b.gen = read_u32(&d, 0);
-	const struct value *list = document_field(&d, 1);
-	b.n = document_count(&d, list, CANDIDATES_MAX);
-	for (unsigned i = 0; i < b.n; i++)
-		document_endpoint(&d, document_at(&d, list, i), &b.endpoints[i]);
-	if (document_field(&d, 2))
-		b.nat = (uint8_t)read_uint(&d, 2, UINT8_MAX);
-	return body_close(&d, ret, &b, sizeof b);
-}
-
 size_t body_cred_encode(const struct body_cred *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);

@@ -322,6 +322,51 @@ static void path_bodies(void **state)
 	assert_int_not_equal(body_cands_encode(&in, bytes, sizeof(bytes)), 0);
 }
 
+static bool takes_spray(uint64_t side, uint64_t start, uint64_t count, uint64_t step, bool endpoint)
+{
+	uint8_t bytes[BODY_MAX];
+	const struct endpoint at = v4_sample();
+	struct writer w = writer_over(bytes, sizeof(bytes));
+	pack_map(&w, endpoint ? 6 : 5);
+	pack_uint(&w, 0), pack_uint(&w, side);
+	pack_uint(&w, 1), pack_uint(&w, start);
+	pack_uint(&w, 2), pack_uint(&w, count);
+	pack_uint(&w, 3), pack_uint(&w, 100);
+	if (endpoint)
+		pack_uint(&w, 4), pack_endpoint(&w, &at);
+	pack_uint(&w, 5), pack_uint(&w, step);
+	return try_spray(bytes, pack_end(&w));
+}
+
+static void spray_bodies(void **state)
+{
+	(void)state;
+	struct body_spray in = {.side = SPRAY_EASY, .start = UINT32_MAX, .count = 1024, .rate = 100, .endpoint = v4_sample()};
+	{
+		TRIP(spray, in, out);
+		SAME(side), SAME(start), SAME(count), SAME(rate), SAME(step);
+		assert_true(endpoint_equal(&in.endpoint, &out.endpoint));
+	}
+	in.side = SPRAY_HARD;
+	in.step = UINT16_MAX; /* downwards */
+	{
+		TRIP(spray, in, out);
+		SAME(side), SAME(step);
+	}
+	assert_true(takes_spray(1, 7, 256, 3, true));
+	assert_false(takes_spray(2, 7, 256, 3, true));
+	assert_false(takes_spray(1, 1ull << 32, 256, 3, true));
+	assert_false(takes_spray(1, 7, 65536, 3, true));
+	assert_false(takes_spray(1, 7, 256, 65536, true));
+	assert_false(takes_spray(1, 7, 256, 3, false));
+	uint8_t bytes[BODY_MAX];
+	in.side = 2;
+	assert_int_equal(body_spray_encode(&in, bytes, sizeof(bytes)), 0);
+	in.side = SPRAY_HARD;
+	in.endpoint.family = 0;
+	assert_int_equal(body_spray_encode(&in, bytes, sizeof(bytes)), 0);
+}
+
 static void root_bodies(void **state)
 {
 	(void)state;
@@ -666,7 +711,7 @@ int main(void)
 		filler[i] = (uint8_t)(i % 251 + 1);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),     cmocka_unit_test(net_bodies),
-	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),       cmocka_unit_test(root_bodies),
+	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies), cmocka_unit_test(spray_bodies),       cmocka_unit_test(root_bodies),
 	    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies), cmocka_unit_test(unknown_keys),
 	    cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
 	};
