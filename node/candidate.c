@@ -107,6 +107,7 @@ bool path_cands(struct peer *peer, const struct body_cands *c)
 		return false;
 	peer->cands_seen = c->gen;
 	peer->nat = c->nat;
+	spray_cands(peer, c);
 	peer->cands_received_ms = node->now;
 	for (unsigned i = 0; i < c->n; i++) {
 		unsigned same = 0;

@@ -517,6 +517,9 @@ void circuit_incoming(struct peer *root, struct session *s, uint32_t req, const 
 	memcpy(l->data, b.first, b.first_len);
 	responder_init(node, l);
 	free(l);
+	struct peer *caller = root->is_root ? peer_find(node, b.source.key_hash) : NULL;
+	if (caller)
+		spray_seen(caller, &b.observed);
 }
 
 /* A relay that has not taken it knows no such circuit any more, or takes none by that session. */

@@ -111,6 +111,7 @@ struct node {
 	struct pings pings;
 	struct warnings warnings;
 	struct fallback fallback;
+	struct spray spray;
 };
 
 static inline void node_drop(struct node *n, enum drop why)

@@ -215,6 +215,7 @@ static void silence_tick(struct peer *peer, uint64_t now)
 	if (peer->best < 0 && (silent || peer->want[s->class]) && (peer->is_root || peer->is_controller || now - sent < 10000))
 		initiator_again(peer, s->class);
 	relayed_tick(peer, sent, now);
+	spray_consider(peer, session_last_frame(s));
 	if (peer->best >= 0)
 		keep_tick(peer, s, base, now);
 }

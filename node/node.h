@@ -79,6 +79,7 @@ struct node_config {
 	unsigned n_sets;
 	unsigned workers;         /* 1..WORKERS_MAX */
 	uint8_t suite;            /* 0 = by hardware, else SUITE_* only */
+	bool no_spray;            /* neither side of a spray (spray.h) */
 	bool no_relay;            /* relays for no member, even where its credential says it may */
 	uint64_t relay_rate;      /* of each node relayed for, as a root or a member: bits/s; 0 = unlimited */
 	uint64_t relay_total;     /* of all of them together; 0 = unlimited */

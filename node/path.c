@@ -77,7 +77,8 @@ static int path_new(struct peer *peer)
 int path_direct(struct peer *peer, const struct endpoint *to, uint8_t socket)
 {
 	for (int i = 0; i < PATHS_MAX; i++)
-		if (peer->path[i].state != PATH_FREE && !peer->path[i].circuit && endpoint_equal(&peer->path[i].to, to))
+		if (peer->path[i].state != PATH_FREE && !peer->path[i].circuit && endpoint_equal(&peer->path[i].to, to) &&
+		    (peer->path[i].socket == socket || (peer->path[i].socket < UDP_EXTRA_FIRST && socket < UDP_EXTRA_FIRST)))
 			return i;
 	/* Whatever the origin (a candidate, a packet that came through a network of ours): the tunnel is never carried by a tunnel. */
 	int i = to->family && !path_in_overlay(peer->node, to) ? path_new(peer) : -1;

@@ -12,6 +12,7 @@
 #include "node/beacon.h"
 #include "node/event.h"
 #include "node/session.h"
+#include "node/spray.h"
 #include "proto/base/heap.h"
 #include "proto/body.h"
 
@@ -183,6 +184,7 @@ struct peer {
 	uint64_t probes_since_ms;
 	struct endpoint cached[PEER_ENDPOINTS]; /* from disk or handshakes, newest first */
 	unsigned n_cached;
+	struct peer_spray spray;
 	struct peer_beacon beacon; /* beacon.c: the last it called out */
 	/* Where it can be called, by its own record: federation.c. */
 	unsigned n_located, locates, located_try;

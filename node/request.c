@@ -300,6 +300,7 @@ static bool network_in(struct peer *peer, enum session_class class, const struct
 	case OP_CRED: channel_cred_in(peer, m->req, m->body, m->len); return true;
 	case OP_HEAD: head_in(peer, class, m); return true;
 	case OP_CANDS: cands_in(peer, class, m); return true;
+	case OP_SPRAY: spray_request(peer, class, m); return true;
 	case OP_GET_BLOB:
 		if (peer->node->config.port.request && class == CLASS_CTRL)
 			return false;

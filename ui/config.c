@@ -17,8 +17,8 @@
 #include "node/node.h"
 #include "proto/wire.h"
 #include "ui/options.h"
-#include "ui/value.h"
 #include "ui/proxy.h"
+#include "ui/value.h"
 
 #define DEFAULT_HTTP "127.0.0.1:8080"
 #define EXCERPT_MAX  160 /* of the line, below a message */
@@ -120,17 +120,19 @@ static int choice(struct reading *r, const char *value, const char *const names[
 static bool flag(struct reading *r, const char *value, const char *off, const char *on, bool *ret)
 {
 	char wanted[32];
-	bool is = !strcmp(value, on);
 	snprintf(wanted, sizeof(wanted), "%.12s or %.12s", strcmp(off, "no") ? off : on, strcmp(off, "no") ? on : off);
-	if (!is && strcmp(value, off))
-		return refuse(r, 0, wanted);
-	*ret = is;
-	return true;
+	*ret = !strcmp(value, on);
+	return *ret || !strcmp(value, off) || refuse(r, 0, wanted);
 }
 
 static bool take_is_root(struct reading *r, const char *value)
 {
 	return flag(r, value, "no", "yes", &r->config->root);
+}
+
+static bool take_spray(struct reading *r, const char *value)
+{
+	return flag(r, value, "yes", "no", &r->config->no_spray);
 }
 
 static bool take_relay(struct reading *r, const char *value)
@@ -290,12 +292,11 @@ static const struct key keys[] = {
     {"listen", BOTH, true, take_listen},      {"add-root", BOTH, true, take_root},         {"root", NODE, false, take_is_root},
     {"root-gate", NODE, false, take_gate},    {"workers", NODE, false, take_workers},      {"suite", NODE, false, take_suite},
     {"backend", NODE, false, take_backend},   {"offload", NODE, false, take_offload},      {"http", CONTROLLER, false, take_http},
-    {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping}, {"tls", NODE, false, take_tls},
+    {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping}, {"lan-discovery", NODE, false, take_lan},
     {"tls-cert", NODE, false, take_tls_cert}, {"tls-key", NODE, false, take_tls_key},      {"fallback", BOTH, false, take_fallback},
-    {"proxy", BOTH, false, take_proxy},
-    {"lan-discovery", NODE, false, take_lan}, {"root-set", BOTH, true, take_set},
-    {"relay", NODE, false, take_relay},       {"relay-rate", NODE, false, take_relay_rate},
-    {"relay-total", NODE, false, take_relay_total},
+    {"tls", NODE, false, take_tls},           {"proxy", BOTH, false, take_proxy},          {"root-set", BOTH, true, take_set},
+    {"relay", NODE, false, take_relay},       {"relay-rate", NODE, false, take_relay_rate}, {"relay-total", NODE, false, take_relay_total},
+    {"spray", BOTH, false, take_spray},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 

@@ -38,6 +38,7 @@ struct config {
 	uint8_t suite;         /* 0: by hardware, else SUITE_* */
 	bool no_mapping;       /* ask no router for anything */
 	bool no_lan;           /* neither call out on the LAN nor listen there */
+	bool no_spray;         /* never many ports at once */
 	bool no_relay;         /* for no member, whatever its credential says */
 	bool relay_rate_set;   /* else as root and gate say (daemon.c) */
 	uint64_t relay_rate, relay_total; /* bits/s; 0: no limit */

@@ -153,6 +153,7 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	loop->node.suite = config->suite;
 	loop->node.no_offload = config->no_offload;
 	loop->node.no_relay = config->no_relay;
+	loop->node.no_spray = config->no_spray;
 	loop->node.relay_rate = config->relay_rate_set ? config->relay_rate : is_public(config) ? PUBLIC_RATE : 0;
 	loop->node.relay_total = config->relay_total;
 	loop->node.fallback = config->fallback;

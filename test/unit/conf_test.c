@@ -73,6 +73,10 @@ static void test_all_keys(void **state)
 	assert_true(parse(&c, HOME_NODE, "tls = none\nfallback = auto\n"));
 	assert_true(c.tls_none && c.fallback == FALLBACK_AUTO);
 	assert_true(parse(&c, HOME_CONTROLLER, "fallback = only\nproxy = 192.0.2.1:8080\n"));
+	assert_false(c.no_spray);
+	assert_true(parse(&c, HOME_NODE, "spray = no\n") && c.no_spray);
+	assert_true(parse(&c, HOME_CONTROLLER, "spray = yes\n") && !c.no_spray);
+	assert_false(parse(&c, HOME_NODE, "spray = 1\n"));
 	assert_false(c.no_relay);
 	assert_false(c.relay_rate_set);
 	assert_true(parse(&c, HOME_NODE, "relay = no\nrelay-rate = 50M\nrelay-total = 800k\n"));
@@ -107,6 +111,23 @@ static void test_all_keys(void **state)
 	assert_int_equal(c.http.family, 0);
 	assert_true(parse(&c, HOME_CONTROLLER, "http = 127.0.0.1:81\n"));
 	assert_int_equal(c.http.port, 81);
+}
+
+/* Files of root sets: beside the config, each once, four at most. */
+static void test_sets(void **state)
+{
+	(void)state;
+	struct config c;
+	char why[CONFIG_WHY];
+	static const char text[] = "root-set = a.frs\nroot-set = /b/c.frs\nroot-set = a.frs\n";
+	config_init(&c);
+	assert_true(config_parse(&c, HOME_CONTROLLER, "farlan-controller.conf", text, strlen(text), "/etc/farlan", why));
+	assert_int_equal(c.n_sets, 2);
+	assert_string_equal(c.sets[0], "/etc/farlan/a.frs");
+	assert_string_equal(c.sets[1], "/b/c.frs");
+	refused(HOME_NODE, "root-set = 1\nroot-set = 2\nroot-set = 3\nroot-set = 4\nroot-set = 5\n", "farland.conf:5:12: error: ", "at most 4");
+	refused(HOME_NODE, "root-set =\n", "farland.conf:1:11: error: ", "missing");
+	config_fini(&c);
 }
 
 static void test_refusals(void **state)
@@ -255,7 +276,7 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_all_keys), cmocka_unit_test(test_refusals), cmocka_unit_test(test_secret_is_not_shown),
+	    cmocka_unit_test(test_all_keys), cmocka_unit_test(test_refusals), cmocka_unit_test(test_sets), cmocka_unit_test(test_secret_is_not_shown),
 	    cmocka_unit_test(test_lengths),  cmocka_unit_test(test_set),      cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
