@@ -118,7 +118,6 @@ static void test_sets(void **state)
 {
 	(void)state;
 	struct config c;
-	char why[CONFIG_WHY];
 	static const char text[] = "root-set = a.frs\nroot-set = /b/c.frs\nroot-set = a.frs\n";
 	config_init(&c);
 	assert_true(config_parse(&c, HOME_CONTROLLER, "farlan-controller.conf", text, strlen(text), "/etc/farlan", why));
