@@ -22,15 +22,15 @@
 #include "proto/replay.h"
 #include "tap/tap.h"
 
-#define IN_FRONT       16 /* what an unwrapped frame may need in front of its inner header, and more */
-#define ROAM_EVERY_MS  100
-#define MAC_TELL_MS    1000
+#define IN_FRONT      16 /* what an unwrapped frame may need in front of its inner header, and more */
+#define ROAM_EVERY_MS 100
+#define MAC_TELL_MS   1000
 /* Letters of one node, whatever its sessions: 400/s, 128 at once, half a ring. What its user traffic alone can make many of has the half of
  * that, so that frames for a channel that is not open yet leave room for the message that opens it. */
-#define LETTER_US      2500
-#define LETTER_BURST   (128 * LETTER_US)
-#define INIT_US        50000 /* INITs through one circuit: 20/s, 16 at once */
-#define INIT_BURST     (16 * INIT_US)
+#define LETTER_US    2500
+#define LETTER_BURST (128 * LETTER_US)
+#define INIT_US      50000 /* INITs through one circuit: 20/s, 16 at once */
+#define INIT_BURST   (16 * INIT_US)
 /* What strangers may cost in all: a quarter of one core, spent by a model of the work instead of a clock so that it is the same
  * everywhere: base (receive, look up), per gate (hint), per match (mac1 and the letter). */
 #define BUDGET_SHARE    4

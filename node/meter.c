@@ -12,7 +12,7 @@
 #define BURST_NS    (NS / 2) /* half a second of its rate */
 #define TOTAL_NS    (NS / 10)
 #define DEBT_NS     (NS / 5) /* what passed by right while the shares were too large is paid back, but not for long */
-#define LONGEST     9016 /* a leg packet: the slowest rate lets one pass */
+#define LONGEST     9016     /* a leg packet: the slowest rate lets one pass */
 #define SHARE_LEAST 1
 
 bool meter_take(_Atomic uint64_t *bucket, uint64_t now, uint64_t cost, uint64_t burst)
@@ -51,7 +51,8 @@ static bool take(_Atomic uint64_t *bucket, uint64_t now_ns, uint32_t bytes, uint
 
 static bool passes(struct relay_meter *m, struct sender *s, uint64_t now_ns, uint32_t bytes)
 {
-	uint64_t round = atomic_load_explicit(&m->round, memory_order_relaxed), seen = atomic_load_explicit(&s->round, memory_order_relaxed);
+	uint64_t round = atomic_load_explicit(&m->round, memory_order_relaxed),
+		 seen = atomic_load_explicit(&s->round, memory_order_relaxed);
 	if (seen != round && atomic_compare_exchange_strong(&s->round, &seen, round))
 		atomic_fetch_add_explicit(&m->senders, 1, memory_order_relaxed);
 	if (m->rate && !take(&s->rate_ns, now_ns, bytes, m->rate, BURST_NS))

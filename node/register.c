@@ -61,7 +61,8 @@ static struct endpoint instance_note(struct peer *peer, const struct session *s,
 	if (i && i < INSTANCES_MAX && list[i].id == id) {
 		other = list[0].at;
 		if (!peer->clone_seen_ms)
-			log_warning("%010llx registers from two machines: one identity may not run twice", (unsigned long long)peer->identity.address);
+			log_warning("%010llx registers from two machines: one identity may not run twice",
+			            (unsigned long long)peer->identity.address);
 		peer->clone_at = other;
 		peer->clone_seen_ms = peer->node->now;
 	}

@@ -17,9 +17,10 @@ void circuit_collision(struct node *node, const struct identity *other)
 	log_error("another identity has our address and was first at a root: %s; this node goes on with the paths it has, but strangers "
 	          "will not find it there: give it a new identity",
 	          text);
-	node_warn(node, "collision",
-	          "another identity has this node's address and was first at a root, so strangers do not find this node there; stop farland, "
-	          "move identity.secret away and start it: it makes a new one");
+	node_warn(
+	    node, "collision",
+	    "another identity has this node's address and was first at a root, so strangers do not find this node there; stop farland, "
+	    "move identity.secret away and start it: it makes a new one");
 }
 
 /* A root may be wrong or lie; all that comes of it is a word to people. */
@@ -28,7 +29,8 @@ static void clone_seen(struct node *node, const struct endpoint *at)
 	char text[ENDPOINT_TEXT_MAX];
 	if (!node->clone.ms || node->now - node->clone.logged_ms >= CLONE_LOG_MS) {
 		endpoint_format(at, text, sizeof text);
-		log_error("another machine at %s runs with this node's identity: frames go now to the one, now to the other. Stop one of them, remove "
+		log_error("another machine at %s runs with this node's identity: frames go now to the one, now to the other. Stop one of "
+		          "them, remove "
 		          "its identity.secret and start it: it makes a new one, which then joins its networks anew",
 		          text);
 		event_add(node, EVENT_IDENTITY_CLONE, NULL, text);

@@ -359,7 +359,8 @@ static bool pair_look(struct node *node, struct pair *p, uint64_t now)
 	uint64_t used = atomic_load(&p->a->used_ms), used_b = atomic_load(&p->b->used_ms);
 	used = used_b > used ? used_b : used;
 	used = p->made_ms > used ? p->made_ms : used;
-	if (used + IDLE_MS <= now || (!node->config.root && !common(p->caller, p->called))) { /* a worker's stamp may be ahead of this turn's time */
+	if (used + IDLE_MS <= now ||
+	    (!node->config.root && !common(p->caller, p->called))) { /* a worker's stamp may be ahead of this turn's time */
 		pair_end(node, p, true, true);
 		return true;
 	}

@@ -52,10 +52,8 @@ static void pairs_add(struct relay_view *v, const struct pairs *pairs, uint64_t 
 void node_relay(struct node *node, uint64_t now, struct relay_view *ret)
 {
 	const struct relay_service *r = node->relay;
-	struct relay_view v = {.root = node->config.root,
-	                       .circuits_max = PAIRS_MAX,
-	                       .rate = node->config.relay_rate,
-	                       .total = node->config.relay_total};
+	struct relay_view v = {
+	    .root = node->config.root, .circuits_max = PAIRS_MAX, .rate = node->config.relay_rate, .total = node->config.relay_total};
 	for (unsigned i = 0; i < NETWORKS_MAX; i++)
 		v.member = v.member || (!node->config.no_relay && !node->config.root && node->net[i] && node->net[i]->cred_ok &&
 		                        node->net[i]->cred.flags & MEMBER_RELAY);
@@ -92,8 +90,8 @@ static void clone_each(struct peer *peer, void *self)
 		c->each(c->self, &peer->identity, &peer->clone_at, c->now - peer->clone_seen_ms);
 }
 
-void node_clones(struct node *node, uint64_t now, void (*each)(void *, const struct identity *, const struct endpoint *other, uint64_t ago_ms),
-                 void *self)
+void node_clones(struct node *node, uint64_t now,
+                 void (*each)(void *, const struct identity *, const struct endpoint *other, uint64_t ago_ms), void *self)
 {
 	struct clones c = {each, self, now};
 	if (node->config.root)

@@ -31,8 +31,7 @@ static bool relay_right(struct host *m, bool on)
 	struct member_settings set = {.set = SET_MEMBER_FLAGS};
 	struct admin_error error = {0};
 	*(on ? &set.flags_on : &set.flags_off) = MEMBER_RELAY;
-	enum admin_status status =
-	    controller_member_set(sim->controller->controller, sim->nwid, m->secret->self.address, &set, &error);
+	enum admin_status status = controller_member_set(sim->controller->controller, sim->nwid, m->secret->self.address, &set, &error);
 	sim->controller->next_us = sim->now;
 	return expect(sim, status == ADMIN_OK, "relay %s: %s %s", on ? "on" : "off", error.title, error.detail);
 }
@@ -84,8 +83,8 @@ static void member(uint64_t seed, char failed[256])
 		expect(sim, !lost, "%" PRIu64 " frames lost on the way from root to member", lost);
 		expect(sim, by(a, b) == m && by(b, a) == m, "not by the member");
 		node_relay(m->node, sim->now / 1000, &view);
-		expect(sim, view.member && view.circuits && view.bytes > 1000000 && view.n_top == 2, "%u circuits, %" PRIu64 " bytes, top %u",
-		       view.circuits, view.bytes, view.n_top);
+		expect(sim, view.member && view.circuits && view.bytes > 1000000 && view.n_top == 2,
+		       "%u circuits, %" PRIu64 " bytes, top %u", view.circuits, view.bytes, view.n_top);
 		host_kill(sim->root);
 		/* longer than data sessions live: those with the relay carry no frames of their own */
 		lost = both_ways(a, b, 6 * MINUTE, 0);
@@ -244,7 +243,8 @@ static void hedge(uint64_t seed, char failed[256])
 			expect(sim, frame_passes(a, b, 3 * SECOND), "pair %u: no frame within 3 s", i);
 			uint64_t took = (sim->now - begun) / MS;
 			expect(sim, took < 1500, "pair %u: %" PRIu64 " ms", i, took);
-			expect(sim, !*sim->failed && by(a, b) == (seed & 1 ? sim->second : sim->root), "pair %u: not by the root that lives", i);
+			expect(sim, !*sim->failed && by(a, b) == (seed & 1 ? sim->second : sim->root),
+			       "pair %u: not by the root that lives", i);
 		}
 	}
 	finish(sim, failed);
@@ -311,8 +311,10 @@ static void storm(uint64_t seed, char failed[256])
 			host_running = bad;
 			bad->node->now = sim->now / 1000;
 			for (unsigned i = 0; i < 10; i++) {
-				struct body_connect m = {
-				    .address = b->secret->self.address, .rx_idx = (ms * 10 + i + 1) << 4, .first = first, .first_len = sizeof first};
+				struct body_connect m = {.address = b->secret->self.address,
+				                         .rx_idx = (ms * 10 + i + 1) << 4,
+				                         .first = first,
+				                         .first_len = sizeof first};
 				size_t n = body_connect_encode(&m, body, sizeof body);
 				struct message message = {.req = 0x40000000 + ms * 10 + i, .op = OP_CONNECT, .body = body, .len = n};
 				n = message_encode(&message, plain + INNER_HEADER, BODY_MAX);
@@ -331,7 +333,8 @@ static void storm(uint64_t seed, char failed[256])
 		expect(sim, !lost, "%" PRIu64 " frames of others lost", lost);
 		refused = host_drops(sim->root, DROP_MAIL_RATE) - refused;
 		expect(sim, refused > 18000 && refused < 20000, "%" PRIu64 " of 20000 CONNECTs ended at the worker", refused);
-		expect(sim, !host_drops(sim->root, DROP_MAIL_FULL), "the ring was full %" PRIu64 " times", host_drops(sim->root, DROP_MAIL_FULL));
+		expect(sim, !host_drops(sim->root, DROP_MAIL_FULL), "the ring was full %" PRIu64 " times",
+		       host_drops(sim->root, DROP_MAIL_FULL));
 		struct relay_view view;
 		node_relay(sim->root->node, sim->now / 1000, &view);
 		expect(sim, view.root && view.refused > 500 && view.refused < 1200, "%" PRIu64 " refused by control", view.refused);
