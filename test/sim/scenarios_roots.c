@@ -348,6 +348,15 @@ static void split(uint64_t seed, char failed[256])
 			expect(sim, contacts_count(p.root[i]->node) == contacts_count(p.root[0]->node), "healed: %zu and %zu records",
 			       contacts_count(p.root[i]->node), contacts_count(p.root[0]->node));
 		}
+		/* a root that begins with nothing has all of it from the others: nobody says it again */
+		size_t all = contacts_count(p.root[1]->node);
+		host_kill(p.root[0]);
+		sim_run(sim, 2 * SECOND);
+		host_start(p.root[0]);
+		sim_run(sim, 20 * SECOND);
+		expect(sim, homes_at(&p, p.root[0], a, 2, 3), "a root that restarted does not know where A is");
+		expect(sim, contacts_count(p.root[0]->node) == all, "a root that restarted has %zu of %zu records",
+		       contacts_count(p.root[0]->node), all);
 	}
 	place_free(&p, failed);
 }
