@@ -110,7 +110,7 @@ void event_peer(struct peer *peer)
 	bool up = peer_any_session(peer) && peer->best >= 0;
 	if (up)
 		path_text(&peer->path[peer->best], text);
-	if (!strcmp(text, peer->told))
+	if (!strcmp(text, peer->told) || (!*peer->told && federation_in_passing(peer)))
 		return;
 	snprintf(old, sizeof old, "%s", peer->told);
 	snprintf(peer->told, sizeof peer->told, "%s", text);

@@ -42,9 +42,7 @@ void homes_session_end(struct peer *root)
 	peer_retire_session(root, &root->previous[CLASS_CTRL]);
 	peer_retire_session(root, &root->current[CLASS_CTRL]);
 	peer_session_down(root, CLASS_CTRL);
-	for (unsigned i = 0; i < root->node->n_roots; i++)
-		if (root->node->root[i] == root)
-			root->node->observed[i] = (struct endpoint){0};
+	nat_forget(root);
 	peer_schedule(root);
 }
 
@@ -56,6 +54,13 @@ static bool kept(const struct federation *f, const struct set_root *r, uint64_t 
 		if (r->sets & 1u << i && (f->set[i].member || f->set[i].round_ms != NEVER))
 			return true;
 	return false;
+}
+
+bool federation_in_passing(const struct peer *root)
+{
+	const struct federation *f = root->node->federation;
+	const struct set_root *r = root->is_root && f ? federation_set_root(root) : NULL;
+	return r && !r->configured && !r->home && !(f->ours && r->sets & federation_bit(f, f->ours));
 }
 
 static void keep(struct node *node, struct set_root *r, uint64_t now)
@@ -160,8 +165,10 @@ static void choose(struct node *node, struct node_set *set)
 		if (set->home[i])
 			set->home[i]->home &= (uint8_t)~federation_bit(f, set);
 	for (unsigned i = 0; i < HOMES; i++)
-		if ((set->home[i] = homes[i]))
+		if ((set->home[i] = homes[i])) {
 			homes[i]->home |= federation_bit(f, set);
+			event_peer(homes[i]->peer);
+		}
 	federation_homes_changed(node, set);
 }
 
