@@ -59,11 +59,25 @@ static bool mac1_seen(const struct responder *r, const uint8_t mac1[16])
 	return false;
 }
 
+/* Whom a limit or a cookie is for: who comes by a TLS stream is the same as who comes from there by UDP. */
+static struct endpoint source_of(const struct letter *l)
+{
+	struct endpoint e = l->from;
+	e.family &= (uint8_t)~ENDPOINT_STREAM;
+	return e;
+}
+
+static void cookie_of(const uint8_t secret[32], const struct letter *l, uint8_t ret[16])
+{
+	struct endpoint from = source_of(l);
+	cookie_value(secret, &from, ret);
+}
+
 static bool cookie_good(struct node *node, const struct letter *l)
 {
 	for (int i = 0; i < 2; i++) {
 		uint8_t value[16];
-		cookie_value(node->responder.secret[i], &l->from, value);
+		cookie_of(node->responder.secret[i], l, value);
 		if (init_mac2_check(l->data, l->len, value))
 			return true;
 	}
@@ -88,10 +102,11 @@ static void retry_out(struct node *node, const struct letter *l, const struct ga
 }
 
 /* Source prefix: /32 of IPv4, /64 of IPv6. Charged only under load and after its cookie was good. */
-static bool source_bucket(struct node *node, const struct endpoint *from)
+static bool source_bucket(struct node *node, const struct letter *l)
 {
-	struct endpoint net = {.family = from->family};
-	memcpy(net.ip, from->ip, from->family == 4 ? 4 : 8);
+	const struct endpoint from = source_of(l);
+	struct endpoint net = {.family = from.family};
+	memcpy(net.ip, from.ip, from.family == 4 ? 4 : 8);
 	unsigned slot = (unsigned)((le64_at(net.ip) * 0x9e3779b97f4a7c15ull) >> 54) % SOURCES_MAX;
 	uint64_t *tokens = &node->responder.source[slot].tokens_ms;
 	if (!endpoint_equal(&node->responder.source[slot].net, &net)) {
@@ -142,9 +157,10 @@ static enum authority authorise(struct node *node, const struct letter *l, const
 
 /* ---- waiting for the proof of work ------------------------------------------------------------------------------ */
 
-static bool same_prefix(const struct endpoint *a, const struct endpoint *b)
+static bool same_prefix(const struct letter *one, const struct letter *other)
 {
-	return a->family == b->family && !memcmp(a->ip, b->ip, a->family == 4 ? 3 : 6);
+	const struct endpoint a = source_of(one), b = source_of(other);
+	return a.family == b.family && !memcmp(a.ip, b.ip, a.family == 4 ? 3 : 6);
 }
 
 /* Whoever has a circuit to us can send INITs of ever new identities through it, unseen by the relay's limits. */
@@ -169,7 +185,7 @@ static bool park(struct node *node, const struct letter *l, const struct identit
 			free_slot = free_slot ? free_slot : at;
 		else if (bytes_equal((*at)->identity.key_hash, who->key_hash, KEY_HASH_BYTES))
 			return true; /* under way */
-		else if (!l->circuit && !(*at)->letter->circuit && same_prefix(&(*at)->letter->from, &l->from))
+		else if (!l->circuit && !(*at)->letter->circuit && same_prefix((*at)->letter, l))
 			near++;
 	}
 	bool room = free_slot && near < WORK_PER_PREFIX && (!l->circuit || relayed_work(node));
@@ -311,7 +327,7 @@ static enum drop init_judge(struct node *node, struct letter *l, const struct ga
 	if (may == AUTHORITY_WORK) {
 		if (!l->circuit && !mac2_good) {
 			uint8_t value[16];
-			cookie_value(node->responder.secret[0], &l->from, value);
+			cookie_of(node->responder.secret[0], l, value);
 			retry_out(node, l, gate, hs->idx, mac1, RETRY_COOKIE, value);
 			return DROP_INIT_COOKIE;
 		}
@@ -358,12 +374,12 @@ static enum drop init_answer(struct node *node, struct letter *l, bool was_parke
 			/* The index stands masked; it is read without any decryption of the payload. */
 			struct handshake hs = {0};
 			uint8_t value[16];
-			cookie_value(r->secret[0], &l->from, value);
+			cookie_of(r->secret[0], l, value);
 			hs.idx = init_peek_idx(&gate, l->data, l->len);
 			retry_out(node, l, &gate, hs.idx, mac1, RETRY_COOKIE, value);
 			return DROP_INIT_COOKIE;
 		}
-		if (!source_bucket(node, &l->from))
+		if (!source_bucket(node, l))
 			return DROP_INIT_RATE;
 	}
 	load_add(node, l, COST_BAD_US);
