@@ -152,6 +152,13 @@ static void until_count(const struct streams *s, unsigned n)
 	assert_int_equal(streams_count(s), n);
 }
 
+static void until_told(struct bed *b, int n)
+{
+	for (unsigned i = 0; i < WAIT_MS / 10 && atomic_load(&b->told) < n; i++)
+		pause_ms(10);
+	assert_int_equal(atomic_load(&b->told), n);
+}
+
 /* The stream stands; who it is at the server. */
 static struct endpoint up(struct bed *b, const uint8_t *pin)
 {
@@ -216,7 +223,7 @@ static void test_both_ways(void **state)
 	assert_true(streams_close(b.client, &b.at));
 	until_count(b.client, 0);
 	until_count(b.server, 0);
-	assert_int_equal(atomic_load(&b.told), 1);
+	until_told(&b, 1);
 	assert_true(streams_ended(b.client, &ended));
 	assert_memory_equal(&ended, &b.at, sizeof(ended));
 	assert_false(streams_ended(b.client, &ended));
@@ -235,12 +242,12 @@ static void test_root_goes(void **state)
 	fallback_free(b.port);
 	streams_free(b.server);
 	until_count(b.client, 0);
+	until_told(&b, 1);
 	assert_true(streams_ended(b.client, &ended));
 	/* Nobody listens any more. */
 	uint8_t init[INIT_SEND_MAX];
 	assert_true(streams_open(b.client, &b.at, "", NULL, init, init_of(&gate, init)));
-	for (unsigned i = 0; i < 500 && atomic_load(&b.told) < 2; i++)
-		pause_ms(10);
+	until_told(&b, 2);
 	assert_true(streams_ended(b.client, &ended));
 	streams_free(b.client);
 	close(b.client_fd);
@@ -259,8 +266,7 @@ static void test_wrong_gate(void **state)
 	bed_make(&b, 0);
 	gate_derive(&other, root.self.key_hash, secret);
 	assert_true(streams_open(b.client, &b.at, "", certificate.pin, init, init_of(&other, init)));
-	for (unsigned i = 0; i < 500 && !atomic_load(&b.told); i++)
-		pause_ms(10);
+	until_told(&b, 1);
 	assert_true(streams_ended(b.client, &ended));
 	assert_false(got(b.server_fd, &m, 100));
 	assert_int_equal(streams_count(b.server), 0);
