@@ -1,6 +1,7 @@
 /* fallback_test: a root's TLS port and a node's streams, over the loopback: datagrams both ways, and everybody who is no node. */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -93,11 +94,14 @@ static void told(void *self)
 	atomic_fetch_add(&b->told, 1);
 }
 
-static void bed_make(struct bed *b, uint32_t deadline_ms)
+/* proxy NULL: none. */
+static void bed_make_by(struct bed *b, uint32_t deadline_ms, const char *proxy)
 {
 	char why[FALLBACK_WHY];
 	*b = (struct bed){.at = {.family = 4, .ip = {127, 0, 0, 1}}};
-	const struct streams_config client = {.notify = told, .self = b}, server = {0};
+	struct streams_config client = {.notify = told, .self = b}, server = {0};
+	if (proxy)
+		snprintf(client.proxy, sizeof(client.proxy), "%s", proxy);
 	assert_int_equal(streams_new(&b->server, &server, &b->server_fd), 0);
 	assert_int_equal(streams_new(&b->client, &client, &b->client_fd), 0);
 	const struct fallback_config config = {.at = b->at,
@@ -109,6 +113,11 @@ static void bed_make(struct bed *b, uint32_t deadline_ms)
 	assert_int_equal(fallback_open(&b->port, &config, why), 0);
 	b->at.port = fallback_port(b->port);
 	b->at.family |= ENDPOINT_STREAM;
+}
+
+static void bed_make(struct bed *b, uint32_t deadline_ms)
+{
+	bed_make_by(b, deadline_ms, NULL);
 }
 
 static void bed_end(struct bed *b)
@@ -403,6 +412,91 @@ static void test_slow(void **state)
 	bed_end(&b);
 }
 
+/* An HTTP proxy for one connection: reads a CONNECT, answers, and then carries bytes both ways. */
+struct proxy_thread {
+	int listener;
+	uint16_t port, wanted; /* its own; where CONNECT has to lead */
+	const char *answer;    /* NULL: connect */
+	bool asked;            /* for what it had to be */
+};
+
+static void pump(int a, int b)
+{
+	struct pollfd fds[2] = {{.fd = a, .events = POLLIN}, {.fd = b, .events = POLLIN}};
+	char bytes[4096];
+	for (;;) {
+		if (poll(fds, 2, WAIT_MS) <= 0)
+			return;
+		for (int i = 0; i < 2; i++) {
+			if (!fds[i].revents)
+				continue;
+			ssize_t n = recv(fds[i].fd, bytes, sizeof(bytes), 0);
+			if (n <= 0 || send(fds[!i].fd, bytes, (size_t)n, MSG_NOSIGNAL) != n)
+				return;
+		}
+	}
+}
+
+static void *proxy_run(void *self)
+{
+	struct proxy_thread *t = self;
+	char text[1024] = "", wanted[128];
+	size_t len = 0;
+	ssize_t n;
+	int from = accept(t->listener, NULL, NULL), to = -1;
+	while (!strstr(text, "\r\n\r\n") && len + 1 < sizeof(text) && (n = recv(from, text + len, 1, 0)) > 0)
+		text[len += (size_t)n] = '\0';
+	snprintf(wanted, sizeof(wanted), "CONNECT 127.0.0.1:%u HTTP/1.1\r\n", t->wanted);
+	t->asked = !strncmp(text, wanted, strlen(wanted));
+	const char *answer = t->answer ? t->answer : "HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n";
+	for (const char *p = answer; *p; p++) /* byte by byte, as a bad network would */
+		(void)send(from, p, 1, MSG_NOSIGNAL);
+	if (!t->answer) {
+		const struct bed b = {.at = {.port = t->wanted, .ip = {127, 0, 0, 1}}};
+		to = tcp_to(&b);
+		pump(from, to);
+		close(to);
+	}
+	close(from);
+	return NULL;
+}
+
+static void test_proxy(void **state)
+{
+	static const char *const answers[] = {NULL, "HTTP/1.0 407 Proxy Authentication Required\r\n\r\n", "garbage\r\n\r\n"};
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct proxy_thread t = {.answer = answers[i], .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+		struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+		socklen_t len = sizeof(a);
+		char name[64];
+		struct bed b;
+		struct endpoint ended;
+		uint8_t init[INIT_SEND_MAX];
+		pthread_t thread;
+		assert_int_equal(bind(t.listener, (struct sockaddr *)&a, len), 0);
+		assert_int_equal(listen(t.listener, 1), 0);
+		assert_int_equal(getsockname(t.listener, (struct sockaddr *)&a, &len), 0);
+		/* A name is looked up on the way, an address is not. */
+		snprintf(name, sizeof(name), "%s:%u", i ? "127.0.0.1" : "localhost", ntohs(a.sin_port));
+		bed_make_by(&b, 0, name);
+		t.wanted = b.at.port;
+		assert_int_equal(pthread_create(&thread, NULL, proxy_run, &t), 0);
+		if (!answers[i]) {
+			up(&b, certificate.pin);
+		} else {
+			assert_true(streams_open(b.client, &b.at, "", NULL, init, init_of(&gate, init)));
+			until_told(&b, 1);
+			assert_true(streams_ended(b.client, &ended));
+			up(&b, certificate.pin); /* the next one goes without the proxy that was of no use */
+		}
+		bed_end(&b);
+		pthread_join(thread, NULL);
+		assert_true(t.asked);
+		close(t.listener);
+	}
+}
+
 static void test_certificate(void **state)
 {
 	struct certificate again;
@@ -447,7 +541,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_certificate), cmocka_unit_test(test_both_ways), cmocka_unit_test(test_root_goes),
 	    cmocka_unit_test(test_wrong_gate),  cmocka_unit_test(test_strangers), cmocka_unit_test(test_after_upgrade),
-	    cmocka_unit_test(test_slow),
+	    cmocka_unit_test(test_slow),        cmocka_unit_test(test_proxy),
 	};
 	alarm(120);
 	return cmocka_run_group_tests_name("fallback", tests, setup, teardown);
