@@ -225,12 +225,12 @@ static bool works(const struct peer *peer, int i)
 	return i >= 0 && p->circuit->tx_idx && p->state == PATH_VALID && peer->node->now - p->heard_ms < LEG_FRESH_MS;
 }
 
-/* One CONNECT to this relay, or the INIT by a leg that works. */
-static bool connect_by(struct peer *peer, struct peer *relay, const uint8_t *init, size_t len)
+/* One CONNECT to this relay, or the INIT by a leg that works. fresh: a CONNECT by a leg of its own, whatever there is. */
+static bool connect_by(struct peer *peer, struct peer *relay, const uint8_t *init, size_t len, bool fresh)
 {
 	struct node *node = peer->node;
 	struct session *s = relay_session(relay);
-	struct circuit *c = leg_by(peer, relay);
+	struct circuit *c = fresh ? NULL : leg_by(peer, relay);
 	int i = c ? path_find_circuit(peer, c) : -1;
 	if (works(peer, i)) {
 		node_datagram_leg(node, c, init, len);
@@ -304,7 +304,7 @@ bool circuit_connect(struct peer *peer, enum session_class class, struct peer *r
 		peer->hedge_ms = peer->node->now + HEDGE_MS;
 		peer_schedule(peer);
 	}
-	return relay && peer->identity.address && connect_by(peer, relay, init, len);
+	return relay && peer->identity.address && connect_by(peer, relay, init, len, false);
 }
 
 /* Nobody has answered: who was asked is silent, the next one may know more. */
@@ -378,6 +378,13 @@ static void member_instead(struct peer *peer, uint64_t now)
 	struct circuit *c = relay ? leg_by(peer, relay) : NULL;
 	if (relay && !(c && works(peer, path_find_circuit(peer, c))))
 		initiator_by(peer, CLASS_DATA, relay);
+}
+
+bool circuit_call(struct peer *peer, enum session_class class, struct peer *root)
+{
+	uint8_t init[INIT_SEND_MAX];
+	size_t len = peer->keys ? initiator_init(peer, class, init) : 0;
+	return len && connect_by(peer, root, init, len, true);
 }
 
 void circuit_peer_tick(struct peer *peer, uint64_t now)

@@ -226,6 +226,8 @@ void request_fini(struct peer *);
 /* ---- circuit.c (our side of relaying), registration.c, relay.c (the relay's), register.c (a root's other services) ------------------ */
 /* Asks a relay for a way to the peer with this INIT inside: that one, or the next of those that may have it (NULL). false: none is up. */
 bool circuit_connect(struct peer *, enum session_class, struct peer *relay, const uint8_t *init, size_t len);
+/* A CONNECT by one more leg: what stands is left alone, and the other side hears from the root where we are. */
+bool circuit_call(struct peer *, enum session_class, struct peer *root);
 bool circuit_possible(struct peer *); /* is there any relay to ask? */
 unsigned circuit_members(struct peer *, struct peer **ret, unsigned most); /* of them the members, the fastest first */
 /* May this peer bring us INCOMINGs by this session: is it a member with the right to relay? (Roots may anyway.) */

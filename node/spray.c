@@ -281,7 +281,7 @@ static void asked(struct peer *peer, const struct request *r, const struct messa
 		uint8_t socket;
 		struct peer *root = status == STATUS_NOT_FOUND ? sight(node, &seen, &socket) : NULL;
 		if (root) /* a call by a root tells where it sees the caller */
-			initiator_by(peer, peer_up(peer, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL, root);
+			(void)circuit_call(peer, peer_up(peer, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL, root);
 	} else {
 		peer->spray.tries = 0;
 		finish(node, peer, PAUSE_MS);
