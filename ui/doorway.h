@@ -15,6 +15,6 @@ struct doorway {
 };
 
 void doorway_open(struct doorway *, const struct start *, struct loop *); /* nothing where the config wants none */
-void doorway_close(struct doorway *); /* before the loop ends */
+void doorway_close(struct doorway *);                                     /* before the loop ends */
 
 #endif
