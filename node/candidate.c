@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PORTS_PER_IP 4
+#define IN_USE_MS    (5 * 60 * 1000)
 #define CANDS_MS     500 /* 2/s taken from one peer */
 
 static void cands_add(struct body_cands *c, const struct endpoint *e)
@@ -53,8 +54,11 @@ void path_cands_send(struct peer *peer)
 		}
 	for (unsigned i = 0; i < node->n_mapped; i++)
 		cands_add(&c, &node->mapped[i]);
-	for (unsigned i = 0; i < node->n_roots; i++)
-		cands_add(&c, &node->observed[i]);
+	for (unsigned i = 0; i < node->n_roots; i++) {
+		nat_measure(node->root[i]); /* what comes of it is told anew when it is news */
+		for (unsigned f = 0; f < 2; f++)
+			cands_add(&c, &node->root[i]->sight.seen[f]);
+	}
 	size_t len = body_cands_encode(&c, body, sizeof body);
 	peer->cands_ms = node->now;
 	if (len)
@@ -125,4 +129,23 @@ bool path_cands(struct peer *peer, const struct body_cands *c)
 	path_tick(peer, node->now);
 	peer_schedule(peer);
 	return true;
+}
+
+static void tell(struct peer *peer, void *self)
+{
+	uint64_t now = peer->node->now;
+	struct session *s = peer_any_session(peer);
+	(void)self;
+	if (!s || (peer->best >= 0 && !peer->path[peer->best].circuit && !(peer->path[peer->best].to.family & ENDPOINT_STREAM)))
+		return;
+	uint64_t rx = session_last_rx(s), tx = session_last_tx(s), used = rx > tx ? rx : tx;
+	if (used + IN_USE_MS < now)
+		return;
+	path_cands_send(peer);
+	peer_schedule(peer);
+}
+
+void path_candidates_changed(struct node *node)
+{
+	peers_each(node, tell, NULL);
 }

@@ -322,7 +322,7 @@ static bool frame_send(struct port *port, struct net_member *m, const uint8_t *f
 	}
 	atomic_fetch_add(&port->count[WORKERS_MAX].tx_frames, 1);
 	atomic_fetch_add(&port->count[WORKERS_MAX].tx_bytes, len);
-	peer->used_ms = node->now;
+	peer->used_ms = peer->carried_ms = node->now;
 	return true;
 }
 

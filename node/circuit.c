@@ -370,7 +370,8 @@ static void member_instead(struct peer *peer, uint64_t now)
 	if (!peer->by_root_ms)
 		peer->by_root_ms = now;
 	bool first = memcmp(peer->node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
-	if (!s || peer->by_ms > now || now - peer->by_root_ms < (first ? BY_ROOT_MS : 2 * BY_ROOT_MS) || session_last_frame(s) + IN_USE_MS < now)
+	if (!s || peer->by_ms > now || now - peer->by_root_ms < (first ? BY_ROOT_MS : 2 * BY_ROOT_MS) ||
+	    session_last_frame(s) + IN_USE_MS < now)
 		return;
 	unsigned n = member_relays(peer, list, MEMBER_RELAYS, &called);
 	peer->by_ms = now + (n || !called ? MEMBER_AGAIN_MS : MEMBER_SOON_MS);
@@ -415,6 +416,9 @@ bool circuit_unreach(struct peer *relay, const struct body_unreach *b)
 	struct circuit *c = node_circuit(relay->node, b->idx);
 	if (!c || c->at_relay || c->far != relay->remote)
 		return false;
+	uint32_t tx_idx = atomic_load(&c->tx_idx);
+	if (b->relay_idx && tx_idx && (b->relay_idx & IDX_MASK) != tx_idx)
+		return false; /* late: of an earlier leg with this index of ours */
 	struct peer *peer = peer_find(relay->node, c->peer_key_hash);
 	if (!peer) {
 		circuit_drop(relay->node, c);
@@ -580,4 +584,27 @@ void circuit_fini(struct node *node)
 		if (c)
 			circuit_drop(node, c);
 	}
+}
+
+static void leg_lost(struct peer *peer, void *self)
+{
+	const struct peer *relay = self;
+	bool lost = false;
+	for (int i = 0; i < PATHS_MAX; i++) {
+		if (peer->path[i].state == PATH_FREE || peer->path[i].relay != relay)
+			continue;
+		lost = lost || i == peer->best;
+		path_free(peer, i);
+	}
+	const struct session *s = peer_any_session(peer);
+	if (lost && s && peer->best < 0)
+		initiator_again(peer, s->class);
+	if (lost)
+		peer_schedule(peer);
+}
+
+/* The other end of a leg may have a new one already by which we hear it: silence would not tell that ours is gone. */
+void circuit_relay_restarted(struct peer *relay)
+{
+	peers_each(relay->node, leg_lost, relay);
 }

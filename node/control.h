@@ -75,18 +75,17 @@ struct node {
 	struct peers peers;
 	size_t waiting_bytes;
 	struct peer *root[ROOTS_MAX];
-	struct endpoint observed[ROOTS_MAX]; /* where each root sees us */
-	uint64_t instance;                   /* random, of this run: tells a root two machines with one identity */
+	uint64_t instance; /* random, of this run: tells a root two machines with one identity */
 	struct clone {
 		struct endpoint at; /* where a root sees the other one */
 		uint64_t ms;        /* when it last said so; 0 = never */
 		uint64_t logged_ms;
 	} clone;
-	struct identity collision;           /* whom a root named as the holder of our address, until its work is computed */
+	struct identity collision; /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
 	struct resolve_root resolve[ROOTS_MAX]; /* by index of root[] */
-	struct federation *federation; /* NULL: no sets of roots */
-	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
+	struct federation *federation;          /* NULL: no sets of roots */
+	struct net *net[NETWORKS_MAX];          /* by chan - 1 */
 	unsigned net_next;
 	struct responder responder;
 	struct netlink *netlink;
@@ -103,7 +102,7 @@ struct node {
 	unsigned restart_at, restart_left;
 	uint64_t restart_ms;
 	struct timer housekeeping;
-	struct relay_service *relay;     /* root role */
+	struct relay_service *relay; /* root role */
 	struct beacons beacons;
 	uint32_t incoming[INCOMING_MAX]; /* circuits others opened to us that no path owns yet */
 	unsigned incoming_at;
@@ -138,12 +137,12 @@ struct circuit *node_circuit(struct node *, uint32_t idx);
 struct session *node_session(struct node *, uint32_t idx);
 
 /* ---- initiator.c ------------------------------------------------------------------------------------------------ */
-void initiator_want(struct peer *, enum session_class);    /* set up a session unless one stands */
-void initiator_again(struct peer *, enum session_class);   /* a new handshake although a session stands: its path died */
+void initiator_want(struct peer *, enum session_class);  /* set up a session unless one stands */
+void initiator_again(struct peer *, enum session_class); /* a new handshake although a session stands: its path died */
 void initiator_at(struct peer *, enum session_class, const struct endpoint *); /* one INIT there and nothing else */
-void initiator_relayed(struct peer *, enum session_class); /* one INIT through a relay, beside whatever else is under way */
+void initiator_relayed(struct peer *, enum session_class);                /* one INIT through a relay, beside whatever else is under way */
 void initiator_by(struct peer *, enum session_class, struct peer *relay); /* ... through that one */
-void initiator_root_up(struct node *); /* we are registered at one more root */
+void initiator_root_up(struct node *);                                    /* we are registered at one more root */
 void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
 void initiator_tick(struct peer *, uint64_t now); /* retransmission, rekey, confirmation */
@@ -181,14 +180,17 @@ int path_of_letter(struct peer *, const struct letter *);
 void path_probe_in(struct node *, const struct letter *);
 void path_probe_ack(struct node *, const struct letter *);
 void path_roam(struct node *, const struct letter *);
-void path_choose(struct peer *);            /* publishes the best way */
-bool path_probe_allowed(struct peer *);     /* within what a peer may cost in ten seconds */
-void path_ask(struct peer *, int path);     /* does a path that was VALID still answer? */
+void path_choose(struct peer *);        /* publishes the best way */
+bool path_probe_allowed(struct peer *); /* within what a peer may cost in ten seconds */
+void path_ask(struct peer *, int path); /* does a path that was VALID still answer? */
 void path_ask_new(struct peer *, int path, uint64_t after_ms);
 void path_outlived(struct peer *, uint64_t idle_ms);
 /* One PROBE of size bytes; path_probe() remembers it as of a path. */
 void probe_send(struct peer *, struct session *, const struct path *by, uint64_t token, uint16_t flags, uint16_t size);
-void nat_measure(struct peer *root); /* nat.c: it is up and named its second port */
+void nat_measure(struct peer *root); /* nat.c: asks what is not known, unless it was asked of late */
+/* A root says where it saw a datagram of ours that went to its endpoint `from`. */
+void nat_seen(struct peer *root, const struct endpoint *from, const struct endpoint *observed);
+void nat_forget(struct peer *root);
 void nat_tick(struct peer *root, uint64_t now);
 uint64_t nat_deadline(const struct peer *root);
 bool nat_answered(struct peer *root, uint64_t token, const struct endpoint *observed); /* false: not the answer to ours */
@@ -201,6 +203,7 @@ uint64_t pmtu_deadline(const struct path *);
 bool path_in_overlay(const struct node *, const struct endpoint *);
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
+void path_candidates_changed(struct node *);               /* tells those we reach by a detour */
 void path_cands_send(struct peer *);                       /* candidate.c */
 bool path_cands(struct peer *, const struct body_cands *); /* false: too soon after the last ones */
 void path_forget_circuit(struct peer *, struct circuit *);
@@ -228,7 +231,7 @@ void request_fini(struct peer *);
 bool circuit_connect(struct peer *, enum session_class, struct peer *relay, const uint8_t *init, size_t len);
 /* A CONNECT by one more leg: what stands is left alone, and the other side hears from the root where we are. */
 bool circuit_call(struct peer *, enum session_class, struct peer *root);
-bool circuit_possible(struct peer *); /* is there any relay to ask? */
+bool circuit_possible(struct peer *);                                      /* is there any relay to ask? */
 unsigned circuit_members(struct peer *, struct peer **ret, unsigned most); /* of them the members, the fastest first */
 /* May this peer bring us INCOMINGs by this session: is it a member with the right to relay? (Roots may anyway.) */
 bool circuit_relays(const struct peer *, const struct session *, const struct letter *);
@@ -241,6 +244,7 @@ void circuit_root_up(struct peer *root);                        /* our session w
 /* Of one peer: another relay for one that is silent, a new circuit for one whose keys are old, a member's for a root's. */
 void circuit_peer_tick(struct peer *, uint64_t now);
 uint64_t circuit_deadline(const struct peer *);
+void circuit_relay_restarted(struct peer *relay); /* what it relayed is gone */
 void circuit_drop(struct node *, struct circuit *);
 void circuit_tick(struct node *);
 void circuit_fini(struct node *); /* legs others opened that no path owns; after the peers' own */

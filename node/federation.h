@@ -83,7 +83,7 @@ void homes_tick(struct node *, struct node_set *, uint64_t now);
 void homes_keep(struct node *, uint64_t now); /* opens and ends sessions as it should be now */
 void homes_session_end(struct peer *root);
 void federation_measured(const struct peer *root, uint32_t rtt_us); /* a probe came back */
-bool federation_in_passing(const struct peer *root); /* called to be measured or for somebody else: no event */
+bool federation_in_passing(const struct peer *root);                /* called to be measured or for somebody else: no event */
 bool federation_ready(const struct peer *root);
 void federation_visit(struct set_root *, uint64_t until_ms);
 

@@ -24,6 +24,7 @@
 
 #define IN_FRONT      16 /* what an unwrapped frame may need in front of its inner header, and more */
 #define ROAM_EVERY_MS 100
+#define ROAM_LEGS_MS  2000
 #define MAC_TELL_MS   1000
 /* Letters of one node, whatever its sessions: 400/s, 128 at once, half a ring. What its user traffic alone can make many of has the half of
  * that, so that frames for a channel that is not open yet leave room for the message that opens it. */
@@ -95,10 +96,9 @@ static bool roam_due(struct worker *w, const struct packet *p, const struct remo
 	const struct way *way = remote ? atomic_load(&remote->way) : NULL;
 	if (way && way->circuit == p->circuit && (p->circuit || same_endpoint(&way->to, &p->from)))
 		return false;
-	if (way && way->circuit && p->circuit)
-		return false; /* through another relay than ours: either serves */
-	uint64_t told = atomic_load(told_ms);
-	return (!told || w->now_ms >= told + ROAM_EVERY_MS) && atomic_compare_exchange_strong(told_ms, &told, w->now_ms);
+	/* Through another leg than ours either serves, unless ours is dead: control asks it now and then. */
+	uint64_t told = atomic_load(told_ms), every = way && way->circuit && p->circuit ? ROAM_LEGS_MS : ROAM_EVERY_MS;
+	return (!told || w->now_ms >= told + every) && atomic_compare_exchange_strong(told_ms, &told, w->now_ms);
 }
 
 /* Only authentic packets that are the newest of their lane speak of where a peer is. One that comes through a relay while we send

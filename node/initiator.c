@@ -361,6 +361,11 @@ void initiator_follow(struct peer *peer, enum session_class class)
 			session_swap(peer, class);
 	} else if (heard && heard_other >= heard + FOLLOW_MS && heard_other >= s->born_ms + FOLLOW_MS) {
 		session_swap(peer, class);
+	} else if (session_last_tx(s) > heard && now - heard > UNHEARD_MS && now - s->born_ms > UNHEARD_MS &&
+	           now - peer->swapped_ms > UNHEARD_MS) {
+		/* Each side may have dropped what the other sends on: then both would go on for ever. */
+		peer->swapped_ms = now;
+		session_swap(peer, class);
 	}
 }
 
@@ -377,6 +382,8 @@ static void session_tick(struct peer *peer, enum session_class class, uint64_t n
 	}
 	if (s && (s->reject_ms <= now || atomic_load(&s->opens_failed) >= OPENS_FAILED_MAX)) {
 		peer_retire_session(peer, &peer->current[class]);
+		if (class == CLASS_DATA && peer->init_ms[class] == NEVER)
+			peer->want[class] = false; /* the next frame wants one again */
 		peer_session_down(peer, class);
 	}
 	if (peer->previous[class] && peer->previous[class]->reject_ms <= now)
@@ -461,7 +468,15 @@ void peer_adopt(struct peer *peer, struct session *s, int path)
 	               births_apart(s, old) < TWIN_BIRTH_MS && old->reject_ms > peer->node->now;
 	struct session *winner = crossed && s->initiator != peer_we_smaller(peer) ? old : s;
 	struct session *loser = winner == s ? old : s;
-	if (loser) {
+	struct session *previous = peer->previous[s->class];
+	bool twin = loser && previous && loser->initiator == winner->initiator && previous->initiator != winner->initiator &&
+	            births_apart(previous, winner) < TWIN_BIRTH_MS;
+	if (twin) {
+		/* Of one initiator the newer serves. The other's stays, for it may be the one that the other side chose. */
+		if (peer->current[s->class] == loser)
+			peer->current[s->class] = NULL;
+		peer_retire_session(peer, &loser);
+	} else if (loser) {
 		peer_retire_session(peer, &peer->previous[s->class]);
 		peer->previous[s->class] = loser;
 	}
@@ -522,10 +537,8 @@ void initiator_resp(struct node *node, const struct letter *l)
 	peer->fresh_set = false;
 	if (path >= 0)
 		path_valid(peer, path);
-	if (peer->is_root)
-		for (unsigned i = 0; i < node->n_roots; i++)
-			if (node->root[i] == peer)
-				event_observed(peer, &node->observed[i], &resp.observed);
+	if (!l->circuit)
+		nat_seen(peer, &l->from, &resp.observed);
 	struct greeting greeting;
 	bool greeted = class == CLASS_DATA && channel_greeted(node, &peer->identity, resp.tlvs, resp.tlvs_len, &greeting);
 	peer_adopt(peer, s, path);

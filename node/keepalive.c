@@ -32,6 +32,9 @@
 #define CANDS_AGAIN_MS  35000 /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
 #define CANDS_FIRST_MS  5000
 #define STANDBY_MS      30000 /* how often a busy pair's second best way is asked */
+#define DETOUR_MS       2000
+#define STREAMING       3   /* looks in a row at which something had come */
+#define BROKE_MS        500 /* of nothing after that */
 #define BUSY_MS         5000
 
 /* How long to wait for an answer: on a slow path the usual time would give up before any could come. */
@@ -175,7 +178,8 @@ static void relayed_tick(struct peer *peer, uint64_t sent, uint64_t now)
 
 static void keep_tick(struct peer *peer, const struct session *s, uint64_t heard, uint64_t now)
 {
-	uint64_t used = peer->used_ms, frames = session_last_frame(s);
+	/* Control messages alone are no use of a path: each side's would be a reason for the other's, for ever. */
+	uint64_t used = peer->carried_ms > peer->legs_used_ms ? peer->carried_ms : peer->legs_used_ms, frames = session_last_frame(s);
 	used = frames > used ? frames : used;
 	bool ours = peer->is_root || peer->is_controller, in_use = ours || now - used < IN_USE_MS;
 	if (!peer->keep_ms)
@@ -185,12 +189,17 @@ static void keep_tick(struct peer *peer, const struct session *s, uint64_t heard
 		peer->kept_ms = now;
 		path_ask(peer, peer->best);
 	}
-	if (frames + BUSY_MS <= now || now - peer->standby_ms < STANDBY_MS)
+	/* A straight way that seemed slow is measured again soon while frames go round by a relay. */
+	bool detour = peer->path[peer->best].circuit;
+	if (frames + BUSY_MS <= now || now - peer->standby_ms < (detour ? DETOUR_MS : STANDBY_MS))
 		return;
 	peer->standby_ms = now;
-	for (int i = 0; i < PATHS_MAX; i++)
-		if (i != peer->best && peer->path[i].state == PATH_VALID && now - peer->path[i].proved_ms >= STANDBY_MS / 2)
+	for (int i = 0; i < PATHS_MAX; i++) {
+		const struct path *p = &peer->path[i];
+		uint64_t old = detour && !p->circuit ? DETOUR_MS : STANDBY_MS;
+		if (i != peer->best && p->state == PATH_VALID && now - p->proved_ms >= old / 2)
 			path_ask(peer, i);
+	}
 }
 
 /* The peer asked after a pause in which we sent nothing: our mapping, or whatever else lets it in, outlived the pause. */
@@ -198,6 +207,23 @@ void path_outlived(struct peer *peer, uint64_t idle_ms)
 {
 	if (peer->keep_ms && idle_ms * 5 / 4 > peer->keep_ms && idle_ms < KEEP_MOST_MS)
 		peer->keep_ms = (uint32_t)(idle_ms * 5 / 4 < KEEP_MOST_MS ? idle_ms * 5 / 4 : KEEP_MOST_MS);
+}
+
+/* Frames came all the time and now none do, and nothing of ours is on the way whose answer could be missed: perhaps a NAT forgot how to reach us,
+ * then only a word of ours opens it again. */
+static bool stream_broke(struct peer *peer, uint64_t heard, uint64_t now)
+{
+	if (heard > peer->looked_ms) {
+		if (peer->streaming < STREAMING)
+			peer->streaming++;
+	} else if (now - heard >= BROKE_MS) {
+		bool broke = peer->streaming == STREAMING;
+		peer->streaming = 0;
+		peer->looked_ms = now;
+		return broke;
+	}
+	peer->looked_ms = now;
+	return false;
 }
 
 /* Sent and heard nothing since: ask; still nothing and no path left: shake hands anew. */
@@ -210,7 +236,8 @@ static void silence_tick(struct peer *peer, uint64_t now)
 	uint64_t base = heard > s->born_ms ? heard : s->born_ms;
 	uint64_t silence = peer->best >= 0 ? patience(&peer->path[peer->best], SILENCE_MS) : SILENCE_MS;
 	bool silent = sent > base && now - base >= silence;
-	if (silent && peer->best >= 0)
+	bool broke = s->class == CLASS_DATA && stream_broke(peer, heard, now);
+	if ((silent || broke) && peer->best >= 0)
 		path_ask(peer, peer->best);
 	if (peer->best < 0 && (silent || peer->want[s->class]) && (peer->is_root || peer->is_controller || now - sent < 10000))
 		initiator_again(peer, s->class);
@@ -246,7 +273,7 @@ static uint64_t poll_pause(const struct peer *peer, bool legs)
 	uint64_t now = peer->node->now, keep = peer->keep_ms && peer->keep_ms < KEEP_MS ? peer->keep_ms : KEEP_MS;
 	uint64_t most = legs ? POLL_LEG_MS : keep;
 	if (data)
-		return session_last_frame(data) + BUSY_MS > now ? POLL_BUSY_MS : POLL_MS;
+		return session_last_frame(data) + BUSY_MS > now || peer->streaming ? POLL_BUSY_MS : POLL_MS;
 	if (!ctrl)
 		return most;
 	if (peer->best < 0 || session_last_tx(ctrl) > session_last_rx(ctrl))

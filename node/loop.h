@@ -31,7 +31,7 @@ int loop_new(struct loop **ret, struct uv_loop_s *, const struct loop_config *, 
 void loop_free(struct loop *); /* joins the threads, flushes the files, closes devices */
 struct node *loop_node(struct loop *);
 struct streams *loop_streams(struct loop *); /* for a root that takes them; NULL = none. They end with the loop */
-uint64_t loop_now(void);       /* monotonic ms */
+uint64_t loop_now(void);                     /* monotonic ms */
 /* What routers map for us; all zero (not on) when they are not asked. */
 struct mapping_view;
 void loop_mapping(struct loop *, struct mapping_view *ret);

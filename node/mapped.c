@@ -9,22 +9,6 @@
 
 #include "proto/endpoint.h"
 
-#define IN_USE_MS (5 * 60 * 1000)
-
-static void tell(struct peer *peer, void *self)
-{
-	uint64_t now = peer->node->now;
-	struct session *s = peer_any_session(peer);
-	(void)self;
-	if (!s || (peer->best >= 0 && !peer->path[peer->best].circuit && !(peer->path[peer->best].to.family & ENDPOINT_STREAM)))
-		return;
-	uint64_t rx = session_last_rx(s), tx = session_last_tx(s), used = rx > tx ? rx : tx;
-	if (used + IN_USE_MS < now)
-		return;
-	path_cands_send(peer);
-	peer_schedule(peer);
-}
-
 void node_mapped(struct node *node, const struct endpoint *mapped, unsigned n, uint64_t now)
 {
 	bool news = false;
@@ -43,5 +27,5 @@ void node_mapped(struct node *node, const struct endpoint *mapped, unsigned n, u
 	if (news || fewer)
 		event_mapped(node);
 	if (news) /* one that went away is nothing to tell: what used it will notice */
-		peers_each(node, tell, NULL);
+		path_candidates_changed(node);
 }

@@ -32,9 +32,10 @@ static void family_fill(const struct node *node, uint8_t family, unsigned f, str
 		v->family[f].host = v->family[f].host || node->host[i].family == family;
 	for (unsigned i = 0; i < node->n_roots; i++) {
 		const struct peer *root = node->root[i];
-		const struct endpoint *seen = &node->observed[i];
+		const struct endpoint *seen = &root->sight.seen[f], *by = &root->sight.by[f];
 		const struct path *path = root->best >= 0 ? &root->path[root->best] : NULL;
-		if (!path || path->circuit || !peer_up(root, CLASS_CTRL) || path->to.family != family)
+		bool on = path && path->to.family == family;
+		if (!path || path->circuit || !peer_up(root, CLASS_CTRL) || (!on && seen->family != family))
 			continue;
 		v->family[f].reached = true;
 		v->family[f].roots++;
@@ -42,13 +43,13 @@ static void family_fill(const struct node *node, uint8_t family, unsigned f, str
 			continue;
 		if (is_ours(node, seen))
 			v->family[f].mapping = NAT_NONE;
-		else if (first.family && apart(&first, &path->to) && v->family[f].mapping != NAT_DIFFERENT)
+		else if (first.family && apart(&first, by) && v->family[f].mapping != NAT_DIFFERENT)
 			v->family[f].mapping = endpoint_equal(&v->family[f].observed, seen) ? NAT_ALIKE : NAT_DIFFERENT;
-		const struct endpoint *other = &root->alt.observed; /* by its second port */
+		const struct endpoint *other = &root->sight.alt[f]; /* by its second port */
 		if (other->family == family && v->family[f].mapping != NAT_NONE && v->family[f].mapping != NAT_DIFFERENT)
 			v->family[f].mapping = endpoint_equal(other, seen) ? NAT_ALIKE : NAT_DIFFERENT;
 		if (!first.family) {
-			first = path->to;
+			first = *by;
 			v->family[f].observed = *seen;
 		}
 	}

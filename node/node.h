@@ -39,7 +39,8 @@ struct node_port {
 	/* A TLS stream to that endpoint (ENDPOINT_STREAM), whose upgrade request carries this INIT: opened unless one is there; its datagrams come and go
 	 * by udp.h under the same endpoint. name: the far end's for SNI and certificate, or "". Answered by node_stream_down() when it ends
 	 * or never came to be. NULL: there are none. */
-	void (*stream_open)(void *self, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len);
+	void (*stream_open)(void *self, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init,
+	                    size_t len);
 	void (*stream_close)(void *self, const struct endpoint *to);
 	uint64_t (*stream_dropped)(void *self); /* datagrams their queues dropped */
 	/* Addresses of a host name, elsewhere; answered by node_resolved(). false: too many under way, ask again later. May be NULL. */
@@ -106,7 +107,8 @@ void node_work_done(struct node *, const struct identity *claimed, bool good, ui
 bool node_send_message(struct node *, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *, uint64_t now);
 /* Answers of the node_port's other halves; control thread. */
 void node_stream_down(struct node *, const struct endpoint *, uint64_t now);
-void node_resolved(struct node *, const char *name, const struct endpoint *addresses, unsigned n, uint64_t now); /* ports 0; n 0: no such name */
+void node_resolved(struct node *, const char *name, const struct endpoint *addresses, unsigned n,
+                   uint64_t now); /* ports 0; n 0: no such name */
 void node_beacon_in(struct node *, const struct endpoint *from, const uint8_t *bytes, size_t len, uint64_t now);
 /* The external endpoints that routers map to our ports (PCP, NAT-PMP, UPnP), all of them anew; n 0: none. */
 #define MAPPED_MAX 8
@@ -208,7 +210,7 @@ struct relay_view {
 		uint64_t bytes, dropped, refused; /* since it was first seen here */
 		uint64_t clone_ms;                /* ago, that two machines of that identity were proven; NEVER = not */
 		struct endpoint clone;            /* where the other one was seen */
-	} top[RELAY_TOP]; /* of those with a circuit now, the most bytes first */
+	} top[RELAY_TOP];                         /* of those with a circuit now, the most bytes first */
 	unsigned n_top;
 };
 

@@ -245,7 +245,7 @@ static void answers_forget(struct peer *peer)
 }
 
 /* The other side started anew: what it knew of us is gone, so are all older sessions and its memory of our questions. */
-static void peer_restarted(struct peer *peer, struct session *fresh)
+static void peer_restarted(struct peer *peer, struct session *fresh, int path)
 {
 	for (int c = 0; c < CLASS_COUNT; c++) {
 		if (peer->current[c] != fresh)
@@ -253,6 +253,14 @@ static void peer_restarted(struct peer *peer, struct session *fresh)
 		if (peer->previous[c] != fresh)
 			peer_retire_session(peer, &peer->previous[c]);
 	}
+	if (peer->is_root)
+		circuit_relay_restarted(peer);
+	/* It may have another address, too; where it was seen last is asked, no more. */
+	for (int i = 0; i < PATHS_MAX && path >= 0; i++)
+		if (i != path && peer->path[i].state == PATH_VALID && !peer->path[i].circuit) {
+			path_stale(peer, i);
+			peer->path[i].next_probe_ms = peer->node->now;
+		}
 	answers_forget(peer);
 	channel_peer_restarted(peer);
 	peer->cands_seen = 0;
@@ -264,7 +272,7 @@ void peer_session_up(struct peer *peer, struct session *s, int path)
 {
 	struct node *node = peer->node;
 	if (peer->epoch && peer->epoch != s->peer_epoch)
-		peer_restarted(peer, s);
+		peer_restarted(peer, s, path);
 	peer->epoch = s->peer_epoch;
 	if (path >= 0 && !peer->path[path].circuit)
 		peer_remember_endpoint(peer, &peer->path[path].to);

@@ -24,6 +24,7 @@
 #define WAITING_MS     30000     /* older ones nobody asks for any more */
 #define REQUESTS_MAX   64
 #define ANSWERS_MAX    64
+#define NAT_ASKS       3
 #define PEER_ENDPOINTS 4 /* remembered on disk */
 #define INSTANCES_MAX  4
 
@@ -54,8 +55,8 @@ struct path {
 	uint64_t better_ms;      /* since when it would be the better one of two alike; 0 = it is not */
 	uint16_t datagram;       /* largest that is known to come through, without a leg's header */
 	struct pmtu {            /* pmtu.c: how that is known */
-		uint8_t rounds; /* of the search, that are left */
-		uint8_t lost;   /* confirmations in a row without an answer */
+		uint8_t rounds;  /* of the search, that are left */
+		uint8_t lost;    /* confirmations in a row without an answer */
 		uint64_t search_ms, confirm_ms;
 	} pmtu;
 };
@@ -133,15 +134,21 @@ struct peer {
 		uint64_t id;
 		struct endpoint at;
 	} instance[INSTANCES_MAX];
-	struct endpoint clone_at; /* where the other of two machines with that identity was seen */
-	uint64_t clone_seen_ms;   /* when two of them were proven last; 0 = never */
-	uint16_t alt_port;        /* a root's second UDP port, as it said; 0 = none */
-	struct alt {              /* nat.c */
-		struct endpoint observed; /* where that port sees us; family 0 = not known */
-		uint64_t token, ask_ms;
-		uint8_t left; /* questions that may still be asked */
-	} alt;
-	bool served;                 /* talks to our message port */
+	struct endpoint clone_at;               /* where the other of two machines with that identity was seen */
+	uint64_t clone_seen_ms;                 /* when two of them were proven last; 0 = never */
+	uint16_t alt_port;                      /* a root's second UDP port, as it said; 0 = none */
+	struct sight {                          /* a root: how it sees us (nat.c); [0] IPv4, [1] IPv6; family 0 = not known */
+		struct endpoint seen[2], by[2]; /* where, by its port that we talk to; and which that is */
+		struct endpoint alt[2];         /* where its second port sees us */
+		struct nat_ask {
+			uint64_t token;
+			struct endpoint to;
+			bool alt;
+			uint8_t left; /* times it may still be asked */
+		} ask[NAT_ASKS];
+		uint64_t ask_ms, measured_ms;
+	} sight;
+	bool served; /* talks to our message port */
 	bool pair_gate_set;
 	uint8_t pair_gate[32]; /* see peer_pair_gate() */
 
@@ -164,6 +171,7 @@ struct peer {
 	uint32_t epoch;                   /* newest confirmed of the peer */
 	uint64_t init_bucket_ms;          /* responder: 2/s burst 5 */
 	uint64_t confirm_ms[CLASS_COUNT]; /* next confirming PROBE; NEVER = none */
+	uint64_t swapped_ms;              /* the session before was last tried because the current one is silent */
 	struct waiting *wait_first, **wait_last;
 	unsigned waiting;
 
@@ -190,23 +198,26 @@ struct peer {
 	unsigned n_located, locates, located_try;
 	uint64_t located[CONTACT_HOMES_MAX]; /* addresses of roots */
 	uint64_t located_seq, located_ms, locate_ms;
-	unsigned relay_try;       /* which root is asked next for a circuit */
-	uint64_t hedge_ms;        /* circuit.c: another relay is asked as well, unless the first has answered; NEVER = no */
+	unsigned relay_try; /* which root is asked next for a circuit */
+	uint64_t hedge_ms;  /* circuit.c: another relay is asked as well, unless the first has answered; NEVER = no */
 	uint64_t hedge_since_ms;
 	enum session_class hedge_class;
-	uint8_t hedges;              /* of this attempt */
-	unsigned legs;               /* our circuits by this peer */
-	uint64_t quiet_ms;           /* as a relay: did not answer then; older than what was heard since = it did */
-	uint64_t by_root_ms, by_ms;  /* since when the best way is by a root; when a member may be asked to relay instead */
-	unsigned by_try;             /* which one is next */
-	uint64_t renew_ms;        /* a new circuit was last asked for, in place of one whose keys are old */
-	uint64_t silent_since_ms; /* sent and heard nothing since; NEVER = fine */
-	uint32_t keep_ms;    /* pause that mappings on the way are known to outlive; 0 = not used yet */
-	uint64_t kept_ms;    /* last question asked for that reason */
-	uint64_t standby_ms; /* other ways were last asked */
-	uint64_t used_ms;          /* last frame or request: keeps the paths warm */
-	bool saved;                /* state.c: in the file that is being written */
-	uint64_t past_rx, past_tx; /* bytes of sessions that ended */
+	uint8_t hedges;             /* of this attempt */
+	unsigned legs;              /* our circuits by this peer */
+	uint64_t quiet_ms;          /* as a relay: did not answer then; older than what was heard since = it did */
+	uint64_t by_root_ms, by_ms; /* since when the best way is by a root; when a member may be asked to relay instead */
+	unsigned by_try;            /* which one is next */
+	uint64_t renew_ms;          /* a new circuit was last asked for, in place of one whose keys are old */
+	uint64_t silent_since_ms;   /* sent and heard nothing since; NEVER = fine */
+	uint32_t keep_ms;           /* pause that mappings on the way are known to outlive; 0 = not used yet */
+	uint64_t kept_ms;           /* last question asked for that reason */
+	uint64_t standby_ms;        /* other ways were last asked */
+	uint64_t used_ms;           /* last frame or request */
+	uint64_t carried_ms;        /* last frame that control sent, or ping: with the workers' frames what keeps the paths warm */
+	uint64_t looked_ms;         /* footprints were last looked at */
+	uint8_t streaming;          /* looks in a row, at most 3, between which something had come */
+	bool saved;                 /* state.c: in the file that is being written */
+	uint64_t past_rx, past_tx;  /* bytes of sessions that ended */
 
 	/* requests: request.c */
 	uint32_t next_req;

@@ -104,7 +104,7 @@ static void ask(struct peer *peer, struct ping *p)
 	struct node *node = peer->node;
 	struct session *s = peer_any_session(peer);
 	enum session_class class = peer->is_root || peer->is_controller ? CLASS_CTRL : CLASS_DATA;
-	peer->used_ms = node->now;
+	peer->used_ms = peer->carried_ms = node->now;
 	if (!s || peer->best < 0) {
 		initiator_want(peer, class);
 		return;

@@ -13,6 +13,8 @@
 
 #define PROBES_PER_10S 48
 #define LOSS_SHIFT     4
+#define LEG_PROOF_MS   2000
+#define DOUBT_MS       500
 
 bool path_probe_allowed(struct peer *peer)
 {
@@ -93,7 +95,9 @@ void path_probe_in(struct node *node, const struct letter *l)
 		path_outlived(peer, node->now - tx);
 	if (!(flags & PROBE_STANDBY) && !l->circuit && i != peer->best)
 		moved(peer, i);
-	else if (peer->path[i].state != PATH_VALID) /* someone authentic is there: ask back at once, it has opened its side */
+	else if (i != peer->best && peer->best >= 0 && peer->path[peer->best].proved_ms + DOUBT_MS < node->now)
+		path_ask(peer, peer->best);    /* it looks for other ways than ours: does ours still lead to it? */
+	if (peer->path[i].state != PATH_VALID) /* someone authentic is there: ask back at once, it has opened its side */
 		path_ask_new(peer, i, 0);
 	path_tick(peer, node->now);
 	peer_schedule(peer);
@@ -137,10 +141,14 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	uint64_t now_us = l->time_us > probe->sent_us ? l->time_us : probe->sent_us + 1;
 	uint32_t rtt = (uint32_t)(now_us - probe->sent_us);
 	if (probe->plain) { /* padded ones measure the link's rate too */
-		p->srtt_us = p->srtt_us && !p->guessed ? (p->srtt_us * 7 + rtt) / 8 : rtt;
+		/* The first answer may have waited for the neighbour's address or for a queue: good news is believed at once. */
+		bool first = !p->srtt_us || p->guessed || rtt < p->srtt_us / 2;
+		p->srtt_us = first ? rtt : (p->srtt_us * 7 + rtt) / 8;
 		p->guessed = false;
 		p->loss_permille = (uint16_t)(p->loss_permille - (p->loss_permille >> LOSS_SHIFT));
 	}
+	if (!p->circuit && !(p->to.family & ENDPOINT_STREAM))
+		nat_seen(peer, &p->to, &observed);
 	pmtu_acked(peer, i, probe->size);
 	path_valid(peer, i);
 	ping_answered(peer, i, rtt);
@@ -170,7 +178,14 @@ void path_roam(struct node *node, const struct letter *l)
 	struct peer *peer = roamer(node, l, &i);
 	if (!peer || i < 0)
 		return;
-	moved(peer, i);
+	/* From one leg to another is no move. But a leg that we send on and never hear may lead nowhere, though the peer is not silent. */
+	const struct path *best = peer->best >= 0 ? &peer->path[peer->best] : NULL;
+	if (best && best->circuit && peer->path[i].circuit) {
+		if (i != peer->best && best->proved_ms + LEG_PROOF_MS < node->now)
+			path_ask(peer, peer->best);
+	} else {
+		moved(peer, i);
+	}
 	path_tick(peer, node->now);
 	peer_schedule(peer);
 }

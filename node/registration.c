@@ -61,10 +61,10 @@ static void register_done(struct peer *root, const struct request *r, const stru
 	}
 	if (reply->status != STATUS_OK || !body_observed_parse(reply->body, reply->len, &b))
 		return;
-	for (unsigned i = 0; i < node->n_roots; i++)
-		if (node->root[i] == root)
-			event_observed(root, &node->observed[i], &b.observed);
+	if (root->best >= 0)
+		nat_seen(root, &root->path[root->best].to, &b.observed);
 	root->alt_port = b.alt_port;
+	root->sight.measured_ms = 0;
 	nat_measure(root);
 	if (b.clone.family)
 		clone_seen(node, &b.clone);

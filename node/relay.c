@@ -131,7 +131,7 @@ static enum session_class class_of(const struct peer *peer)
 
 static void unreach_tell(struct peer *peer, const struct circuit *leg)
 {
-	struct body_unreach b = {.idx = leg->tx_idx};
+	struct body_unreach b = {.idx = leg->tx_idx, .relay_idx = leg->named.idx};
 	uint8_t body[32];
 	size_t n = body_unreach_encode(&b, body, sizeof body);
 	if (leg->tx_idx && peer_up(peer, class_of(peer)))

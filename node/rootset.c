@@ -54,7 +54,6 @@ struct set_root *federation_set_root(const struct peer *root)
 
 static void root_list_add(struct node *node, struct peer *root)
 {
-	node->observed[node->n_roots] = (struct endpoint){0};
 	node->resolve[node->n_roots] = (struct resolve_root){0};
 	node->root[node->n_roots++] = root;
 	node_view_changed(node); /* gates */
@@ -67,10 +66,8 @@ static void root_list_remove(struct node *node, const struct peer *root)
 			continue;
 		unsigned last = --node->n_roots;
 		node->root[i] = node->root[last];
-		node->observed[i] = node->observed[last];
 		node->resolve[i] = node->resolve[last];
 		node->root[last] = NULL;
-		node->observed[last] = (struct endpoint){0};
 		node->resolve[last] = (struct resolve_root){0};
 	}
 	node_view_changed(node);

@@ -99,9 +99,10 @@ struct circuit {
 	_Atomic uint64_t init_us;              /* at a node: bucket of the INITs it brings */
 	struct relay_meter *meter;             /* at the relay: what its nodes may send */
 	/* control only */
-	bool accepted;     /* at a node: the relay was told our index; at the relay: the twin was */
-	bool ours;         /* at a node: we asked for it */
-	uint32_t session;  /* at a node: index of the session with the relay that CONNECT or ACCEPT travels on: its exporter makes the keys */
+	bool accepted; /* at a node: the relay was told our index; at the relay: the twin was */
+	bool ours;     /* at a node: we asked for it */
+	uint32_t
+	    session; /* at a node: index of the session with the relay that CONNECT or ACCEPT travels on: its exporter makes the keys */
 	uint64_t asked_ms; /* at a node: the last CONNECT for it */
 	struct pair *pair; /* at the relay: what this leg is half of */
 	uint64_t made_ms;

@@ -103,9 +103,9 @@ static struct peer *sight(const struct node *node, struct endpoint *ret_seen, ui
 	for (unsigned i = 0; i < node->n_roots; i++) {
 		struct peer *root = node->root[i];
 		const struct path *p = root->best >= 0 ? &root->path[root->best] : NULL;
-		if (!p || p->circuit || p->to.family != 4 || !peer_up(root, CLASS_CTRL) || !public4(node, &node->observed[i]))
+		if (!p || p->circuit || p->to.family != 4 || !peer_up(root, CLASS_CTRL) || !public4(node, &root->sight.seen[0]))
 			continue;
-		*ret_seen = node->observed[i];
+		*ret_seen = root->sight.seen[0];
 		*ret_socket = p->socket;
 		return root;
 	}
@@ -294,7 +294,7 @@ static void ask(struct peer *peer, const struct peer *root, const struct endpoin
 	struct spray *s = &node->spray;
 	struct body_spray b = {
 	    .side = SPRAY_HARD, .start = ++s->start, .count = UDP_SPRAY_MAX, .rate = OPENED_PER_TICK * 1000 / TICK_MS, .endpoint = *seen};
-	const struct endpoint *later = &root->alt.observed;
+	const struct endpoint *later = &root->sight.alt[0];
 	int step = (int)later->port - seen->port;
 	if (later->family == 4 && !memcmp(later->ip, seen->ip, 4) && step && step >= -STEP_MAX && step <= STEP_MAX) {
 		b.endpoint.port = later->port;

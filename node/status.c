@@ -150,7 +150,7 @@ void node_roots(struct node *node, void (*each)(void *, const struct root_view *
 {
 	for (unsigned i = 0; i < node->n_roots; i++) {
 		struct peer *root = node->root[i];
-		struct root_view v = {.identity = root->identity, .observed = node->observed[i]};
+		struct root_view v = {.identity = root->identity, .observed = root->sight.seen[!root->sight.seen[0].family]};
 		v.online = peer_up(root, CLASS_CTRL) && root->best >= 0;
 		if (v.online) {
 			v.endpoint = root->path[root->best].to;

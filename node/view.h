@@ -107,7 +107,7 @@ struct view_gate {
 struct view {
 	struct index *index;
 	unsigned n_own;
-	struct endpoint own[OWN_MAX]; /* where our UDP leaves from, as far as it is known: no frame may carry that (outbound.c) */
+	struct endpoint own[OWN_MAX];     /* where our UDP leaves from, as far as it is known: no frame may carry that (outbound.c) */
 	uint32_t ports_generation;        /* changes when ports[] does: workers poll other devices then */
 	struct port *ports[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned n_gates;

@@ -162,6 +162,7 @@ struct body_accept {
 };
 struct body_unreach {
 	uint32_t idx;
+	uint32_t relay_idx; /* the relay's own index of that leg, if it has one: 0 = not told */
 }; /* sender's own rx_idx of the leg that leads nowhere */
 struct body_register {
 	uint32_t epoch;

@@ -391,16 +391,24 @@ bool body_accept_parse(const uint8_t *bytes, size_t len, struct body_accept *ret
 
 size_t body_unreach_encode(const struct body_unreach *b, uint8_t *out, size_t room)
 {
-	return body_idx_encode(&(struct body_idx){.idx = b->idx}, out, room);
+	struct writer w = body_writer(out, room);
+	pack_map(&w, b->relay_idx ? 2 : 1);
+	field_uint(&w, 0, b->idx);
+	if (b->relay_idx)
+		field_uint(&w, 1, b->relay_idx);
+	return pack_end(&w);
 }
 
 bool body_unreach_parse(const uint8_t *bytes, size_t len, struct body_unreach *ret)
 {
-	struct body_idx b;
-	if (!body_idx_parse(bytes, len, &b))
+	struct document d;
+	struct body_unreach b = {0};
+	if (!body_open(&d, bytes, len))
 		return false;
-	ret->idx = b.idx;
-	return true;
+	b.idx = read_u32(&d, 0);
+	if (document_field(&d, 1))
+		b.relay_idx = read_u32(&d, 1);
+	return body_close(&d, ret, &b, sizeof b);
 }
 
 size_t body_register_encode(const struct body_register *b, uint8_t *out, size_t room)

@@ -455,7 +455,7 @@ static void root_bodies(void **state)
 		SAME_BYTES(key_hash);
 	}
 	{
-		struct body_unreach in = {.idx = 0x11223340};
+		struct body_unreach in = {.idx = 0x11223340, .relay_idx = 0x55667780};
 		TRIP(unreach, in, out);
 		SAME(idx);
 	}
