@@ -22,7 +22,7 @@
 #include "proto/seal.h"
 
 #define RELAYED_MS      8000
-#define BUSY_MS         10000
+#define BUSY_MS         3000 /* the longest pause within */
 #define BUSY_SECONDS    5
 #define PAUSE_MS        (60 * 60 * 1000)
 #define AFTER_MS        (60 * 1000) /* one that succeeded */
@@ -310,7 +310,7 @@ static void ask(struct peer *peer, const struct peer *root, const struct endpoin
 /* Has the pair more to say to each other than what all of a network hear? */
 static bool busy(struct peer_spray *s, uint64_t frames_ms, uint64_t now)
 {
-	if (frames_ms + BUSY_MS < now)
+	if (frames_ms + BUSY_MS < now || frames_ms > s->busy_ms + BUSY_MS)
 		s->busy = 0;
 	if (frames_ms + BUSY_MS < now || frames_ms < s->busy_ms + 1000)
 		return s->busy >= BUSY_SECONDS;

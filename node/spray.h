@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "node/session.h"
 #include "proto/base/heap.h"
 #include "proto/body.h"
 
