@@ -138,7 +138,7 @@ static bool flood(struct caller *c, uint64_t rate, uint64_t us)
 		struct pollfd ready[] = {{.fd = udp_fd(c->udp, 0, 0), .events = POLLIN}, {.fd = node_wake_fd(c->node), .events = POLLIN}};
 		turn(c);
 		struct session *s = root->best >= 0 ? peer_session(root, CLASS_CTRL) : NULL;
-		stands = s && c->node->observed[0].family ? stands : now_us();
+		stands = s && c->node->root[0]->sight.seen[0].family ? stands : now_us();
 		if (!first && now_us() > stands + SETTLE_US) { /* REGISTER follows the session at once */
 			first = now_us();
 			printf("{\"ready\": true}\n");
