@@ -8,6 +8,8 @@ import time
 
 from lab import now, tool, until
 
+ALONE = True
+
 KEPT, DOOMED = '10.77.0.0/24', '10.78.0.0/24'
 TIMES = 10
 

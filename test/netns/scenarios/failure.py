@@ -5,6 +5,8 @@ import time
 
 from lab import Receiver, now, tool, until
 
+ALONE = True
+
 
 def run(lab):
     a, b, d = lab.start('ABD')

@@ -1,6 +1,8 @@
 """Shows 11: approved to first ping, and what each program takes of memory."""
 from lab import now
 
+ALONE = True
+
 
 def run(lab):
     lab.start('AB', join=False)

@@ -2,6 +2,8 @@
 from lab import now, until
 from lab import run as command
 
+ALONE = True
+
 N = 40
 
 

@@ -11,6 +11,8 @@ import time
 from lab import Capture, Host, pcap_frames, run as command, udp_payload, until
 from measure import Flow, Server, Transfer, both, ended, pause, whole
 
+ALONE = True
+
 ADDRESS_S, NAT_S, ROUTE_S = 1.5, 2.0, 1.5
 SIZE = 1 << 30
 TRANSFER_S = 100

@@ -12,6 +12,8 @@ import threading
 
 from lab import Failure, Host, now, run as command, tool, until
 
+ALONE = True
+
 OFFLOADS = ('tx-tcp-segmentation', 'tx-udp-segmentation', 'tx-checksum-ip-generic')
 PORT = 7000
 

@@ -10,6 +10,8 @@ import time
 from lab import now, until
 from measure import Server, Transfer, pause, whole
 
+ALONE = True
+
 LIMIT_S = 5.0
 SIZE, RELAYED = 100 << 20, 16 << 20
 TRANSFER_S = 60

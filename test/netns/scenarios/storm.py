@@ -18,6 +18,8 @@ from lab import Capture, SLOW, pcap_frames, tool, udp_payload, until
 from measure import Server, Transfer, whole
 from scenarios.roots import PAIR_S, first_answer, strangers as never_talked
 
+ALONE = True
+
 RATE = 10000 // SLOW
 LINE = '50mbit'
 SIZE = 16 << 20

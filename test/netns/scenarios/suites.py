@@ -4,6 +4,8 @@ import os
 import lab as labs
 from lab import BIN
 
+ALONE = True
+
 CONFIGS = {
     'A': '',
     'B': 'suite = chacha\nbackend = libsodium\n',

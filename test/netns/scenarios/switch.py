@@ -9,6 +9,8 @@ import time
 from lab import now, until
 from measure import beacons_off, both, ended
 
+ALONE = True
+
 OUTAGE_S = 2.5
 ROUNDS = 2
 DIRECT_S = 45  # until a pair tries again by itself after its direct way was blocked: not what is measured here

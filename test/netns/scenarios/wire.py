@@ -6,6 +6,8 @@ import subprocess
 
 from lab import Host, Receiver, Wire, now, run as command, tool, until
 
+ALONE = True
+
 TYPE = b'\x88\xb5'
 HEAD = b'\x02\0\0\0\0\x0b' + b'\x02\0\0\0\0\x0a'
 BATCH = 4000  # the frames tool takes 4096 at once

@@ -19,6 +19,8 @@ from lab import Failure, Receiver, mac_bytes, now, tool, until
 from scenarios.offload import OFFLOADS, PORT, Ended, Network, seed_of, size, stream
 from scenarios.suites import configured, cpu_has
 
+ALONE = True
+
 SETTINGS = [  # workers of A, of B, the lines of both configs
     (1, 1, ''),
     (2, 2, ''),
