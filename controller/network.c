@@ -67,11 +67,6 @@ enum admin_status admin_network(struct controller *c, uint64_t nwid, struct netw
 	return ADMIN_OK;
 }
 
-void prefix_format(const struct prefix *p, char *buf, size_t room)
-{
-	snprintf(buf, room, "%u.%u.%u.%u/%u", p->ip[0], p->ip[1], p->ip[2], p->ip[3], p->bits);
-}
-
 /* ---- settings ----------------------------------------------------------------------- */
 
 static enum admin_status settings_take(struct controller *c, const struct network_settings *s, struct network_record *n,

@@ -151,6 +151,5 @@ enum admin_status admin_begin(struct controller *, struct admin_error *);
 enum admin_status admin_commit(struct controller *, int failed, struct admin_error *);
 enum admin_status admin_network(struct controller *, uint64_t nwid, struct network_record *ret, struct publication **ret_publication,
                                 struct admin_error *);
-void prefix_format(const struct prefix *, char *buf, size_t room); /* IPv4; room >= 20 */
 
 #endif

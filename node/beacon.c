@@ -184,7 +184,7 @@ static struct peer *sender(const struct net *net, const struct beacon *b)
 
 static bool place_good(const struct node *node, const struct endpoint *e)
 {
-	if (!e->port || path_in_overlay(node, e))
+	if (!e->port || path_barred(node, e))
 		return false;
 	return e->family == 4 ? e->ip[0] && e->ip[0] < 224 : e->family == 6 && e->ip[0] != 0xff;
 }

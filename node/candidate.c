@@ -1,18 +1,23 @@
 /* candidate.c: where a peer may be reached, told to each other inside the session (PROTOCOL.md, Paths).
  *
- * Ours are the host's addresses with our ports and what the roots see. What a peer names is only probed, never trusted: few ports of one address, few
+ * Ours are the host's addresses with our ports, what routers map, what the config says of the outside, and what the roots see. What a peer names is only probed, never trusted: few ports of one address, few
  * probes in ten seconds, nothing that no peer can be at, so that nobody makes us scan others.
  */
 #include "node/control.h"
 
 #include <string.h>
 
+#include "proto/endpoint.h"
+
 #define PORTS_PER_IP 4
 #define IN_USE_MS    (5 * 60 * 1000)
 #define CANDS_MS     500 /* 2/s taken from one peer */
 
-static void cands_add(struct body_cands *c, const struct endpoint *e)
+/* What the admin wants no packet to go by is nothing to be told; an address of ours inside a network of ours is none to be reached at. */
+static void cands_add(const struct node *node, struct body_cands *c, const struct endpoint *e)
 {
+	if (path_barred(node, e))
+		return;
 	for (unsigned i = 0; i < c->n; i++)
 		if (endpoint_equal(&c->endpoints[i], e))
 			return;
@@ -45,30 +50,23 @@ void path_cands_send(struct peer *peer)
 			struct endpoint e = node->host[i];
 			if (node->config.alt_port && node->config.bound[k].port == node->config.alt_port)
 				continue;
-			/* An address of ours inside a network of ours is none to be reached at. */
-			if (path_in_overlay(node, &e))
-				continue;
 			e.port = node->config.bound[k].port;
 			if (e.family == node->config.bound[k].family)
-				cands_add(&c, &e);
+				cands_add(node, &c, &e);
 		}
 	for (unsigned i = 0; i < node->n_mapped; i++)
-		cands_add(&c, &node->mapped[i]);
+		cands_add(node, &c, &node->mapped[i]);
+	for (unsigned i = 0; i < node->config.n_external; i++)
+		cands_add(node, &c, &node->config.external[i]);
 	for (unsigned i = 0; i < node->n_roots; i++) {
 		nat_measure(node->root[i]); /* what comes of it is told anew when it is news */
 		for (unsigned f = 0; f < 2; f++)
-			cands_add(&c, &node->root[i]->sight.seen[f]);
+			cands_add(node, &c, &node->root[i]->sight.seen[f]);
 	}
 	size_t len = body_cands_encode(&c, body, sizeof body);
 	peer->cands_ms = node->now;
 	if (len)
 		request_send(peer, peer_up(peer, CLASS_DATA) ? CLASS_DATA : CLASS_CTRL, OP_CANDS, body, len, cands_done, 0, NULL);
-}
-
-static bool prefix_holds(const struct prefix *p, const struct endpoint *e)
-{
-	unsigned full = p->bits / 8, rest = p->bits % 8;
-	return p->family == e->family && !memcmp(p->ip, e->ip, full) && (!rest || (p->ip[full] ^ e->ip[full]) >> (8 - rest) == 0);
 }
 
 bool path_in_overlay(const struct node *node, const struct endpoint *e)
@@ -91,15 +89,22 @@ bool path_in_overlay(const struct node *node, const struct endpoint *e)
 	return false;
 }
 
+bool path_avoided(const struct node *node, const struct endpoint *e)
+{
+	for (unsigned i = 0; i < node->config.n_avoid; i++)
+		if (prefix_holds(&node->config.avoid[i], e))
+			return true;
+	return false;
+}
+
+bool path_barred(const struct node *node, const struct endpoint *e)
+{
+	return path_avoided(node, e) || path_in_overlay(node, e);
+}
+
 static bool forbidden(const struct node *node, const struct endpoint *e)
 {
-	static const uint8_t loopback6[16] = {[15] = 1}, any6[16];
-	if (!e->port || path_in_overlay(node, e))
-		return true;
-	if (e->family == 4)
-		return e->ip[0] == 0 || e->ip[0] == 127 || e->ip[0] >= 224 || (e->ip[0] == 169 && e->ip[1] == 254);
-	return e->ip[0] == 0xff || (e->ip[0] == 0xfe && (e->ip[1] & 0xc0) == 0x80) || !memcmp(e->ip, loopback6, 16) ||
-	       !memcmp(e->ip, any6, 16);
+	return !e->port || !endpoint_usable(e) || path_barred(node, e);
 }
 
 bool path_cands(struct peer *peer, const struct body_cands *c)

@@ -201,6 +201,8 @@ void pmtu_tick(struct peer *, uint64_t now);
 uint64_t pmtu_deadline(const struct path *);
 /* Inside a network of ours, by address or by a route we set: a path through it would carry itself. */
 bool path_in_overlay(const struct node *, const struct endpoint *);
+bool path_avoided(const struct node *, const struct endpoint *); /* by the config's word */
+bool path_barred(const struct node *, const struct endpoint *);  /* either: no path goes there */
 void path_tick(struct peer *, uint64_t now);
 uint64_t path_deadline(const struct peer *);
 void path_candidates_changed(struct node *);               /* tells those we reach by a detour */

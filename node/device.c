@@ -25,11 +25,12 @@ static bool prefix_same(const struct prefix *a, const struct prefix *b)
 /* Private prefixes only; what leads elsewhere needs the user's own word, which is a later option. */
 static bool route_allowed(const struct prefix *p)
 {
-	if (p->family == 6)
-		return p->bits >= 8 && (p->ip[0] & 0xfe) == 0xfc;
-	return (p->ip[0] == 10 && p->bits >= 8) || (p->ip[0] == 172 && (p->ip[1] & 0xf0) == 16 && p->bits >= 12) ||
-	       (p->ip[0] == 192 && p->ip[1] == 168 && p->bits >= 16) || (p->ip[0] == 100 && (p->ip[1] & 0xc0) == 64 && p->bits >= 10) ||
-	       (p->ip[0] == 198 && (p->ip[1] & 0xfe) == 18 && p->bits >= 15);
+	static const struct prefix allowed[] = {{4, 8, {10}},       {4, 12, {172, 16}}, {4, 16, {192, 168}},
+	                                        {4, 10, {100, 64}}, {4, 15, {198, 18}}, {6, 7, {0xfc}}};
+	for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		if (prefix_within(p, &allowed[i]))
+			return true;
+	return false;
 }
 
 /* An address whose prefix would draw half the Internet into the overlay is set as a host address. */
@@ -68,21 +69,9 @@ static void addresses_set(struct net *net, const struct prefix *wanted, unsigned
 	net->n_addresses = n;
 }
 
-static bool covers(const struct prefix *a, const struct prefix *target)
+static bool same_net(const struct prefix *a, const struct prefix *b)
 {
-	if (a->family != target->family || a->bits != target->bits)
-		return false;
-	for (unsigned bit = 0; bit < a->bits; bit++)
-		if ((a->ip[bit / 8] ^ target->ip[bit / 8]) >> (7 - bit % 8) & 1)
-			return false;
-	return true;
-}
-
-static bool contains(const struct prefix *p, const struct endpoint *e)
-{
-	struct prefix at = {.family = e->family, .bits = p->bits};
-	memcpy(at.ip, e->ip, sizeof at.ip);
-	return covers(&at, p);
+	return a->bits == b->bits && prefix_within(a, b);
 }
 
 /* A route over a root would carry the tunnel in the tunnel. */
@@ -91,7 +80,7 @@ static bool covers_root(const struct node *node, const struct prefix *p)
 	struct endpoint known[ROOT_KNOWN_MAX];
 	for (unsigned i = 0; i < node->n_roots; i++)
 		for (unsigned k = 0, n = resolve_endpoints(node->root[i], known); k < n; k++)
-			if (contains(p, &known[k]))
+			if (prefix_holds(p, &known[k]))
 				return true;
 	return false;
 }
@@ -110,7 +99,7 @@ static void routes_set(struct net *net)
 		const struct route *r = &net->route[i];
 		bool connected = false;
 		for (unsigned k = 0; k < net->n_addresses; k++)
-			connected = connected || (!r->via_set && covers(&net->address[k], &r->target));
+			connected = connected || (!r->via_set && same_net(&net->address[k], &r->target));
 		if (connected || !route_allowed(&r->target) || covers_root(net->node, &r->target))
 			continue;
 		int error =

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "proto/base/heap.h"
+#include "proto/endpoint.h"
 #include "proto/random.h"
 
 #define LIFETIME_S      7200
@@ -33,23 +34,12 @@
 #define READS_MAX       16 /* datagrams taken at a time */
 #define REMOVE_ROUND_MS 150
 
-bool endpoint_global(const struct endpoint *e)
-{
-	const uint8_t *ip = e->ip;
-	if (e->family == 6)
-		return (ip[0] & 0xe0) == 0x20;
-	return e->family == 4 && ip[0] != 0 && ip[0] != 10 && ip[0] != 127 && ip[0] < 224 && !(ip[0] == 100 && (ip[1] & 0xc0) == 64) &&
-	       !(ip[0] == 169 && ip[1] == 254) && !(ip[0] == 172 && (ip[1] & 0xf0) == 16) && !(ip[0] == 192 && ip[1] == 168);
-}
-
 /* Whether a gateway may call this ours: a private address of a NAT behind a NAT is good in its site. */
 static bool plausible(const struct lease *l, const struct endpoint *e)
 {
 	if (!e->port || e->family != l->way.family)
 		return false;
-	if (e->family == 6)
-		return endpoint_global(e) || (e->ip[0] & 0xfe) == 0xfc;
-	return e->ip[0] != 0 && e->ip[0] != 127 && e->ip[0] < 224 && !(e->ip[0] == 169 && e->ip[1] == 254);
+	return e->family == 6 ? endpoint_global(e) || endpoint_private(e) : endpoint_usable(e);
 }
 
 void lease_init(struct lease *l, const struct gateway *way, uint16_t port, int wake_fd)

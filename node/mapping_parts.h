@@ -110,6 +110,5 @@ void lease_run(struct lease *, uint64_t now);
 uint64_t lease_deadline(struct lease *, uint64_t now);
 unsigned lease_descriptors(const struct lease *, struct pollfd ret[LEASE_DESCRIPTORS]);
 bool lease_busy(const struct lease *); /* an exchange is under way */
-bool endpoint_global(const struct endpoint *);
 
 #endif

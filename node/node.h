@@ -14,11 +14,14 @@
 #include "proto/base/batch.h"
 #include "proto/body.h"
 #include "proto/ident.h"
+#include "proto/prefix.h"
 
 #define ROOTS_MAX    16
 #define ROOTSETS_MAX 4
 #define NETWORKS_MAX 64
 #define WORKERS_MAX  16
+#define EXTERNAL_MAX 4
+#define AVOID_MAX    16
 
 struct node;
 struct rootset;
@@ -89,6 +92,10 @@ struct node_config {
 	bool no_offload;          /* ask neither devices nor sockets for superframes: for drivers that get them wrong */
 	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
 	unsigned n_bound;
+	struct endpoint external[EXTERNAL_MAX]; /* where else this node is reached, e.g. by a port forwarding made by hand */
+	unsigned n_external;
+	struct prefix avoid[AVOID_MAX]; /* no path goes there, and no address of ours inside is told */
+	unsigned n_avoid;
 	struct message_port port;
 };
 

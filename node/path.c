@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/endpoint.h"
+
 #define RTT_HINT_MAX_MS 4000
 #define RTT_UNKNOWN_US  100000
 #define BETTER_US       500
@@ -81,7 +83,7 @@ int path_direct(struct peer *peer, const struct endpoint *to, uint8_t socket)
 		    (peer->path[i].socket == socket || (peer->path[i].socket < UDP_EXTRA_FIRST && socket < UDP_EXTRA_FIRST)))
 			return i;
 	/* Whatever the origin (a candidate, a packet that came through a network of ours): the tunnel is never carried by a tunnel. */
-	int i = to->family && !path_in_overlay(peer->node, to) ? path_new(peer) : -1;
+	int i = to->family && !path_barred(peer->node, to) ? path_new(peer) : -1;
 	if (i >= 0) {
 		peer->path[i].to = *to;
 		peer->path[i].socket = socket;
@@ -157,19 +159,12 @@ enum path_kind path_kind(const struct path *p)
 	return !p->circuit ? PATH_DIRECT : p->by_member ? PATH_BY_MEMBER : PATH_BY_ROOT;
 }
 
-static bool private_address(const struct endpoint *e)
-{
-	if (e->family == 4)
-		return e->ip[0] == 10 || (e->ip[0] == 172 && (e->ip[1] & 0xf0) == 16) || (e->ip[0] == 192 && e->ip[1] == 168);
-	return (e->ip[0] & 0xfe) == 0xfc;
-}
-
 static uint32_t score(const struct path *p)
 {
 	static const uint32_t cost_us[] = {[PATH_DIRECT] = 0, [PATH_BY_MEMBER] = 50000, [PATH_BY_ROOT] = 80000, [PATH_BY_STREAM] = 200000};
 	uint32_t us = p->srtt_us ? p->srtt_us : RTT_UNKNOWN_US;
 	us += cost_us[path_kind(p)];
-	if (!p->circuit && !private_address(&p->to)) /* same site before IPv6 before IPv4, whose way out has one translation more */
+	if (!p->circuit && !endpoint_private(&p->to)) /* same site before IPv6 before IPv4, whose way out has one translation more */
 		us += p->to.family == 6 ? 1000 : 2000;
 	return us;
 }

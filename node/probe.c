@@ -76,6 +76,10 @@ void path_probe_in(struct node *node, const struct letter *l)
 		node_drop(node, DROP_MALFORMED);
 		return;
 	}
+	if (!l->circuit && path_barred(node, &l->from)) { /* an answer would make it a way of the other side's */
+		node_drop(node, DROP_BARRED);
+		return;
+	}
 	uint64_t tx = session_last_tx(s);
 	struct path back = {.to = l->from, .socket = l->socket, .circuit = node_circuit(node, l->circuit)};
 	uint8_t plain[INNER_HEADER + PROBE_ACK_BODY] = {INNER_PROBE_ACK};

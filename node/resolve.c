@@ -40,9 +40,9 @@ static bool endpoint_in(const struct endpoint *e, const struct endpoint *list, u
 	return false;
 }
 
-static void endpoint_add(const struct endpoint *e, struct endpoint *list, unsigned *n, unsigned room)
+static void endpoint_add(const struct node *node, const struct endpoint *e, struct endpoint *list, unsigned *n, unsigned room)
 {
-	if (*n < room && e->family && e->port && !endpoint_in(e, list, *n))
+	if (*n < room && e->family && e->port && !endpoint_in(e, list, *n) && !path_avoided(node, e))
 		list[(*n)++] = *e;
 }
 
@@ -53,14 +53,14 @@ unsigned resolve_endpoints(const struct peer *root, struct endpoint ret[ROOT_KNO
 	unsigned n = 0;
 	for (unsigned i = 0; i < root->n_cached; i++)
 		if (!(root->cached[i].family & ENDPOINT_STREAM))
-			endpoint_add(&root->cached[i], ret, &n, ROOT_KNOWN_MAX);
+			endpoint_add(root->node, &root->cached[i], ret, &n, ROOT_KNOWN_MAX);
 	for (unsigned i = 0; line && i < line->n_endpoints; i++)
-		endpoint_add(&line->endpoints[i], ret, &n, ROOT_KNOWN_MAX);
+		endpoint_add(root->node, &line->endpoints[i], ret, &n, ROOT_KNOWN_MAX);
 	/* In turns, so that one name with many addresses leaves room for the others. */
 	for (unsigned k = 0; slot && k < RESOLVED_MAX; k++)
 		for (unsigned i = 0; i < line->n_names; i++)
 			if (k < slot->name[i].n)
-				endpoint_add(&slot->name[i].at[k], ret, &n, ROOT_KNOWN_MAX);
+				endpoint_add(root->node, &slot->name[i].at[k], ret, &n, ROOT_KNOWN_MAX);
 	return n;
 }
 
@@ -128,7 +128,7 @@ static void name_take(struct peer *root, const struct root_name *line, struct re
 		struct endpoint e = addresses[i];
 		e.port = line->port;
 		if (usable(root->node, &e, &name->overlay))
-			endpoint_add(&e, at, &kept, RESOLVED_MAX);
+			endpoint_add(root->node, &e, at, &kept, RESOLVED_MAX);
 	}
 	name->nothing = !kept;
 	if (!kept && !name->warned) {

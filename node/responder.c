@@ -399,7 +399,8 @@ static enum drop init_answer(struct node *node, struct letter *l, bool was_parke
 
 bool responder_init(struct node *node, struct letter *l)
 {
-	enum drop verdict = init_answer(node, l, false);
+	bool barred = !l->circuit && path_barred(node, &l->from); /* a session would have no way */
+	enum drop verdict = barred ? DROP_BARRED : init_answer(node, l, false);
 	if (verdict)
 		node_drop(node, verdict);
 	return !verdict;

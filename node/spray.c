@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/endpoint.h"
 #include "proto/random.h"
 #include "proto/seal.h"
 
@@ -43,14 +44,9 @@
 #define AGREED_PER_HOUR 64
 #define FIRST_PORT      1024
 
-/* Neither private (RFC 1918) nor a carrier's (RFC 6598) nor anything that is no host's. */
 static bool public4(const struct node *node, const struct endpoint *e)
 {
-	const uint8_t *ip = e->ip;
-	if (e->family != 4 || path_in_overlay(node, e))
-		return false;
-	return ip[0] && ip[0] != 10 && ip[0] != 127 && ip[0] < 224 && !(ip[0] == 100 && (ip[1] & 0xc0) == 64) &&
-	       !(ip[0] == 169 && ip[1] == 254) && !(ip[0] == 172 && (ip[1] & 0xf0) == 16) && !(ip[0] == 192 && ip[1] == 168);
+	return e->family == 4 && endpoint_global(e) && !path_barred(node, e);
 }
 
 void spray_cands(struct peer *peer, const struct body_cands *c)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "proto/ident.h"
+#include "proto/prefix.h"
 
 #define CRED_ENVELOPE_MAX 640
 #define HEAD_ENVELOPE_MAX 320
@@ -40,12 +41,6 @@ enum member_flag {
 	MEMBER_REPLICATOR = 32,
 	MEMBER_PASSIVE = 64,
 	MEMBER_IP_GUARD_EXEMPT = 128,
-};
-
-/* address and prefix; family 4 or 6; IPv4 in the first four bytes */
-struct prefix {
-	uint8_t family, bits;
-	uint8_t ip[16];
 };
 
 struct cred {

@@ -1,8 +1,9 @@
-/* endpoint.c: UDP addresses as people write them.
+/* endpoint.c: UDP addresses as people write them, and what kind of place they name.
  *
  * One address has one spelling in struct endpoint (unused bytes zero, mapped IPv4 is IPv4), so
  * equality is equality of bytes. The port must be written without sign, blank or leading zero;
- * scope ids are refused, for a link-local address means nothing on another machine.
+ * scope ids are refused, for a link-local address means nothing on another machine. What an address is good for is judged
+ * by itself: the port, and whether a packet goes there by UDP or by a stream, are the caller's.
  */
 #include "proto/endpoint.h"
 
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool port_parse(const char *text, uint16_t *ret)
+bool port_parse(const char *text, uint16_t *ret)
 {
 	unsigned port = 0;
 	if (*text == '0')
@@ -63,4 +64,40 @@ void endpoint_format(const struct endpoint *e, char *buf, size_t room)
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->family == b->family && a->port == b->port && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+static bool zeros(const uint8_t *bytes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+bool endpoint_usable(const struct endpoint *e)
+{
+	const uint8_t *ip = e->ip;
+	switch (e->family & ~ENDPOINT_STREAM) {
+	case 4: return ip[0] != 0 && ip[0] != 127 && ip[0] < 224 && !(ip[0] == 169 && ip[1] == 254);
+	case 6: return ip[0] != 0xff && !(ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) && !(zeros(ip, 15) && ip[15] <= 1);
+	}
+	return false;
+}
+
+bool endpoint_private(const struct endpoint *e)
+{
+	const uint8_t *ip = e->ip;
+	switch (e->family & ~ENDPOINT_STREAM) {
+	case 4: return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168);
+	case 6: return (ip[0] & 0xfe) == 0xfc;
+	}
+	return false;
+}
+
+bool endpoint_global(const struct endpoint *e)
+{
+	const uint8_t *ip = e->ip;
+	if ((e->family & ~ENDPOINT_STREAM) == 6)
+		return (ip[0] & 0xe0) == 0x20;
+	return endpoint_usable(e) && !endpoint_private(e) && !(ip[0] == 100 && (ip[1] & 0xc0) == 64);
 }

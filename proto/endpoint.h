@@ -1,4 +1,4 @@
-/* endpoint.h: the text form of a UDP address. The struct lives in proto/base/batch.h, the wire form in proto/wire.h.
+/* endpoint.h: a UDP address: its text form, and what kind of place it names. The struct lives in proto/base/batch.h, the wire form in proto/wire.h.
  *
  * Pure; any thread. Numeric only: names are never looked up here.
  */
@@ -17,5 +17,14 @@ bool endpoint_parse(const char *text, struct endpoint *ret);
 /* room >= ENDPOINT_TEXT_MAX; "none" for family 0, "tls:" in front of a stream's. */
 void endpoint_format(const struct endpoint *, char *buf, size_t room);
 bool endpoint_equal(const struct endpoint *, const struct endpoint *);
+/* 1..65535 in decimal, the whole text. */
+bool port_parse(const char *text, uint16_t *ret);
+
+/* Could another machine be there? Not: unspecified, loopback, link-local, multicast, reserved. Like the two below it judges the address alone; the
+ * port may be 0. */
+bool endpoint_usable(const struct endpoint *);
+bool endpoint_private(const struct endpoint *); /* of a site: RFC 1918, RFC 4193 */
+/* Of the Internet: usable, not private, not a carrier's behind its NAT (RFC 6598); IPv6: 2000::/3. */
+bool endpoint_global(const struct endpoint *);
 
 #endif

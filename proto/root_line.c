@@ -32,19 +32,6 @@ static bool key_parse(const char *text, uint8_t ret[32])
 	return strlen(text) == KEY_TEXT && base64_parse(text, KEY_TEXT, ret, 32) && !sodium_is_zero(ret, 32);
 }
 
-static bool port_parse(const char *text, uint16_t *ret)
-{
-	unsigned port = 0;
-	if (*text == '0')
-		return false; /* port 0, or a leading zero */
-	for (; *text >= '0' && *text <= '9' && port <= UINT16_MAX; text++)
-		port = 10 * port + (unsigned)(*text - '0');
-	if (*text || !port || port > UINT16_MAX)
-		return false;
-	*ret = (uint16_t)port;
-	return true;
-}
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';

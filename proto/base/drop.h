@@ -57,7 +57,8 @@
 	X(WAIT_LIMIT, "wait-limit", "frame pushed out of the queue of a peer without session")                                             \
 	X(LANE_FULL, "lane-full", "key used up, rekey is late")                                                                            \
 	X(NO_PATH, "no-path", "session without a usable path")                                                                             \
-	X(NESTED, "nested", "datagram of this node's own that came back into a device of its own")                                        \
+	X(NESTED, "nested", "datagram of this node's own that came back into a device of its own")                                         \
+	X(BARRED, "barred", "question from an address inside a network of this node, or one its config avoids")                            \
 	X(OFFLOAD, "offload", "frame whose checksum or segment hint does not fit its headers")                                             \
 	/* the machine */                                                                                                                  \
 	X(MAIL_FULL, "mail-full", "ring to the control thread full")                                                                       \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/endpoint.h"
 #include "test/sim/sim.h"
 
 #define EVERY (10 * MS) /* one numbered frame */
@@ -170,10 +171,52 @@ static void nested(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+static bool tries(struct host *h, struct host *peer, const struct endpoint *e)
+{
+	const struct peer *p = host_peer(h, peer);
+	for (int i = 0; i < PATHS_MAX; i++)
+		if (p->path[i].state != PATH_FREE && !p->path[i].circuit && endpoint_equal(&p->path[i].to, e))
+			return true;
+	return false;
+}
+
+/* T51. What the config says of the outside is told, and what it says to avoid is neither told nor gone to, even when the other side begins. */
+static void told(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	struct endpoint outside = {.family = 4, .port = 4000, .ip = {198, 18, 7, 7}},
+			hidden = {.family = 4, .port = 4000, .ip = {198, 19, 7, 7}};
+	sim->link = (struct link){.delay_min = 5 * MS, .delay_max = 6 * MS};
+	if (world_new(sim, 2)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		struct node_config *ca = &a->node->config, *cb = &b->node->config;
+		ca->external[ca->n_external++] = hidden;
+		ca->external[ca->n_external++] = outside;
+		ca->avoid[ca->n_avoid++] = (struct prefix){4, 16, {198, 19}};
+		cb->avoid[cb->n_avoid] = (struct prefix){.family = 4, .bits = 32};
+		memcpy(cb->avoid[cb->n_avoid++].ip, a->at.ip, 4);
+		expect(sim, frame_passes(a, b, 5 * SECOND) && frame_passes(b, a, 5 * SECOND), "no frame round an address that is avoided");
+		bool found = false;
+		for (unsigned i = 0; i < 50 && !*sim->failed; i++) {
+			stream(a, b, true, 300 * MS);
+			found = found || tries(b, a, &outside);
+			expect(sim, !tries(b, a, &hidden), "an address to avoid was told");
+			expect(sim, !tries(b, a, &a->at), "an address to avoid was tried");
+		}
+		expect(sim, relayed(a, b) && relayed(b, a), "the pair uses an address that one of them avoids");
+		expect(sim, found, "the address given for the outside was not told");
+		cb->n_avoid = 0;
+		stream(a, b, true, 90 * SECOND);
+		expect(sim, direct(a, b) && direct(b, a), "it was not the avoided address that kept them apart");
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_path[] = {
     {"failover", "the direct way is cut and comes back", failover, 40},
     {"steady", "one per cent loss", steady, 20},
     {"blackhole", "a path that narrows without a word", blackhole, 12},
     {"nested", "no tunnel in the tunnel", nested, 2},
+    {"told", "addresses told by hand and avoided", told, 4},
     {0},
 };

@@ -138,25 +138,6 @@ static void test_announcement(void **state)
 	assert_false(pcp_announces(old, 12));
 }
 
-static void test_global(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *text;
-		bool global;
-	} rows[] = {{"8.8.4.4:1", true},          {"10.1.2.3:1", false},   {"100.63.255.255:1", true}, {"100.64.0.1:1", false},
-	            {"100.127.255.255:1", false}, {"100.128.0.0:1", true}, {"172.15.0.1:1", true},     {"172.16.0.1:1", false},
-	            {"172.31.0.1:1", false},      {"172.32.0.1:1", true},  {"192.168.0.1:1", false},   {"192.169.0.1:1", true},
-	            {"169.254.1.1:1", false},     {"224.0.0.1:1", false},  {"127.0.0.1:1", false},     {"[2001:db8::1]:1", true},
-	            {"[fd00::1]:1", false},       {"[fe80::1]:1", false}};
-	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct endpoint e;
-		assert_true(endpoint_parse(rows[i].text, &e));
-		if (endpoint_global(&e) != rows[i].global)
-			fail_msg("%s", rows[i].text);
-	}
-}
-
 /* Whoever answers a search is sent to nothing but the gateway. */
 static void test_upnp_host(void **state)
 {
@@ -620,7 +601,6 @@ int main(void)
 	    cmocka_unit_test(test_parse),
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_announcement),
-	    cmocka_unit_test(test_global),
 	    cmocka_unit_test(test_upnp_host),
 	    cmocka_unit_test(test_renewal),
 	    cmocka_unit_test(test_tiny_lifetime),
