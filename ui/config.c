@@ -8,14 +8,12 @@
 #include "ui/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "node/node.h"
 #include "proto/wire.h"
+#include "ui/file.h"
 #include "ui/options.h"
 #include "ui/proxy.h"
 #include "ui/value.h"
@@ -75,6 +73,36 @@ static bool same_root(const struct root_line *a, const struct root_line *b)
 	for (unsigned i = 0; i < a->n_names; i++)
 		if (strcmp(a->names[i].host, b->names[i].host) || a->names[i].port != b->names[i].port)
 			return false;
+	return true;
+}
+
+static bool take_external(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	struct endpoint e;
+	if (!endpoint_parse(value, &e) || !endpoint_usable(&e))
+		return refuse(r, 0, "an address where others reach this node, like 203.0.113.5:9993 or [2001:db8::1]:9993");
+	for (unsigned i = 0; i < c->n_external; i++)
+		if (endpoint_equal(&c->external[i], &e))
+			return true;
+	if (c->n_external == EXTERNAL_MAX)
+		return refuse(r, 0, "at most 4 external addresses");
+	c->external[c->n_external++] = e;
+	return true;
+}
+
+static bool take_avoid(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	struct prefix p;
+	if (!value_prefix(value, &p))
+		return refuse(r, 0, "addresses to avoid look like 10.8.0.0/16, fd00:8::/32 or 192.0.2.7, without bits behind the /N");
+	for (unsigned i = 0; i < c->n_avoid; i++)
+		if (p.bits == c->avoid[i].bits && prefix_within(&p, &c->avoid[i]))
+			return true;
+	if (c->n_avoid == AVOID_MAX)
+		return refuse(r, 0, "at most 16 prefixes to avoid");
+	c->avoid[c->n_avoid++] = p;
 	return true;
 }
 
@@ -289,14 +317,14 @@ static bool take_http(struct reading *r, const char *value)
 }
 
 static const struct key keys[] = {
-    {"listen", BOTH, true, take_listen},      {"add-root", BOTH, true, take_root},         {"root", NODE, false, take_is_root},
-    {"root-gate", NODE, false, take_gate},    {"workers", NODE, false, take_workers},      {"suite", NODE, false, take_suite},
-    {"backend", NODE, false, take_backend},   {"offload", NODE, false, take_offload},      {"http", CONTROLLER, false, take_http},
-    {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping}, {"lan-discovery", NODE, false, take_lan},
-    {"tls-cert", NODE, false, take_tls_cert}, {"tls-key", NODE, false, take_tls_key},      {"fallback", BOTH, false, take_fallback},
-    {"tls", NODE, false, take_tls},           {"proxy", BOTH, false, take_proxy},          {"root-set", BOTH, true, take_set},
+    {"listen", BOTH, true, take_listen},      {"add-root", BOTH, true, take_root},          {"root", NODE, false, take_is_root},
+    {"root-gate", NODE, false, take_gate},    {"workers", NODE, false, take_workers},       {"suite", NODE, false, take_suite},
+    {"backend", NODE, false, take_backend},   {"offload", NODE, false, take_offload},       {"http", CONTROLLER, false, take_http},
+    {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping},  {"lan-discovery", NODE, false, take_lan},
+    {"tls-cert", NODE, false, take_tls_cert}, {"tls-key", NODE, false, take_tls_key},       {"fallback", BOTH, false, take_fallback},
+    {"tls", NODE, false, take_tls},           {"proxy", BOTH, false, take_proxy},           {"root-set", BOTH, true, take_set},
     {"relay", NODE, false, take_relay},       {"relay-rate", NODE, false, take_relay_rate}, {"relay-total", NODE, false, take_relay_total},
-    {"spray", BOTH, false, take_spray},
+    {"spray", BOTH, false, take_spray},       {"external", BOTH, true, take_external},      {"avoid", BOTH, true, take_avoid},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -518,34 +546,6 @@ bool config_set(struct config *config, enum home_kind kind, const char *key_name
 
 /* ---- files ---- */
 
-/* The whole file, or -errno. room bounds it. */
-static long file_read(const char *path, uint8_t *buf, size_t room)
-{
-	struct stat st;
-	size_t len = 0;
-	long rc = 0;
-	/* O_NONBLOCK: a FIFO without a writer must not hold the start */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		rc = -errno;
-	else if (S_ISDIR(st.st_mode))
-		rc = -EISDIR;
-	while (rc == 0 && len < room) {
-		ssize_t n = read(fd, buf + len, room - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			rc = -errno;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	close(fd);
-	return rc < 0 ? rc : len == room ? -EFBIG : (long)len;
-}
-
 static bool root_file_line(void *self, struct line *line, size_t start)
 {
 	struct file *f = self;
@@ -566,7 +566,7 @@ static bool root_file(struct reading *r, const char *name)
 	int n = *name == '/' ? snprintf(path, sizeof(path), "%s", name) : snprintf(path, sizeof(path), "%s/%s", r->folder, name);
 	if (!*name || n < 0 || (size_t)n >= sizeof(path))
 		return refuse(r, 0, "@ and the name of a file of root lines, like @/etc/farlan/roots");
-	long len = file_read(path, bytes, sizeof(bytes));
+	long len = file_read(path, bytes, sizeof(bytes), NULL);
 	if (len < 0) {
 		log_text(shown, sizeof(shown), path, strlen(path));
 		snprintf(sentence, sizeof(sentence), "cannot read %s: %s", shown, strerror((int)-len));
@@ -583,7 +583,7 @@ int config_load(struct config *config, const struct home *home, char why[CONFIG_
 {
 	static uint8_t bytes[CONFIG_FILE_MAX];
 	char folder[HOME_PATH_MAX], shown[HOME_PATH_MAX];
-	long len = file_read(home->config, bytes, sizeof(bytes));
+	long len = file_read(home->config, bytes, sizeof(bytes), NULL);
 	if (len == -ENOENT || len == -ENOTDIR)
 		return 0;
 	if (len < 0) {

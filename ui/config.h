@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/node.h"
 #include "node/stream.h"
 #include "proto/base/log.h"
 #include "proto/root_line.h"
@@ -32,21 +33,25 @@ struct config {
 	unsigned n_roots;
 	char sets[CONFIG_SETS_MAX][CONFIG_PATH_MAX]; /* files of root sets */
 	unsigned n_sets;
-	bool root;             /* be a root */
-	uint8_t root_gate[32]; /* zero: public */
-	unsigned workers;      /* 0: as many as cores, up to CONFIG_WORKERS_MAX */
-	uint8_t suite;         /* 0: by hardware, else SUITE_* */
-	bool no_mapping;       /* ask no router for anything */
-	bool no_lan;           /* neither call out on the LAN nor listen there */
-	bool no_spray;         /* never many ports at once */
-	bool no_relay;         /* for no member, whatever its credential says */
-	bool relay_rate_set;   /* else as root and gate say (daemon.c) */
+	struct endpoint external[EXTERNAL_MAX]; /* where this node is reached beside what it finds out */
+	unsigned n_external;
+	struct prefix avoid[AVOID_MAX]; /* where no path is to go */
+	unsigned n_avoid;
+	bool root;                        /* be a root */
+	uint8_t root_gate[32];            /* zero: public */
+	unsigned workers;                 /* 0: as many as cores, up to CONFIG_WORKERS_MAX */
+	uint8_t suite;                    /* 0: by hardware, else SUITE_* */
+	bool no_mapping;                  /* ask no router for anything */
+	bool no_lan;                      /* neither call out on the LAN nor listen there */
+	bool no_spray;                    /* never many ports at once */
+	bool no_relay;                    /* for no member, whatever its credential says */
+	bool relay_rate_set;              /* else as root and gate say (daemon.c) */
 	uint64_t relay_rate, relay_total; /* bits/s; 0: no limit */
-	bool no_offload;       /* bare frames and datagrams, one each */
-	const char *backend;   /* for seal_force_backend, of static life; "auto" */
-	enum log_level log;    /* LOG_NOTICE */
-	bool tls_none;         /* a root: takes no TLS streams */
-	struct endpoint tls;   /* where it takes them; family 0: on all addresses, port 443 unless told */
+	bool no_offload;                  /* bare frames and datagrams, one each */
+	const char *backend;              /* for seal_force_backend, of static life; "auto" */
+	enum log_level log;               /* LOG_NOTICE */
+	bool tls_none;                    /* a root: takes no TLS streams */
+	struct endpoint tls;              /* where it takes them; family 0: on all addresses, port 443 unless told */
 	char tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX]; /* "" = a certificate of its own */
 	uint8_t fallback;                                         /* enum fallback_mode (node.h) */
 	bool proxy_set;                                           /* else the environment says */

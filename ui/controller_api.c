@@ -63,7 +63,7 @@ static json_t *network_json(const struct network_row *row)
 	json_object_set_new(o, "name", json_text(row->name));
 	json_object_set_new(o, "mtu", json_integer(row->mtu));
 	if (row->pool.family)
-		settings_prefix_format(&row->pool, pool);
+		prefix_format(&row->pool, pool, sizeof(pool));
 	json_object_set_new(o, "ipv4", row->pool.family ? json_string(pool) : json_null());
 	json_object_set_new(o, "public", json_boolean(row->flags & NETWORK_PUBLIC));
 	json_object_set_new(o, "version", json_count(row->version));
@@ -103,11 +103,11 @@ static json_t *member_json(const struct member_row *row)
 	json_object_set_new(o, "state", json_string(member_state_name(row->state)));
 	json_object_set_new(o, "online", json_boolean(row->online));
 	for (unsigned i = 0; i < row->n_ips && i < CRED_IPS_MAX; i++) {
-		settings_prefix_format(&row->ips[i], text);
+		prefix_format(&row->ips[i], text, sizeof(text));
 		json_array_append_new(ips, json_string(text));
 	}
 	json_object_set_new(o, "ips", ips);
-	settings_prefix_format(&v6, text);
+	prefix_format(&v6, text, sizeof(text));
 	json_object_set_new(o, "ipv6", json_string(text));
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		json_object_set_new(on, flags[i].name, json_boolean(row->flags & flags[i].flag));

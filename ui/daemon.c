@@ -140,7 +140,8 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	char why[HOME_WHY];
 	const char *reason = "";
 
-	static_assert(CONFIG_ROOTS_MAX == ROOTS_MAX && CONFIG_WORKERS_MAX == WORKERS_MAX && CONFIG_SETS_MAX == ROOTSETS_MAX, "the config promises what the node holds");
+	static_assert(CONFIG_ROOTS_MAX == ROOTS_MAX && CONFIG_WORKERS_MAX == WORKERS_MAX && CONFIG_SETS_MAX == ROOTSETS_MAX,
+	              "the config promises what the node holds");
 	root_listen(config);
 	loop->home = daemon->start.home.dir;
 	loop->listen = config->listen;
@@ -154,6 +155,10 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 	loop->node.no_offload = config->no_offload;
 	loop->node.no_relay = config->no_relay;
 	loop->node.no_spray = config->no_spray;
+	memcpy(loop->node.external, config->external, sizeof(config->external));
+	loop->node.n_external = config->n_external;
+	memcpy(loop->node.avoid, config->avoid, sizeof(config->avoid));
+	loop->node.n_avoid = config->n_avoid;
 	loop->node.relay_rate = config->relay_rate_set ? config->relay_rate : is_public(config) ? PUBLIC_RATE : 0;
 	loop->node.relay_total = config->relay_total;
 	loop->node.fallback = config->fallback;

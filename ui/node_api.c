@@ -26,7 +26,7 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", view->mac[0], view->mac[1], view->mac[2], view->mac[3], view->mac[4],
 	         view->mac[5]);
 	for (unsigned i = 0; i < view->n_addresses; i++) {
-		settings_prefix_format(&view->addresses[i], text);
+		prefix_format(&view->addresses[i], text, sizeof(text));
 		json_array_append_new(addresses, json_string(text));
 	}
 	json_object_set_new(o, "id", json_string(id));

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
+#include "ui/file.h"
 #include "ui/home.h"
 
 static int refuse(int error, const char *path, const char *what, char why[SET_FILE_WHY])
@@ -25,31 +26,6 @@ static int refuse(int error, const char *path, const char *what, char why[SET_FI
 	else
 		snprintf(why, SET_FILE_WHY, "%s: %s", shown, strerror(-error));
 	return error;
-}
-
-/* The length, or -errno; room bounds it. ret_mode may be NULL. */
-static long whole(const char *path, char *buf, size_t room, mode_t *ret_mode)
-{
-	struct stat st;
-	size_t len = 0;
-	/* O_NONBLOCK: a FIFO without a writer must not hold the start */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	long rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-	while (rc == 0 && len < room) {
-		ssize_t n = read(fd, buf + len, room - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			rc = -errno;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (rc == 0 && ret_mode)
-		*ret_mode = st.st_mode;
-	return rc < 0 ? rc : len == room ? -EFBIG : (long)len;
 }
 
 /* Into a new file. */
@@ -75,7 +51,7 @@ static int put(const char *path, const char *text, size_t len)
 int set_file_read(const char *path, struct rootset_file *ret, char why[SET_FILE_WHY])
 {
 	char *text = malloc(ROOTSET_FILE_MAX + 1);
-	long len = text ? whole(path, text, ROOTSET_FILE_MAX + 1, NULL) : -ENOMEM;
+	long len = text ? file_read(path, text, ROOTSET_FILE_MAX + 1, NULL) : -ENOMEM;
 	int rc = 0;
 	if (len < 0)
 		rc = refuse((int)len, path, NULL, why);
@@ -129,7 +105,7 @@ int set_key_read(const char *path, uint8_t ret_ed_secret[64], char why[SET_FILE_
 {
 	char text[ROOTSET_SECRET_TEXT + 1];
 	mode_t mode = 0;
-	long len = whole(path, text, sizeof(text), &mode);
+	long len = file_read(path, text, sizeof(text), &mode);
 	int rc = 0;
 	if (len < 0)
 		rc = refuse((int)len, path, NULL, why);

@@ -6,61 +6,10 @@
  */
 #include "ui/settings.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ui/json.h"
-
-bool settings_prefix_parse(const char *text, bool bits_needed, struct prefix *ret)
-{
-	char ip[INET6_ADDRSTRLEN];
-	struct prefix prefix = {0};
-	const char *slash = strchr(text, '/');
-	size_t len = slash ? (size_t)(slash - text) : strlen(text);
-
-	if (len >= sizeof(ip) || (!slash && bits_needed))
-		return false;
-	memcpy(ip, text, len);
-	ip[len] = '\0';
-	if (inet_pton(AF_INET, ip, prefix.ip) == 1)
-		prefix.family = 4;
-	else if (inet_pton(AF_INET6, ip, prefix.ip) == 1)
-		prefix.family = 6;
-	else
-		return false;
-	if (slash) {
-		unsigned bits = 0;
-		const char *p = slash + 1;
-		if (!*p || strlen(p) > 3 || (*p == '0' && p[1]))
-			return false;
-		for (; *p; p++) {
-			if (*p < '0' || *p > '9')
-				return false;
-			bits = bits * 10 + (unsigned)(*p - '0');
-		}
-		if (bits > (prefix.family == 4 ? 32u : 128u))
-			return false;
-		prefix.bits = (uint8_t)bits;
-	}
-	*ret = prefix;
-	return true;
-}
-
-void settings_prefix_format(const struct prefix *prefix, char buf[PREFIX_TEXT])
-{
-	char ip[INET6_ADDRSTRLEN] = "";
-	inet_ntop(prefix->family == 6 ? AF_INET6 : AF_INET, prefix->ip, ip, sizeof(ip));
-	snprintf(buf, PREFIX_TEXT, "%s/%u", ip, prefix->bits);
-}
-
-static bool host_bits_zero(const struct prefix *prefix)
-{
-	for (unsigned i = prefix->bits; i < 32; i++)
-		if (prefix->ip[i / 8] & (0x80 >> (i % 8)))
-			return false;
-	return true;
-}
 
 /* The admin's own names: printable, no edges of white space that nobody would see. UTF-8 was checked by jansson. */
 static bool take_name(const json_t *object, char *ret, bool *ret_set, struct problem *problem)
@@ -90,11 +39,11 @@ static bool take_pool(const json_t *object, struct prefix *ret, bool *ret_set, s
 		return false;
 	if (!*ret_set)
 		return true;
-	if (!settings_prefix_parse(text, true, ret) || ret->family != 4) {
+	if (!prefix_parse(text, true, ret) || ret->family != 4) {
 		problem_set(problem, 400, "not an IPv4 pool", "\"ipv4\" must look like 10.144.0.0/16");
 		return false;
 	}
-	if (!host_bits_zero(ret)) {
+	if (!prefix_is_net(ret)) {
 		problem_set(problem, 400, "not an IPv4 pool", "\"ipv4\" has address bits set behind its /%u", ret->bits);
 		snprintf(problem->hint, sizeof(problem->hint), "a pool names a network: 10.1.2.0/24, not 10.1.2.3/24");
 		return false;
@@ -181,7 +130,7 @@ bool settings_member(const char *body, size_t len, bool approve, struct member_s
 	settings.set |= is ? SET_MEMBER_NAME : 0;
 	if (!json_take_text(object, "ip", 1, text, sizeof(text), &is, problem))
 		goto out;
-	if (is && (!settings_prefix_parse(text, false, &settings.ip) || settings.ip.family != 4)) {
+	if (is && (!prefix_parse(text, false, &settings.ip) || settings.ip.family != 4)) {
 		problem_set(problem, 400, "not an IPv4 address", "\"ip\" must look like 10.144.0.7 or 10.144.0.7/16");
 		goto out;
 	}

@@ -9,12 +9,6 @@
 #include "controller/controller.h"
 #include "ui/api.h"
 
-#define PREFIX_TEXT 52
-
-/* "10.0.0.0/24" or "10.0.0.5" (bits 0 then, unless the bits are asked for); IPv4 and IPv6. */
-bool settings_prefix_parse(const char *text, bool bits_needed, struct prefix *ret);
-void settings_prefix_format(const struct prefix *, char buf[PREFIX_TEXT]);
-
 /* {name, ipv4, mtu, public}; name is needed to create. ipv4 null takes the pool away. */
 bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *);
 /* {name, ip, bridge, "dhcp-server", router, relay}, or only {name, ip} with an approval. */

@@ -1,6 +1,6 @@
-/* value.c: reading a gate and a rate.
+/* value.c: reading a gate, a rate and a prefix.
  *
- * Both are written by people and by programs, so there is one form of each: no blanks, no signs, no fractions, decimal thousands.
+ * They are written by people and by programs, so there is one form of each: no blanks, no signs, no fractions, decimal thousands.
  */
 #include "ui/value.h"
 
@@ -37,5 +37,18 @@ bool value_rate(const char *text, uint64_t *ret)
 	if (n && (n < RATE_LEAST || n > RATE_MOST))
 		return false;
 	*ret = n;
+	return true;
+}
+
+bool value_prefix(const char *text, struct prefix *ret)
+{
+	struct prefix p;
+	if (!prefix_parse(text, false, &p))
+		return false;
+	if (!strchr(text, '/'))
+		p.bits = p.family == 4 ? 32 : 128;
+	if (!prefix_is_net(&p))
+		return false;
+	*ret = p;
 	return true;
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/prefix.h"
+
 #define RATE_LEAST 64000u /* bits/s: less carries nothing */
 #define RATE_MOST  UINT64_C(1000000000000)
 
@@ -15,5 +17,8 @@
 bool value_gate(const char *text, uint8_t ret[32]);
 /* Bits per second: "50M", "800k", "2G", plain bits, RATE_LEAST to RATE_MOST; "0" = no limit. */
 bool value_rate(const char *text, uint64_t *ret);
+
+/* "10.8.0.0/16", or one address; bits set behind the "/N" are a mistake of somebody. */
+bool value_prefix(const char *text, struct prefix *ret);
 
 #endif

@@ -35,11 +35,12 @@ static void test_all_keys(void **state)
 	(void)state;
 	struct config c;
 	config_init(&c);
-	assert_true(parse(&c, HOME_NODE,
-	                  "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
-	                  "\troot = yes\r\nroot-gate = " GATE
-	                  "\nworkers = 16\nsuite = chacha\nbackend = libsodium\noffload = none\nport-mapping = none\nlan-discovery = no\nlog = debug\n"
-	                  "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
+	assert_true(parse(
+	    &c, HOME_NODE,
+	    "\xef\xbb\xbf# a comment\r\n\n  ; another\nlisten = 0.0.0.0:9993\nlisten=[::]:9993\t\n"
+	    "\troot = yes\r\nroot-gate = " GATE
+	    "\nworkers = 16\nsuite = chacha\nbackend = libsodium\noffload = none\nport-mapping = none\nlan-discovery = no\nlog = debug\n"
+	    "add-root = " ROOT_A "\nadd-root = " ROOT_B "\nadd-root = " ROOT_A));
 	assert_int_equal(c.n_listen, 2);
 	assert_int_equal(c.listen[0].family, 4);
 	assert_int_equal(c.listen[1].family, 6);
@@ -124,9 +125,51 @@ static void test_sets(void **state)
 	assert_int_equal(c.n_sets, 2);
 	assert_string_equal(c.sets[0], "/etc/farlan/a.frs");
 	assert_string_equal(c.sets[1], "/b/c.frs");
-	refused(HOME_NODE, "root-set = 1\nroot-set = 2\nroot-set = 3\nroot-set = 4\nroot-set = 5\n", "farland.conf:5:12: error: ", "at most 4");
+	refused(HOME_NODE, "root-set = 1\nroot-set = 2\nroot-set = 3\nroot-set = 4\nroot-set = 5\n",
+	        "farland.conf:5:12: error: ", "at most 4");
 	refused(HOME_NODE, "root-set =\n", "farland.conf:1:11: error: ", "missing");
 	config_fini(&c);
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	struct config c;
+	char text[64];
+	config_init(&c);
+	assert_int_equal(c.n_external + c.n_avoid, 0);
+	assert_true(parse(&c, HOME_NODE,
+	                  "external = 203.0.113.5:40000\nexternal = [2001:db8::5]:9993\nexternal = 203.0.113.5:40000\n"
+	                  "avoid = 10.8.0.0/16\navoid = fd00:8::/32\navoid = 192.0.2.7\navoid = 10.8.0.0/16\navoid = 10.8.0.0/17\n"));
+	assert_int_equal(c.n_external, 2); /* twice the same is one */
+	endpoint_format(&c.external[0], text, sizeof(text));
+	assert_string_equal(text, "203.0.113.5:40000");
+	endpoint_format(&c.external[1], text, sizeof(text));
+	assert_string_equal(text, "[2001:db8::5]:9993");
+	assert_int_equal(c.n_avoid, 4);
+	static const char *const avoided[] = {"10.8.0.0/16", "fd00:8::/32", "192.0.2.7/32", "10.8.0.0/17"};
+	for (unsigned i = 0; i < 4; i++) {
+		prefix_format(&c.avoid[i], text, sizeof(text));
+		assert_string_equal(text, avoided[i]);
+	}
+	config_init(&c);
+	assert_true(parse(&c, HOME_CONTROLLER, "external = 203.0.113.5:1\navoid = 0.0.0.0/0\n"));
+	assert_true(c.n_external == 1 && c.n_avoid == 1 && c.avoid[0].bits == 0 && c.avoid[0].family == 4);
+	static const char *const nowhere[] = {"203.0.113.5", "0.0.0.0:1",   "127.0.0.1:1",  "169.254.1.1:1",
+	                                      "[fe80::1]:1", "224.0.0.1:1", "example.org:1"};
+	for (unsigned i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
+		char line[64];
+		snprintf(line, sizeof line, "external = %s\n", nowhere[i]);
+		refused(HOME_NODE, line, "farland.conf:1:12: error: ", "where others reach this node");
+	}
+	refused(HOME_NODE, "external = 9.0.0.1:1\nexternal = 9.0.0.2:1\nexternal = 9.0.0.3:1\nexternal = 9.0.0.4:1\nexternal = 9.0.0.5:1\n",
+	        "farland.conf:5:12: error: ", "at most 4");
+	refused(HOME_NODE, "avoid = 10.8.0.1/16\n", "farland.conf:1:9: error: ", "without bits behind");
+	refused(HOME_NODE, "avoid = eth0\n", "farland.conf:1:9: error: ", "10.8.0.0/16");
+	static char many[1024];
+	for (int i = 0, n = 0; i <= AVOID_MAX; i++)
+		n += snprintf(many + n, sizeof(many) - (size_t)n, "avoid = 10.%d.0.0/16\n", i);
+	refused(HOME_NODE, many, "farland.conf:17:9: error: ", "at most 16");
 }
 
 static void test_refusals(void **state)
@@ -145,7 +188,8 @@ static void test_refusals(void **state)
 	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
 	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
 	refused(HOME_NODE, "relay = maybe\n", "farland.conf:1:9: error: ", "yes or no");
-	static const char *const rates[] = {"50 M", "50m", "M", "63999", "1001G", "-1", "50MM", "1.5M", "99999999999999999999", "0x10", "18446744073709551G"};
+	static const char *const rates[] = {
+	    "50 M", "50m", "M", "63999", "1001G", "-1", "50MM", "1.5M", "99999999999999999999", "0x10", "18446744073709551G"};
 	for (unsigned i = 0; i < sizeof rates / sizeof *rates; i++) {
 		char line[64];
 		snprintf(line, sizeof line, "relay-rate = %s\n", rates[i]);
@@ -275,8 +319,14 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_all_keys), cmocka_unit_test(test_refusals), cmocka_unit_test(test_sets), cmocka_unit_test(test_secret_is_not_shown),
-	    cmocka_unit_test(test_lengths),  cmocka_unit_test(test_set),      cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_all_keys),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_sets),
+	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_secret_is_not_shown),
+	    cmocka_unit_test(test_lengths),
+	    cmocka_unit_test(test_set),
+	    cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
