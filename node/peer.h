@@ -47,7 +47,8 @@ struct path {
 	uint8_t lost;            /* probes in a row without an answer */
 	uint8_t rounds;          /* probes sent while PROBING, or while STALE */
 	uint16_t loss_permille;  /* of probes, a moving mean over some 16 */
-	uint64_t roamed_ms;      /* when the peer was first heard from here although we sent elsewhere; 0 = never */
+	uint64_t roamed_ms;      /* when the peer was last heard from here although we sent elsewhere; 0 = never */
+	uint64_t moved_ms;       /* ... and when we asked where we send for that reason */
 	uint64_t next_probe_ms;  /* NEVER = none is due */
 	uint64_t heard_ms;       /* something authentic came, or it was made */
 	uint64_t asked_ms;       /* the first probe of those without an answer */

@@ -15,6 +15,7 @@
 #define LOSS_SHIFT     4
 #define LEG_PROOF_MS   2000
 #define DOUBT_MS       500
+#define TASTE_MS       1000
 
 bool path_probe_allowed(struct peer *peer)
 {
@@ -52,15 +53,22 @@ void path_probe(struct peer *peer, struct session *s, int i, uint16_t size)
 	probe_send(peer, s, &peer->path[i], probe->token, (uint16_t)(i == peer->best ? 0 : PROBE_STANDBY), size);
 }
 
-/* What it sends us comes from there now: ask, and ask where it was too. */
+/* What it sends us comes from there now: ask, and ask where it was too. If that one answers, the other side only prefers another way, and asking each
+ * time it says so would make it ask us, for ever: once a second will do. */
 static void moved(struct peer *peer, int i)
 {
-	peer->path[i].roamed_ms = peer->node->now;
-	if (peer->path[i].state == PATH_VALID)
-		path_ask(peer, i);
-	else
+	struct path *p = &peer->path[i];
+	const struct path *best = peer->best >= 0 ? &peer->path[peer->best] : NULL;
+	uint64_t now = peer->node->now;
+	p->roamed_ms = now;
+	if (p->state != PATH_VALID && (p->state != PATH_PROBING || p->next_probe_ms == NEVER))
 		path_ask_new(peer, i, 0);
-	if (peer->best >= 0 && peer->best != i)
+	if (best && best != p && p->moved_ms && best->proved_ms >= p->moved_ms && now - p->moved_ms < TASTE_MS)
+		return;
+	p->moved_ms = now;
+	if (p->state == PATH_VALID)
+		path_ask(peer, i);
+	if (best && best != p)
 		path_ask(peer, peer->best);
 }
 

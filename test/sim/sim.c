@@ -170,7 +170,7 @@ static void launch(struct sim *sim, const struct endpoint *from, const struct en
 struct host *sim_host_at(struct sim *sim, const struct endpoint *at)
 {
 	for (unsigned i = 0; i < sim->n_hosts; i++)
-		if (endpoint_equal(&sim->host[i]->at, at))
+		if (endpoint_equal(&sim->host[i]->at, at) || (at->family && endpoint_equal(&sim->host[i]->also, at)))
 			return sim->host[i];
 	return NULL;
 }
@@ -207,7 +207,7 @@ void sim_send(struct host *from, const struct endpoint *to, const uint8_t *bytes
 	if (link->dup && sim_draw(sim, 1000) < link->dup)
 		copies++;
 	for (unsigned i = 0; i < copies; i++)
-		launch(sim, &from->at, to, bytes, len,
+		launch(sim, endpoint_equal(to, &target->also) && from->also.family ? &from->also : &from->at, to, bytes, len,
 		       sim->slow[from->number][target->number] + link->delay_min + sim_draw(sim, link->delay_max - link->delay_min + 1));
 }
 

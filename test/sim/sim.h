@@ -71,6 +71,7 @@ struct host {
 	enum host_kind kind;
 	const struct secret *secret;
 	struct endpoint at;
+	struct endpoint also; /* on another network, from which it sends to others' there; family 0: none */
 	struct udp udp;
 	struct tap *tap;   /* of its one network */
 	struct node *node; /* NULL: not running */
@@ -232,6 +233,6 @@ struct scenario {
 	unsigned seeds; /* how many of them a plain run takes */
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[],
-    scenarios_discovery[], scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[];
+    scenarios_discovery[], scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[];
 
 #endif
