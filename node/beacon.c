@@ -80,11 +80,6 @@ static unsigned call(struct node *node)
 	return n;
 }
 
-static uint64_t jitter(uint64_t ms)
-{
-	return ms * 80 / 100 + random_below((uint32_t)(ms * 40 / 100 + 1));
-}
-
 static void due(struct timer *t, uint64_t now)
 {
 	struct node *node = (struct node *)((char *)t - offsetof(struct node, beacons.timer));
@@ -98,7 +93,7 @@ static void due(struct timer *t, uint64_t now)
 		b->interval_ms = root_up(node) ? b->interval_ms * 2 : CALL_MS;
 	if (b->interval_ms > CALL_RARELY_MS)
 		b->interval_ms = CALL_RARELY_MS;
-	heap_set(&node->heap, t, b->burst < BURST ? b->burst_ms + burst_ms[b->burst] : now + jitter(b->interval_ms));
+	heap_set(&node->heap, t, b->burst < BURST ? b->burst_ms + burst_ms[b->burst] : now + random_about(b->interval_ms));
 }
 
 static void burst(struct node *node)

@@ -10,7 +10,6 @@
 #include "proto/endpoint.h"
 
 #define PORTS_PER_IP 4
-#define IN_USE_MS    (5 * 60 * 1000)
 #define CANDS_MS     500 /* 2/s taken from one peer */
 
 /* What the admin wants no packet to go by is nothing to be told; an address of ours inside a network of ours is none to be reached at. */
@@ -138,13 +137,11 @@ bool path_cands(struct peer *peer, const struct body_cands *c)
 
 static void tell(struct peer *peer, void *self)
 {
-	uint64_t now = peer->node->now;
 	struct session *s = peer_any_session(peer);
 	(void)self;
 	if (!s || (peer->best >= 0 && !peer->path[peer->best].circuit && !(peer->path[peer->best].to.family & ENDPOINT_STREAM)))
 		return;
-	uint64_t rx = session_last_rx(s), tx = session_last_tx(s), used = rx > tx ? rx : tx;
-	if (used + IN_USE_MS < now)
+	if (session_last_used(s) + PEER_IN_USE_MS < peer->node->now)
 		return;
 	path_cands_send(peer);
 	peer_schedule(peer);

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define IN_USE_MS (5 * 60 * 1000)
-
 static void announce(struct peer *peer, void *self)
 {
 	uint64_t now = peer->node->now;
@@ -17,8 +15,7 @@ static void announce(struct peer *peer, void *self)
 	(void)self;
 	if (!s || peer->best < 0)
 		return;
-	uint64_t rx = session_last_rx(s), tx = session_last_tx(s), used = rx > tx ? rx : tx;
-	if (!peer->is_root && !peer->is_controller && used + IN_USE_MS < now)
+	if (!peer->is_root && !peer->is_controller && session_last_used(s) + PEER_IN_USE_MS < now)
 		return;
 	if (peer->path[peer->best].next_probe_ms > now)
 		peer->path[peer->best].next_probe_ms = now;

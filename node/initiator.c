@@ -277,11 +277,6 @@ void initiator_root_up(struct node *node)
 	peers_each(node, hurry, &node->now);
 }
 
-static uint64_t jitter(uint64_t ms)
-{
-	return ms * 80 / 100 + random_below((uint32_t)(ms * 40 / 100 + 1));
-}
-
 /* A root that died has lost thousands of nodes at one moment. Those that have another one are in no hurry, and must not come back in step. */
 static bool unhurried(const struct peer *root, enum session_class class)
 {
@@ -312,7 +307,7 @@ static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 	unsigned i = peer->init_tries[class];
 	unsigned last = sizeof retransmit_ms / sizeof *retransmit_ms - 1;
 	uint64_t wait = now - peer->init_since_ms[class] >= GIVE_UP_MS ? ROOT_RETRY_MS : retransmit_ms[i < last ? i : last];
-	peer->init_ms[class] = now + (unhurried(peer, class) ? SPREAD_MS + random_below(2 * SPREAD_MS) : jitter(wait));
+	peer->init_ms[class] = now + (unhurried(peer, class) ? SPREAD_MS + random_below(2 * SPREAD_MS) : random_about(wait));
 	if (peer->init_tries[class] < 200)
 		peer->init_tries[class]++;
 }

@@ -27,7 +27,6 @@
 #define KEEP_MS         25000
 #define KEEP_LEAST_MS   10000
 #define KEEP_MOST_MS    110000
-#define IN_USE_MS       (5 * 60 * 1000)
 #define CIRCUIT_IDLE_MS 110000
 #define CANDS_AGAIN_MS  35000 /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
 #define CANDS_FIRST_MS  5000
@@ -172,7 +171,7 @@ static void relayed_tick(struct peer *peer, uint64_t sent, uint64_t now)
 	else if (!peer->relayed_ms)
 		peer->relayed_ms = now;
 	uint64_t pause = now - peer->relayed_ms < CANDS_AGAIN_MS ? CANDS_FIRST_MS : CANDS_AGAIN_MS;
-	if (relayed && sent + IN_USE_MS > now && now - peer->relayed_ms >= CANDS_FIRST_MS && now - peer->cands_ms >= pause)
+	if (relayed && sent + PEER_IN_USE_MS > now && now - peer->relayed_ms >= CANDS_FIRST_MS && now - peer->cands_ms >= pause)
 		path_cands_send(peer);
 }
 
@@ -181,7 +180,7 @@ static void keep_tick(struct peer *peer, const struct session *s, uint64_t heard
 	/* Control messages alone are no use of a path: each side's would be a reason for the other's, for ever. */
 	uint64_t used = peer->carried_ms > peer->legs_used_ms ? peer->carried_ms : peer->legs_used_ms, frames = session_last_frame(s);
 	used = frames > used ? frames : used;
-	bool ours = peer->is_root || peer->is_controller, in_use = ours || now - used < IN_USE_MS;
+	bool ours = peer->is_root || peer->is_controller, in_use = ours || now - used < PEER_IN_USE_MS;
 	if (!peer->keep_ms)
 		peer->keep_ms = KEEP_MS;
 	uint64_t pause = ours && peer->keep_ms > KEEP_MS ? KEEP_MS : peer->keep_ms;

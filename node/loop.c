@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "node/beacon_io.h"
+#include "node/clock.h"
 #include "node/files.h"
 #include "node/listen.h"
 #include "node/mapping.h"
@@ -38,13 +39,6 @@
 #define RESULTS_PER_CALL WORK_MAX
 #define HOSTS_QUIET_MS   100 /* addresses come in bunches; one reading for all of them */
 #define WHY_ROOM         240
-
-static uint64_t clock_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 uint64_t loop_now(void)
 {

@@ -25,7 +25,8 @@
 #define REQUESTS_MAX   64
 #define ANSWERS_MAX    64
 #define NAT_ASKS       3
-#define PEER_ENDPOINTS 4 /* remembered on disk */
+#define PEER_IN_USE_MS (5 * 60 * 1000) /* since the last packet: its paths are looked after */
+#define PEER_ENDPOINTS 4               /* remembered on disk */
 #define INSTANCES_MAX  4
 
 enum path_state {

@@ -120,6 +120,12 @@ uint64_t session_last_tx(const struct session *s)
 	return last;
 }
 
+uint64_t session_last_used(const struct session *s)
+{
+	uint64_t rx = session_last_rx(s), tx = session_last_tx(s);
+	return rx > tx ? rx : tx;
+}
+
 uint64_t session_last_frame(const struct session *s)
 {
 	uint64_t at = 0;

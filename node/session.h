@@ -78,6 +78,7 @@ unsigned session_lane_of(const struct session *, uint32_t flow);
 /* Latest over the footprints; 0 = never. */
 uint64_t session_last_rx(const struct session *);
 uint64_t session_last_tx(const struct session *);
+uint64_t session_last_used(const struct session *);  /* either */
 uint64_t session_last_frame(const struct session *); /* sent by a worker: workers send nothing else */
 uint64_t session_last_big(const struct session *);   /* sent by a worker, larger than DATAGRAM_BASE */
 

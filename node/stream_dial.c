@@ -17,30 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "node/address.h"
 #include "proto/random.h"
 
 #define PORT_HTTPS 443
-
-union tcp_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t tcp_address_of(const struct endpoint *e, union tcp_address *ret)
-{
-	*ret = (union tcp_address){0};
-	if ((e->family & ~ENDPOINT_STREAM) == 4) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_port = htons(e->port);
-		memcpy(&ret->v4.sin_addr, e->ip, 4);
-		return sizeof(ret->v4);
-	}
-	ret->v6.sin6_family = AF_INET6;
-	ret->v6.sin6_port = htons(e->port);
-	memcpy(&ret->v6.sin6_addr, e->ip, 16);
-	return sizeof(ret->v6);
-}
 
 /* As in a URL; with_port: always, else only where it is not what https means. */
 static void authority(const struct stream *s, bool with_port, char *out, size_t room)
@@ -57,8 +37,8 @@ static void authority(const struct stream *s, bool with_port, char *out, size_t 
 
 static void connect_to(struct stream *s, const struct endpoint *to)
 {
-	union tcp_address a;
-	socklen_t len = tcp_address_of(to, &a);
+	union address a;
+	socklen_t len = address_of(to, &a);
 	s->fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0 || (connect(s->fd, &a.any, len) < 0 && errno != EINPROGRESS)) {
 		stream_end(s, strerror(errno));

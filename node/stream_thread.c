@@ -13,22 +13,15 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "node/clock.h"
 #include "node/thread.h"
 #include "proto/base/heap.h"
 
 #define EVENTS_MAX 64
 #define BATCHES    4 /* of datagrams from the workers, in a turn */
 #define PAIR_BYTES (1 << 20)
-
-static uint64_t clock_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void stream_told(struct streams *streams, const struct endpoint *at)
 {

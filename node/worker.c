@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "node/clock.h"
 #include "node/udp.h"
 #include "node/worker_parts.h"
 #include "tap/tap.h"
@@ -182,13 +182,6 @@ static void poll_sync(struct worker *w)
 	w->poll_stale = false;
 	poll_build(w, guestbook_enter(w->book, w->number));
 	guestbook_leave(w->book, w->number);
-}
-
-static uint64_t clock_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 void worker_run(struct worker *w)

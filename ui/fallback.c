@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/clock.h"
 #include "node/stream_tls.h"
 #include "node/stream_upgrade.h"
 #include "node/thread.h"
@@ -70,13 +71,6 @@ struct fallback_server {
 	unsigned n;
 	struct visitor *gone; /* freed at the end of the turn: an event of it may still name them */
 };
-
-static uint64_t clock_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- visitors ---------------------------------------------------------------------------------------------------- */
 

@@ -180,7 +180,7 @@ static bool tries(struct host *h, struct host *peer, const struct endpoint *e)
 	return false;
 }
 
-/* T51. What the config says of the outside is told, and what it says to avoid is neither told nor gone to, even when the other side begins. */
+/* What the config says of the outside is told, and what it says to avoid is neither told nor gone to, even when the other side begins. */
 static void told(uint64_t seed, char failed[256])
 {
 	struct sim *sim = sim_new(seed);

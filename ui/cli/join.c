@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ui/cli/client.h"
@@ -29,13 +28,6 @@ struct joining {
 	bool told;       /* what we wait for stands on the terminal */
 	bool was_joined; /* before we asked: the controller may think otherwise by now */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static bool key_hash_read(const char *hex, uint8_t ret[KEY_HASH_BYTES])
 {
@@ -93,7 +85,7 @@ static void print_joined(const json_t *net)
 static int judge(const struct joining *j, const json_t *net)
 {
 	const char *state = field(net, "state");
-	uint64_t spent = now_ms() - j->begun;
+	uint64_t spent = clock_ms() - j->begun;
 	if (!strcmp(state, "joined") && (!j->was_joined || spent >= OLD_STATE_MS || spent >= j->wait_ms))
 		return EXIT_OK;
 	if (!strcmp(state, "denied") && (spent >= OLD_STATE_MS || spent >= j->wait_ms))
@@ -146,7 +138,7 @@ static int await(struct joining *j, json_t *net)
 /* The checks that need no daemon come first: a misspelt id is exit 2 whether it runs or not. */
 static int begin(struct joining *j, struct call *call, unsigned wait_s, char pin[27])
 {
-	*j = (struct joining){.call = call, .begun = now_ms()};
+	*j = (struct joining){.call = call, .begun = clock_ms()};
 	int code = word_nwid(call->words[0], j->nwid, pin);
 	if (code == 0)
 		code = call_wait(call, wait_s, &j->wait_ms);

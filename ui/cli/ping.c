@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proto/base/log.h"
@@ -34,13 +33,6 @@ struct pinging {
 	json_t *replies;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* What a daemon can look up by itself: an address, an IP, a MAC. Everything else is a name. */
 static bool is_name(const char *word)
 {
@@ -56,7 +48,7 @@ static int begin(struct pinging *p, struct call *call)
 	const char *direct = options_value(&call->options, "until-direct");
 	char address[ADDRESS_TEXT];
 	unsigned long n = count ? strtoul(count, NULL, 10) : 0;
-	*p = (struct pinging){.call = call, .until_direct = true, .begun_ms = now_ms()};
+	*p = (struct pinging){.call = call, .until_direct = true, .begun_ms = clock_ms()};
 	if (count && (strspn(count, "0123456789") != strlen(count) || n < 1 || n > COUNT_MAX))
 		return complain(EXIT_USAGE, "--count takes a number from 1 to %d", COUNT_MAX);
 	if (direct && (!strcmp(direct, "no") || !strcmp(direct, "off")))
@@ -121,7 +113,7 @@ static void take(struct pinging *p, json_t *reply)
 		cell_text(reply, "via", CELL_TEXT, p->via);
 		if (json_is_true(json_object_get(reply, "direct")) && !p->direct) {
 			p->direct = true;
-			p->direct_ms = now_ms();
+			p->direct_ms = clock_ms();
 		}
 	}
 	if (p->call->format == FORMAT_TABLE)
@@ -155,12 +147,12 @@ int run_ping(struct call *call)
 	client_patient(p.client);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (code == 0 && p.sent < p.count && !(p.until_direct && p.direct)) {
-		uint64_t at = now_ms();
+		uint64_t at = clock_ms();
 		code = ask_once(&p, &reply);
 		if (code)
 			break;
 		take(&p, reply);
-		uint64_t spent = now_ms() - at;
+		uint64_t spent = clock_ms() - at;
 		if (spent < PAUSE_MS && p.sent < p.count && !(p.until_direct && p.direct))
 			usleep((useconds_t)(PAUSE_MS - spent) * 1000);
 	}
