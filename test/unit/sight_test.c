@@ -54,7 +54,8 @@ static struct peer *root_make(unsigned i, const char *where, const char *observe
 	root->path[0] = (struct path){.state = PATH_VALID, .to = at(where), .srtt_us = 12345, .datagram = 1472};
 	root->best = 0;
 	t.node->root[i] = root;
-	t.node->observed[i] = at(observed);
+	root->sight.seen[0] = at(observed);
+	root->sight.by[0] = at(where);
 	if (t.node->n_roots < i + 1)
 		t.node->n_roots = i + 1;
 	return t.root[i] = root;
@@ -264,10 +265,10 @@ static void warnings_of_roots_and_clones(void **state)
 static enum nat_mapping mapped(const char *by_first, const char *by_second)
 {
 	struct netcheck_view v;
-	t.node->observed[0] = at(by_first);
+	t.root[0]->sight.seen[0] = at(by_first);
 	t.node->n_roots = by_second ? 2 : 1;
 	if (by_second)
-		t.node->observed[1] = at(by_second);
+		t.root[1]->sight.seen[0] = at(by_second);
 	node_netcheck(t.node, &v);
 	assert_true(v.family[0].reached);
 	assert_int_equal(v.family[0].roots, t.node->n_roots);
@@ -291,11 +292,11 @@ static void two_roots_tell_the_mapping(void **state)
 	assert_int_equal(mapped("192.168.1.2:9993", NULL), NAT_NONE);
 	assert_int_equal(mapped("192.168.1.2:9993", "192.168.1.2:9993"), NAT_NONE);
 	assert_int_equal(mapped("192.168.1.2:4000", NULL), NAT_UNKNOWN); /* our address by another port is a NAT's doing */
-	t.root[1]->path[0].to = at("203.0.113.9:9994");                  /* one address twice tells nothing of addresses */
+	t.root[1]->sight.by[0] = at("203.0.113.9:9994");                 /* one address twice tells nothing of addresses */
 	assert_int_equal(mapped("198.51.100.4:41000", "198.51.100.4:41000"), NAT_UNKNOWN);
-	t.root[0]->alt.observed = at("198.51.100.4:41000"); /* by its second port */
+	t.root[0]->sight.alt[0] = at("198.51.100.4:41000"); /* by its second port */
 	assert_int_equal(mapped("198.51.100.4:41000", NULL), NAT_ALIKE);
-	t.root[0]->alt.observed = at("198.51.100.4:41002");
+	t.root[0]->sight.alt[0] = at("198.51.100.4:41002");
 	assert_int_equal(mapped("198.51.100.4:41000", NULL), NAT_DIFFERENT);
 }
 
