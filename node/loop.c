@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "node/beacon_io.h"
-#include "node/clock.h"
 #include "node/files.h"
 #include "node/listen.h"
 #include "node/mapping.h"
@@ -28,6 +27,7 @@
 #include "node/udp.h"
 #include "node/work.h"
 #include "node/worker.h"
+#include "proto/base/clock.h"
 #include "proto/base/heap.h"
 #include "proto/base/log.h"
 #include "proto/seal.h"

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "node/clock.h"
 #include "node/thread.h"
+#include "proto/base/clock.h"
 #include "proto/base/heap.h"
 
 #define EVENTS_MAX 64

@@ -17,9 +17,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "node/clock.h"
 #include "node/udp.h"
 #include "node/worker_parts.h"
+#include "proto/base/clock.h"
 #include "tap/tap.h"
 
 #define EVENTS_MAX 16

@@ -23,10 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "node/clock.h"
 #include "node/stream_tls.h"
 #include "node/stream_upgrade.h"
 #include "node/thread.h"
+#include "proto/base/clock.h"
 #include "proto/gate.h"
 #include "proto/wire.h"
 

@@ -216,7 +216,7 @@ static bool was_joined;
 
 static int judged(const char *state, uint64_t spent, unsigned wait_ms)
 {
-	struct joining j = {.begun = now_ms() - spent, .wait_ms = wait_ms, .was_joined = was_joined};
+	struct joining j = {.begun = clock_ms() - spent, .wait_ms = wait_ms, .was_joined = was_joined};
 	json_t *net = json_pack("{s:s}", "state", state);
 	int code = judge(&j, net);
 	json_decref(net);

@@ -21,7 +21,4 @@ bool client_there(const struct call *, enum home_kind);
  * code with the daemon's problem printed. ret may be NULL. */
 int client_ask(struct client *, const char *method, const char *path, json_t *body, json_t **ret);
 
-/* Monotonic. */
-uint64_t clock_ms(void);
-
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ui/cli/client.h"
+#include "proto/base/clock.h"
 #include "ui/cli/output.h"
 
 #define LOOK_MS      50

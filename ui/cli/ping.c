@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
+#include "proto/base/clock.h"
 #include "ui/cli/client.h"
 #include "ui/cli/names.h"
 #include "ui/cli/output.h"

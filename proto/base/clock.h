@@ -1,10 +1,10 @@
 /* clock.h: the one clock of everything that waits: monotonic, standing while the machine sleeps, the same in all threads of a process.
  *
- * For whoever makes "now"; the core below it gets it as an argument and never asks. (Mapping lives by the time routers count, which goes on
+ * For loops, threads and the command line, which make "now"; proto and the core of the node get it as an argument and never ask. (Mapping lives by the time routers count, which goes on
  * in a sleep: it has a clock of its own.)
  */
-#ifndef FARLAN_NODE_CLOCK_H
-#define FARLAN_NODE_CLOCK_H
+#ifndef FARLAN_PROTO_BASE_CLOCK_H
+#define FARLAN_PROTO_BASE_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
