@@ -33,6 +33,7 @@ static const struct column peer_columns[] = {
     {"RX", "rx_bytes", CELL_BYTES},
     {"TX", "tx_bytes", CELL_BYTES},
     {"LAST", "last_heard_ms", CELL_AGO_MS},
+    {"SUITE", "suite", CELL_TEXT},
     {"WHY", "why", CELL_TEXT},
     {0},
 };
@@ -219,6 +220,7 @@ int run_networks(struct call *call)
 /* What people read and programs need not: the path in one word, loss in percent, the name where it is known. */
 static void peer_dress(json_t *peer, const json_t *names)
 {
+	char suite[2 * CELL_MAX];
 	char text[CELL_MAX], relay[CELL_MAX];
 	const json_t *loss = json_object_get(peer, "loss"), *name = json_object_get(names, field(peer, "address"));
 	bool up = strcmp(field(peer, "link"), "offline") != 0;
@@ -235,6 +237,8 @@ static void peer_dress(json_t *peer, const json_t *names)
 	}
 	if (!up)
 		json_object_set_new(peer, "last_heard_ms", json_null());
+	if (json_object_get(peer, "suite"))
+		json_object_set_new(peer, "suite", json_string(suite_text(peer, suite)));
 }
 
 int run_peers(struct call *call)
