@@ -353,7 +353,6 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	                         .remove = port_remove,
 	                         .list = port_list,
 	                         .work = port_work,
-	                         .resolve = loop_port_resolve,
 	                         .changed = port_changed};
 	struct node_config node = config->node;
 	struct node *made = NULL;
@@ -373,6 +372,7 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	error = handles_make(loop);
 	if (error)
 		goto out;
+	loop_names_start(loop, &port);
 	loop_streams_start(loop, config, &port);
 	error = node_new(&made, &node, &port, loop->udp, loop_now());
 	if (error)
@@ -408,6 +408,7 @@ int loop_new(struct loop **ret, struct uv_loop_s *uv, const struct loop_config *
 	}
 	loop->uv = uv;
 	loop->hosts_ms = NEVER;
+	loop->names_fd = -1;
 	loop->settle = config->settle;
 	loop->changed = config->changed;
 	loop->self = config->self;
@@ -434,6 +435,7 @@ void loop_free(struct loop *loop)
 	handle_close(&loop->wake); /* before its descriptor goes with the node */
 	handle_close(&loop->monitor);
 	handle_close(&loop->beacons);
+	handle_close(&loop->names);
 	workers_stop(loop);
 	work_free(loop->work);
 	loop->work = NULL;
@@ -447,12 +449,12 @@ void loop_free(struct loop *loop)
 	loop->node = NULL;
 	node_free(node);
 	udp_close(loop->udp);
-	loop_resolving_cancel(loop);
 	/* Other handles of this loop may get a callback here; they know nothing of us. */
-	while (loop->handles || loop->writing || loop_resolving(loop))
+	while (loop->handles || loop->writing)
 		uv_run(loop->uv, UV_RUN_ONCE);
 	netlink_close(loop->netlink);
 	beacon_io_close(loop->beacon);
+	loop_names_end(loop);
 	files_free(loop->files);
 	free(loop);
 }

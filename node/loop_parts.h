@@ -6,25 +6,26 @@
 #include <pthread.h>
 #include <uv.h>
 
+#include "node/lookup.h"
 #include "node/loop.h"
 #include "proto/root_line.h"
 
-#define RESOLVING_MAX 2 /* of the pool's four threads: a resolver that hangs must leave one to the files */
+#define RESOLVING_MAX 2
 
 struct loop {
 	uv_loop_t *uv;
 	uv_prepare_t prepare;
 	uv_timer_t timer;
 	uv_async_t work_done, mapping_moved;
-	uv_poll_t wake, monitor, beacons;
+	uv_poll_t wake, monitor, beacons, names;
 	unsigned handles; /* initialized and not closed yet */
 	uv_work_t job;    /* writes saves */
 	bool writing;     /* job is under way */
 	struct resolving {
-		uv_getaddrinfo_t request;
+		struct lookup *lookup; /* NULL: free */
 		char host[ROOT_HOST_MAX + 1];
-		bool busy;
 	} resolving[RESOLVING_MAX];
+	int names_fd; /* look-ups are done; -1: nothing is looked up */
 
 	struct files *files;
 	struct work *work;
@@ -58,8 +59,7 @@ void loop_beacons_start(struct loop *, bool wanted, struct node_port *port);
 void loop_streams_start(struct loop *, const struct loop_config *, struct node_port *port);
 void loop_mapping_start(struct loop *, const struct endpoint *bound, unsigned n_bound);
 void loop_streams_ended(struct loop *);
-bool loop_port_resolve(void *self, const char *name);
-void loop_resolving_cancel(struct loop *);
-bool loop_resolving(const struct loop *);
+void loop_names_start(struct loop *, struct node_port *port);
+void loop_names_end(struct loop *); /* its handle is closed */
 
 #endif

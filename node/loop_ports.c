@@ -1,15 +1,16 @@
 /* loop_ports.c: what stands beside a node on its loop: streams, calls on the LAN, names, routers that map ports.
  *
- * Each has a thread, a socket or a place in libuv's pool of its own; what it has to say comes to the control thread by a descriptor, by an
- * async or by the pool, and goes to the node by a node_*() call that the next turn settles. None of them is needed: what cannot be had is
+ * Each has threads or a socket of its own; what it has to say comes to the control thread by a descriptor or by an async, and goes to the node by a node_*() call that the next turn settles. None of them is needed: what cannot be had is
  * logged once and its port stays NULL.
  */
 #include "node/loop_parts.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "node/beacon_io.h"
 #include "node/mapping.h"
@@ -150,55 +151,56 @@ void loop_beacons_start(struct loop *loop, bool wanted, struct node_port *port)
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
 
-static void resolve_done(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
+static void names_came(uv_poll_t *poll, int status, int events)
 {
-	struct resolving *r = (struct resolving *)((char *)request - offsetof(struct resolving, request));
-	struct loop *loop = request->data;
-	struct endpoint at[RESOLVED_MAX];
-	unsigned n = 0;
-	r->busy = false;
-	for (const struct addrinfo *a = status ? NULL : found; a && n < RESOLVED_MAX; a = a->ai_next) {
-		at[n] = (struct endpoint){0};
-		if (a->ai_family == AF_INET) {
-			at[n].family = 4;
-			memcpy(at[n++].ip, &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr, 4);
-		} else if (a->ai_family == AF_INET6) {
-			at[n].family = 6;
-			memcpy(at[n++].ip, &((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr, 16);
-		}
+	struct loop *loop = poll->data;
+	struct endpoint at[LOOKUP_FOUND_MAX];
+	uint64_t count;
+	unsigned n;
+	(void)events;
+	if (status == 0 && read(loop->names_fd, &count, sizeof(count)) < 0)
+		assert(errno == EAGAIN || errno == EINTR);
+	for (unsigned i = 0; i < RESOLVING_MAX; i++) {
+		struct resolving *r = &loop->resolving[i];
+		if (!r->lookup || !lookup_done(r->lookup, at, &n))
+			continue;
+		lookup_leave(r->lookup);
+		r->lookup = NULL;
+		if (loop->node)
+			node_resolved(loop->node, r->host, at, n, loop_now());
 	}
-	uv_freeaddrinfo(found);
-	if (loop->node)
-		node_resolved(loop->node, r->host, at, n, loop_now());
 }
 
-bool loop_port_resolve(void *self, const char *name)
+static bool port_resolve(void *self, const char *name)
 {
-	static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
 	struct loop *loop = self;
 	unsigned i = 0;
-	while (i < RESOLVING_MAX && loop->resolving[i].busy)
+	while (i < RESOLVING_MAX && loop->resolving[i].lookup)
 		i++;
 	if (i == RESOLVING_MAX)
 		return false;
 	struct resolving *r = &loop->resolving[i];
-	r->request.data = loop;
 	snprintf(r->host, sizeof(r->host), "%s", name);
-	r->busy = uv_getaddrinfo(loop->uv, &r->request, resolve_done, r->host, NULL, &hints) == 0;
-	return r->busy;
+	r->lookup = lookup_new(name, false, loop->names_fd);
+	return r->lookup != NULL;
 }
 
-void loop_resolving_cancel(struct loop *loop)
+void loop_names_start(struct loop *loop, struct node_port *port)
 {
-	for (unsigned i = 0; i < RESOLVING_MAX; i++)
-		if (loop->resolving[i].busy)
-			uv_cancel((uv_req_t *)&loop->resolving[i].request); /* one that waits for its answer is waited for */
+	static_assert(LOOKUP_FOUND_MAX <= RESOLVED_MAX, "what is found has room");
+	loop->names_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	int error = loop->names_fd < 0 ? -errno : loop_poll_make(loop, &loop->names, loop->names_fd, names_came);
+	if (error)
+		log_notice("roots are not looked up by name: no descriptor for it (%s)", strerror(-error));
+	else
+		port->resolve = port_resolve;
 }
 
-bool loop_resolving(const struct loop *loop)
+/* A look-up under way goes on without us: nothing can end it, and nobody waits for it. */
+void loop_names_end(struct loop *loop)
 {
 	for (unsigned i = 0; i < RESOLVING_MAX; i++)
-		if (loop->resolving[i].busy)
-			return true;
-	return false;
+		lookup_leave(loop->resolving[i].lookup);
+	if (loop->names_fd >= 0)
+		close(loop->names_fd);
 }

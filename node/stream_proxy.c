@@ -1,25 +1,13 @@
-/* stream_proxy.c: getaddrinfo() on a detached thread, two owners of one look-up.
+/* stream_proxy.c: the proxy's name and what it led to.
  */
 #include "node/stream_proxy.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "node/thread.h"
+#include "node/lookup.h"
 #include "proto/endpoint.h"
-
-struct lookup {
-	atomic_int owners, done;
-	int wake_fd;
-	char host[256];
-	struct endpoint found; /* family 0: nothing; read after done */
-};
 
 struct proxy {
 	struct endpoint address; /* family 0: not known */
@@ -29,56 +17,6 @@ struct proxy {
 	int wake_fd;
 	struct lookup *lookup; /* under way */
 };
-
-static void lookup_leave(struct lookup *l)
-{
-	if (atomic_fetch_sub(&l->owners, 1) != 1)
-		return;
-	close(l->wake_fd);
-	free(l);
-}
-
-static void *lookup_run(void *self)
-{
-	struct lookup *l = self;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
-	pthread_detach(pthread_self());
-	if (getaddrinfo(l->host, NULL, &hints, &list) == 0 && list) {
-		if (list->ai_family == AF_INET) {
-			l->found.family = 4;
-			memcpy(l->found.ip, &((struct sockaddr_in *)(void *)list->ai_addr)->sin_addr, 4);
-		} else if (list->ai_family == AF_INET6) {
-			l->found.family = 6;
-			memcpy(l->found.ip, &((struct sockaddr_in6 *)(void *)list->ai_addr)->sin6_addr, 16);
-		}
-		freeaddrinfo(list);
-	}
-	atomic_store(&l->done, 1);
-	uint64_t one = 1;
-	(void)!write(l->wake_fd, &one, sizeof(one));
-	lookup_leave(l);
-	return NULL;
-}
-
-static void lookup_start(struct proxy *p)
-{
-	pthread_t thread;
-	struct lookup *l = calloc(1, sizeof(*l));
-	int fd = l ? dup(p->wake_fd) : -1;
-	if (fd < 0) {
-		free(l);
-		return;
-	}
-	l->wake_fd = fd;
-	atomic_init(&l->owners, 2);
-	memcpy(l->host, p->host, sizeof(l->host));
-	if (thread_start(&thread, "proxy-lookup", lookup_run, l)) {
-		close(fd);
-		free(l);
-		return;
-	}
-	p->lookup = l;
-}
 
 struct proxy *proxy_new(const char *text, int wake_fd)
 {
@@ -99,28 +37,29 @@ struct proxy *proxy_new(const char *text, int wake_fd)
 
 void proxy_free(struct proxy *p)
 {
-	if (p && p->lookup)
+	if (p)
 		lookup_leave(p->lookup);
 	free(p);
 }
 
 enum proxy_answer proxy_ask(struct proxy *p, struct endpoint *ret)
 {
-	struct lookup *l = p->lookup;
-	if (l && atomic_load(&l->done)) {
-		p->address = l->found;
-		p->address.port = p->port;
+	struct endpoint found[LOOKUP_FOUND_MAX];
+	unsigned n;
+	if (p->lookup && lookup_done(p->lookup, found, &n)) {
+		lookup_leave(p->lookup);
 		p->lookup = NULL;
-		lookup_leave(l);
-		if (!p->address.family)
+		if (!n)
 			return PROXY_NONE;
+		p->address = found[0];
+		p->address.port = p->port;
 	}
 	if (p->address.family) {
 		*ret = p->address;
 		return PROXY_KNOWN;
 	}
 	if (!p->lookup)
-		lookup_start(p);
+		p->lookup = lookup_new(p->host, true, p->wake_fd);
 	return p->lookup ? PROXY_WAIT : PROXY_NONE;
 }
 

@@ -1,7 +1,6 @@
 /* stream_proxy.h: the HTTP proxy's address, and whether it is of use.
  *
- * The streams' thread only. A name is looked up by a thread of its own, for that may take the resolver's ten seconds; it writes the eventfd
- * it was given when it is done, and may outlive us: what the two share goes with the last of them.
+ * The streams' thread only. A name is looked up by a thread of its own (lookup.h), which writes the eventfd given here.
  */
 #ifndef FARLAN_NODE_STREAM_PROXY_H
 #define FARLAN_NODE_STREAM_PROXY_H

@@ -7,6 +7,7 @@ from lab import now, until
 
 NAME, WRONG = 'root.lab.test', 'nobody.lab.test'
 FOLLOW_S = 70.0  # one look-up a minute
+STOP_S = 2.0
 
 
 def names(host, **entries):
@@ -17,6 +18,12 @@ def names(host, **entries):
 
 def root_of(node):
     return node.json('status')['roots'][0]
+
+
+def threads(node):
+    """Names of the daemon's threads."""
+    folder = f'/proc/{node.process.pid}/task'
+    return [open(f'{folder}/{task}/comm', encoding='utf-8').read().strip() for task in os.listdir(folder)]
 
 
 def moves(lab, a, root):
@@ -57,5 +64,13 @@ def run(lab):
         a.start()
         until('the reason names it', lambda: WRONG in root_of(a).get('reason', ''), 15)
         lab.check(not root_of(a)['online'], 'a root of a wrong name is online')
+        a.stop()
+        with open(f'{folder}/resolv.conf', 'w', encoding='utf-8') as file:
+            file.write('nameserver 198.18.0.98\noptions timeout:5 attempts:3\n')  # nobody is there: an answer would take 15 s
+        a.start()
+        until('the name is looked up', lambda: 'lookup' in threads(a), 5)
+        begun = now()
+        a.stop()
+        lab.within(now() - begun, STOP_S, 'the end of a node whose resolver does not answer')
     finally:
         shutil.rmtree(folder)
