@@ -316,17 +316,51 @@ static void test_files(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* The man page and the README tell of every key. */
+static void test_told(void **state)
+{
+	static char man[65536], readme[65536];
+	static const struct {
+		const char *path;
+		char *text;
+	} files[] = {{"contrib/man/farlan.1", man}, {"README.md", readme}};
+	const char *key;
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		long len = file_read(files[i].path, files[i].text, sizeof(man) - 1, NULL);
+		if (len < 0)
+			fail_msg("%s: %s (tests run in the tree's top folder)", files[i].path, strerror((int)-len));
+	}
+	for (enum home_kind kind = HOME_NODE;; kind = HOME_CONTROLLER) {
+		for (unsigned i = 0; (key = config_key(kind, i)); i++) {
+			char quoted[64], bold[64];
+			size_t n = 0;
+			snprintf(quoted, sizeof(quoted), "`%s`", key);
+			if (!strstr(readme, quoted))
+				fail_msg("README.md says nothing of %s", key);
+			for (const char *c = key; *c; c++) {
+				if (*c == '-')
+					bold[n++] = '\\';
+				bold[n++] = *c;
+			}
+			bold[n] = 0;
+			bool found = false;
+			for (const char *at = man; !found && (at = strstr(at, bold)); at++)
+				found = at[-1] == ' ' && (at[n] == '\n' || at[n] == ' ' || at[n] == '"');
+			if (!found)
+				fail_msg("farlan.1 says nothing of %s", key);
+		}
+		if (kind == HOME_CONTROLLER)
+			break;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_all_keys),
-	    cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_sets),
-	    cmocka_unit_test(test_addresses),
-	    cmocka_unit_test(test_secret_is_not_shown),
-	    cmocka_unit_test(test_lengths),
-	    cmocka_unit_test(test_set),
-	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_all_keys),  cmocka_unit_test(test_refusals), cmocka_unit_test(test_sets),
+	    cmocka_unit_test(test_addresses), cmocka_unit_test(test_told),     cmocka_unit_test(test_secret_is_not_shown),
+	    cmocka_unit_test(test_lengths),   cmocka_unit_test(test_set),      cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
