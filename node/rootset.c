@@ -75,7 +75,8 @@ static void root_list_remove(struct node *node, const struct peer *root)
 
 static void line_changed(struct node *node, struct set_root *r, const struct root_line *line)
 {
-	if (!memcmp(&r->line, line, sizeof *line))
+	char was[ROOT_LINE_MAX], is[ROOT_LINE_MAX];
+	if (root_line_format(&r->line, was, sizeof was) && root_line_format(line, is, sizeof is) && !strcmp(was, is))
 		return;
 	r->line = *line;
 	for (unsigned i = 0; i < node->n_roots; i++)

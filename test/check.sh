@@ -18,7 +18,7 @@ step_unit() { build O=build/gcc CC=gcc WERROR=1 unit; }
 step_unit_address() { build CC=gcc SAN=address unit; }
 step_assume() { build O=build/gcc CC=gcc WERROR=1 assume; }
 step_sim() { build O=build/gcc CC=gcc WERROR=1 sim; }
-step_fuzz() { build fuzz FUZZ_SECONDS=20; }
+step_fuzz() { build fuzz FUZZ_SECONDS=10; }
 step_netns() { build O=build/gcc CC=gcc WERROR=1 netns; }
 step_netns_address() { build CC=gcc SAN=address netns NETNS="join_approve frames relay failure revoke bad_input workers"; }
 step_netns_thread() { FARLAN_WORKERS=2 build CC=gcc SAN=thread netns NETNS="join_approve frames relay revoke workers"; }

@@ -17,7 +17,7 @@ sys.path.insert(0, HERE)
 import lab as labs  # noqa: E402
 
 LIMIT_S = 300
-SLOTS = int(os.environ.get('NETNS_SLOTS', '2'))
+SLOTS = int(os.environ.get('NETNS_SLOTS', '3'))
 
 
 def late(_signal, _frame):

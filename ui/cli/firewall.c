@@ -16,8 +16,6 @@
 
 #define RULESET_MAX (4 * 1024 * 1024)
 
-extern char **environ;
-
 static const char *text(const json_t *object, const char *name)
 {
 	const char *s = json_string_value(json_object_get(object, name));
