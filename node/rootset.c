@@ -76,7 +76,10 @@ static void root_list_remove(struct node *node, const struct peer *root)
 static void line_changed(struct node *node, struct set_root *r, const struct root_line *line)
 {
 	char was[ROOT_LINE_MAX], is[ROOT_LINE_MAX];
-	if (root_line_format(&r->line, was, sizeof was) && root_line_format(line, is, sizeof is) && !strcmp(was, is))
+	bool same = root_line_format(&r->line, was, sizeof was) && root_line_format(line, is, sizeof is) && !strcmp(was, is);
+	wipe(was, sizeof was); /* a gate may have stood there */
+	wipe(is, sizeof is);
+	if (same)
 		return;
 	r->line = *line;
 	for (unsigned i = 0; i < node->n_roots; i++)
