@@ -513,7 +513,8 @@ void federation_root_up(struct peer *root)
 		if (r->sets & 1u << i && !known)
 			ask_first(set, root);
 	}
-	path_probe(root, peer_session(root, CLASS_CTRL), root->best, 0);
+	if (root->best >= 0) /* a session may stand on no path: when a network of ours holds the root's address */
+		path_probe(root, peer_session(root, CLASS_CTRL), root->best, 0);
 	if (f->ours && r->sets & federation_bit(f, f->ours))
 		contacts_root_up(r);
 }

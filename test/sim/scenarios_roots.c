@@ -411,7 +411,35 @@ static void herd(uint64_t seed, char failed[256])
 	sim_free(sim);
 }
 
+/* A network of ours holds the address of a root: no path may go there, so its session stands on none. */
+static void covered(uint64_t seed, char failed[256])
+{
+	struct place p;
+	if (place_new(&p, seed, 15)) {
+		struct host *h = p.member[0];
+		struct peer *root = host_peer(h, p.root[seed % 2 ? 1 : 0]);
+		struct net *net = net_find(h->node, p.sim->nwid);
+		net->address[0] = (struct prefix){.family = 4, .bits = 24};
+		memcpy(net->address[0].ip, p.root[seed % 2 ? 1 : 0]->at.ip, 4);
+		host_running = h;
+		homes_session_end(root);
+		for (int i = 0; i < PATHS_MAX; i++)
+			if (root->path[i].state != PATH_FREE)
+				path_free(root, i);
+		root->root_idle = false;
+		initiator_want(root, CLASS_CTRL);
+		host_running = NULL;
+		h->next_us = p.sim->now;
+		sim_run(p.sim, 20 * SECOND);
+		expect(p.sim, root->best < 0, "the covered root has a path");
+		expect(p.sim, frame_passes(p.member[0], p.member[1], 3 * SECOND), "no frame with the other roots");
+		sim_run(p.sim, 2 * MINUTE);
+	}
+	place_free(&p, failed);
+}
+
 const struct scenario scenarios_roots[] = {
+    {"covered", "a network of ours holds the address of a root", covered, 2},
     {"homes", "a set of roots: the two nearest ones, records at all of them, members of different homes meet", homes, 2},
     {"visits", "... with no straight way, and with the relay killed", visits, 2},
     {"hysteresis", "homes change for much, not for little", hysteresis, 1},
