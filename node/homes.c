@@ -117,13 +117,14 @@ static bool elsewhere(const struct set_root *a, const struct set_root *b)
 	return strcmp(a->region, b->region) != 0;
 }
 
-/* The fastest root of the set that answers; far: of another region than except. */
+/* The fastest root of the set that answers, but for except; far: of another region than that one. */
 static struct set_root *fastest(const struct federation *f, const struct node_set *set, const struct set_root *except, bool far)
 {
 	struct set_root *best = NULL;
 	for (unsigned i = 0; i < f->n_roots; i++) {
 		struct set_root *r = f->root[i];
-		if (!(r->sets & federation_bit(f, set)) || r == except || !federation_ready(r->peer) || (far && !elsewhere(r, except)))
+		if (!(r->sets & federation_bit(f, set)) || r == except || !federation_ready(r->peer) ||
+		    (far && except && !elsewhere(r, except)))
 			continue;
 		if (!best || score(r) < score(best))
 			best = r;

@@ -40,9 +40,7 @@ static void top_add(struct relay_view *v, const struct peer *peer, uint64_t now)
 
 static void pairs_add(struct relay_view *v, const struct pairs *pairs, uint64_t now)
 {
-	const struct pair *p;
-	TAILQ_FOREACH(p, pairs, list)
-	{
+	for (const struct pair *p = TAILQ_FIRST(pairs); p; p = TAILQ_NEXT(p, list)) {
 		top_add(v, p->caller, now);
 		if (p->called)
 			top_add(v, p->called, now);

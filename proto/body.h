@@ -117,12 +117,12 @@ struct body_cands {
 enum spray_side { SPRAY_HARD = 0, SPRAY_EASY = 1 };
 /* Request of the hard side, and the easy one's answer (node/spray.c). */
 struct body_spray {
-	uint8_t side;   /* enum spray_side: of the sender */
-	uint32_t start; /* the hard side's number of this attempt, in both */
-	uint16_t count; /* sockets it opens; datagrams it sends */
-	uint16_t rate;  /* per second */
+	uint8_t side;             /* enum spray_side: of the sender */
+	uint32_t start;           /* the hard side's number of this attempt, in both */
+	uint16_t count;           /* sockets it opens; datagrams it sends */
+	uint16_t rate;            /* per second */
 	struct endpoint endpoint; /* where a root sees the sender */
-	uint16_t step; /* hard: its NAT goes on by so much from port to port (mod 65536); 0 = not told */
+	uint16_t step;            /* hard: its NAT goes on by so much from port to port (mod 65536); 0 = not told */
 };
 struct body_cred {
 	uint64_t nwid;
@@ -163,7 +163,7 @@ struct body_accept {
 struct body_unreach {
 	uint32_t idx;
 	uint32_t relay_idx; /* the relay's own index of that leg, if it has one: 0 = not told */
-}; /* sender's own rx_idx of the leg that leads nowhere */
+};                          /* sender's own rx_idx of the leg that leads nowhere */
 struct body_register {
 	uint32_t epoch;
 	uint16_t flags;
@@ -175,7 +175,7 @@ struct body_observed {
 	struct endpoint observed;
 	struct endpoint clone; /* REGISTER: where another machine with the same identity is seen; family 0 = none */
 	uint16_t alt_port;     /* REGISTER: the root's second port; 0 = none */
-}; /* REGISTER result, OBSERVED result */
+};                             /* REGISTER result, OBSERVED result */
 struct body_peer_restart {
 	uint8_t key_hash[KEY_HASH_BYTES];
 };

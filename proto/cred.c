@@ -59,8 +59,8 @@ static size_t signed_bytes(const char *label, const uint8_t *body, size_t len, u
 	return pack_end(&w);
 }
 
-size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body, size_t len, const uint8_t ed_secret[64],
-                            uint8_t *out, size_t room)
+size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *body, size_t len, const uint8_t ed_secret[64], uint8_t *out,
+                     size_t room)
 {
 	uint8_t message[LABEL_MAX + CRED_ENVELOPE_MAX], sig[64];
 	size_t n = len ? signed_bytes(label, body, len, message) : 0;
@@ -77,7 +77,7 @@ size_t envelope_sign(enum document_kind kind, const char *label, const uint8_t *
 }
 
 bool envelope_open(const uint8_t *envelope, size_t len, enum document_kind want, const char *label, const uint8_t *signer_ed,
-                          const uint8_t **ret_body, size_t *ret_len)
+                   const uint8_t **ret_body, size_t *ret_len)
 {
 	struct reader r = reader_over(envelope, len);
 	enum item item;

@@ -618,7 +618,8 @@ static void unknown_keys(void **state)
 
 static struct body_located located_sample(unsigned n)
 {
-	struct body_located b = {.identity = identity_sample(), .contact = filler + n, .contact_len = 158, .age_s = 0xfffffff0u + n, .left_s = 0x10000};
+	struct body_located b = {
+	    .identity = identity_sample(), .contact = filler + n, .contact_len = 158, .age_s = 0xfffffff0u + n, .left_s = 0x10000};
 	b.identity.x[0] ^= (uint8_t)n;
 	identity_hash(&b.identity);
 	return b;
@@ -685,7 +686,7 @@ static void sync_bodies(void **state)
 		uint8_t whole[BODY_MAX];
 		struct message m = {.req = UINT32_MAX, .op = OP_SYNC, .body = bytes, .len = len};
 		assert_int_not_equal(message_encode(&m, whole, sizeof(whole)), 0); /* four of the longest fit */
-		in.digest_set = true; /* either, or */
+		in.digest_set = true;                                              /* either, or */
 		assert_int_equal(body_sync_encode(&in, bytes, sizeof(bytes)), 0);
 		assert_false(try_sync((uint8_t[]){0x80}, 1));
 	}
@@ -710,10 +711,10 @@ int main(void)
 	for (size_t i = 0; i < sizeof(filler); i++)
 		filler[i] = (uint8_t)(i % 251 + 1);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),     cmocka_unit_test(net_bodies),
-	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies), cmocka_unit_test(spray_bodies),       cmocka_unit_test(root_bodies),
-	    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies), cmocka_unit_test(unknown_keys),
-	    cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
+	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),  cmocka_unit_test(net_bodies),
+	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),    cmocka_unit_test(spray_bodies),
+	    cmocka_unit_test(root_bodies),    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies),
+	    cmocka_unit_test(unknown_keys),   cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -382,7 +382,10 @@ int run_root_set_show(struct call *call)
 		else
 			printf("complete\n");
 		printf("the next one is signed by %d of:\n", (int)json_integer_value(json_object_get(whole, "threshold")));
-		json_array_foreach(json_object_get(whole, "keys"), i, key) printf("  %s\n", json_string_value(key));
+		json_array_foreach(json_object_get(whole, "keys"), i, key)
+		{
+			printf("  %s\n", json_string_value(key));
+		}
 		code = output_table(json_object_get(whole, "roots"), columns);
 	}
 	json_decref(whole);
