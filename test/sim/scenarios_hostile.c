@@ -89,6 +89,73 @@ static uint32_t any_index(struct sim *sim, struct host *to)
 	return sim_draw(sim, 8) ? (uint32_t)(1 + sim_draw(sim, 40)) << 4 : random_u32();
 }
 
+/* A record that its subject signed, or that nobody did. */
+static struct body_located any_located(struct sim *sim, const struct host *liar, uint8_t contact[CONTACT_ENVELOPE_MAX])
+{
+	const struct host *whom = any_host(sim), *signer = sim_draw(sim, 2) ? whom : liar;
+	struct contact c = {
+	    .address = whom->secret->self.address, .seq = random_u32(), .n_homes = 2, .ttl_s = (uint32_t)sim_draw(sim, 9000)};
+	memcpy(c.key_hash, whom->secret->self.key_hash, KEY_HASH_BYTES);
+	for (unsigned i = 0; i < 2; i++)
+		c.home[i] = any_host(sim)->secret->self.address;
+	size_t len = contact_sign(&c, signer->secret->ed, contact, CONTACT_ENVELOPE_MAX);
+	return (struct body_located){.identity = whom->secret->self,
+	                             .contact = contact,
+	                             .contact_len = len,
+	                             .age_s = sim_draw(sim, 2) ? random_u32() : 0,
+	                             .left_s = sim_draw(sim, 2) ? random_u32() : 100};
+}
+
+static const struct rootset *any_set(const struct sim *sim)
+{
+	const struct federation *f = sim->host[0]->node ? sim->host[0]->node->federation : NULL;
+	return f ? f->set[0].chain : NULL;
+}
+
+/* What roots of one set say to each other and to nodes. */
+static size_t federal_body(struct sim *sim, const struct host *liar, uint8_t op, uint8_t *out, size_t room)
+{
+	uint8_t contact[SYNC_RECORDS_MAX][CONTACT_ENVELOPE_MAX];
+	const struct rootset *set = any_set(sim);
+	if (op == OP_SYNC) {
+		struct body_sync b = {.digest_set = sim_draw(sim, 2)};
+		any_bytes(sim, (uint8_t *)b.digest, sizeof b.digest);
+		for (; !b.digest_set && b.n < sim_draw(sim, SYNC_RECORDS_MAX + 1); b.n++)
+			b.record[b.n] = any_located(sim, liar, contact[b.n]);
+		return body_sync_encode(&b, out, room);
+	}
+	if (op == OP_LOCATE) {
+		struct body_locate b = {.address = any_host(sim)->secret->self.address};
+		return body_locate_encode(&b, out, room);
+	}
+	if (op == OP_ROOTSET && set) {
+		struct body_rootset b = {.have_seq = sim_draw(sim, 2) ? random_u32() : 0, .off = (uint32_t)sim_draw(sim, 2000)};
+		memcpy(b.id, set->now.id, sizeof b.id);
+		return body_rootset_encode(&b, out, room);
+	}
+	any_bytes(sim, out, 40);
+	return sim_draw(sim, 40);
+}
+
+static size_t federal_result(struct sim *sim, const struct host *liar, uint8_t op, uint8_t *out, size_t room)
+{
+	uint8_t contact[CONTACT_ENVELOPE_MAX], piece[ROOTSET_PIECE_MAX];
+	if (op == OP_LOCATE) {
+		struct body_located b = any_located(sim, liar, contact);
+		return body_located_encode(&b, out, room);
+	}
+	if (op == OP_SYNC) {
+		struct body_sync_result b;
+		any_bytes(sim, b.differ, sizeof b.differ);
+		return body_sync_result_encode(&b, out, room);
+	}
+	any_bytes(sim, piece, sizeof piece);
+	struct body_rootset_piece b = {
+	    .seq = 2 + sim_draw(sim, 2), .total = (uint32_t)(1 + sim_draw(sim, 3) * 900), .piece = piece, .piece_len = 1};
+	b.piece_len = b.total < sizeof piece ? b.total : sizeof piece;
+	return body_rootset_piece_encode(&b, out, room);
+}
+
 static size_t any_body(struct sim *sim, const struct host *liar, struct host *to, uint8_t op, uint8_t *out, size_t room)
 {
 	uint8_t first[INIT_SEND_MAX] = {0};
@@ -154,7 +221,7 @@ static size_t any_body(struct sim *sim, const struct host *liar, struct host *to
 		struct body_net_close b = {.nwid = sim->nwid, .chan = (uint16_t)sim_draw(sim, 3)};
 		return body_net_close_encode(&b, out, room);
 	}
-	default: any_bytes(sim, out, 40); return sim_draw(sim, 40);
+	default: return federal_body(sim, liar, op, out, room);
 	}
 }
 
@@ -201,7 +268,8 @@ static size_t any_plain(struct sim *sim, const struct host *liar, struct host *t
 		return 1 + sim_draw(sim, 99);
 	case 5: { /* an answer to what is under way there */
 		const struct request *r = asker ? asker->request[sim_draw(sim, REQUESTS_MAX / 8)] : NULL;
-		size_t n = any_result(sim, liar, to, body, sizeof body);
+		bool federal = r && (r->op == OP_LOCATE || r->op == OP_SYNC || r->op == OP_ROOTSET);
+		size_t n = federal ? federal_result(sim, liar, r->op, body, sizeof body) : any_result(sim, liar, to, body, sizeof body);
 		struct message m = {.req = r ? r->req : random_u32(),
 		                    .op = (uint8_t)((r ? r->op : ops[sim_draw(sim, sizeof ops)]) | OP_REPLY),
 		                    .status = (uint8_t)sim_draw(sim, 8),
@@ -374,6 +442,50 @@ static void liars(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* Two of four roots of a set lie. Nodes keep to the others when they are gone, and the records of all come to rest. */
+static void false_roots(uint64_t seed, char failed[256])
+{
+	struct rootset *set;
+	struct sim *sim = world_of_roots(seed, &set);
+	struct lies lies = {0};
+	struct host *bad[2] = {sim->host[0], sim->host[4 + seed % 3]};
+	if (!*sim->failed) {
+		struct host *a = sim->host[2], *b = sim->host[3];
+		uint64_t end = sim->now + LIES_US;
+		if (seed & 1)
+			sim_cut(sim, a, b, true);
+		for (unsigned i = 0; i < 2; i++)
+			lies.liars[bad[i]->number] = true;
+		sim->watch = watch;
+		sim->watch_self = &lies;
+		while (sim->now < end && !*sim->failed) {
+			for (uint64_t i = sim_draw(sim, 4); i; i--)
+				lie(&lies, bad[sim_draw(sim, 2)], sim->host[sim_draw(sim, sim->n_hosts)]);
+			if (!sim_draw(sim, 40))
+				frame_send(a, b, 200);
+			if (!sim_draw(sim, 2000)) {
+				struct host *h = sim->host[sim_draw(sim, sim->n_hosts)];
+				if (h->kind != HOST_CONTROLLER) {
+					host_kill(h);
+					host_start(h);
+				}
+			}
+			sim_run(sim, sim_draw(sim, 20 * MS));
+		}
+		for (unsigned i = 0; i < 2; i++)
+			host_kill(bad[i]);
+		sim_run(sim, 90 * SECOND);
+		expect(sim, frame_passes(a, b, 10 * SECOND) && frame_passes(b, a, 10 * SECOND),
+		       "two nodes cannot talk by the roots that are left");
+		sim_run(sim, 3 * MINUTE);
+		struct rest r = rest_begin(sim);
+		sim_run(sim, REST_US);
+		rest_end(sim, &r, REST_US / SECOND);
+	}
+	finish(sim, failed);
+	rootset_free(set);
+}
+
 /* Two ways between a pair, each side prefers another one: a question by the one is no reason to ask by the other for ever. */
 static void two_minds(uint64_t seed, char failed[256])
 {
@@ -434,6 +546,7 @@ static void two_minds(uint64_t seed, char failed[256])
 
 const struct scenario scenarios_hostile[] = {
     {"liars", "members and a root say anything, well formed and not", liars, 40},
+    {"false_roots", "two of four roots of a set say anything", false_roots, 20},
     {"two_minds", "each of a pair prefers another way", two_minds, 4},
     {0},
 };

@@ -115,6 +115,14 @@ static void place_free(struct place *p, char failed[256])
 	rootset_free(p->set);
 }
 
+struct sim *world_of_roots(uint64_t seed, struct rootset **ret_set)
+{
+	struct place p;
+	(void)place_new(&p, seed, 15);
+	*ret_set = p.set;
+	return p.sim;
+}
+
 static unsigned ups(const struct place *p, struct host *h)
 {
 	unsigned n = 0;

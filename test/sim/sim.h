@@ -196,6 +196,10 @@ uint64_t host_drops(const struct host *, enum drop);
 /* Both send on one session pair, or neither has one. */
 bool world_paired(struct sim *, struct host *, struct host *);
 
+/* ---- scenarios_roots.c ---- */
+/* Hosts 0 and 4 to 6 are the roots of a set, 1 the controller, 2 and 3 members. The set is the caller's when the world has ended. */
+struct sim *world_of_roots(uint64_t seed, struct rootset **ret_set);
+
 /* ---- streams.c ---- */
 void sim_stream_open(void *host, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len);
 void sim_stream_close(void *host, const struct endpoint *to);
