@@ -228,54 +228,44 @@ int beacon_io_fd(const struct beacon_io *io)
 
 /* ---- datagrams -------------------------------------------------------------------------------------------------- */
 
-/* A link that refuses is left to its own devices: the next call comes. */
-static void send4(const struct beacon_io *io, const struct place *p, const uint8_t *bytes, size_t len)
+/* With the packet info that says which link and which source address. A link that refuses is left to its own devices: the next call comes. */
+static void send_from(int fd, struct iovec *iov, void *to, socklen_t to_len, int level, int type, const void *info, size_t info_len)
 {
 	union {
-		char room[CMSG_SPACE(sizeof(struct in_pktinfo))];
+		char room[CMSG_SPACE(sizeof(struct in6_pktinfo))]; /* the larger one */
 		struct cmsghdr align;
 	} control = {0};
-	struct sockaddr_in to = io->group4;
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
-	struct msghdr m = {.msg_name = &to,
-	                   .msg_namelen = sizeof(to),
-	                   .msg_iov = &iov,
+	struct msghdr m = {.msg_name = to,
+	                   .msg_namelen = to_len,
+	                   .msg_iov = iov,
 	                   .msg_iovlen = 1,
 	                   .msg_control = control.room,
-	                   .msg_controllen = sizeof(control.room)};
-	struct in_pktinfo info = {.ipi_ifindex = (int)p->link};
+	                   .msg_controllen = CMSG_SPACE(info_len)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(info_len);
+	memcpy(CMSG_DATA(c), info, info_len);
+	(void)sendmsg(fd, &m, 0);
+}
+
+static void send4(const struct beacon_io *io, const struct place *p, const uint8_t *bytes, size_t len)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+	struct sockaddr_in to = io->group4;
+	struct in_pktinfo info = {.ipi_ifindex = (int)p->link};
 	memcpy(&info.ipi_spec_dst, p->at.ip, 4);
-	c->cmsg_level = IPPROTO_IP;
-	c->cmsg_type = IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(c), &info, sizeof(info));
-	(void)sendmsg(io->fd4, &m, 0);
+	send_from(io->fd4, &iov, &to, sizeof(to), IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 }
 
 static void send6(const struct beacon_io *io, const struct place *p, const uint8_t *bytes, size_t len)
 {
-	union {
-		char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-		struct cmsghdr align;
-	} control = {0};
-	struct sockaddr_in6 to = io->group6;
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
-	struct msghdr m = {.msg_name = &to,
-	                   .msg_namelen = sizeof(to),
-	                   .msg_iov = &iov,
-	                   .msg_iovlen = 1,
-	                   .msg_control = control.room,
-	                   .msg_controllen = sizeof(control.room)};
+	struct sockaddr_in6 to = io->group6;
 	struct in6_pktinfo info = {.ipi6_ifindex = p->link};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	to.sin6_scope_id = p->link;
 	memcpy(&info.ipi6_addr, p->at.ip, 16);
-	c->cmsg_level = IPPROTO_IPV6;
-	c->cmsg_type = IPV6_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(c), &info, sizeof(info));
-	(void)sendmsg(io->fd6, &m, 0);
+	send_from(io->fd6, &iov, &to, sizeof(to), IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 }
 
 void beacon_io_send(struct beacon_io *io, const uint8_t *bytes, size_t len, const unsigned *skip, unsigned n_skip, uint64_t now)
