@@ -30,7 +30,8 @@
 #define CIRCUIT_IDLE_MS 110000
 #define CANDS_AGAIN_MS  35000 /* while relayed: longer than a NAT keeps a bad mapping (30 s) */
 #define CANDS_FIRST_MS  5000
-#define STANDBY_MS      30000 /* how often a busy pair's second best way is asked */
+#define CANDS_IDLE_MS   (10 * 60 * 1000) /* while nothing but our own questions goes that way */
+#define STANDBY_MS      30000            /* how often a busy pair's second best way is asked */
 #define DETOUR_MS       2000
 #define STREAMING       3   /* looks in a row at which something had come */
 #define BROKE_MS        500 /* of nothing after that */
@@ -76,7 +77,8 @@ static void others_ask(struct peer *peer, const struct session *s)
 	for (int i = 0; i < PATHS_MAX; i++)
 		if (i != peer->best && peer->path[i].state == PATH_VALID && path_probe_allowed(peer))
 			path_ask(peer, i);
-	if (!peer->path[peer->best].circuit && !valid_relayed(peer))
+	/* Only frames are in such a hurry: one lost question to a controller is not worth a handshake by a relay. */
+	if (s->class == CLASS_DATA && !peer->path[peer->best].circuit && !valid_relayed(peer))
 		initiator_relayed(peer, s->class);
 }
 
@@ -102,7 +104,9 @@ static void gone(struct peer *peer, int i, const struct session *s)
 	bool best = i == peer->best;
 	path_stale(peer, i);
 	p->next_probe_ms = peer->node->now + STALE_FIRST_MS;
-	if (best && peer->kept_ms && p->asked_ms >= peer->kept_ms && p->asked_ms - peer->kept_ms < SILENCE_MS &&
+	/* To a root, or to a relay that is kept for itself, our own question opens what was shut: three lost ones are loss, and say nothing of memory. */
+	bool memory = best && !p->circuit && !peer->is_root;
+	if (memory && peer->kept_ms && p->asked_ms >= peer->kept_ms && p->asked_ms - peer->kept_ms < SILENCE_MS &&
 	    peer->keep_ms > KEEP_LEAST_MS)
 		peer->keep_ms = peer->keep_ms / 2 > KEEP_LEAST_MS ? peer->keep_ms / 2 : KEEP_LEAST_MS;
 	if (peer->best < 0)
@@ -163,14 +167,17 @@ static void ask_again(struct peer *peer, int i)
 /* ---- what is due -------------------------------------------------------------------------------------------------- */
 
 /* Through a relay: look for a straight way from time to time. */
-static void relayed_tick(struct peer *peer, uint64_t sent, uint64_t now)
+static void relayed_tick(struct peer *peer, const struct session *s, uint64_t now)
 {
+	uint64_t sent = session_last_tx(s), frames = session_last_frame(s), carried = frames > peer->carried_ms ? frames : peer->carried_ms;
 	bool relayed = peer->best >= 0 && peer->path[peer->best].circuit;
 	if (!relayed)
 		peer->relayed_ms = 0;
 	else if (!peer->relayed_ms)
 		peer->relayed_ms = now;
-	uint64_t pause = now - peer->relayed_ms < CANDS_AGAIN_MS ? CANDS_FIRST_MS : CANDS_AGAIN_MS;
+	/* A controller is kept for ever, and each round of candidates would be a reason for the next. */
+	uint64_t again = carried && now - carried < PEER_IN_USE_MS ? CANDS_AGAIN_MS : CANDS_IDLE_MS;
+	uint64_t pause = now - peer->relayed_ms < CANDS_AGAIN_MS ? CANDS_FIRST_MS : again;
 	if (relayed && sent + PEER_IN_USE_MS > now && now - peer->relayed_ms >= CANDS_FIRST_MS && now - peer->cands_ms >= pause)
 		path_cands_send(peer);
 }
@@ -183,7 +190,9 @@ static void keep_tick(struct peer *peer, const struct session *s, uint64_t heard
 	bool ours = peer->is_root || peer->is_controller, in_use = ours || now - used < PEER_IN_USE_MS;
 	if (!peer->keep_ms)
 		peer->keep_ms = KEEP_MS;
-	uint64_t pause = ours && peer->keep_ms > KEEP_MS ? KEEP_MS : peer->keep_ms;
+	/* What was learned of a straight way's memory is not about a relay's. */
+	bool usual = peer->path[peer->best].circuit || (ours && peer->keep_ms > KEEP_MS);
+	uint64_t pause = usual ? KEEP_MS : peer->keep_ms;
 	if (in_use && now - heard >= pause && now - peer->kept_ms >= pause) {
 		peer->kept_ms = now;
 		path_ask(peer, peer->best);
@@ -240,7 +249,7 @@ static void silence_tick(struct peer *peer, uint64_t now)
 		path_ask(peer, peer->best);
 	if (peer->best < 0 && (silent || peer->want[s->class]) && (peer->is_root || peer->is_controller || now - sent < 10000))
 		initiator_again(peer, s->class);
-	relayed_tick(peer, sent, now);
+	relayed_tick(peer, s, now);
 	spray_consider(peer, session_last_frame(s));
 	if (peer->best >= 0)
 		keep_tick(peer, s, base, now);
@@ -293,7 +302,7 @@ uint64_t path_deadline(const struct peer *peer)
 		if (p->next_probe_ms < at)
 			at = p->next_probe_ms;
 	}
-	bool up = peer_up(peer, CLASS_DATA) || peer_up(peer, CLASS_CTRL); /* else pmtu_tick() does nothing and would be due for ever */
+	bool up = peer_up(peer, CLASS_DATA); /* else pmtu_tick() does nothing and would be due for ever */
 	uint64_t size = up && peer->best >= 0 ? pmtu_deadline(&peer->path[peer->best]) : NEVER;
 	at = size < at ? size : at;
 	at = nat_deadline(peer) < at ? nat_deadline(peer) : at;

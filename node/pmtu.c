@@ -83,7 +83,7 @@ static void confirm(struct peer *peer, struct session *s, int i, uint64_t now)
 
 void pmtu_tick(struct peer *peer, uint64_t now)
 {
-	struct session *s = peer_any_session(peer);
+	struct session *s = peer_session(peer, CLASS_DATA); /* control messages all fit into the least, and need not know */
 	struct path *p = peer->best >= 0 ? &peer->path[peer->best] : NULL;
 	if (!p || !s || fixed(p))
 		return;

@@ -94,6 +94,83 @@ static void rekey(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* ---- nobody talks ---------------------------------------------------------------------------------------------------------- */
+
+#define QUIET_MEMBERS 6
+#define HEADERS       28 /* of IPv4 and UDP */
+#define ROOT_BPS      24 /* a question to the root in 25 s, and one by it to a controller that cannot be reached straight */
+#define PAIR_BPS      1
+
+struct meter {
+	uint64_t root[SIM_HOSTS], pair[SIM_HOSTS][SIM_HOSTS];
+};
+
+/* Bytes by who sends them to whom, both ways together. */
+static bool meter_watch(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
+{
+	struct meter *m = self;
+	const struct host *other = sim_host_at(sim, to);
+	(void)bytes;
+	if (!other)
+		return true;
+	const struct host *low = from->number < other->number ? from : other, *high = low == from ? other : from;
+	if (low->kind == HOST_NODE)
+		m->pair[low->number][high->number] += len + HEADERS;
+	else if (low->kind == HOST_ROOT && high->kind == HOST_NODE)
+		m->root[high->number] += len + HEADERS;
+	return true;
+}
+
+static void talk(struct sim *sim, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		frame_send(world_member(sim, i), NULL, 100);
+		for (unsigned k = 0; k < n; k++)
+			if (k != i)
+				frame_send(world_member(sim, i), world_member(sim, k), 60 + sim_draw(sim, 1200));
+		sim_run(sim, sim_draw(sim, 2 * SECOND));
+	}
+}
+
+/* All have talked with all, by way of the internet or on one LAN, some of them not straight. After ten minutes none is told anything by another, and
+ * each says to its roots only that it is still there. */
+static void quiet(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	struct meter m = {0};
+	sim->lan = seed & 1;
+	sim->link.loss = seed % 4 == 3 ? 20 : 0;
+	if (world_new(sim, QUIET_MEMBERS)) {
+		if (seed % 4 >= 2) { /* a pair that needs a relay, and one who does for the controller */
+			sim_cut(sim, world_member(sim, 0), world_member(sim, 1), true);
+			sim_cut(sim, world_member(sim, 0), sim->controller, true);
+		}
+		for (unsigned i = 0; i < 3; i++)
+			talk(sim, QUIET_MEMBERS);
+		sim_run(sim, 10 * MINUTE);
+		sim->watch = meter_watch;
+		sim->watch_self = &m;
+		uint64_t began = sim->now, pairs = 0;
+		sim_run(sim, 10 * MINUTE);
+		uint64_t seconds = (sim->now - began) / SECOND;
+		for (unsigned i = 0; i < sim->n_hosts; i++) {
+			expect(sim, m.root[i] <= ROOT_BPS * seconds, "member %u and its root: %" PRIu64 " bytes in %" PRIu64 " s", i,
+			       m.root[i], seconds);
+			for (unsigned k = i + 1; k < sim->n_hosts; k++)
+				pairs += m.pair[i][k];
+		}
+		expect(sim, m.root[2], "a member says nothing to its root");
+		expect(sim, pairs <= PAIR_BPS * seconds * QUIET_MEMBERS * (QUIET_MEMBERS - 1) / 2,
+		       "members with each other: %" PRIu64 " bytes in %" PRIu64 " s", pairs, seconds);
+		if (getenv("SIM_QUIET"))
+			printf("quiet %" PRIu64 ": members %" PRIu64 " bytes, the first with its root %" PRIu64 "\n", seed, pairs,
+			       m.root[2]);
+		sim->watch = NULL;
+		expect(sim, frame_passes(world_member(sim, 2), world_member(sim, 3), 5 * SECOND), "no frame after that");
+	}
+	finish(sim, failed);
+}
+
 /* ---- days ------------------------------------------------------------------------------------------------------------ */
 
 /* The controller is away for three days and nobody says a word: nothing expires, and the first frame passes. */
@@ -125,6 +202,7 @@ const struct scenario scenarios_long[] = {
     {"reproducible", "one seed, one sequence of datagrams", reproducible, 2},
     {"wall", "the wall clock changes nothing", wall, 2},
     {"rekey", "ten rekeys under traffic", rekey, 2},
+    {"quiet", "what a network costs in which nobody talks", quiet, 8},
     {"idle", "three idle days without a controller", idle, 1},
     {0},
 };
