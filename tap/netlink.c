@@ -172,6 +172,10 @@ int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t famil
 {
 	if (!prefix_ok(family, bits))
 		return -EINVAL;
+	struct address_search s = {.ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
+	/* Asked for once more it is refused, and yet the kernel tells its groups anew: two frames to everybody that nobody needs. */
+	if (family == 6 && add && !address_same(n, &s))
+		return 0;
 	struct nlmsghdr *h =
 	    netlink_request_start(n, add ? RTM_NEWADDR : RTM_DELADDR, (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)));
 	struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
@@ -195,10 +199,8 @@ int netlink_address(struct netlink *n, bool add, unsigned ifindex, uint8_t famil
 		mnl_attr_put(h, IFA_BROADCAST, 4, broadcast);
 	}
 	int err = netlink_request(n, h, NULL, NULL);
-	if (add && err == -EEXIST) {
-		struct address_search s = {.ifindex = ifindex, .family = family, .bits = bits, .ip = ip};
+	if (add && err == -EEXIST)
 		return address_same(n, &s);
-	}
 	return !add && (err == -EADDRNOTAVAIL || err == -ENODEV) ? 0 : err;
 }
 
