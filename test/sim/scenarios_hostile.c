@@ -350,6 +350,15 @@ static void third_check(struct sim *sim, const struct lies *l, uint64_t us, unsi
 	expect(sim, l->third_packets <= most, "%" PRIu64 " datagrams to those who are nobody", l->third_packets);
 }
 
+/* One frame may be lost where a way was cut while nobody sent. */
+static bool talks(struct host *from, struct host *to)
+{
+	for (unsigned i = 0; i < 50; i++)
+		if (frame_passes(from, to, 200 * MS))
+			return true;
+	return false;
+}
+
 static void relay_right(struct host *m, bool on)
 {
 	struct sim *sim = m->sim;
@@ -370,11 +379,13 @@ static void revoke(struct host *m)
 	expect(sim, status == ADMIN_OK, "revoke: %s %s", error.title, error.detail);
 }
 
-/* Four members, the last two lie; at every fourth seed their root does too, at every other one of the liars may relay. */
+/* Four members, the last two lie; at every fourth seed their root does too, at every other one of the liars may relay, at four of eight there are
+ * streams. */
 static void liars(uint64_t seed, char failed[256])
 {
 	struct sim *sim = sim_new(seed);
 	struct lies lies = {0};
+	sim->streams = seed & 4;
 	if (!world_new(sim, 4)) {
 		finish(sim, failed);
 		return;
@@ -394,6 +405,8 @@ static void liars(uint64_t seed, char failed[256])
 		sim_cut(sim, bad[0], bad[1], true);
 	if (sim_draw(sim, 2))
 		sim_cut(sim, a, b, true);
+	if (sim->streams) /* one of those who do not lie has no UDP to the root */
+		sim_cut(sim, a, sim->root, true);
 	if (sim_draw(sim, 2)) /* by a relay a spray may be asked for */
 		sim_cut(sim, b, bad[sim_draw(sim, 2)], true);
 	for (unsigned i = 0; i < 4; i++)
@@ -431,7 +444,7 @@ static void liars(uint64_t seed, char failed[256])
 		host_start(sim->root);
 	}
 	sim_run(sim, 20 * SECOND);
-	expect(sim, frame_passes(a, b, 10 * SECOND) && frame_passes(b, a, 10 * SECOND), "two who did not lie cannot talk");
+	expect(sim, talks(a, b) && talks(b, a), "two who did not lie cannot talk");
 	sim_run(sim, 3 * MINUTE);
 	struct rest r = rest_begin(sim);
 	sim_run(sim, REST_US);
@@ -475,8 +488,7 @@ static void false_roots(uint64_t seed, char failed[256])
 		for (unsigned i = 0; i < 2; i++)
 			host_kill(bad[i]);
 		sim_run(sim, 90 * SECOND);
-		expect(sim, frame_passes(a, b, 10 * SECOND) && frame_passes(b, a, 10 * SECOND),
-		       "two nodes cannot talk by the roots that are left");
+		expect(sim, talks(a, b) && talks(b, a), "two nodes cannot talk by the roots that are left");
 		sim_run(sim, 3 * MINUTE);
 		struct rest r = rest_begin(sim);
 		sim_run(sim, REST_US);
