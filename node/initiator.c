@@ -356,11 +356,6 @@ void initiator_follow(struct peer *peer, enum session_class class)
 			session_swap(peer, class);
 	} else if (heard && heard_other >= heard + FOLLOW_MS && heard_other >= s->born_ms + FOLLOW_MS) {
 		session_swap(peer, class);
-	} else if (session_last_tx(s) > heard && now - heard > UNHEARD_MS && now - s->born_ms > UNHEARD_MS &&
-	           now - peer->swapped_ms > UNHEARD_MS) {
-		/* Each side may have dropped what the other sends on: then both would go on for ever. */
-		peer->swapped_ms = now;
-		session_swap(peer, class);
 	}
 }
 

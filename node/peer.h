@@ -173,7 +173,6 @@ struct peer {
 	uint32_t epoch;                   /* newest confirmed of the peer */
 	uint64_t init_bucket_ms;          /* responder: 2/s burst 5 */
 	uint64_t confirm_ms[CLASS_COUNT]; /* next confirming PROBE; NEVER = none */
-	uint64_t swapped_ms;              /* the session before was last tried because the current one is silent */
 	struct waiting *wait_first, **wait_last;
 	unsigned waiting;
 

@@ -20,18 +20,18 @@
 #include "node/control.h"
 #include "proto/base/batch.h"
 
-#define SIM_HOSTS 112
-#define SIM_FILES 24
-#define SIM_WORK  256
-#define SIM_ASKED 4
+#define SIM_HOSTS   112
+#define SIM_FILES   24
+#define SIM_WORK    256
+#define SIM_ASKED   4
 #define SIM_STREAMS 16
-#define SIM_ENDED 4
-#define LAN_PORT  9995 /* of beacons */
-#define MS        UINT64_C(1000)
-#define SECOND    UINT64_C(1000000)
-#define MINUTE    (60 * SECOND)
-#define HOUR      (60 * MINUTE)
-#define UDP_MTU   1472 /* largest datagram of a fake link */
+#define SIM_ENDED   4
+#define LAN_PORT    9995 /* of beacons */
+#define MS          UINT64_C(1000)
+#define SECOND      UINT64_C(1000000)
+#define MINUTE      (60 * SECOND)
+#define HOUR        (60 * MINUTE)
+#define UDP_MTU     1472 /* largest datagram of a fake link */
 
 enum host_kind { HOST_NODE, HOST_ROOT, HOST_CONTROLLER, HOST_SET_ROOT }; /* the last: a root, known by a set only */
 
@@ -77,7 +77,7 @@ struct host {
 	struct node *node; /* NULL: not running */
 	uint32_t epoch;
 	unsigned workers;
-	uint8_t suite; /* node_config's */
+	uint8_t suite;             /* node_config's */
 	const struct rootset *set; /* it starts with; borrowed, NULL = none */
 	uint64_t next_us;
 	bool kicked, discard_saves, no_relay;
@@ -118,8 +118,8 @@ struct frame { /* numbered; see frames.c */
 	uint64_t got[(SIM_HOSTS + 63) / 64];
 };
 
-struct stream_pair { /* streams.c */
-	struct host *node, *root; /* NULL: free */
+struct stream_pair {               /* streams.c */
+	struct host *node, *root;  /* NULL: free */
 	struct endpoint far, near; /* the root as its node names it, the node as its root does */
 };
 
@@ -127,9 +127,9 @@ struct sim {
 	uint64_t seed, now, wall_s;
 	uint64_t chance, entropy; /* generators: the network's and the nodes' */
 	struct link link;
-	bool cut[SIM_HOSTS][SIM_HOSTS]; /* from, to: nothing passes */
+	bool cut[SIM_HOSTS][SIM_HOSTS];      /* from, to: nothing passes */
 	uint32_t slow[SIM_HOSTS][SIM_HOSTS]; /* from, to: us more than the link says */
-	struct datagram **flying;       /* heap by (at, order) */
+	struct datagram **flying;            /* heap by (at, order) */
 	size_t n_flying, room_flying;
 	uint64_t order, events, sent, digest;
 	struct host *host[SIM_HOSTS];
@@ -137,8 +137,8 @@ struct sim {
 	struct host *root, *controller;
 	struct host *second; /* another root, made after all members; known to whoever starts after it */
 	uint64_t nwid;
-	bool lan;              /* members made from now on are on the LAN */
-	const char *root_name; /* NULL: the root is told by its address */
+	bool lan;                   /* members made from now on are on the LAN */
+	const char *root_name;      /* NULL: the root is told by its address */
 	struct endpoint name_at[8]; /* what that name means now; 0: nothing */
 	unsigned n_name_at;
 	bool streams; /* roots take them */
@@ -204,7 +204,7 @@ struct sim *world_of_roots(uint64_t seed, struct rootset **ret_set);
 void sim_stream_open(void *host, const struct endpoint *to, const char *name, const uint8_t pin[32], const uint8_t *init, size_t len);
 void sim_stream_close(void *host, const struct endpoint *to);
 bool sim_stream_send(struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len); /* false: there is none */
-void sim_streams_end(struct host *); /* it was killed */
+void sim_streams_end(struct host *);                                                                  /* it was killed */
 unsigned sim_streams_of(const struct host *);
 
 /* ---- frames.c ---- */
@@ -236,7 +236,7 @@ struct scenario {
 	void (*run)(uint64_t seed, char failed[256]);
 	unsigned seeds; /* how many of them a plain run takes */
 };
-extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[],
-    scenarios_discovery[], scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[];
+extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[], scenarios_discovery[],
+    scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[];
 
 #endif
