@@ -447,6 +447,19 @@ static struct pending *pending_of(struct node *node, uint32_t idx, struct pendin
 	return p;
 }
 
+/* A third one within seconds: what is on its way under its keys still arrives, so it ends with those that are never confirmed. */
+static void displace(struct peer *peer, const struct session *winner, struct session **slot)
+{
+	struct session **last = peer->next[winner->class];
+	last += *last != NULL;
+	if (!*slot || *last || (*slot)->peer_epoch != winner->peer_epoch) {
+		peer_retire_session(peer, slot);
+		return;
+	}
+	*last = *slot;
+	*slot = NULL;
+}
+
 /* Makes a fresh session current; the one it displaces receives on. Two that crossed within ten seconds: both sides send on the one whose
  * initiator has the smaller key_hash (PROTOCOL.md, Confirmation). */
 void peer_adopt(struct peer *peer, struct session *s, int path)
@@ -465,9 +478,9 @@ void peer_adopt(struct peer *peer, struct session *s, int path)
 		/* Of one initiator the newer serves. The other's stays, for it may be the one that the other side chose. */
 		if (peer->current[s->class] == loser)
 			peer->current[s->class] = NULL;
-		peer_retire_session(peer, &loser);
+		displace(peer, winner, &loser);
 	} else if (loser) {
-		peer_retire_session(peer, &peer->previous[s->class]);
+		displace(peer, winner, &peer->previous[s->class]);
 		peer->previous[s->class] = loser;
 	}
 	peer->current[s->class] = winner;
