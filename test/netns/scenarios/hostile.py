@@ -7,6 +7,8 @@ import subprocess
 
 from lab import Capture, Receiver, SLOW, pcap_frames, tool, udp_payload, until
 
+ALONE = True
+
 COUNT = 1000000 // (20 if SLOW > 1 else 1)
 RATE = 60000 // (20 if SLOW > 1 else 1)
 SEED = int.from_bytes(os.urandom(4), 'big')
