@@ -2,7 +2,7 @@
 """run.py [SCENARIO...]: each scenario in a lab of its own. The last line is "N passed, N failed".
 
 Most of a scenario's time is waiting, so several run side by side, each in a process of its own; one that says ALONE = True
-(it measures what the machine can do) has the machine for itself, after the others. NETNS_SLOTS=1: one after another.
+(it measures what the machine can do) has the machine for itself, after the others; LONG ones begin first. NETNS_SLOTS=1: one after another.
 """
 import concurrent.futures
 import importlib
@@ -17,7 +17,7 @@ sys.path.insert(0, HERE)
 import lab as labs  # noqa: E402
 
 LIMIT_S = 300
-SLOTS = int(os.environ.get('NETNS_SLOTS', '3'))
+SLOTS = int(os.environ.get('NETNS_SLOTS', '4'))
 
 
 def late(_signal, _frame):
@@ -72,7 +72,10 @@ def main():
         return 2
     signal.signal(signal.SIGALRM, late)
     signal.signal(signal.SIGTERM, ended)
-    shared = [] if SLOTS < 2 or len(names) < 2 else [n for n in names if not getattr(importlib.import_module(f'scenarios.{n}'), 'ALONE', False)]
+    def says(name, word):
+        return getattr(importlib.import_module(f'scenarios.{name}'), word, False)
+    shared = [] if SLOTS < 2 or len(names) < 2 else [n for n in names if not says(n, 'ALONE')]
+    shared.sort(key=lambda name: not says(name, 'LONG'))
     with concurrent.futures.ThreadPoolExecutor(SLOTS) as pool:
         good = list(pool.map(apart, shared))
     good += [one(name) for name in names if name not in shared]

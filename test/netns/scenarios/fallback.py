@@ -51,6 +51,8 @@ while True:
 '''
 CLIENT = '''
 import socket, sys, time
+
+LONG = True
 s = socket.create_connection((sys.argv[1], 7000), 10)
 s.settimeout(20)
 sent, end, longest = 0, time.monotonic() + float(sys.argv[2]), 0.0

@@ -4,6 +4,8 @@ import time
 
 from lab import until
 
+LONG = True
+
 
 def by(node, peer):
     """Whose relay node uses for peer: an address, or None when straight or not at all."""

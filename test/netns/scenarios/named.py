@@ -6,6 +6,8 @@ import shutil
 
 from lab import now, until
 
+LONG = True
+
 NAME, WRONG = 'root.lab.test', 'nobody.lab.test'
 FOLLOW_S = 70.0  # one look-up a minute
 STOP_S = 2.0

@@ -10,6 +10,8 @@ import time
 from lab import now, until
 from measure import beacons_off, both, ended
 
+LONG = True
+
 LIMIT_S = 3.0
 DOWN_S = 1.0
 

@@ -9,6 +9,8 @@ import time
 from lab import now, until
 from measure import beacons_off, beacons_on, both, ended
 
+LONG = True
+
 PAIR_S, LAN_S = 3.0, 5.0
 NAMES = 'ABDEFGHI'
 

@@ -10,6 +10,8 @@ import time
 
 from lab import BIN, Daemon, now, run as command, until
 
+LONG = True
+
 NAMES = ['R1', 'R2', 'R3', 'R4', 'R5']
 DELAYS = [1, 3, 6, 9, 12]  # ms, each way
 NOBODY = 65534

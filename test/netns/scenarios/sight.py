@@ -6,6 +6,8 @@ import threading
 import lab as labs
 from lab import now, until
 
+LONG = True
+
 
 WALL = '''table inet wall {
 	chain in {

@@ -8,6 +8,8 @@ from lab import run as command
 from nat_cells import Pinger, Result, Slot, World, both_direct, known
 from routers import ip
 
+LONG = True
+
 TRIES, WANTED = 3, 2
 DIRECT_S = 22.0  # after the first answer: 8 s on the relay, the question, 11 s of the easy side's datagrams
 STAY_S = 14.0    # how long those are watched that must not begin
