@@ -6,6 +6,8 @@ import time
 
 from lab import now, until
 
+LONG = True
+
 FIRST_S, BACK_S = 6, 60
 NOUDP = '''table bridge noudp {
 	chain forward {
@@ -51,8 +53,6 @@ while True:
 '''
 CLIENT = '''
 import socket, sys, time
-
-LONG = True
 s = socket.create_connection((sys.argv[1], 7000), 10)
 s.settimeout(20)
 sent, end, longest = 0, time.monotonic() + float(sys.argv[2]), 0.0
