@@ -101,7 +101,8 @@ static void message_in(wslay_event_context_ptr ctx, const struct wslay_event_on_
 		w->error = -EPROTO;
 		return;
 	}
-	memcpy(w->message, m->msg, m->msg_length);
+	if (m->msg_length) /* wslay gives NULL for an empty one */
+		memcpy(w->message, m->msg, m->msg_length);
 	w->deliver(w->self, w->message, m->msg_length);
 }
 
