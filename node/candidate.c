@@ -39,11 +39,11 @@ void path_cands_send(struct peer *peer)
 {
 	struct node *node = peer->node;
 	struct netcheck_view check;
-	node_netcheck(node, &check);
-	struct body_cands c = {.gen = ++peer->cands_gen, .nat = (uint8_t)check.family[0].mapping};
 	uint8_t body[BODY_MAX];
 	if (peer->is_root || peer->registered)
 		return;
+	node_netcheck(node, &check);
+	struct body_cands c = {.gen = ++peer->cands_gen, .nat = (uint8_t)check.family[0].mapping};
 	for (unsigned i = 0; i < node->n_hosts; i++)
 		for (unsigned k = 0; k < node->config.n_bound; k++) {
 			struct endpoint e = node->host[i];
@@ -139,7 +139,7 @@ static void tell(struct peer *peer, void *self)
 {
 	struct session *s = peer_any_session(peer);
 	(void)self;
-	if (!s || (peer->best >= 0 && !peer->path[peer->best].circuit && !(peer->path[peer->best].to.family & ENDPOINT_STREAM)))
+	if (!s || (peer->best >= 0 && path_kind(&peer->path[peer->best]) == PATH_DIRECT))
 		return;
 	if (session_last_used(s) + PEER_IN_USE_MS < peer->node->now)
 		return;

@@ -221,17 +221,13 @@ void path_outlived(struct peer *peer, uint64_t idle_ms)
  * then only a word of ours opens it again. */
 static bool stream_broke(struct peer *peer, uint64_t heard, uint64_t now)
 {
-	if (heard > peer->looked_ms) {
-		if (peer->streaming < STREAMING)
-			peer->streaming++;
-	} else if (now - heard >= BROKE_MS) {
-		bool broke = peer->streaming == STREAMING;
+	bool came = heard > peer->looked_ms, over = !came && now - heard >= BROKE_MS, broke = over && peer->streaming == STREAMING;
+	if (over)
 		peer->streaming = 0;
-		peer->looked_ms = now;
-		return broke;
-	}
+	else if (came && peer->streaming < STREAMING)
+		peer->streaming++;
 	peer->looked_ms = now;
-	return false;
+	return broke;
 }
 
 /* Sent and heard nothing since: ask; still nothing and no path left: shake hands anew. */

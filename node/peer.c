@@ -121,7 +121,6 @@ static struct peer *peer_new(struct node *node, const struct identity *identity)
 	peer->wait_last = &peer->wait_first;
 	peer->timer.at = NEVER;
 	peer->timer.fire = peer_fire;
-	peer->silent_since_ms = NEVER;
 	peer->hedge_ms = NEVER;
 	peer->next_req = random_u32(); /* a clone of ours asks too, perhaps in the same epoch: its questions are others */
 	peer->made_ms = node->now;
@@ -278,7 +277,6 @@ void peer_session_up(struct peer *peer, struct session *s, int path)
 		peer_remember_endpoint(peer, &peer->path[path].to);
 	if (s->class == CLASS_DATA)
 		atomic_store(&peer->remote->session, peer->current[CLASS_DATA]);
-	peer->silent_since_ms = NEVER;
 	peer->kept_ms = node->now;
 	peer->used_ms = node->now;
 	request_resend(peer, s->class);

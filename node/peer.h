@@ -209,7 +209,6 @@ struct peer {
 	uint64_t by_root_ms, by_ms; /* since when the best way is by a root; when a member may be asked to relay instead */
 	unsigned by_try;            /* which one is next */
 	uint64_t renew_ms;          /* a new circuit was last asked for, in place of one whose keys are old */
-	uint64_t silent_since_ms;   /* sent and heard nothing since; NEVER = fine */
 	uint32_t keep_ms;           /* pause that mappings on the way are known to outlive; 0 = not used yet */
 	uint64_t kept_ms;           /* last question asked for that reason */
 	uint64_t standby_ms;        /* other ways were last asked */

@@ -23,8 +23,6 @@ static void ctrl_out(struct peer *peer, struct session *s, const uint8_t *bytes,
 		return;
 	memcpy(plain + INNER_HEADER, bytes, len);
 	node_seal(peer->node, s, &peer->path[peer->best], plain, INNER_HEADER + len);
-	if (peer->silent_since_ms == NEVER)
-		peer->silent_since_ms = peer->node->now;
 }
 
 static struct session *session_for(struct peer *peer, enum session_class class)
