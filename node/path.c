@@ -146,15 +146,9 @@ void path_fini(struct peer *peer)
 
 /* ---- the choice ------------------------------------------------------------------------------------------------- */
 
-static bool by_stream(const struct path *p)
-{
-	const struct path *own = p->relay && p->relay->best >= 0 ? &p->relay->path[p->relay->best] : p;
-	return own->to.family & ENDPOINT_STREAM;
-}
-
 enum path_kind path_kind(const struct path *p)
 {
-	if (by_stream(p))
+	if (path_tls(p))
 		return PATH_BY_STREAM;
 	return !p->circuit ? PATH_DIRECT : p->by_member ? PATH_BY_MEMBER : PATH_BY_ROOT;
 }
