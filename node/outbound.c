@@ -1,8 +1,7 @@
-/* outbound.c: from the TAP queue to the wire, steps in file order.
+/* outbound.c: from the TAP queue to the wire.
  *
  * 1 tap_read   up to 64 frames of each port, superframes included
- * 2 route      source MAC, then who gets it: the derived MAC of a member, a learned MAC behind a bridge, or many. A member that
- *              cannot be sent to now is left to control by a letter, one per frame.
+ * 2 route      who gets it, or why nobody does (route.c)
  * 3 load       each (frame, member) becomes plaintexts in the output slab, back to back: a superframe as many segments, a frame that the
  *              way does not carry in pieces, small ones of one session together in a bundle
  * 4 flush      when the slab is full or all frames are routed: packets of one session are brought together, take their numbers
@@ -18,24 +17,10 @@
 
 #include "node/cut.h"
 #include "node/encap.h"
-#include "node/fdb.h"
 #include "node/udp.h"
 #include "node/worker_parts.h"
 #include "proto/leg.h"
 #include "tap/tap.h"
-
-#define UNKNOWN_STEP_MS  20 /* 50 per second */
-#define UNKNOWN_BURST_MS 1000
-
-/* One frame on its way. */
-struct errand {
-	struct port *port;
-	const struct roster *roster;
-	uint8_t *frame;
-	size_t len;
-	struct offload offload;
-	uint32_t flow;
-};
 
 /* Where it goes to now. */
 struct target {
@@ -119,7 +104,7 @@ static void gather(struct packet *to, struct packet *from, unsigned n)
 	assert(done == n);
 }
 
-static void flush(struct worker *w)
+void outbound_flush(struct worker *w)
 {
 	unsigned n = w->n_out;
 	gather(w->side, w->out, n);
@@ -143,7 +128,7 @@ static struct packet *put(struct worker *w, const struct target *t, size_t plain
 {
 	size_t head = t->way->circuit ? LEG_HEADER : 0, bytes = DATA_HEADER + plain + spare + DATA_TAG;
 	if (w->n_out == BATCH_MAX || w->out_used + head + bytes > OUT_SLAB)
-		flush(w);
+		outbound_flush(w);
 	struct packet *p = &w->out[w->n_out++];
 	/* Field by field: to clear the rest, which nobody reads, costs more than all of these. */
 	p->data = w->out_slab + w->out_used + head;
@@ -222,7 +207,7 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 		return false;
 	/* In one flush where it fits: who receives it in one batch can join all of it. */
 	if (w->n_out + cut.n > BATCH_MAX)
-		flush(w);
+		outbound_flush(w);
 	struct segment segment = {0};
 	for (uint32_t i = 0; i < cut.n; i++, segment.i++) {
 		if (i % SEGMENTS_MAX == 0)
@@ -249,8 +234,7 @@ static const struct way *first_hop(const struct way *way)
 	return hop && !hop->circuit ? hop : NULL;
 }
 
-/* false: this member cannot be sent this frame (yet). Packets that die here are counted. */
-static bool send_to(struct worker *w, struct errand *job, const struct member *m)
+bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 {
 	struct target t = {
 	    .session = atomic_load(&m->remote->session), .way = atomic_load(&m->remote->way), .encap = {.chan = atomic_load(&m->tx_chan)}};
@@ -283,180 +267,6 @@ static bool send_to(struct worker *w, struct errand *job, const struct member *m
 	return true;
 }
 
-/* ---- 2 route ---------------------------------------------------------------------------------------------------- */
-
-static void route(struct worker *w, struct port *port, struct packet *p);
-
-/* A superframe as complete frames, each routed anew. */
-static enum drop route_segments(struct worker *w, const struct errand *job)
-{
-	struct cut cut;
-	if (!cut_begin(&cut, job->frame, job->len, &job->offload, FRAG_FRAME_MAX, false) || cut_length(&cut, 0) > FRAG_FRAME_MAX)
-		return DROP_OFFLOAD;
-	w->tx_frames--; /* the whole is not one of them */
-	w->tx_bytes -= job->len;
-	for (uint32_t i = 0; i < cut.n; i++) {
-		struct packet p = {.data = w->segment, .len = (uint32_t)cut_length(&cut, i)};
-		cut_segment(&cut, i, p.data, &p.offload);
-		route(w, job->port, &p);
-		worker_count_batch(w, &p, 1);
-	}
-	return DROP_NONE;
-}
-
-static struct letter *letter_of(struct worker *w, struct errand *job, enum letter_kind kind)
-{
-	offload_complete(job->frame, job->len, &job->offload);
-	struct letter *l = worker_letter(w, kind);
-	if (!l)
-		return NULL;
-	l->chan = (uint16_t)job->port->chan;
-	l->len = (uint32_t)job->len;
-	memcpy(l->data, job->frame, job->len);
-	return l;
-}
-
-static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
-{
-	if (send_to(w, job, m))
-		return DROP_NONE;
-	if (job->offload.gso)
-		return route_segments(w, job);
-	struct letter *l = letter_of(w, job, LETTER_FRAME_OUT);
-	if (!l)
-		return DROP_MAIL_FULL;
-	l->address = m->address;
-	worker_post(w, l);
-	return DROP_NONE;
-}
-
-/* Everybody, or the bridges only. DROP_NO_MEMBER: there was nobody. */
-static enum drop to_many(struct worker *w, struct errand *job, bool bridges)
-{
-	uint8_t slots[sizeof(((struct letter *)0)->slots)] = {0}; /* whom it could not be sent to */
-	bool missing = false;
-	unsigned n = 0;
-	if (job->offload.gso)
-		return route_segments(w, job);
-	for (uint32_t i = 0; i < job->roster->n; i++) {
-		struct member *m = job->roster->member[i];
-		if (m->address == job->port->address || (bridges && !(atomic_load(&m->flags) & MEMBER_BRIDGE)))
-			continue;
-		n++;
-		if (send_to(w, job, m) || i >= sizeof(slots) * 8)
-			continue;
-		missing = true;
-		slots[i / 8] |= (uint8_t)(1u << i % 8);
-	}
-	if (!missing)
-		return n || !bridges ? DROP_NONE : DROP_NO_MEMBER;
-	struct letter *l = letter_of(w, job, LETTER_FLOOD_OUT);
-	if (!l)
-		return DROP_MAIL_FULL;
-	l->generation = job->roster->generation;
-	memcpy(l->slots, slots, sizeof(l->slots));
-	worker_post(w, l);
-	return DROP_NONE;
-}
-
-/* One bucket for all workers: the time of the next turn moves on by a step each, and may lag by the burst. */
-static bool unknown_allowed(struct port *port, uint64_t now)
-{
-	uint64_t next = atomic_load(&port->unknown_ms), after;
-	do {
-		if (next > now + UNKNOWN_BURST_MS - UNKNOWN_STEP_MS)
-			return false;
-		after = (next > now ? next : now) + UNKNOWN_STEP_MS;
-	} while (!atomic_compare_exchange_weak(&port->unknown_ms, &next, after));
-	return true;
-}
-
-/* mac_derive without its hash: own MAC and own address give the network's mask. */
-static bool derived_address(const struct port *port, const uint8_t mac[6], uint64_t *ret)
-{
-	if (mac[0] != port->mac[0])
-		return false;
-	uint64_t address = 0;
-	for (unsigned i = 1; i < 6; i++)
-		address = address << 8 | (uint64_t)(mac[i] ^ port->mac[i]);
-	*ret = address ^ port->address;
-	return true;
-}
-
-static struct member *member_of(struct worker *w, const struct errand *job)
-{
-	uint64_t address;
-	struct member *m = NULL;
-	if (derived_address(job->port, job->frame, &address))
-		m = roster_find(job->roster, address);
-	if (!m && fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, false, &address))
-		m = roster_find(job->roster, address);
-	return m;
-}
-
-/* A datagram of ours, led into the device by a bridge or a route: sent on, each would make the next, larger one. */
-static bool nested(const struct view *v, const struct packet *p)
-{
-	unsigned udp = 0, ip = 0, type = (unsigned)p->data[12] << 8 | p->data[13];
-	if (type == 0x0800 && p->len >= 42 && p->data[23] == 17) {
-		udp = 14 + (p->data[14] & 15u) * 4;
-		ip = 26;
-	} else if (type == 0x86dd && p->len >= 62 && p->data[20] == 17) {
-		udp = 54;
-		ip = 22;
-	}
-	if (!udp || udp + 2 > p->len)
-		return false;
-	unsigned port = (unsigned)p->data[udp] << 8 | p->data[udp + 1];
-	for (unsigned i = 0; i < v->n_own; i++)
-		if (v->own[i].port == port && v->own[i].family == (ip == 26 ? 4 : 6) &&
-		    !memcmp(v->own[i].ip, p->data + ip, ip == 26 ? 4 : 16))
-			return true;
-	return false;
-}
-
-static enum drop route_frame(struct worker *w, struct port *port, const struct packet *p)
-{
-	struct errand job = {.port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload};
-	bool bridge = atomic_load(&port->own_flags) & MEMBER_BRIDGE;
-	if (!atomic_load(&port->open))
-		return DROP_CHAN;
-	if (job.len < 14)
-		return DROP_FRAME_SHORT;
-	if (job.len > FRAG_FRAME_MAX && !job.offload.gso)
-		return DROP_FRAME_LONG;
-	if (job.frame[6] & 1 || (!bridge && memcmp(job.frame + 6, port->mac, 6)))
-		return DROP_SOURCE_MAC;
-	if (nested(w->view, p))
-		return DROP_NESTED;
-	bool link_local = frame_link_local(job.frame);
-	if (link_local && !bridge)
-		return DROP_LINK_LOCAL;
-	if (!job.roster)
-		return DROP_NO_MEMBER;
-	/* A conversation keeps to one lane, thus to one worker, at both ends: the kernel gives the answer to a frame to the queue that
-	 * frames of this flow were last written to. A lane by worker would make the two directions chase each other from worker to worker,
-	 * with one wake-up more per frame and side. */
-	job.flow = flow_of_frame(job.frame, job.len);
-	if (job.frame[0] & 1)
-		return to_many(w, &job, link_local);
-	struct member *m = member_of(w, &job);
-	if (m)
-		return m->address == port->address ? DROP_NO_MEMBER : to_one(w, &job, m);
-	if (!job.offload.gso && !unknown_allowed(port, w->now_ms)) /* a superframe's segments come by themselves */
-		return DROP_UNKNOWN_RATE;
-	return to_many(w, &job, true);
-}
-
-static void route(struct worker *w, struct port *port, struct packet *p)
-{
-	p->verdict = route_frame(w, port, p);
-	if (p->verdict == DROP_NONE) {
-		w->tx_frames++;
-		w->tx_bytes += p->len;
-	}
-}
-
 /* ---- 1 tap_read ------------------------------------------------------------------------------------------------- */
 
 static unsigned port_turn(struct worker *w, struct port *port)
@@ -476,8 +286,8 @@ static unsigned port_turn(struct worker *w, struct port *port)
 	w->tx_frames = w->tx_bytes = 0;
 	for (int i = 0; i < n; i++)
 		if (w->frame[i].verdict == DROP_NONE)
-			route(w, port, &w->frame[i]);
-	flush(w);
+			route_packet(w, port, &w->frame[i]);
+	outbound_flush(w);
 	worker_count_batch(w, w->frame, (unsigned)n);
 	relaxed_add(&port->count[w->number].tx_frames, w->tx_frames);
 	relaxed_add(&port->count[w->number].tx_bytes, w->tx_bytes);

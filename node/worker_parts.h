@@ -85,6 +85,21 @@ struct worker {
 unsigned inbound_turn(struct worker *);
 unsigned outbound_turn(struct worker *);
 
+/* One frame on its way out. */
+struct errand {
+	struct port *port;
+	const struct roster *roster;
+	uint8_t *frame;
+	size_t len;
+	struct offload offload;
+	uint32_t flow;
+};
+/* A frame of the device finds its receivers; p->verdict says what became of it. */
+void route_packet(struct worker *, struct port *, struct packet *);
+/* false: this member cannot be sent this frame (yet). Packets that die here are counted. What is loaded leaves with the flush. */
+bool outbound_send(struct worker *, struct errand *, const struct member *);
+void outbound_flush(struct worker *);
+
 /* The one place where the dead are counted: each moves its verdict's counter. */
 void worker_count(struct worker *, enum drop, unsigned n);
 void worker_count_batch(struct worker *, const struct packet *, unsigned n);
