@@ -83,6 +83,7 @@ struct port {
 	uint64_t nwid;
 	unsigned chan;             /* our handle, 1..NETWORKS_MAX */
 	_Atomic(struct tap *) tap; /* NULL = gone or not yet there; a worker asks once and keeps it for its turn */
+	_Atomic(struct tap *) nic; /* an interface of the host as a second device (tap/nic.h), only where own_flags has bridge; as tap: NULL = none now */
 	uint8_t mac[6];            /* own, derived */
 	uint64_t address;          /* own */
 	_Atomic uint16_t mtu;
