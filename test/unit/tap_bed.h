@@ -58,7 +58,7 @@ static struct tap *opened(const char *name, unsigned queues, uint16_t mtu, unsig
 }
 
 /* A slab anew, of bytes that no frame has. */
-static struct slab slab_new(uint32_t room)
+static inline struct slab slab_new(uint32_t room)
 {
 	static uint8_t bytes[8 * TAP_SLAB_MIN];
 	assert_true(room <= sizeof(bytes));
