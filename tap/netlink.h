@@ -36,10 +36,11 @@ struct gateway {
 	uint8_t ip[16], source[16];
 };
 int netlink_gateways(struct netlink *, struct gateway *ret, unsigned room);
-/* A file descriptor that becomes readable when an address, a link or a default route changed; netlink_changed() drains it and says which:
- * an or of these, 0 = nothing. */
+/* A file descriptor that becomes readable when an address, a link or a default route changed, or an IP group was joined or left (Linux 6.14 on);
+ * netlink_changed() drains it and says which: an or of these, 0 = nothing. */
 #define NETLINK_HOSTS  1u /* addresses, links */
 #define NETLINK_ROUTES 2u /* default routes */
+#define NETLINK_GROUPS 4u /* IP multicast groups of some device */
 int netlink_monitor_fd(const struct netlink *);
 unsigned netlink_changed(struct netlink *);
 

@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -473,6 +474,40 @@ static void test_monitor(void **state)
 	netlink_close(n);
 }
 
+/* An IP group joined or left is told as such and alone, where the kernel tells it at all. */
+static void test_monitor_groups(void **state)
+{
+	(void)state;
+	need_private_net();
+	struct utsname kernel;
+	unsigned major = 0, minor = 0;
+	struct netlink *n;
+	struct tap *t = opened("nm1", 1, 1500, TAP_ALL);
+	static const uint8_t v4[4] = {10, 80, 0, 1};
+	assert_int_equal(uname(&kernel), 0);
+	assert_int_equal(sscanf(kernel.release, "%u.%u", &major, &minor), 2);
+	assert_int_equal(netlink_open(&n), 0);
+	assert_int_equal(netlink_address(n, true, tap_ifindex(t), 4, v4, 24), 0);
+	assert_int_equal(tap_up(t, true), 0);
+	usleep(100 * 1000); /* what the device says of itself when it comes up */
+	netlink_changed(n);
+	unsigned want = major > 6 || (major == 6 && minor >= 14) ? NETLINK_GROUPS : 0;
+	int four = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ip_mreqn m4 = {.imr_ifindex = (int)tap_ifindex(t), .imr_multiaddr.s_addr = htonl(0xefff0101)};
+	struct ipv6_mreq m6 = {.ipv6mr_interface = tap_ifindex(t), .ipv6mr_multiaddr.s6_addr = {0xff, 0x15, [15] = 9}};
+	assert_int_equal(setsockopt(four, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m4, sizeof(m4)), 0);
+	assert_int_equal(netlink_changed(n), want);
+	assert_int_equal(setsockopt(six, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &m6, sizeof(m6)), 0);
+	assert_int_equal(netlink_changed(n), want);
+	close(four);
+	assert_int_equal(netlink_changed(n), want);
+	close(six);
+	assert_int_equal(netlink_changed(n), want);
+	assert_int_equal(netlink_changed(n), 0);
+	tap_close(t);
+	netlink_close(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +522,7 @@ int main(void)
 	    cmocka_unit_test(test_link),
 	    cmocka_unit_test(test_hosts),
 	    cmocka_unit_test(test_monitor),
+	    cmocka_unit_test(test_monitor_groups),
 	};
 	alarm(60);
 	return cmocka_run_group_tests_name("tap", tests, private_net, NULL);
