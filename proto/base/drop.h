@@ -53,6 +53,16 @@
 	X(LINK_LOCAL, "link-local", "01:80:c2:00:00:0x outside bridges")                                                                   \
 	X(NO_MEMBER, "no-member", "destination is no member and no bridge could know it")                                                  \
 	X(UNKNOWN_RATE, "unknown-rate", "unknown unicast above its rate")                                                                  \
+	X(OFF, "off", "broadcast or multicast, switched off in this network")                                                              \
+	X(STORM, "storm", "broadcast or unknown unicast above the network's limit")                                                        \
+	X(STORM_MULTICAST, "storm-multicast", "multicast above the network's limit")                                                       \
+	X(RA_GUARD, "ra-guard", "router announcement or redirect of a member without the router right")                                    \
+	X(DHCP_GUARD, "dhcp-guard", "DHCP answer of a member without the dhcp-server right")                                               \
+	X(IP_GUARD, "ip-guard", "IP address or neighbour claim that its sender does not own")                                              \
+	X(FLAP, "flap", "source MAC that keeps moving between members: held where it was")                                                 \
+	X(LOOP, "loop", "frame that came round by a loop")                                                                                 \
+	X(BLOCKED, "blocked", "port shut by the loop guard")                                                                               \
+	X(REPLICATE, "replicate", "frame to copy for others, from or to a member without the replicator right")                            \
 	X(NO_SESSION, "no-session", "no session and no room to wait for one")                                                              \
 	X(WAIT_LIMIT, "wait-limit", "frame pushed out of the queue of a peer without session")                                             \
 	X(LANE_FULL, "lane-full", "key used up, rekey is late")                                                                            \
