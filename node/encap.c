@@ -26,7 +26,7 @@
 
 bool encap_implied(const struct encap *e, const uint8_t *frame)
 {
-	return !memcmp(frame, e->peer_mac, 6) && !memcmp(frame + 6, e->own_mac, 6);
+	return !e->note.flag && !memcmp(frame, e->peer_mac, 6) && !memcmp(frame + 6, e->own_mac, 6);
 }
 
 static unsigned flag_bytes(uint8_t flags)
@@ -36,7 +36,7 @@ static unsigned flag_bytes(uint8_t flags)
 
 size_t encap_most(const struct encap *e, struct carriage c)
 {
-	size_t over = DATA_OVERHEAD + flag_bytes(c.flags), most = (size_t)e->datagram + (c.implied ? MACS : 0);
+	size_t over = DATA_OVERHEAD + flag_bytes(c.flags) + e->note.len, most = (size_t)e->datagram + (c.implied ? MACS : 0);
 	return most > over ? most - over : 0;
 }
 
@@ -81,9 +81,37 @@ static uint8_t type_of(struct carriage c)
 size_t encap_whole(const struct encap *e, struct carriage c, const struct offload *offload, const struct segment *segment, uint8_t *plain,
                    size_t len)
 {
-	inner_put(plain, type_of(c), c.flags, e->chan);
-	flags_put(plain + INNER_HEADER, c.flags, offload, segment);
-	return encap_length(c, len);
+	inner_put(plain, type_of(c), c.flags | e->note.flag, e->chan);
+	uint8_t *at = flags_put(plain + INNER_HEADER, c.flags, offload, segment);
+	if (e->note.len)
+		memcpy(at, e->note.bytes, e->note.len);
+	return encap_length(c, len) + e->note.len;
+}
+
+static void le40_to(uint8_t *at, uint64_t v)
+{
+	le32_to(at, (uint32_t)v);
+	at[4] = (uint8_t)(v >> 32);
+}
+
+static uint64_t le40_at(const uint8_t *at)
+{
+	return le32_at(at) | (uint64_t)at[4] << 32;
+}
+
+struct note note_replicate(uint64_t from, uint64_t to)
+{
+	struct note n = {.flag = FRAME_REPLICATE, .len = 10};
+	le40_to(n.bytes, from);
+	le40_to(n.bytes + 5, to);
+	return n;
+}
+
+struct note note_replicated(uint64_t origin)
+{
+	struct note n = {.flag = FRAME_REPLICATED, .len = 5};
+	le40_to(n.bytes, origin);
+	return n;
 }
 
 /* ---- pieces ----------------------------------------------------------------------------------------------------- */
@@ -92,7 +120,7 @@ unsigned encap_pieces(const struct encap *e, const uint8_t *frame, size_t len)
 {
 	if (len < ETHER_HEADER)
 		return 0;
-	size_t total = INNER_HEADER + len - (encap_implied(e, frame) ? MACS : 0);
+	size_t total = INNER_HEADER + e->note.len + len - (encap_implied(e, frame) ? MACS : 0);
 	if (DATA_HEADER + total + DATA_TAG <= e->datagram)
 		return 1;
 	if (total > FRAG_FRAME_MAX || e->datagram <= FRAG_OVERHEAD)
@@ -107,31 +135,30 @@ size_t encap_piece(const struct encap *e, const uint8_t *frame, size_t len, unsi
 {
 	assert(len >= ETHER_HEADER && n >= 1 && i < n);
 	struct carriage c = {.implied = encap_implied(e, frame)};
-	uint8_t inner[INNER_HEADER];
+	uint8_t front[INNER_HEADER + FRAME_NOTE_MAX];
 	const uint8_t *body = frame + (c.implied ? MACS : 0);
-	size_t body_len = len - (c.implied ? MACS : 0), total = INNER_HEADER + body_len;
-	inner_put(inner, type_of(c), 0, e->chan);
-	if (n == 1) {
-		memcpy(out, inner, INNER_HEADER);
-		memcpy(out + INNER_HEADER, body, body_len);
-		return total;
-	}
+	size_t front_len = INNER_HEADER + (size_t)e->note.len, total = front_len + len - (c.implied ? MACS : 0);
+	inner_put(front, type_of(c), e->note.flag, e->chan);
+	memcpy(front + INNER_HEADER, e->note.bytes, e->note.len);
 	size_t step = (total + n - 1) / n, from = i * step, take = total - from < step ? total - from : step;
-	struct frag_header *h = (struct frag_header *)(out + INNER_HEADER);
-	uint8_t *to = out + INNER_HEADER + sizeof(*h);
-	assert(from < total && total <= FRAG_FRAME_MAX);
-	inner_put(out, INNER_FRAG, 0, e->chan);
-	le32_to(h->frame_id, e->frag_id);
-	h->i = (uint8_t)i;
-	h->n = (uint8_t)n;
-	le16_to(h->total, (uint16_t)total);
-	if (i == 0) { /* the one that begins with the frame's own inner header */
-		memcpy(to, inner, INNER_HEADER);
-		memcpy(to + INNER_HEADER, body, take - INNER_HEADER);
-	} else {
-		memcpy(to, body + from - INNER_HEADER, take);
+	uint8_t *to = out;
+	assert(from < total && total <= FRAG_FRAME_MAX && step >= front_len);
+	if (n > 1) {
+		struct frag_header *h = (struct frag_header *)(out + INNER_HEADER);
+		inner_put(out, INNER_FRAG, 0, e->chan);
+		le32_to(h->frame_id, e->frag_id);
+		h->i = (uint8_t)i;
+		h->n = (uint8_t)n;
+		le16_to(h->total, (uint16_t)total);
+		to += INNER_HEADER + sizeof(*h);
 	}
-	return INNER_HEADER + sizeof(*h) + take;
+	if (i == 0) { /* the one that begins with the frame's own inner header */
+		memcpy(to, front, front_len);
+		memcpy(to + front_len, body, take - front_len);
+	} else {
+		memcpy(to, body + from - front_len, take);
+	}
+	return (size_t)(to - out) + take;
 }
 
 /* ---- bundle ----------------------------------------------------------------------------------------------------- */
@@ -183,7 +210,7 @@ static enum drop bundle_split(const uint8_t *plain, size_t len, struct arrived *
 			return DROP_MALFORMED;
 		size_t body = le16_at(plain + at);
 		ret[n] = (struct arrived){plain[at + 2], plain[at + 3], plain + at + BUNDLE_RECORD, body};
-		if (!frame_type(ret[n].type) || ret[n].flags & FRAME_SEG)
+		if (!frame_type(ret[n].type) || ret[n].flags & (FRAME_SEG | FRAME_REPLICATE | FRAME_REPLICATED))
 			return DROP_TYPE;
 		at += BUNDLE_RECORD;
 		if (body > len - at)
@@ -207,6 +234,31 @@ enum drop decap_split(const uint8_t *plain, size_t len, struct arrived ret[BUNDL
 		return DROP_TYPE;
 	ret[0] = (struct arrived){plain[0], plain[1], plain + INNER_HEADER, len - INNER_HEADER};
 	*ret_n = 1;
+	return DROP_NONE;
+}
+
+enum drop decap_note(struct arrived *a, struct noted *ret)
+{
+	struct noted noted = {0};
+	uint8_t flag = a->flags & (FRAME_REPLICATE | FRAME_REPLICATED);
+	size_t len = flag == FRAME_REPLICATE ? 10 : flag == FRAME_REPLICATED ? 5 : 0;
+	if (flag) {
+		if (!len || a->type != INNER_EFRAME || a->flags & FRAME_FLAGS || a->len < len)
+			return DROP_MALFORMED;
+		if (flag == FRAME_REPLICATE) {
+			noted.from = le40_at(a->body);
+			noted.to = le40_at(a->body + 5);
+			noted.replicate = true;
+		} else {
+			noted.origin = le40_at(a->body);
+			if (!noted.origin)
+				return DROP_MALFORMED;
+		}
+		a->body += len;
+		a->len -= len;
+		a->flags &= (uint8_t)~flag;
+	}
+	*ret = noted;
 	return DROP_NONE;
 }
 

@@ -18,7 +18,14 @@ struct encap {
 	uint16_t chan;     /* the receiver's handle */
 	uint16_t datagram; /* largest datagram of the way */
 	uint32_t frag_id;  /* lane << 28 | counter, taken by the caller once per frame in pieces */
+	/* FRAME_REPLICATE or FRAME_REPLICATED: what stands in front of the body, whole or in pieces. Such a frame is complete (no CSUM, no SEG), is an
+	 * EFRAME, and never in a bundle. All zero: an ordinary one. */
+	struct note {
+		uint8_t flag, len, bytes[FRAME_NOTE_MAX];
+	} note;
 };
+struct note note_replicate(uint64_t from, uint64_t to);
+struct note note_replicated(uint64_t origin);
 
 /* ---- whole: one frame, one datagram ------------------------------------------------------------------------------- */
 
@@ -34,7 +41,8 @@ size_t encap_most(const struct encap *, struct carriage);
 int encap_offset(struct carriage);
 /* Bytes of plaintext that a frame of len makes. */
 size_t encap_length(struct carriage, size_t len);
-/* Once the frame stands there (its first 12 bytes are lost if implied): writes what goes before it. Returns the plaintext's length. */
+/* Once the frame stands there (its first 12 bytes are lost if implied), at offset + note.len if there is a note: writes what goes before it.
+ * Returns the plaintext's length. */
 size_t encap_whole(const struct encap *, struct carriage, const struct offload *, const struct segment *, uint8_t *plain, size_t len);
 
 /* ---- pieces: one complete frame, 2..16 datagrams (FRAG) ------------------------------------------------------------ */
@@ -64,6 +72,13 @@ struct arrived {
 /* Inner header and body: a FRAME, EFRAME or BUNDLE -> its frames, at most BUNDLE_MAX; *ret_n of them. A bundle is walked to its end
  * before anything of it is handed out. DROP_MALFORMED, DROP_TYPE (another type within). */
 enum drop decap_split(const uint8_t *plain, size_t len, struct arrived ret[BUNDLE_MAX], unsigned *ret_n);
+/* Takes the note off a frame that has one: what it says (0 where it says nothing), and an ordinary frame is left. DROP_MALFORMED. */
+struct noted {
+	bool replicate; /* REPLICATE: for those from `from` up to before `to`, a stretch of the ring of addresses (audience.h) */
+	uint64_t from, to;
+	uint64_t origin; /* REPLICATED */
+};
+enum drop decap_note(struct arrived *, struct noted *ret);
 /* One frame -> Ethernet frame at out (room FRAG_FRAME_MAX; may be in front of the body in the same buffer), its data, len, offload
  * and segment into ret. src_mac, own_mac: the MACs that a FRAME leaves out. DROP_MALFORMED, or DROP_OFFLOAD: what the flags say does
  * not fit the frame. */

@@ -37,7 +37,7 @@ uint32_t node_caps(const struct node *node, enum session_class class)
 		return caps | CAP_CTRL_CLASS;
 	if (node->config.suite != SUITE_CHACHA20_POLY1305 && seal_has_aes())
 		caps |= CAP_GCM;
-	return caps | CAP_SEG | CAP_BUNDLE | (lanes - 1) << CAP_LANES_SHIFT;
+	return caps | CAP_SEG | CAP_BUNDLE | CAP_REPLICATE | (lanes - 1) << CAP_LANES_SHIFT;
 }
 
 void initiator_want(struct peer *peer, enum session_class class)

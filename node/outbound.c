@@ -167,14 +167,15 @@ static bool bundle(struct worker *w, const struct errand *job, const struct targ
 
 static void load_whole(struct worker *w, const struct errand *job, const struct target *t, struct carriage c)
 {
-	bool small = job->len <= BUNDLE_FRAME_MAX && t->session->peer_caps & CAP_BUNDLE;
+	bool small = job->len <= BUNDLE_FRAME_MAX && t->session->peer_caps & CAP_BUNDLE && !job->note.flag;
 	if (small && bundle(w, job, t, c))
 		return;
-	size_t plain_len = encap_length(c, job->len), most = t->encap.datagram < BUNDLE_ROOM ? t->encap.datagram : BUNDLE_ROOM;
+	size_t plain_len = encap_length(c, job->len) + job->note.len,
+	       most = t->encap.datagram < BUNDLE_ROOM ? t->encap.datagram : BUNDLE_ROOM;
 	size_t bytes = DATA_HEADER + plain_len + DATA_TAG;
 	struct packet *p = put(w, t, plain_len, small && most > bytes ? most - bytes : 0);
 	uint8_t *plain = p->data + DATA_HEADER;
-	memcpy(plain + encap_offset(c), job->frame, job->len);
+	memcpy(plain + encap_offset(c) + job->note.len, job->frame, job->len);
 	encap_whole(&t->encap, c, &job->offload, NULL, plain, job->len);
 	if (small)
 		w->open[t->idx & LANE_MASK] = (struct open_bundle){.at = (uint8_t)(p - w->out), .frames = 1};
@@ -236,8 +237,9 @@ static const struct way *first_hop(const struct way *way)
 
 bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 {
-	struct target t = {
-	    .session = atomic_load(&m->remote->session), .way = atomic_load(&m->remote->way), .encap = {.chan = atomic_load(&m->tx_chan)}};
+	struct target t = {.session = atomic_load(&m->remote->session),
+	                   .way = atomic_load(&m->remote->way),
+	                   .encap = {.chan = atomic_load(&m->tx_chan), .note = job->note}};
 	if (!t.session || !t.way || !t.encap.chan || w->now_ms >= t.session->reject_ms)
 		return false;
 	t.hop = first_hop(t.way);
@@ -251,8 +253,13 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 	t.encap.datagram = t.way->datagram < DATAGRAM_MAX ? t.way->datagram : DATAGRAM_MAX;
 	if (job->offload.gso)
 		return load_segments(w, job, &t);
+	if (job->note.flag && !(t.session->peer_caps & CAP_REPLICATE)) {
+		worker_count(w, DROP_REPLICATE, 1);
+		return true;
+	}
 	/* The kernel leaves checksums of any protocol to be made; a peer takes only those it can read itself. */
-	if (job->offload.csum && (!(t.session->peer_caps & CAP_SEG) || !layout_offload_true(job->frame, job->len, &job->offload)))
+	if (job->offload.csum &&
+	    (job->note.flag || !(t.session->peer_caps & CAP_SEG) || !layout_offload_true(job->frame, job->len, &job->offload)))
 		offload_complete(job->frame, job->len, &job->offload);
 	struct carriage bare = {.implied = encap_implied(&t.encap, job->frame)}, c = bare;
 	c.flags = job->offload.csum ? FRAME_CSUM : 0;
@@ -262,7 +269,7 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 	}
 	if (job->len <= encap_most(&t.encap, c))
 		load_whole(w, job, &t, c);
-	else if (!load_segments(w, job, &t))
+	else if (job->note.flag || !load_segments(w, job, &t))
 		load_pieces(w, job, &t);
 	return true;
 }

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "node/encap.h"
 #include "node/join.h"
 #include "node/mail.h"
 #include "node/reassembly.h"
@@ -93,6 +94,7 @@ struct errand {
 	size_t len;
 	struct offload offload;
 	uint32_t flow;
+	struct note note;
 };
 /* A frame of the device finds its receivers; p->verdict says what became of it. */
 void route_packet(struct worker *, struct port *, struct packet *);

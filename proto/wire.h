@@ -38,6 +38,7 @@
 #define CAP_BUNDLE      (1u << 7)
 #define CAP_RELAY       (1u << 8)
 #define CAP_CTRL_CLASS  (1u << 9)
+#define CAP_REPLICATE   (1u << 10)
 
 /* Inner types (first byte of the decrypted body). */
 enum inner_type {
@@ -57,6 +58,11 @@ enum inner_type {
 #define FRAME_CSUM  1u
 #define FRAME_SEG   2u
 #define FRAME_FLAGS (FRAME_CSUM | FRAME_SEG)
+/* Of an EFRAME, alone: addresses in front of the body, u40 LE each. REPLICATED: the member it is from. REPLICATE: from, to (not included) of
+ * those it is for. */
+#define FRAME_REPLICATED 4u
+#define FRAME_REPLICATE  8u
+#define FRAME_NOTE_MAX   10
 
 /* BUNDLE: up to 16 records {len u16 (of the body), type u8, flags u8, body}, FRAMEs and EFRAMEs of the channel in the inner header. */
 #define BUNDLE_RECORD 4

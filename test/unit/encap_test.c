@@ -308,6 +308,63 @@ static void bundles(void **state)
 	assert_int_equal(decap_split(plain, n, a, &got), DROP_TYPE);
 }
 
+/* What a replicator is told and tells, whole and in pieces; and no note that is cut, doubled or beside other flags. */
+static void notes(void **state)
+{
+	(void)state;
+	const struct note note[] = {note_replicate(0x0102030405, 0xfffffffffe), note_replicated(0xa1b2c3d4e5)};
+	const struct noted want[] = {{.replicate = true, .from = 0x0102030405, .to = 0xfffffffffe}, {.origin = 0xa1b2c3d4e5}};
+	for (unsigned k = 0; k < 2; k++) {
+		for (size_t len = 60; len <= 1500; len += 480) {
+			uint8_t whole[FRAG_FRAME_MAX], piece[2000], out[FRAG_FRAME_MAX];
+			struct encap e = encap_a_to_b(600);
+			e.note = note[k];
+			frame_fill(mac_b, mac_a, len);
+			assert_false(encap_implied(&e, frame)); /* also what could leave its MACs out */
+			unsigned n = encap_pieces(&e, frame, len), got;
+			assert_int_equal(n > 1, DATA_OVERHEAD + e.note.len + len > 600);
+			size_t total = 0, skip = n > 1 ? INNER_HEADER + sizeof(struct frag_header) : 0;
+			for (unsigned i = 0; i < n; i++) {
+				size_t bytes = encap_piece(&e, frame, len, i, n, piece);
+				assert_true(bytes > skip && DATA_HEADER + bytes + DATA_TAG <= 600);
+				memcpy(whole + total, piece + skip, bytes - skip);
+				total += bytes - skip;
+			}
+			assert_int_equal(total, INNER_HEADER + e.note.len + len);
+			struct arrived a[BUNDLE_MAX];
+			struct noted noted;
+			struct packet up;
+			assert_int_equal(decap_split(whole, total, a, &got), DROP_NONE);
+			assert_int_equal(decap_note(&a[0], &noted), DROP_NONE);
+			assert_int_equal(noted.replicate, want[k].replicate);
+			assert_int_equal(noted.from, want[k].from);
+			assert_int_equal(noted.to, want[k].to);
+			assert_int_equal(noted.origin, want[k].origin);
+			assert_int_equal(decap_frame(&a[0], mac_a, mac_b, out, &up), DROP_NONE);
+			assert_int_equal(up.len, len);
+			assert_memory_equal(out, frame, len);
+		}
+		uint8_t plain[200] = {INNER_EFRAME, note[k].flag, 0x34, 0x12};
+		memcpy(plain + INNER_HEADER, note[k].bytes, note[k].len);
+		for (size_t len = 0; len < note[k].len; len++) {
+			struct arrived a = {INNER_EFRAME, note[k].flag, plain + INNER_HEADER, len};
+			struct noted noted = {.origin = 7};
+			assert_int_equal(decap_note(&a, &noted), DROP_MALFORMED);
+			assert_int_equal(noted.origin, 7);
+		}
+		static const uint8_t more[] = {FRAME_CSUM, FRAME_SEG, FRAME_REPLICATE | FRAME_REPLICATED};
+		for (unsigned i = 0; i < sizeof(more); i++) {
+			struct arrived a = {INNER_EFRAME, note[k].flag | more[i], plain + INNER_HEADER, 100};
+			assert_int_equal(decap_note(&a, &(struct noted){0}), DROP_MALFORMED);
+		}
+		struct arrived implied = {INNER_FRAME, note[k].flag, plain + INNER_HEADER, 100};
+		assert_int_equal(decap_note(&implied, &(struct noted){0}), DROP_MALFORMED);
+	}
+	struct note nobody = note_replicated(0);
+	struct arrived a = {INNER_EFRAME, nobody.flag, nobody.bytes, 100};
+	assert_int_equal(decap_note(&a, &(struct noted){0}), DROP_MALFORMED);
+}
+
 static void admit(void **state)
 {
 	(void)state;
@@ -383,8 +440,8 @@ static void vlan(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(lengths), cmocka_unit_test(sizes),   cmocka_unit_test(whole), cmocka_unit_test(lies),
-	    cmocka_unit_test(decap),   cmocka_unit_test(bundles), cmocka_unit_test(admit), cmocka_unit_test(vlan),
+	    cmocka_unit_test(lengths), cmocka_unit_test(sizes), cmocka_unit_test(whole), cmocka_unit_test(lies),  cmocka_unit_test(decap),
+	    cmocka_unit_test(bundles), cmocka_unit_test(admit), cmocka_unit_test(vlan),  cmocka_unit_test(notes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
