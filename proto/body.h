@@ -219,6 +219,32 @@ struct body_sync_result { /* of one with a digest: the buckets that differ, a bi
 	uint8_t differ[SYNC_BUCKETS / 8];
 };
 
+/* Multicast groups (body_groups.c). */
+#define SUB_GROUPS_MAX 128
+#define SUB_ALL        1u /* every group: bridges, promiscuous devices */
+#define SUB_BLOCKED    2u /* its loop guard shut the port: nothing goes to MACs behind it, what was learned of them is void */
+#define SUB_FLAGS      (SUB_ALL | SUB_BLOCKED)
+#define GATHERED_MAX   100
+/* The whole set of one member; the newest seq replaces all before it. */
+struct body_sub {
+	uint64_t nwid;
+	uint64_t seq;   /* epoch << 32 | count */
+	uint32_t flags; /* SUB_*; unknown ones are not kept */
+	uint32_t n;
+	uint8_t group[SUB_GROUPS_MAX][6]; /* ascending */
+};
+/* Who takes this group, of those after that address (0: from the start)? */
+struct body_gather {
+	uint64_t nwid;
+	uint8_t group[6];
+	uint64_t after;
+};
+struct body_gathered { /* GATHER result */
+	bool more;     /* ask again after the last of these */
+	uint32_t n;
+	uint64_t address[GATHERED_MAX]; /* ascending */
+};
+
 enum join_status { JOIN_OK = 0, JOIN_PENDING = 1, JOIN_AUTH_URL = 2, JOIN_DENIED = 3, JOIN_COLLISION = 4, JOIN_TRY_LATER = 5 };
 struct body_join_req {
 	uint64_t nwid;
@@ -237,6 +263,7 @@ struct body_join_res {
 };
 struct body_ack {
 	uint64_t nwid, version;
+	uint64_t serial; /* of the credential held; 0 = none */
 };
 struct body_leave {
 	uint64_t nwid;
@@ -249,7 +276,8 @@ struct body_leave {
 #define BODY_LIST(X)                                                                                              \
 	X(net_open) X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) \
 	X(incoming) X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave) \
-	X(spray) X(locate) X(located) X(rootset) X(rootset_piece) X(sync) X(sync_result)
+	X(spray) X(locate) X(located) X(rootset) X(rootset_piece) X(sync) X(sync_result) \
+	X(sub) X(gather) X(gathered)
 /* clang-format on */
 #define X(name)                                                                                                                            \
 	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                                \
