@@ -121,7 +121,12 @@ void blob_hash(const uint8_t *blob, size_t len, uint8_t ret[32]); /* H256("fln1 
 size_t manifest_encode(const struct manifest *, uint8_t *out, size_t room);
 bool manifest_parse(const uint8_t *blob, size_t len, struct manifest *ret); /* refuses sums above CONFIG_MAX */
 
-#define NETWORK_PUBLIC 1u
+#define NETWORK_PUBLIC        1u
+#define NETWORK_IP_GUARD      2u
+#define NETWORK_NO_RA_GUARD   4u
+#define NETWORK_NO_DHCP_GUARD 8u
+#define NETWORK_NO_BROADCAST  16u
+#define NETWORK_NO_MULTICAST  32u
 struct section_base {
 	char name[NAME_MAX_BYTES + 1];
 	uint16_t mtu; /* MTU_MIN..MTU_MAX */
