@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/blame.h"
 #include "node/meter.h"
 #include "node/node.h"
+#include "node/storm.h"
 #include "proto/gate.h"
 #include "proto/wire.h"
 
@@ -68,6 +70,9 @@ struct member {
 	_Atomic bool rx_open;           /* its valid credential is held: frames may be accepted from it */
 	uint8_t macs[CRED_MACS_MAX][6]; /* further MACs it may use; set before rx_open, then fixed */
 	unsigned n_macs;
+	_Atomic(const struct owned *) owned; /* addresses of its credential; NULL = none held */
+	struct storm storm;                  /* what it sends to many (police.c) */
+	_Atomic uint64_t blame[BLAME_COUNT]; /* drops that are its doing */
 };
 
 /* The members of a network, immutable; sorted by address. */
@@ -90,6 +95,10 @@ struct port {
 	_Atomic uint32_t own_flags; /* MEMBER_* of our own credential */
 	_Atomic bool open;          /* credential held and valid; closed = nothing passes */
 	_Atomic(const struct roster *) roster;
+	_Atomic(const struct owned *) owned;               /* our own addresses */
+	_Atomic uint32_t network_flags;                    /* NETWORK_* */
+	_Atomic uint32_t storm_frames, mcast_kbit;         /* limits of a sender, 0 = none: storm.h */
+	struct storm storm;                                /* of our device */
 	struct fdb *fdb;             /* learned MACs */
 	_Atomic uint64_t unknown_ms; /* workers: when the flood of unknown unicast has its next turn; 0 at the start */
 	struct {

@@ -1,0 +1,73 @@
+/* police.c: the order of the checks, cheapest first: a flood must cost next to nothing.
+ *
+ * A frame above the limit is dropped before it is looked into; unicast skips straight to the guards, which know most frames by their EtherType
+ * and protocol. The limits of a member at its receiver are twice those of a sender: its clock and ours, and several of its LANs' frames
+ * bunched by the way, must not make an honest one look like a cheat.
+ */
+#include "node/police.h"
+
+#include <assert.h>
+
+#include "node/encap.h"
+#include "node/guard.h"
+#include "node/view.h"
+
+#define RECEIVER 2 /* times the sender's limits */
+
+static bool switched_off(uint32_t flags, const uint8_t *frame)
+{
+	if (!(flags & (NETWORK_NO_BROADCAST | NETWORK_NO_MULTICAST)) || !(frame[0] & 1))
+		return false;
+	bool broadcast = (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) == 0xff;
+	/* Spanning tree is the switches' own and stays: without it the network may become a loop. */
+	return broadcast ? flags & NETWORK_NO_BROADCAST : flags & NETWORK_NO_MULTICAST && !frame_link_local(frame);
+}
+
+static uint32_t relaxed(const _Atomic uint32_t *at)
+{
+	return atomic_load_explicit(at, memory_order_relaxed);
+}
+
+static enum drop police(const struct port *port, struct storm *storm, uint32_t times, const uint8_t *frame, size_t len, bool unknown,
+                        uint64_t now_us)
+{
+	if (!(frame[0] & 1) && !unknown)
+		return DROP_NONE;
+	if (switched_off(relaxed(&port->network_flags), frame))
+		return DROP_OFF;
+	uint32_t frames = relaxed(&port->storm_frames), kbit = relaxed(&port->mcast_kbit), most = UINT32_MAX / times;
+	struct storm_limit limit = {(frames < most ? frames : most) * times, (kbit < most ? kbit : most) * times};
+	return storm_take(storm, limit, frame, len, unknown, now_us);
+}
+
+enum drop police_out(struct port *port, const uint8_t *frame, size_t len, bool unknown, uint64_t now_us)
+{
+	enum drop verdict = police(port, &port->storm, 1, frame, len, unknown, now_us);
+	if (verdict != DROP_NONE)
+		return verdict;
+	struct guard g = {relaxed(&port->network_flags), relaxed(&port->own_flags), atomic_load(&port->owned)};
+	return guard_frame(&g, frame, len);
+}
+
+enum drop police_in(const struct port *port, struct member *from, const uint8_t *frame, size_t len, bool unknown, uint64_t now_us)
+{
+	enum drop verdict = police(port, &from->storm, RECEIVER, frame, len, unknown, now_us);
+	if (verdict != DROP_NONE)
+		return verdict;
+	struct guard g = {relaxed(&port->network_flags), relaxed(&from->flags), atomic_load(&from->owned)};
+	return guard_frame(&g, frame, len);
+}
+
+/* 0: nobody's fault. */
+static const uint8_t place[DROP_COUNT] = {
+#define X(name) [DROP_##name] = BLAME_##name + 1,
+    BLAME_LIST(X)
+#undef X
+};
+
+void police_blame(struct member *m, enum drop why)
+{
+	assert((unsigned)why < DROP_COUNT);
+	if (place[why])
+		atomic_fetch_add_explicit(&m->blame[place[why] - 1], 1, memory_order_relaxed);
+}

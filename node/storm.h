@@ -1,0 +1,32 @@
+/* storm.h: how much of what goes to many may pass: two token buckets, one for a sender's whole network, one for each member at the receiver.
+ *
+ * Any thread: a compare-and-swap for what passes, a load for what does not. All zero is full of tokens.
+ */
+#ifndef FARLAN_NODE_STORM_H
+#define FARLAN_NODE_STORM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/drop.h"
+
+#define STORM_FRAMES     1000  /* broadcast and unknown unicast, 1/s; twice as many at once */
+#define STORM_MCAST_KBIT 50000 /* multicast, kbit/s; a quarter of a second of it at once, or one frame */
+/* A multicast frame counts as that many bytes at least: ten thousand tiny ones cost everybody as much as ten thousand full ones. */
+#define STORM_FRAME_LEAST 256
+
+struct storm {
+	_Atomic uint64_t flood_ns, multicast_ns;
+};
+
+struct storm_limit {
+	uint32_t frames, mcast_kbit; /* 0 = unlimited */
+};
+
+/* A frame to everybody, to a group, or (unknown) a unicast that is flooded because nobody knows where it belongs; other unicast is not limited.
+ * DROP_STORM, DROP_STORM_MULTICAST, or DROP_NONE. */
+enum drop storm_take(struct storm *, struct storm_limit, const uint8_t *frame, size_t len, bool unknown, uint64_t now_us);
+
+#endif
