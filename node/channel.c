@@ -63,6 +63,7 @@ bool channel_cred(struct net *net, struct peer *peer, const uint8_t *envelope, s
 	m->cred = cred;
 	m->cred_ok = true;
 	atomic_store(&m->member->flags, cred.flags);
+	rights_member(net, m);
 	if (fresh && !atomic_load(&m->member->rx_open)) {
 		memcpy(m->member->macs, cred.macs, sizeof cred.macs);
 		m->member->n_macs = cred.n_macs;

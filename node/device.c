@@ -203,6 +203,7 @@ void net_apply_device(struct net *net)
 	if (atomic_load(&net->port->mtu) != net->base.mtu && !tap_set_mtu(net->port->tap, net->base.mtu))
 		atomic_store(&net->port->mtu, net->base.mtu);
 	atomic_store(&net->port->own_flags, net->cred.flags);
+	rights_publish(net);
 	train_fit(net);
 	addresses_set(net, net->cred.ips, net->cred.n_ips);
 	routes_set(net);

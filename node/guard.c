@@ -36,7 +36,7 @@ struct owned *owned_new(uint64_t nwid, uint64_t address, const struct cred *cred
 		return NULL;
 	ula_derive(nwid, address, o->ula);
 	o->n = cred->n_ips;
-	memcpy(o->ip, cred->ips, sizeof(o->ip));
+	memcpy(o->ip, cred->ips, cred->n_ips * sizeof(o->ip[0]));
 	return o;
 }
 

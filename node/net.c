@@ -440,6 +440,7 @@ static void port_free(void *p)
 {
 	struct port *port = p;
 	free((void *)atomic_load(&port->roster));
+	free((void *)atomic_load(&port->owned));
 	fdb_free(port->fdb);
 	free(port);
 }

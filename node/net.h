@@ -160,6 +160,11 @@ void roster_apply(struct net *);                                              /*
 void roster_publish(struct net *);
 void roster_free(struct net *);
 
+/* rights.c */
+void rights_member(struct net *, struct net_member *); /* its credential was taken */
+void rights_retire(struct net *, struct member *);     /* before it is freed */
+void rights_publish(struct net *);                     /* after a change of the configuration or of our own credential */
+
 /* channel.c */
 /* Takes the credential of a peer for a network; true if valid now. */
 bool channel_cred(struct net *, struct peer *, const uint8_t *envelope, size_t len);

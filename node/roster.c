@@ -39,6 +39,7 @@ static void member_remove(struct net *net, unsigned i)
 	net->n_members--;
 	fdb_forget(net->port->fdb, m->member->address);
 	roster_publish(net);
+	rights_retire(net, m->member);
 	guestbook_retire(&net->node->book, m->member, free);
 	peer_forget(m->peer);
 	free(m);

@@ -1,0 +1,48 @@
+/* rights.c: what workers hold members to: addresses out of credentials, limits and switches out of the configuration.
+ *
+ * Whoever takes a credential calls rights_member, whoever applies a configuration or our own credential rights_publish. Both may be called too often:
+ * what is the same stays where it is.
+ */
+#include "node/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/guard.h"
+
+/* Zeroed when made, so that equal ones are equal byte by byte. */
+static void owned_set(struct net *net, _Atomic(const struct owned *) *at, uint64_t address, const struct cred *cred)
+{
+	struct owned *fresh = owned_new(net->nwid, address, cred);
+	const struct owned *old = atomic_load(at);
+	if (!fresh)
+		return;
+	if (old && !memcmp(old, fresh, sizeof *old)) {
+		free(fresh);
+		return;
+	}
+	atomic_store(at, fresh);
+	if (old)
+		guestbook_retire(&net->node->book, (void *)old, free);
+}
+
+void rights_member(struct net *net, struct net_member *m)
+{
+	owned_set(net, &m->member->owned, m->member->address, &m->cred);
+}
+
+void rights_retire(struct net *net, struct member *m)
+{
+	const struct owned *old = atomic_exchange(&m->owned, NULL);
+	if (old)
+		guestbook_retire(&net->node->book, (void *)old, free);
+}
+
+void rights_publish(struct net *net)
+{
+	struct port *port = net->port;
+	owned_set(net, &port->owned, port->address, &net->cred);
+	atomic_store(&port->network_flags, net->base.flags);
+	atomic_store(&port->storm_frames, STORM_FRAMES);
+	atomic_store(&port->mcast_kbit, STORM_MCAST_KBIT);
+}
