@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tap/groups.h"
 #include "test/sim/sim.h"
 
 int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t mac[6], uint16_t mtu, unsigned may,
@@ -109,4 +110,33 @@ void tap_write(struct tap *tap, unsigned queue, struct packet *p, unsigned n)
 		}
 		frame_arrived(tap->host, frame, len);
 	}
+}
+
+void host_group(struct host *host, const uint8_t group[6], bool takes)
+{
+	unsigned at = 0;
+	while (at < host->n_groups && memcmp(host->group[at], group, 6) < 0)
+		at++;
+	bool known = at < host->n_groups && !memcmp(host->group[at], group, 6);
+	unsigned behind = host->n_groups - at;
+	if (takes && !known) {
+		assert(host->n_groups < SIM_GROUPS);
+		memmove(host->group[at + 1], host->group[at], behind * sizeof *host->group);
+		memcpy(host->group[at], group, 6);
+		host->n_groups++;
+	} else if (!takes && known) {
+		memmove(host->group[at], host->group[at + 1], (behind - 1) * sizeof *host->group);
+		host->n_groups--;
+	}
+}
+
+int tap_groups(unsigned ifindex, const char *dev, uint8_t (*ret)[6], unsigned room, bool *ret_all)
+{
+	const struct host *host = host_running;
+	(void)dev;
+	assert(host && host->tap && ifindex == tap_ifindex(host->tap));
+	unsigned n = host->n_groups < room ? host->n_groups : room;
+	memcpy(ret, host->group, n * sizeof *ret);
+	*ret_all = host->group_all || host->n_groups > room;
+	return (int)n;
 }

@@ -26,6 +26,7 @@
 #define SIM_ASKED   4
 #define SIM_STREAMS 16
 #define SIM_ENDED   4
+#define SIM_GROUPS  200  /* of one host's device */
 #define LAN_PORT    9995 /* of beacons */
 #define MS          UINT64_C(1000)
 #define SECOND      UINT64_C(1000000)
@@ -73,7 +74,10 @@ struct host {
 	struct endpoint at;
 	struct endpoint also; /* on another network, from which it sends to others' there; family 0: none */
 	struct udp udp;
-	struct tap *tap;   /* of its one network */
+	struct tap *tap;              /* of its one network */
+	uint8_t group[SIM_GROUPS][6]; /* that its device takes, ascending */
+	unsigned n_groups;
+	bool group_all;
 	struct node *node; /* NULL: not running */
 	uint32_t epoch;
 	unsigned workers;
@@ -180,6 +184,8 @@ void host_start(struct host *);
 void host_kill(struct host *);    /* as kill -9: nothing more is saved */
 void host_reflash(struct host *); /* and its files are gone, the epoch starts low */
 void host_turn(struct host *);
+/* Its device takes a multicast group from now on, or no longer; the node reads it when it next looks. Kept over a kill: the programs go on. */
+void host_group(struct host *, const uint8_t group[6], bool takes);
 extern struct host *host_running; /* whose turn it is: the fakes without a handle ask */
 /* A root, a controller with one network, and so many members that joined and were approved. */
 bool world_new(struct sim *, unsigned members);
