@@ -11,6 +11,7 @@
 
 #include "node/encap.h"
 #include "node/layout.h"
+#include "node/owners.h"
 
 #define OPEN_AGAIN_MS 1000
 #define CHAN_TLV      10
@@ -70,6 +71,8 @@ bool channel_cred(struct net *net, struct peer *peer, const uint8_t *envelope, s
 	}
 	if (fresh && !m->listed)
 		roster_publish(net);
+	if (!m->listed || owners_disputed(atomic_load(&net->port->owners)))
+		neighbour_publish(net);
 	return true;
 }
 

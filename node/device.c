@@ -204,6 +204,9 @@ void net_apply_device(struct net *net)
 		atomic_store(&net->port->mtu, net->base.mtu);
 	atomic_store(&net->port->own_flags, net->cred.flags);
 	rights_publish(net);
+	atomic_store(&net->port->network_flags, net->base.flags);
+	atomic_store(&net->port->mcast_limit, net->base.mcast_limit);
+	neighbour_publish(net); /* our own addresses are no other's */
 	train_fit(net);
 	addresses_set(net, net->cred.ips, net->cred.n_ips);
 	routes_set(net);

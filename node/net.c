@@ -457,6 +457,7 @@ struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 		return NULL;
 	net->node = node;
 	net->nwid = nwid;
+	free((void *)atomic_load(&port->owners));
 	net->chan = i + 1;
 	net->port = port_new(node, nwid, net->chan);
 	if (!net->port) {

@@ -164,6 +164,7 @@ void roster_free(struct net *);
 void rights_member(struct net *, struct net_member *); /* its credential was taken */
 void rights_retire(struct net *, struct member *);     /* before it is freed */
 void rights_publish(struct net *);                     /* after a change of the configuration or of our own credential */
+void neighbour_publish(struct net *); /* after a change of members, their addresses or credentials, or of our own */
 
 /* channel.c */
 /* Takes the credential of a peer for a network; true if valid now. */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/owners.h"
+
 #define ROSTER_MAX (MEMBERS_MAX + 64)
 
 static unsigned position(const struct net *net, uint64_t address)
@@ -109,6 +111,59 @@ void roster_publish(struct net *net)
 		guestbook_retire(&net->node->book, (void *)old, free);
 }
 
+/* ---- whose addresses ---------------------------------------------------------------------------------------------------- */
+
+#define CLAIMS_EACH (CRED_IPS_MAX + 1) /* and the derived one */
+
+static size_t claims_of(struct claim *to, const struct claim *like, const struct prefix *ips, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		to[i] = *like;
+		to[i].ip = ips[i];
+	}
+	return n;
+}
+
+/* The directory speaks for who is listed; else the credential, which is newer than the directory we have. */
+static size_t claims_of_member(const struct net *net, const struct net_member *m, struct claim *to)
+{
+	if (!m->listed && !m->cred_ok)
+		return 0;
+	uint32_t flags = m->cred_ok ? m->cred.flags : m->entry.flags;
+	struct claim like = {.router = flags & MEMBER_ROUTER, .serial = m->cred_ok ? m->cred.serial : 0};
+	memcpy(like.mac, m->member->mac, 6);
+	size_t n = m->listed ? claims_of(to, &like, m->entry.ips, m->entry.n_ips) : claims_of(to, &like, m->cred.ips, m->cred.n_ips);
+	to[n] = like;
+	to[n].ip = (struct prefix){.family = 6, .bits = 64};
+	ula_derive(net->nwid, m->member->address, to[n].ip.ip);
+	return n + 1;
+}
+
+void neighbour_publish(struct net *net)
+{
+	struct claim *claims = calloc((net->n_members + 1) * CLAIMS_EACH, sizeof *claims), ours = {.ours = true};
+	size_t n = 0;
+	if (!claims)
+		return;
+	memcpy(ours.mac, net->port->mac, 6);
+	if (net->cred_ok)
+		n = claims_of(claims, &ours, net->cred.ips, net->cred.n_ips);
+	for (unsigned i = 0; i < net->n_members; i++)
+		n += claims_of_member(net, net->member[i], claims + n);
+	struct owners *fresh = owners_new(claims, n);
+	const struct owners *old = atomic_load(&net->port->owners);
+	free(claims);
+	if (!fresh || owners_same(fresh, old)) {
+		free(fresh);
+		return;
+	}
+	atomic_store(&net->port->owners, fresh);
+	if (old)
+		guestbook_retire(&net->node->book, (void *)old, free);
+}
+
+/* ---- the directory -------------------------------------------------------------------------------------------------------- */
+
 /* Who is listed already, so that the others go before new ones come: a directory may name a thousand others than the last. */
 static void entry_mark(void *self, const struct directory_entry *e)
 {
@@ -160,6 +215,7 @@ void roster_apply(struct net *net)
 	if (section)
 		section_members_walk(section->bytes, section->len, entry_take, net);
 	roster_publish(net);
+	neighbour_publish(net);
 	node_changed(net->node);
 }
 

@@ -97,6 +97,8 @@ struct port {
 	_Atomic(const struct roster *) roster;
 	_Atomic(const struct owned *) owned;               /* our own addresses */
 	_Atomic uint32_t network_flags;                    /* NETWORK_* */
+	_Atomic(const struct audiences *) audiences; /* who gets multicast; NULL: audience_find() knows */
+	_Atomic(const struct owners *) owners; /* whose IP addresses those of the network are; NULL at the start */
 	_Atomic uint32_t storm_frames, mcast_kbit;         /* limits of a sender, 0 = none: storm.h */
 	struct storm storm;                                /* of our device */
 	struct fdb *fdb;             /* learned MACs */
