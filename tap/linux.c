@@ -13,13 +13,13 @@
  * setters ask the descriptor for the present one.
  */
 #include "tap/tap.h"
+#include "tap/tap_parts.h"
 #include "tap/vnet.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <net/if.h>
 #include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,23 +33,10 @@
 #define TUN_F_USO6 0x40
 #endif
 
-#define ETHERNET_HEADER 14
-#define ALIGNMENT       16
-#define VNET_HEADER     sizeof(struct virtio_net_hdr)
-
 _Static_assert(TAP_NAME_MAX == IFNAMSIZ, "an interface name with its zero");
 _Static_assert(sizeof(struct virtio_net_hdr) == 10, "the header without the buffer count, as TUNSETVNETHDRSZ is told");
 /* One byte more than the largest frame is read, which shows the frame that is larger still. */
 _Static_assert(TAP_SLAB_MIN >= ALIGNMENT - 1 + VNET_HEADER + SUPERFRAME_MAX + 1, "a slab that brings any frame");
-
-struct tap {
-	unsigned queues;
-	unsigned ifindex;
-	unsigned offloads;
-	bool header; /* a virtio_net_hdr before each frame */
-	int control; /* any socket: carries the interface ioctls */
-	int fd[TAP_QUEUES_MAX];
-};
 
 /* header, in: wanted; out: got. */
 static int queue_open(const char *name, bool exclusive, bool *header, char ret_name[IFNAMSIZ], int *ret_fd)
@@ -263,8 +250,7 @@ static int read_one(const struct tap *t, int fd, struct slab *slab, struct packe
 	} else if (!told || !vnet_read(&h, len, &ret->offload)) {
 		ret->verdict = DROP_OFFLOAD;
 	}
-	slab->room -= (uint32_t)(data + len - slab->at);
-	slab->at = data + len;
+	slab_take(slab, data, len);
 	return 0;
 }
 
@@ -273,10 +259,13 @@ int tap_read(struct tap *t, unsigned queue, struct slab *slab, struct packet *p,
 	unsigned got = 0;
 	if (queue >= t->queues)
 		return -EINVAL;
-	while (got < n && slab->room >= TAP_SLAB_MIN) {
-		int r = read_one(t, t->fd[queue], slab, &p[got]);
+	/* What an interface brings may be none of ours, and for ever. */
+	for (unsigned looks = 0; got < n && looks < 2 * n && slab->room >= TAP_SLAB_MIN; looks++) {
+		int r = t->attached ? nic_read(t, t->fd[queue], slab, &p[got]) : read_one(t, t->fd[queue], slab, &p[got]);
 		if (r == -EAGAIN)
 			break;
+		if (r > 0)
+			continue;
 		/* What was read before the device went is handed out first; the next call says so. */
 		if (r < 0)
 			return got ? (int)got : r;
@@ -305,21 +294,27 @@ static int frame_parts(struct virtio_net_hdr *h, const struct packet *p, unsigne
 	return n;
 }
 
-static bool write_one(const struct tap *t, int fd, const struct packet *p)
+static enum drop write_one(const struct tap *t, int fd, const struct packet *p)
 {
 	struct iovec parts[2 + TAP_TAILS_MAX];
 	struct virtio_net_hdr h = {0};
 	size_t len, header = t->header ? VNET_HEADER : 0;
 	ssize_t n;
 	if (p->len < ETHERNET_HEADER || p->tails > TAP_TAILS_MAX)
-		return false;
+		return DROP_TAP_WRITE;
 	int count = frame_parts(t->header ? &h : NULL, p, p->tails, parts, &len);
 	if (len > SUPERFRAME_MAX || !vnet_write(t->offloads, p, len, &h))
-		return false;
+		return DROP_TAP_WRITE;
+	if (t->attached && !nic_fits(t, p, &h))
+		return DROP_FRAME_LONG;
+	if (t->attached)
+		vnet_turn(&h);
 	do
 		n = writev(fd, parts, count);
 	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)(header + len);
+	if (n < 0 && errno == EMSGSIZE)
+		return DROP_FRAME_LONG;
+	return n == (ssize_t)(header + len) ? DROP_NONE : DROP_TAP_WRITE;
 }
 
 void tap_write(struct tap *t, unsigned queue, struct packet *p, unsigned n)
@@ -329,9 +324,8 @@ void tap_write(struct tap *t, unsigned queue, struct packet *p, unsigned n)
 	for (unsigned i = 0, next; i < n; i = next) {
 		next = i + 1 + p[i].tails;
 		assert(next <= n);
-		if (p[i].verdict != DROP_NONE || write_one(t, t->fd[queue], &p[i]))
-			continue;
-		for (unsigned k = i; k < next; k++)
-			p[k].verdict = DROP_TAP_WRITE;
+		enum drop why = p[i].verdict == DROP_NONE ? write_one(t, t->fd[queue], &p[i]) : DROP_NONE;
+		for (unsigned k = i; why != DROP_NONE && k < next; k++)
+			p[k].verdict = why;
 	}
 }

@@ -1,4 +1,5 @@
-/* tap.h: an Ethernet port. Opaque; one struct tap is one device with one queue per worker.
+/* tap.h: an Ethernet port. Opaque; one struct tap is one device with one queue per worker: a TAP device made here, or an interface that was
+ * there before (nic.h).
  *
  * tap_open, tap_close and the setters belong to the control thread; tap_read and tap_write(queue) to the worker that owns
  * the queue. The simulator links another implementation of this header. Errors are -errno, logged by the caller who
@@ -45,7 +46,8 @@ unsigned tap_offloads(const struct tap *);
 int tap_read(struct tap *, unsigned queue, struct slab *, struct packet *p, unsigned n);
 /* Writes the frames whose verdict is NONE. A packet with tails k > 0 is one frame with the data of the k packets behind it (k <=
  * TAP_TAILS_MAX; their own verdicts are not read). offload must be of what tap_offloads() says and checked against the frame: the
- * kernel believes it. DROP_TAP_WRITE for those the kernel refuses, on the first packet and its tails. Never blocks. */
+ * kernel believes it. DROP_TAP_WRITE for those the kernel refuses, DROP_FRAME_LONG for those longer than an interface of nic.h carries, on the
+ * first packet and its tails. Never blocks. */
 #define TAP_TAILS_MAX 127
 void tap_write(struct tap *, unsigned queue, struct packet *p, unsigned n);
 

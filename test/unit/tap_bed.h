@@ -46,7 +46,7 @@ static inline void shell(const char *command)
 		fail_msg("failed: %s", command);
 }
 
-static struct tap *opened(const char *name, unsigned queues, uint16_t mtu, unsigned may)
+static inline struct tap *opened(const char *name, unsigned queues, uint16_t mtu, unsigned may)
 {
 	struct tap *t = NULL;
 	char got[TAP_NAME_MAX];

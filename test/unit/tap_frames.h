@@ -101,7 +101,7 @@ static void frame_build(struct made *m, struct kind k, bool to_us, uint32_t payl
 }
 
 /* Frame p is complete, of this kind: lengths and both checksums are right. Returns its payload. */
-static uint32_t frame_complete(const struct packet *p, struct kind k, uint32_t ip_at, const uint8_t **ret_payload)
+static inline uint32_t frame_complete(const struct packet *p, struct kind k, uint32_t ip_at, const uint8_t **ret_payload)
 {
 	const uint8_t *ip = p->data + ip_at, *l4 = ip + (k.v6 ? 40 : 20);
 	uint32_t l4_len = p->len - (uint32_t)(l4 - p->data), head = k.udp ? 8 : 32;
