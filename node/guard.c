@@ -171,8 +171,8 @@ static enum drop guard_ipv6(const struct guard *g, const uint8_t *frame, const u
 	if (!own && len > 6 && ip[6] == IP_TCP)
 		return DROP_NONE;
 	enum upper_found found = ipv6_upper(ip, len, &u);
-	if (ra && (found == UPPER_LOST || (found == UPPER_HERE && u.protocol == ICMP6 &&
-	                                   (!u.len || u.at[0] == ROUTER_ADVERTISEMENT || u.at[0] == REDIRECT))))
+	if (ra && (found == UPPER_LOST ||
+	           (found == UPPER_HERE && u.protocol == ICMP6 && (!u.len || u.at[0] == ROUTER_ADVERTISEMENT || u.at[0] == REDIRECT))))
 		return DROP_RA_GUARD;
 	if (dhcp && (found == UPPER_LOST || (found == UPPER_HERE && to_client(&u, DHCP6_CLIENT))))
 		return DROP_DHCP_GUARD;
