@@ -11,6 +11,7 @@
 
 #include "node/encap.h"
 #include "node/layout.h"
+#include "node/police.h"
 #include "node/owners.h"
 
 #define OPEN_AGAIN_MS 1000
@@ -133,6 +134,7 @@ static void opened(struct net *net, struct net_member *m, uint16_t chan)
 	if (m->head_told < net->head.version)
 		net->gossip = true;
 	channel_flush(m->peer);
+	group_opened(net, m);
 	node_changed(net->node);
 }
 
@@ -216,6 +218,7 @@ void channel_close(struct net *net, struct net_member *m, bool tell)
 	atomic_store(&m->member->tx_chan, 0);
 	atomic_store(&m->member->rx_open, false);
 	m->opening = false;
+	group_closed(net, m);
 	size_t n = body_net_close_encode(&b, body, sizeof body);
 	if (was && tell && peer_up(m->peer, CLASS_DATA))
 		request_send(m->peer, CLASS_DATA, OP_NET_CLOSE, body, n, NULL, 0, NULL);
@@ -286,6 +289,7 @@ void channel_session_up(struct peer *peer)
 		if (m && (m->listed || m->cred_ok)) {
 			m->open_ms = 0;
 			channel_open(net, m);
+			group_opened(net, m);
 		}
 	}
 	channel_flush(peer);
@@ -298,8 +302,8 @@ static bool sendable(const struct net_member *m)
 	return peer_up(m->peer, CLASS_DATA) && m->peer->best >= 0 && atomic_load(&m->member->tx_chan);
 }
 
-/* Sends one frame now; false if this member cannot be sent to yet. */
-static bool frame_send(struct port *port, struct net_member *m, const uint8_t *frame, uint32_t len)
+/* Sends one frame now, our own or (origin) one that we copy for another member; false if this member cannot be sent to yet. */
+static bool frame_send(struct port *port, struct net_member *m, uint64_t origin, const uint8_t *frame, uint32_t len)
 {
 	struct peer *peer = m->peer;
 	struct node *node = peer->node;
@@ -315,6 +319,12 @@ static bool frame_send(struct port *port, struct net_member *m, const uint8_t *f
 	                      15u << 24 | (uint32_t)(atomic_load(&s->next[0]) & 0xffffff)}; /* lane 0; workers use numbers below 15 */
 	memcpy(e.own_mac, port->mac, 6);
 	memcpy(e.peer_mac, m->member->mac, 6);
+	if (origin && !(s->peer_caps & CAP_REPLICATE)) {
+		node_drop(node, DROP_REPLICATE);
+		return true;
+	}
+	if (origin)
+		e.note = note_replicated(origin);
 	unsigned n = encap_pieces(&e, frame, len);
 	if (!n) {
 		node_drop(node, DROP_FRAME_LONG);
@@ -342,7 +352,7 @@ static void waiting_oldest_drop(struct peer *peer)
 	free(w);
 }
 
-bool channel_frame_queue(struct peer *peer, struct port *port, const uint8_t *frame, uint32_t len)
+static bool frame_queue(struct peer *peer, struct port *port, uint64_t origin, const uint8_t *frame, uint32_t len)
 {
 	struct node *node = peer->node;
 	while (peer->waiting >= WAITING_MAX || (peer->waiting && node->waiting_bytes + len > WAITING_BYTES))
@@ -352,7 +362,7 @@ bool channel_frame_queue(struct peer *peer, struct port *port, const uint8_t *fr
 		node_drop(node, DROP_WAIT_LIMIT);
 		return false;
 	}
-	*w = (struct waiting){.nwid = port->nwid, .since_ms = node->now, .len = len};
+	*w = (struct waiting){.nwid = port->nwid, .origin = origin, .since_ms = node->now, .len = len};
 	memcpy(w->frame, frame, len);
 	*peer->wait_last = w;
 	peer->wait_last = &w->next;
@@ -375,7 +385,7 @@ void channel_flush(struct peer *peer)
 		struct waiting *w = *at;
 		struct net *net = net_find(peer->node, w->nwid);
 		struct net_member *m = net ? member_of(net, peer) : NULL;
-		if (m && !frame_send(net->port, m, w->frame, w->len)) {
+		if (m && !frame_send(net->port, m, w->origin, w->frame, w->len)) {
 			at = &w->next;
 			continue;
 		}
@@ -389,16 +399,21 @@ void channel_flush(struct peer *peer)
 	peer->wait_last = at;
 }
 
-static void frame_out(struct net *net, struct net_member *m, const uint8_t *frame, uint32_t len)
+static void copy_to(struct net *net, struct net_member *m, uint64_t origin, const uint8_t *frame, uint32_t len)
 {
 	if (!m || !(m->listed || m->cred_ok)) {
 		node_drop(net->node, DROP_NO_MEMBER);
 		return;
 	}
-	if (frame_send(net->port, m, frame, len))
+	if (frame_send(net->port, m, origin, frame, len))
 		return;
-	channel_frame_queue(m->peer, net->port, frame, len);
+	frame_queue(m->peer, net->port, origin, frame, len);
 	channel_open(net, m);
+}
+
+void channel_frame_to(struct net *net, struct net_member *m, const uint8_t *frame, uint32_t len)
+{
+	copy_to(net, m, 0, frame, len);
 }
 
 static struct net *net_of_letter(struct node *node, const struct letter *l)
@@ -414,7 +429,7 @@ void channel_frame_out(struct node *node, const struct letter *l)
 	unsigned i = 0;
 	while (i < net->n_members && net->member[i]->member->address != l->address)
 		i++;
-	frame_out(net, i < net->n_members ? net->member[i] : NULL, l->data, l->len);
+	channel_frame_to(net, i < net->n_members ? net->member[i] : NULL, l->data, l->len);
 }
 
 void channel_flood_out(struct node *node, const struct letter *l)
@@ -427,28 +442,51 @@ void channel_flood_out(struct node *node, const struct letter *l)
 	if (l->generation != net->generation) {
 		for (unsigned i = 0; i < net->n_members; i++)
 			if (!sendable(net->member[i]))
-				frame_out(net, net->member[i], l->data, l->len);
+				copy_to(net, net->member[i], l->origin, l->data, l->len);
 		return;
 	}
 	for (unsigned i = 0; i < net->n_members && i < sizeof l->slots * 8; i++)
 		if (l->slots[i / 8] >> (i % 8) & 1)
-			frame_out(net, net->member[i], l->data, l->len);
+			copy_to(net, net->member[i], l->origin, l->data, l->len);
 }
 
 /* One complete frame to the device. */
-static void frame_up(struct net *net, const struct member *from, const struct arrived *a)
+static void frame_up(struct net *net, struct member *from, struct arrived *a)
 {
 	uint8_t frame[FRAG_FRAME_MAX];
 	struct packet p = {.verdict = DROP_NONE};
-	enum drop verdict = decap_frame(a, from->mac, net->port->mac, frame, &p);
+	struct noted noted;
+	enum drop verdict = decap_note(a, &noted);
+	/* Who has us copy for others has an open channel: what waited for one goes no further than here. */
+	if (!verdict && noted.replicate)
+		verdict = DROP_REPLICATE;
+	if (!verdict && noted.origin) {
+		const struct roster *r = atomic_load(&net->port->roster);
+		bool may = atomic_load(&from->flags) & MEMBER_REPLICATOR;
+		from = may && r ? roster_find(r, noted.origin) : NULL;
+		verdict = from && from->address != net->port->address ? DROP_NONE : DROP_REPLICATE;
+	}
+	if (!verdict)
+		verdict = decap_frame(a, from->mac, net->port->mac, frame, &p);
 	if (!verdict)
 		verdict = admit_frame(net->port, from, frame, p.len);
+	if (!verdict && (atomic_load(&net->port->blocked) || loopguard_frame(frame, p.len)))
+		verdict = atomic_load(&net->port->blocked) ? DROP_BLOCKED : DROP_LOOP;
+	if (!verdict) /* fdb and limits: by its worker, once the channel is open */
+		verdict = police_in(net->port, from, frame, p.len, false, net->node->now_us);
 	if (verdict) {
+		if (from)
+			police_blame(from, verdict);
 		node_drop(net->node, verdict);
 		return;
 	}
 	offload_complete(frame, p.len, &p.offload);
-	tap_write(net->port->tap, 0, &p, 1);
+	struct tap *nic = atomic_load(&net->port->nic);
+	bool own = !memcmp(frame, net->port->mac, 6);
+	if (nic && !own)
+		tap_write(nic, 0, &p, 1);
+	if (!nic || own || frame[0] & 1)
+		tap_write(net->port->tap, 0, &p, 1);
 	if (p.verdict) {
 		node_drop(net->node, p.verdict);
 		return;
@@ -481,18 +519,4 @@ void channel_frame_in(struct node *node, const struct letter *l)
 		node_drop(node, verdict);
 	for (unsigned i = 0; i < n; i++)
 		frame_up(net, m->member, &arrived[i]);
-}
-
-void channel_mac(struct node *node, const struct letter *l)
-{
-	struct net *net = net_of_letter(node, l);
-	uint64_t derived;
-	if (!net || !memcmp(l->mac, net->port->mac, 6))
-		return;
-	if (mac_address(net->nwid, l->mac, &derived)) {
-		const struct roster *r = atomic_load(&net->port->roster);
-		if (r && roster_find(r, derived))
-			return;
-	}
-	fdb_learn(net->port->fdb, l->vlan, l->mac, l->address, node->now);
 }

@@ -327,6 +327,11 @@ bool frame_link_local(const uint8_t *frame)
 	return !memcmp(frame, prefix, 5) && frame[5] < 0x10;
 }
 
+bool frame_broadcast(const uint8_t *frame)
+{
+	return (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) == 0xff;
+}
+
 static bool may_use(const struct member *m, const uint8_t mac[6])
 {
 	if (!memcmp(mac, m->mac, 6))

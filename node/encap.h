@@ -92,5 +92,6 @@ enum drop admit_frame(const struct port *, const struct member *from, const uint
 /* VLAN id of the outer 802.1Q or 802.1ad tag, 0 = none. Is the destination 01:80:c2:00:00:0x? (frame of at least 14 bytes) */
 uint16_t frame_vlan(const uint8_t *frame, size_t len);
 bool frame_link_local(const uint8_t *frame);
+bool frame_broadcast(const uint8_t *frame);
 
 #endif

@@ -5,27 +5,21 @@
  *             sent on), an INIT has to pass a gate, everything for control becomes a letter
  * 3 open      per run of one session: AEAD in place, then the replay window under the lane's lock, one lock per run. The commit
  *             decides, so of several workers that open the same packet one goes on.
- * 4 deliver   by inner type; frames are unwrapped in place where they can be, pass the hard checks and wait in up[]
- * 5 write     per port: what was one superframe, or could have been, is joined again, then tap_write on this worker's queue
+ * 4 deliver   by inner type: letters for control, frames for the devices (deliver.c)
  *
  * A packet that has been dealt with has session NULL and verdict NONE; one that died has its verdict. Nothing is counted before the
  * end. Frames of up[] have verdicts of their own, since a bundle brings several.
  */
 #include <string.h>
 
-#include "node/encap.h"
-#include "node/fdb.h"
 #include "node/meter.h"
 #include "node/udp.h"
 #include "node/worker_parts.h"
 #include "proto/leg.h"
 #include "proto/replay.h"
-#include "tap/tap.h"
 
-#define IN_FRONT      16 /* what an unwrapped frame may need in front of its inner header, and more */
 #define ROAM_EVERY_MS 100
 #define ROAM_LEGS_MS  2000
-#define MAC_TELL_MS   1000
 /* Letters of one node, whatever its sessions: 400/s, 128 at once, half a ring. What its user traffic alone can make many of has the half of
  * that, so that frames for a channel that is not open yet leave room for the message that opens it. */
 #define LETTER_US    2500
@@ -350,117 +344,6 @@ static void open_runs(struct worker *w, unsigned n)
 
 /* ---- 4 deliver -------------------------------------------------------------------------------------------------- */
 
-/* A bridge speaks for MACs behind it: control is told of those the table does not have there, each at most once a second. */
-static void mac_check(struct worker *w, const struct port *port, const struct member *m, const struct packet *p)
-{
-	const uint8_t *mac = p->data + 6;
-	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
-		return;
-	uint16_t vlan = frame_vlan(p->data, p->len);
-	uint64_t behind, address, key = (uint64_t)vlan << 48 | (uint64_t)port->chan << 60;
-	for (int i = 0; i < 6; i++)
-		key ^= (uint64_t)mac[i] << (8 * i);
-	if (fdb_lookup(port->fdb, vlan, mac, w->now_ms, false, &behind) && behind == m->address) {
-		(void)fdb_lookup(port->fdb, vlan, mac, w->now_ms, true, &behind);
-		return;
-	}
-	const struct roster *roster = atomic_load(&port->roster);
-	if (roster && mac_address(port->nwid, mac, &address) && roster_find(roster, address))
-		return;
-	unsigned at = (unsigned)((key * 0x9e3779b97f4a7c15ull) >> 58) & (MAC_MEMOS - 1);
-	if (w->mac_memo[at].key == key && w->mac_memo[at].address == m->address && w->now_ms < w->mac_memo[at].told_ms + MAC_TELL_MS)
-		return;
-	struct letter *l = may_tell(w, m->remote, LETTER_FRAME_IN) ? worker_letter(w, LETTER_MAC) : NULL;
-	if (!l)
-		return;
-	w->mac_memo[at].key = key;
-	w->mac_memo[at].address = m->address;
-	w->mac_memo[at].told_ms = w->now_ms;
-	l->chan = (uint16_t)port->chan;
-	l->vlan = vlan;
-	l->address = m->address;
-	memcpy(l->mac, mac, 6);
-	worker_post(w, l);
-}
-
-static void write_up(struct worker *w);
-
-/* Memory for a frame that cannot be unwrapped where it arrived, and a place in up[] as well: a write after this would give the memory away. */
-static uint8_t *up_room(struct worker *w, size_t bytes)
-{
-	if (w->up_used + bytes > UP_SLAB || w->n_up == JOIN_MAX)
-		write_up(w);
-	uint8_t *room = w->up_slab + w->up_used;
-	w->up_used += (uint32_t)((bytes + 15) & ~15u);
-	return room;
-}
-
-static enum drop deliver_arrived(struct worker *w, const struct arrived *a, struct port *port, struct member *m, uint8_t *out)
-{
-	if (w->n_up == JOIN_MAX)
-		write_up(w);
-	struct packet *up = &w->up[w->n_up];
-	up->verdict = DROP_NONE; /* the rest is decap_frame's, or nobody's */
-	up->port = port;
-	enum drop verdict = decap_frame(a, m->mac, port->mac, out, up);
-	if (verdict == DROP_NONE)
-		verdict = admit_frame(port, m, up->data, up->len);
-	if (verdict != DROP_NONE)
-		return verdict;
-	mac_check(w, port, m, up);
-	w->n_up++;
-	return DROP_NONE;
-}
-
-/* Plain FRAME, EFRAME or BUNDLE at p->data -> frames for the port, a letter, or a verdict. */
-static void deliver_frames(struct worker *w, struct packet *p, struct session *s)
-{
-	struct arrived arrived[BUNDLE_MAX];
-	unsigned n, chan = le16_at(p->data + 2);
-	if (chan < 1 || chan > NETWORKS_MAX || !s->remote) {
-		p->verdict = DROP_CHAN;
-		return;
-	}
-	struct port *port = w->view->ports[chan - 1];
-	struct member *m = atomic_load(&s->remote->member[chan - 1]);
-	if (!port || !m || !atomic_load(&s->confirmed) || !atomic_load(&m->rx_open) || !atomic_load(&port->open)) {
-		mail_from(w, p, LETTER_FRAME_IN, s, 0);
-		return;
-	}
-	p->verdict = decap_split(p->data, p->len, arrived, &n);
-	if (p->verdict != DROP_NONE)
-		return;
-	if (p->data[0] != INNER_BUNDLE) {
-		/* Its own bytes need not move: what it lacks in front is never longer than what the datagram has there. */
-		struct carriage c = {.implied = p->data[0] == INNER_FRAME, .flags = p->data[1] & FRAME_FLAGS};
-		p->verdict = deliver_arrived(w, &arrived[0], port, m, p->data + encap_offset(c));
-		return;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		enum drop verdict = deliver_arrived(w, &arrived[i], port, m, up_room(w, arrived[i].len + 12));
-		if (verdict != DROP_NONE)
-			worker_count(w, verdict, 1);
-	}
-}
-
-/* The frame that a piece completes is put together behind those that wait. */
-static void deliver_piece(struct worker *w, struct packet *p, struct session *s)
-{
-	uint8_t *room = up_room(w, IN_FRONT + FRAG_FRAME_MAX);
-	uint32_t unused = w->up_used - IN_FRONT - FRAG_FRAME_MAX;
-	size_t len;
-	bool displaced;
-	p->verdict = reassembly_add(w->reassembly, s->named.idx, p->data, p->len, w->now_ms, room + IN_FRONT, &len, &displaced);
-	worker_count(w, DROP_FRAG_LIMIT, displaced);
-	if (p->verdict != DROP_NONE || !len) {
-		w->up_used = unused;
-		return;
-	}
-	p->data = room + IN_FRONT;
-	p->len = (uint32_t)len;
-	deliver_frames(w, p, s);
-}
-
 /* Control learns from any authentic packet that the peer has the keys. */
 static void confirm(struct worker *w, const struct packet *p, const struct session *s)
 {
@@ -492,56 +375,15 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 		confirm(w, p, s);
 		p->verdict = DROP_CLASS;
 	} else if (frames) {
-		deliver_frames(w, p, s);
+		if (!deliver_frames(w, p, s))
+			mail_from(w, p, LETTER_FRAME_IN, s, 0);
 	} else {
 		confirm(w, p, s);
-		if (type == INNER_FRAG)
-			deliver_piece(w, p, s);
+		if (type == INNER_FRAG && !deliver_piece(w, p, s))
+			mail_from(w, p, LETTER_FRAME_IN, s, 0);
 		else if (type != INNER_PAD)
 			p->verdict = DROP_TYPE;
 	}
-}
-
-/* ---- 5 write ---------------------------------------------------------------------------------------------------- */
-
-static void write_port(struct worker *w, struct port *port, unsigned first)
-{
-	struct packet *p = w->port_up;
-	unsigned n = 0;
-	uint64_t frames = 0, bytes = 0;
-	for (unsigned i = first; i < w->n_up; i++)
-		if (w->up[i].port == port) {
-			p[n++] = w->up[i];
-			w->up[i].port = NULL;
-		}
-	struct tap *tap = atomic_load(&port->tap);
-	if (!tap) { /* taken away within this turn */
-		worker_count(w, DROP_TAP_WRITE, n);
-		return;
-	}
-	unsigned may = tap_offloads(tap);
-	for (unsigned i = 0; i < n && !(may & TAP_CSUM); i++)
-		offload_complete(p[i].data, p[i].len, &p[i].offload);
-	join_batch(p, n, may);
-	tap_write(tap, w->number, p, n);
-	for (unsigned i = 0; i < n; i++) {
-		if (p[i].verdict != DROP_NONE)
-			continue;
-		frames++;
-		bytes += p[i].len + p[i].tails * (p[i].len - p[i].offload.size); /* tails left their headers behind, as long as its own */
-	}
-	worker_count_batch(w, p, n);
-	relaxed_add(&port->count[w->number].rx_frames, frames);
-	relaxed_add(&port->count[w->number].rx_bytes, bytes);
-}
-
-static void write_up(struct worker *w)
-{
-	for (unsigned i = 0; i < w->n_up; i++)
-		if (w->up[i].port)
-			write_port(w, w->up[i].port, i);
-	w->n_up = 0;
-	w->up_used = 0;
 }
 
 unsigned inbound_turn(struct worker *w)
@@ -555,7 +397,8 @@ unsigned inbound_turn(struct worker *w)
 	for (unsigned i = 0; i < n; i++)
 		if (w->in[i].session && w->in[i].verdict == DROP_NONE)
 			deliver(w, &w->in[i], w->in[i].session);
-	write_up(w);
+	deliver_end(w);
+	outbound_flush(w); /* copies for others */
 	worker_count_batch(w, w->in, n);
 	return n;
 }

@@ -29,7 +29,10 @@ enum letter_kind {
 	LETTER_FLOOD_OUT, /* data = Ethernet frame; chan; generation and slots: members it could not be sent to */
 	LETTER_ROAM,      /* authentic packet, newest of its lane, from another direct address than the way's; idx = session.
 	                   * At a relay also a leg packet: idx 0, circuit = our leg, whose far end moved */
-	LETTER_MAC,       /* a bridge member sent a frame with a source MAC the fdb does not have for it: mac, address, chan */
+	LETTER_LOOP,      /* chan; data = a probe that the device heard, or nothing: the worker saw what a loop would do */
+	LETTER_GROUPS,    /* chan: our device sent a membership report, or otherwise may take other groups than it did */
+	LETTER_GATHER,    /* chan; data = multicast frame of our device to a group whose audience is not complete; or the 6 bytes of the
+	                   * group alone: it is only to be looked after */
 	LETTER_REKEY,     /* a lane passed LANE_REKEY: idx = session */
 };
 
@@ -47,9 +50,8 @@ struct letter {
 	uint32_t len;        /* of data */
 	uint32_t size;       /* received datagram */
 	uint32_t generation; /* FLOOD_OUT: of the roster */
-	uint16_t vlan;       /* MAC: VLAN id or 0 */
-	uint8_t mac[6];
 	uint64_t address;
+	uint64_t origin;  /* FLOOD_OUT: the member whose frame we copy for others; 0 = it is our own */
 	uint64_t time_us; /* when the turn began, microseconds */
 	struct endpoint from;
 	uint8_t gate_secret[32];

@@ -276,36 +276,48 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 
 /* ---- 1 tap_read ------------------------------------------------------------------------------------------------- */
 
-static unsigned port_turn(struct worker *w, struct port *port)
+/* One device of a port. -1: it is gone. */
+static int device_turn(struct worker *w, struct port *port, struct tap *tap, bool nic)
 {
 	struct slab slab = {w->frame_slab, FRAME_SLAB};
-	struct tap *tap = atomic_load(&port->tap);
-	if (!tap) /* taken away within this turn */
-		return 0;
 	int n = tap_read(tap, w->number, &slab, w->frame, BATCH_MAX);
-	if (n < 0) { /* left alone until control shows other devices */
-		w->gone |= 1ull << (port->chan - 1);
-		w->poll_stale = true;
-		return 0;
-	}
-	if (n == 0)
-		return 0;
+	if (n <= 0)
+		return n < 0 ? -1 : 0;
 	w->tx_frames = w->tx_bytes = 0;
 	for (int i = 0; i < n; i++)
 		if (w->frame[i].verdict == DROP_NONE)
-			route_packet(w, port, &w->frame[i]);
+			route_packet(w, port, &w->frame[i], nic);
 	outbound_flush(w);
 	worker_count_batch(w, w->frame, (unsigned)n);
 	relaxed_add(&port->count[w->number].tx_frames, w->tx_frames);
 	relaxed_add(&port->count[w->number].tx_bytes, w->tx_bytes);
-	return (unsigned)n;
+	return n;
+}
+
+static unsigned port_turn(struct worker *w, struct port *port)
+{
+	struct tap *device[2] = {atomic_load(&port->tap), atomic_load(&port->nic)}; /* NULL: none, or taken away within this turn */
+	unsigned moved = 0;
+	for (unsigned k = 0; k < 2; k++) {
+		uint64_t bit = 1ull << (port->chan - 1);
+		if (!device[k] || w->gone[k] & bit)
+			continue;
+		int n = device_turn(w, port, device[k], k);
+		if (n < 0) { /* left alone until control shows other devices */
+			w->gone[k] |= bit;
+			w->poll_stale = true;
+		} else {
+			moved += (unsigned)n;
+		}
+	}
+	return moved;
 }
 
 unsigned outbound_turn(struct worker *w)
 {
 	unsigned moved = 0;
 	for (unsigned i = 0; i < NETWORKS_MAX; i++)
-		if (w->view->ports[i] && !(w->gone >> i & 1))
+		if (w->view->ports[i])
 			moved += port_turn(w, w->view->ports[i]);
 	return moved;
 }

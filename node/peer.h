@@ -74,6 +74,7 @@ struct probe { /* one on its way */
 struct waiting { /* a frame without a session yet */
 	struct waiting *next;
 	uint64_t nwid, since_ms;
+	uint64_t origin; /* whose frame it is, if not ours */
 	uint32_t len;
 	uint8_t frame[];
 };

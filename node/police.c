@@ -18,9 +18,8 @@ static bool switched_off(uint32_t flags, const uint8_t *frame)
 {
 	if (!(flags & (NETWORK_NO_BROADCAST | NETWORK_NO_MULTICAST)) || !(frame[0] & 1))
 		return false;
-	bool broadcast = (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) == 0xff;
 	/* Spanning tree is the switches' own and stays: without it the network may become a loop. */
-	return broadcast ? flags & NETWORK_NO_BROADCAST : flags & NETWORK_NO_MULTICAST && !frame_link_local(frame);
+	return frame_broadcast(frame) ? flags & NETWORK_NO_BROADCAST : flags & NETWORK_NO_MULTICAST && !frame_link_local(frame);
 }
 
 static uint32_t relaxed(const _Atomic uint32_t *at)

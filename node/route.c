@@ -5,13 +5,19 @@
  */
 #include <string.h>
 
+#include "node/audience.h"
 #include "node/cut.h"
 #include "node/encap.h"
 #include "node/fdb.h"
+#include "node/loopguard.h"
+#include "node/neighbour.h"
+#include "node/police.h"
+#include "node/snoop.h"
 #include "node/worker_parts.h"
+#include "tap/tap.h"
 
-#define UNKNOWN_STEP_MS  20 /* 50 per second */
-#define UNKNOWN_BURST_MS 1000
+#define GATHER_TELL_MS 20
+#define GROUPS_TELL_MS 20 /* at most so often is control told that memberships changed */
 
 /* A superframe as complete frames, each routed anew. */
 static enum drop route_segments(struct worker *w, const struct errand *job)
@@ -24,7 +30,7 @@ static enum drop route_segments(struct worker *w, const struct errand *job)
 	for (uint32_t i = 0; i < cut.n; i++) {
 		struct packet p = {.data = w->segment, .len = (uint32_t)cut_length(&cut, i)};
 		cut_segment(&cut, i, p.data, &p.offload);
-		route_packet(w, job->port, &p);
+		route_packet(w, job->port, &p, job->nic);
 		worker_count_batch(w, &p, 1);
 	}
 	return DROP_NONE;
@@ -56,66 +62,175 @@ static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
 	return DROP_NONE;
 }
 
-/* Everybody, or the bridges only. DROP_NO_MEMBER: there was nobody. */
-static enum drop to_many(struct worker *w, struct errand *job, bool bridges)
+/* ---- many ------------------------------------------------------------------------------------------------------- */
+
+/* Where a member stands in the roster; its length: nowhere. */
+static uint32_t place_of(const struct roster *r, uint64_t address)
 {
-	uint8_t slots[sizeof(((struct letter *)0)->slots)] = {0}; /* whom it could not be sent to */
-	bool missing = false;
-	unsigned n = 0;
-	if (job->offload.gso)
-		return route_segments(w, job);
-	for (uint32_t i = 0; i < job->roster->n; i++) {
-		struct member *m = job->roster->member[i];
-		if (m->address == job->port->address || (bridges && !(atomic_load(&m->flags) & MEMBER_BRIDGE)))
-			continue;
-		n++;
-		if (outbound_send(w, job, m) || i >= sizeof(slots) * 8)
-			continue;
-		missing = true;
-		slots[i / 8] |= (uint8_t)(1u << i % 8);
+	uint32_t low = 0, high = r->n;
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		if (r->member[mid]->address < address)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	if (!missing)
-		return n || !bridges ? DROP_NONE : DROP_NO_MEMBER;
+	return low < r->n && r->member[low]->address == address ? low : r->n;
+}
+
+/* Whom a frame could not be sent to, by place in the roster. */
+struct missing {
+	uint8_t slots[sizeof(((struct letter *)0)->slots)];
+	bool any;
+};
+
+static void copy_to(struct worker *w, struct errand *job, const struct member *m, struct missing *missing)
+{
+	if (m->address == job->port->address || m->address == job->origin || outbound_send(w, job, m))
+		return;
+	uint32_t at = place_of(job->roster, m->address);
+	if (at >= sizeof(missing->slots) * 8 || at == job->roster->n)
+		return;
+	missing->any = true;
+	missing->slots[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
+static enum drop missing_post(struct worker *w, struct errand *job, const struct missing *missing)
+{
+	if (!missing->any)
+		return DROP_NONE;
 	struct letter *l = letter_of(w, job, LETTER_FLOOD_OUT);
 	if (!l)
 		return DROP_MAIL_FULL;
 	l->generation = job->roster->generation;
-	memcpy(l->slots, slots, sizeof(l->slots));
+	l->origin = job->origin;
+	memcpy(l->slots, missing->slots, sizeof(l->slots));
 	worker_post(w, l);
 	return DROP_NONE;
 }
 
-/* One bucket for all workers: the time of the next turn moves on by a step each, and may lag by the burst. */
-static bool unknown_allowed(struct port *port, uint64_t now)
+/* Those of a stretch of the ring, by a replicator; when it cannot be sent to, by ourselves. */
+static void share_out(struct worker *w, struct errand *job, const struct share *share, struct member *replicator,
+                      struct member *const *list, uint32_t n, struct missing *missing)
 {
-	uint64_t next = atomic_load(&port->unknown_ms), after;
-	do {
-		if (next > now + UNKNOWN_BURST_MS - UNKNOWN_STEP_MS)
-			return false;
-		after = (next > now ? next : now) + UNKNOWN_STEP_MS;
-	} while (!atomic_compare_exchange_weak(&port->unknown_ms, &next, after));
-	return true;
+	job->note = note_replicate(share->from, share->to);
+	bool gone = outbound_send(w, job, replicator);
+	job->note = (struct note){0};
+	for (uint32_t i = 0; !gone && i < n; i++)
+		if (stretch_holds(share->from, share->to, list[i]->address))
+			copy_to(w, job, list[i], missing);
 }
 
-/* mac_derive without its hash: own MAC and own address give the network's mask. */
-static bool derived_address(const struct port *port, const uint8_t mac[6], uint64_t *ret)
+/* To all of a list. Beyond the network's limit replicators serve most of them for us; without any, nobody is left out either. */
+static enum drop to_list(struct worker *w, struct errand *job, struct member *const *list, uint32_t n)
 {
-	if (mac[0] != port->mac[0])
-		return false;
-	uint64_t address = 0;
-	for (unsigned i = 1; i < 6; i++)
-		address = address << 8 | (uint64_t)(mac[i] ^ port->mac[i]);
-	*ret = address ^ port->address;
-	return true;
+	const struct audiences *all = atomic_load(&job->port->audiences);
+	uint32_t limit = atomic_load_explicit(&job->port->mcast_limit, memory_order_relaxed);
+	struct shares shares = {.direct = n};
+	struct missing missing = {.any = false};
+	uint64_t address[MEMBERS_MAX + 64];
+	if (all && all->n_replicators && limit && n > limit && n <= sizeof(address) / sizeof(*address)) {
+		for (uint32_t i = 0; i < n; i++)
+			address[i] = list[i]->address;
+		audience_split(address, n, all->n_replicators, limit, w->copied++, &shares);
+	}
+	offload_complete(job->frame, job->len, &job->offload);
+	for (uint32_t i = 0; i < shares.direct; i++)
+		copy_to(w, job, list[(shares.first + i) % n], &missing);
+	for (uint32_t i = 0; i < shares.n; i++)
+		share_out(w, job, &shares.share[i], all->replicator[shares.share[i].replicator], list, n, &missing);
+	return missing_post(w, job, &missing);
 }
+
+/* The bridges only: what nobody knows can be nowhere else. DROP_NO_MEMBER: there is none. */
+static enum drop to_bridges(struct worker *w, struct errand *job)
+{
+	struct missing missing = {.any = false};
+	unsigned n = 0;
+	offload_complete(job->frame, job->len, &job->offload);
+	for (uint32_t i = 0; i < job->roster->n; i++) {
+		const struct member *m = job->roster->member[i];
+		if (m->address == job->port->address || !(atomic_load(&m->flags) & MEMBER_BRIDGE) || atomic_load(&m->blocked))
+			continue;
+		n++;
+		copy_to(w, job, m, &missing);
+	}
+	return n ? missing_post(w, job, &missing) : DROP_NO_MEMBER;
+}
+
+/* A multicast group: who takes it, or control, which has to ask first. */
+static enum drop to_group(struct worker *w, struct errand *job)
+{
+	const struct audience *a = audience_find(atomic_load(&job->port->audiences), job->frame);
+	audience_used(a, w->now_ms);
+	if (a->complete)
+		return to_list(w, job, a->member, a->n);
+	struct letter *l = letter_of(w, job, LETTER_GATHER);
+	if (!l)
+		return DROP_MAIL_FULL;
+	worker_post(w, l);
+	return DROP_NONE;
+}
+
+static enum drop to_many(struct worker *w, struct errand *job)
+{
+	if (job->offload.gso)
+		return route_segments(w, job);
+	if (frame_link_local(job->frame))
+		return to_bridges(w, job);
+	if (frame_broadcast(job->frame))
+		return to_list(w, job, job->roster->member, job->roster->n);
+	return to_group(w, job);
+}
+
+void route_replica(struct worker *w, struct port *port, const struct member *origin, const struct packet *p, uint64_t from, uint64_t to)
+{
+	struct member *some[MEMBERS_MAX + 64];
+	struct errand job = {.port = port,
+	                     .roster = atomic_load(&port->roster),
+	                     .frame = p->data,
+	                     .len = p->len,
+	                     .offload = p->offload,
+	                     .flow = flow_of_frame(p->data, p->len),
+	                     .origin = origin->address,
+	                     .note = note_replicated(origin->address)};
+	struct missing missing = {.any = false};
+	if (!job.roster)
+		return;
+	/* Those of a group that only its sender asked for are not all known here: then the unknown ones get it too. */
+	const struct audiences *all = atomic_load(&port->audiences);
+	const struct audience *a = frame_broadcast(p->data) ? NULL : audience_find(all, p->data);
+	const struct audience *list[2] = {a, a && !a->complete && all ? &all->unknown : NULL};
+	uint32_t n = 0;
+	for (uint32_t i = 0; !a && i < job.roster->n; i++)
+		some[n++] = job.roster->member[i];
+	for (int k = 0; k < 2; k++)
+		for (uint32_t i = 0; list[k] && i < list[k]->n && n < sizeof(some) / sizeof(*some); i++)
+			some[n++] = list[k]->member[i];
+	for (uint32_t i = 0; i < n; i++)
+		if (stretch_holds(from, to, some[i]->address))
+			copy_to(w, &job, some[i], &missing);
+	if (missing_post(w, &job, &missing) != DROP_NONE)
+		worker_count(w, DROP_MAIL_FULL, 1);
+	struct letter *l = list[1] && w->now_ms >= w->gather_told_ms + GATHER_TELL_MS ? worker_letter(w, LETTER_GATHER) : NULL;
+	if (!l)
+		return;
+	w->gather_told_ms = w->now_ms;
+	l->chan = (uint16_t)port->chan;
+	l->len = 6; /* the group is to be looked after, the frame is on its way */
+	memcpy(l->data, p->data, 6);
+	worker_post(w, l);
+}
+
+/* ---- one -------------------------------------------------------------------------------------------------------- */
 
 static struct member *member_of(struct worker *w, const struct errand *job)
 {
 	uint64_t address;
 	struct member *m = NULL;
-	if (derived_address(job->port, job->frame, &address))
+	if (port_address(job->port, job->frame, &address))
 		m = roster_find(job->roster, address);
-	if (!m && fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, false, &address))
+	if (!m && fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, &address))
 		m = roster_find(job->roster, address);
 	return m;
 }
@@ -141,9 +256,114 @@ static bool nested(const struct view *v, const struct packet *p)
 	return false;
 }
 
-static enum drop route_frame(struct worker *w, struct port *port, const struct packet *p)
+/* ---- from the device -------------------------------------------------------------------------------------------- */
+
+/* What comes from the LAN behind the device and not from the host itself: the loop guard's own frames, what would not be here
+ * without a loop, and MACs to learn. */
+static enum drop lan_check(struct worker *w, struct errand *job)
 {
-	struct errand job = {.port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload};
+	struct port *port = job->port;
+	const uint8_t *source = job->frame + 6;
+	uint64_t address;
+	if (loopguard_frame(job->frame, job->len)) {
+		loopguard_heard(w, port, job->frame, job->len);
+		job->done = true;
+		return DROP_NONE;
+	}
+	/* With an interface in the network it is that one which is shut, the host itself goes on. */
+	if (atomic_load_explicit(&port->blocked, memory_order_relaxed) && (job->nic || !atomic_load(&port->nic)))
+		return DROP_BLOCKED;
+	if (!memcmp(source, port->mac, 6))
+		return job->nic ? DROP_LOOP : DROP_NONE;
+	if (port_address(port, source, &address) && roster_find(job->roster, address)) {
+		loopguard_suspect(w, port);
+		return DROP_LOOP;
+	}
+	switch (fdb_see(port->fdb, frame_vlan(job->frame, job->len), source, port->address, w->now_ms)) {
+	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
+	case FDB_MOVED: loopguard_suspect(w, port); break;
+	case FDB_KNOWN:
+	case FDB_LEARNED:
+	case FDB_FULL: break;
+	}
+	return DROP_NONE;
+}
+
+/* The frame as it is to a device of our own. */
+static void hand_over(struct worker *w, struct tap *tap, const uint8_t *frame, size_t len, const struct offload *offload)
+{
+	struct packet p = {.data = (uint8_t *)frame, .len = (uint32_t)len, .room = (uint32_t)len, .offload = *offload};
+	tap_write(tap, w->number, &p, 1);
+	worker_count_batch(w, &p, 1);
+}
+
+/* Between the host's device and its interface in the network: they are two ports of one switch, the rest of the network is the third. */
+static void switch_local(struct worker *w, struct errand *job)
+{
+	struct tap *other = atomic_load(job->nic ? &job->port->tap : &job->port->nic);
+	bool group = job->frame[0] & 1, own = !memcmp(job->frame, job->port->mac, 6);
+	uint64_t address;
+	if (!other || (job->nic ? !(group || own) : own))
+		return;
+	if (!group && !own) { /* from the host: only what may be there */
+		if (port_address(job->port, job->frame, &address) && roster_find(job->roster, address))
+			return;
+		if (fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, &address) &&
+		    address != job->port->address)
+			return;
+	}
+	hand_over(w, other, job->frame, job->len, &job->offload);
+}
+
+/* Is it a question that is answered here? */
+static bool answered(struct worker *w, struct errand *job)
+{
+	uint8_t answer[NEIGHBOUR_MAX];
+	uint16_t type = be16_at(job->frame + 12);
+	if (!(job->frame[0] & 1) || (type != 0x0806 && type != 0x86dd))
+		return false;
+	size_t len = neighbour_answer(atomic_load(&job->port->owners), job->port->mac, job->frame, job->len, answer);
+	struct tap *back = atomic_load(job->nic ? &job->port->nic : &job->port->tap);
+	if (!len || !back)
+		return false;
+	hand_over(w, back, answer, len, &(struct offload){0});
+	return true;
+}
+
+/* The host joined or left a group: control reads its device's groups at once. */
+static void listen_for_groups(struct worker *w, const struct errand *job)
+{
+	if (!(job->frame[0] & 1) || w->now_ms < w->groups_told_ms + GROUPS_TELL_MS || !snoop_membership(job->frame, job->len))
+		return;
+	struct letter *l = worker_letter(w, LETTER_GROUPS);
+	if (!l)
+		return;
+	l->chan = (uint16_t)job->port->chan;
+	worker_post(w, l);
+	w->groups_told_ms = w->now_ms;
+}
+
+static enum drop route_known(struct worker *w, struct errand *job)
+{
+	bool group = job->frame[0] & 1;
+	struct member *m = group ? NULL : member_of(w, job);
+	switch_local(w, job);
+	if (m && m->address == job->port->address)
+		return DROP_NO_MEMBER; /* behind our own device, as everybody there knows by now */
+	if (!group && !memcmp(job->frame, job->port->mac, 6))
+		return DROP_NONE;
+	if (job->offload.gso && !m) /* its segments come by themselves */
+		return route_segments(w, job);
+	enum drop verdict = police_out(job->port, job->frame, job->len, !group && !m, w->now_us);
+	if (verdict != DROP_NONE)
+		return verdict;
+	return group ? to_many(w, job) : m ? to_one(w, job, m) : to_bridges(w, job);
+}
+
+static enum drop route_frame(struct worker *w, struct port *port, const struct packet *p, bool nic)
+{
+	struct errand job = {
+	    .port = port, .roster = atomic_load(&port->roster), .frame = p->data, .len = p->len, .offload = p->offload, .nic = nic};
 	bool bridge = atomic_load(&port->own_flags) & MEMBER_BRIDGE;
 	if (!atomic_load(&port->open))
 		return DROP_CHAN;
@@ -155,28 +375,29 @@ static enum drop route_frame(struct worker *w, struct port *port, const struct p
 		return DROP_SOURCE_MAC;
 	if (nested(w->view, p))
 		return DROP_NESTED;
-	bool link_local = frame_link_local(job.frame);
-	if (link_local && !bridge)
+	if (frame_link_local(job.frame) && !bridge)
 		return DROP_LINK_LOCAL;
 	if (!job.roster)
 		return DROP_NO_MEMBER;
+	if (bridge) {
+		enum drop verdict = lan_check(w, &job);
+		if (verdict != DROP_NONE || job.done)
+			return verdict;
+	} else {
+		listen_for_groups(w, &job);
+	}
+	if (answered(w, &job))
+		return DROP_NONE;
 	/* A conversation keeps to one lane, thus to one worker, at both ends: the kernel gives the answer to a frame to the queue that
 	 * frames of this flow were last written to. A lane by worker would make the two directions chase each other from worker to worker,
 	 * with one wake-up more per frame and side. */
 	job.flow = flow_of_frame(job.frame, job.len);
-	if (job.frame[0] & 1)
-		return to_many(w, &job, link_local);
-	struct member *m = member_of(w, &job);
-	if (m)
-		return m->address == port->address ? DROP_NO_MEMBER : to_one(w, &job, m);
-	if (!job.offload.gso && !unknown_allowed(port, w->now_ms)) /* a superframe's segments come by themselves */
-		return DROP_UNKNOWN_RATE;
-	return to_many(w, &job, true);
+	return route_known(w, &job);
 }
 
-void route_packet(struct worker *w, struct port *port, struct packet *p)
+void route_packet(struct worker *w, struct port *port, struct packet *p, bool nic)
 {
-	p->verdict = route_frame(w, port, p);
+	p->verdict = route_frame(w, port, p, nic);
 	if (p->verdict == DROP_NONE) {
 		w->tx_frames++;
 		w->tx_bytes += p->len;

@@ -67,6 +67,7 @@ struct member {
 	uint32_t slot;                  /* position in its port's roster of this generation */
 	_Atomic uint32_t flags;         /* MEMBER_* of its credential; 0 until the channel opened */
 	_Atomic uint16_t tx_chan;       /* its handle of this network; 0 = may not send to it (yet) */
+	_Atomic bool blocked;           /* its loop guard shut its port: it has no MACs behind it */
 	_Atomic bool rx_open;           /* its valid credential is held: frames may be accepted from it */
 	uint8_t macs[CRED_MACS_MAX][6]; /* further MACs it may use; set before rx_open, then fixed */
 	unsigned n_macs;
@@ -88,25 +89,32 @@ struct port {
 	uint64_t nwid;
 	unsigned chan;             /* our handle, 1..NETWORKS_MAX */
 	_Atomic(struct tap *) tap; /* NULL = gone or not yet there; a worker asks once and keeps it for its turn */
-	_Atomic(struct tap *) nic; /* an interface of the host as a second device (tap/nic.h), only where own_flags has bridge; as tap: NULL = none now */
-	uint8_t mac[6];            /* own, derived */
-	uint64_t address;          /* own */
+	_Atomic(struct tap *)
+	    nic; /* an interface of the host as a second device (tap/nic.h), only where own_flags has bridge; as tap: NULL = none now */
+	uint8_t mac[6];   /* own, derived */
+	uint64_t address; /* own */
 	_Atomic uint16_t mtu;
-	_Atomic uint32_t own_flags; /* MEMBER_* of our own credential */
-	_Atomic bool open;          /* credential held and valid; closed = nothing passes */
+	_Atomic uint32_t own_flags;   /* MEMBER_* of our own credential */
+	_Atomic uint32_t mcast_limit; /* frames that one sends itself of what is for many; 0 = all, and nothing is left to replicators */
+	_Atomic bool open;            /* credential held and valid; closed = nothing passes */
 	_Atomic(const struct roster *) roster;
-	_Atomic(const struct owned *) owned;               /* our own addresses */
-	_Atomic uint32_t network_flags;                    /* NETWORK_* */
 	_Atomic(const struct audiences *) audiences; /* who gets multicast; NULL: audience_find() knows */
-	_Atomic(const struct owners *) owners; /* whose IP addresses those of the network are; NULL at the start */
-	_Atomic uint32_t storm_frames, mcast_kbit;         /* limits of a sender, 0 = none: storm.h */
-	struct storm storm;                                /* of our device */
-	struct fdb *fdb;             /* learned MACs */
-	_Atomic uint64_t unknown_ms; /* workers: when the flood of unknown unicast has its next turn; 0 at the start */
+	_Atomic(const struct owners *) owners;       /* whose IP addresses those of the network are; NULL at the start */
+	_Atomic(const struct owned *) owned;         /* our own addresses */
+	_Atomic uint32_t network_flags;              /* NETWORK_* */
+	_Atomic uint32_t storm_frames, mcast_kbit;   /* limits of a sender, 0 = none: storm.h */
+	struct storm storm;                          /* of our device */
+	struct fdb *fdb;                             /* learned MACs */
+	_Atomic bool blocked;                        /* by the loop guard: nothing passes between device and wire */
+	_Atomic uint64_t loop_us, suspect_us;        /* buckets of what workers tell the loop guard: probes, suspicions */
+	_Atomic uint64_t unknown_ms;                 /* workers: when the flood of unknown unicast has its next turn; 0 at the start */
 	struct {
 		_Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	} count[WORKERS_MAX + 1]; /* last: control */
 };
+
+/* mac_derive backwards without its hash: own MAC and own address give the network's mask. Any address, not only members'. */
+bool port_address(const struct port *, const uint8_t mac[6], uint64_t *ret_address);
 
 /* A gate this node opens to; direct = also for INITs that come straight over UDP (else only through a circuit). */
 struct view_gate {

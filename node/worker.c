@@ -122,7 +122,7 @@ unsigned worker_turn(struct worker *w, uint64_t now_us)
 	if (w->view) {
 		if (w->view->ports_generation != w->polled_generation) {
 			w->polled_generation = w->view->ports_generation;
-			w->gone = 0;
+			w->gone[0] = w->gone[1] = 0;
 			w->poll_stale = true;
 		}
 		moved += inbound_turn(w);
@@ -168,9 +168,12 @@ static void poll_build(struct worker *w, const struct view *view)
 	for (unsigned i = 0; i < udp_sockets(w->udp); i++)
 		poll_add(w, udp_fd(w->udp, i, w->number));
 	for (unsigned i = 0; view && i < NETWORKS_MAX; i++) {
-		struct tap *tap = view->ports[i] ? atomic_load(&view->ports[i]->tap) : NULL;
-		if (tap && !(w->gone >> i & 1))
-			poll_add(w, tap_fd(tap, w->number));
+		if (!view->ports[i])
+			continue;
+		struct tap *device[2] = {atomic_load(&view->ports[i]->tap), atomic_load(&view->ports[i]->nic)};
+		for (unsigned k = 0; k < 2; k++)
+			if (device[k] && !(w->gone[k] >> i & 1))
+				poll_add(w, tap_fd(device[k], w->number));
 	}
 }
 

@@ -27,8 +27,6 @@
 #define BUNDLE_FRAME_MAX 320  /* bytes: longer ones gain nothing by company */
 #define BUNDLE_ROOM      1472 /* datagram bytes kept free for company */
 
-#define MAC_MEMOS 64 /* power of two */
-
 /* What else is known of in[i]. */
 struct arrival {
 	uint32_t size; /* UDP payload without a leg header */
@@ -47,8 +45,8 @@ struct worker {
 	uint64_t now_us, now_ms; /* of this turn */
 	const struct view *view; /* of this turn */
 	uint32_t polled_generation;
-	bool poll_stale; /* the epoll set must be built anew */
-	uint64_t gone;   /* ports whose device failed, by chan - 1; cleared with the generation */
+	bool poll_stale;  /* the epoll set must be built anew */
+	uint64_t gone[2]; /* ports whose device, whose interface failed, by chan - 1; cleared with the generation */
 
 	struct packet in[BATCH_MAX];
 	struct arrival arrival[BATCH_MAX];
@@ -72,12 +70,11 @@ struct worker {
 	struct packet side[BATCH_MAX]; /* a part of a batch gathered by destination */
 	uint32_t frag_count;
 	uint16_t segment_id;
+	uint32_t copied; /* frames shared out so far: who is served first goes round */
+	uint64_t groups_told_ms, gather_told_ms;
 	uint8_t segment[FRAG_FRAME_MAX]; /* one of a superframe that cannot be sent as such */
 
 	uint64_t budget_ns, budget_us; /* strangers: what is left, when refilled */
-	struct {
-		uint64_t key, address, told_ms;
-	} mac_memo[MAC_MEMOS];
 
 	_Atomic uint64_t drop[DROP_COUNT];
 };
@@ -85,6 +82,12 @@ struct worker {
 /* Both return how many packets they moved. */
 unsigned inbound_turn(struct worker *);
 unsigned outbound_turn(struct worker *);
+
+/* Frames of an opened packet go towards the devices: what waits is written by deliver_end. false: the channel is not open, so control decides; else the
+ * packet has its verdict. */
+bool deliver_frames(struct worker *, struct packet *, struct session *);
+bool deliver_piece(struct worker *, struct packet *, struct session *);
+void deliver_end(struct worker *);
 
 /* One frame on its way out. */
 struct errand {
@@ -95,9 +98,14 @@ struct errand {
 	struct offload offload;
 	uint32_t flow;
 	struct note note;
+	uint64_t origin; /* the member whose frame it is; 0 = our own */
+	bool nic;        /* it came by the port's interface */
+	bool done;       /* it goes no further, and that is right */
 };
 /* A frame of the device finds its receivers; p->verdict says what became of it. */
-void route_packet(struct worker *, struct port *, struct packet *);
+void route_packet(struct worker *, struct port *, struct packet *, bool nic);
+/* A frame that a member asks us to copy: to those of its audience in that stretch of the ring (audience.h). */
+void route_replica(struct worker *, struct port *, const struct member *origin, const struct packet *, uint64_t from, uint64_t to);
 /* false: this member cannot be sent this frame (yet). Packets that die here are counted. What is loaded leaves with the flush. */
 bool outbound_send(struct worker *, struct errand *, const struct member *);
 void outbound_flush(struct worker *);

@@ -1,0 +1,261 @@
+/* deliver.c: frames that came out of their packets, to this node's devices.
+ *
+ * 1 unwrap  in place where they can be
+ * 2 check   hard checks, MACs behind bridges, what the network allows; a frame with a note is another member's, or ours to copy
+ * 3 write   per port: what was one superframe, or could have been, is joined again, then tap_write on this worker's queue
+ *
+ * What passes waits in up[] for the end of the batch. Frames there have verdicts of their own, since a bundle brings several.
+ */
+#include <string.h>
+
+#include "node/audience.h"
+#include "node/encap.h"
+#include "node/fdb.h"
+#include "node/loopguard.h"
+#include "node/police.h"
+#include "node/worker_parts.h"
+#include "tap/tap.h"
+
+#define IN_FRONT 16 /* what an unwrapped frame may need in front of its inner header, and more */
+
+/* ---- 3 write ---------------------------------------------------------------------------------------------------- */
+
+static void write_device(struct worker *w, struct port *port, struct tap *tap, struct packet *p, unsigned n, bool join)
+{
+	uint64_t frames = 0, bytes = 0;
+	if (!n)
+		return;
+	if (!tap) { /* taken away within this turn */
+		worker_count(w, DROP_TAP_WRITE, n);
+		return;
+	}
+	unsigned may = tap_offloads(tap);
+	for (unsigned i = 0; i < n && !(may & TAP_CSUM); i++)
+		offload_complete(p[i].data, p[i].len, &p[i].offload);
+	if (join)
+		join_batch(p, n, may);
+	tap_write(tap, w->number, p, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].verdict != DROP_NONE)
+			continue;
+		frames++;
+		bytes += p[i].len + p[i].tails * (p[i].len - p[i].offload.size); /* tails left their headers behind, as long as its own */
+	}
+	worker_count_batch(w, p, n);
+	relaxed_add(&port->count[w->number].rx_frames, frames);
+	relaxed_add(&port->count[w->number].rx_bytes, bytes);
+}
+
+/* For whom on our side: what is not the host's own is its interface's if there is one, and what is for many is for both. */
+enum aim { AIM_HOST, AIM_NIC, AIM_BOTH };
+
+static enum aim aim_of(const struct port *port, const struct packet *p)
+{
+	return p->data[0] & 1 ? AIM_BOTH : !memcmp(p->data, port->mac, 6) ? AIM_HOST : AIM_NIC;
+}
+
+static unsigned pick(struct worker *w, struct port *port, unsigned first, enum aim aim)
+{
+	unsigned n = 0;
+	for (unsigned i = first; i < w->n_up; i++)
+		if (w->up[i].port == port && aim_of(port, &w->up[i]) == aim)
+			w->port_up[n++] = w->up[i];
+	return n;
+}
+
+/* Host and interface are two devices of one network. What is for both is written twice, so it is not joined: that changes headers. */
+static void write_both(struct worker *w, struct port *port, struct tap *tap, struct tap *nic, unsigned first)
+{
+	struct packet *p = w->port_up;
+	bool shut = atomic_load_explicit(&port->blocked, memory_order_relaxed);
+	write_device(w, port, tap, p, pick(w, port, first, AIM_HOST), true);
+	unsigned n = pick(w, port, first, AIM_NIC);
+	if (shut)
+		worker_count(w, DROP_BLOCKED, n);
+	else
+		write_device(w, port, nic, p, n, true);
+	n = pick(w, port, first, AIM_BOTH);
+	write_device(w, port, tap, p, n, false);
+	if (!shut)
+		tap_write(nic, w->number, p, n);
+	for (unsigned i = first; i < w->n_up; i++)
+		if (w->up[i].port == port)
+			w->up[i].port = NULL;
+}
+
+static void write_port(struct worker *w, struct port *port, unsigned first)
+{
+	struct tap *tap = atomic_load(&port->tap), *nic = atomic_load(&port->nic);
+	unsigned n = 0;
+	if (nic) {
+		write_both(w, port, tap, nic, first);
+		return;
+	}
+	for (unsigned i = first; i < w->n_up; i++)
+		if (w->up[i].port == port) {
+			w->port_up[n++] = w->up[i];
+			w->up[i].port = NULL;
+		}
+	write_device(w, port, tap, w->port_up, n, true);
+}
+
+void deliver_end(struct worker *w)
+{
+	for (unsigned i = 0; i < w->n_up; i++)
+		if (w->up[i].port)
+			write_port(w, w->up[i].port, i);
+	w->n_up = 0;
+	w->up_used = 0;
+}
+
+/* ---- 2 check ---------------------------------------------------------------------------------------------------- */
+
+/* The last checks, which need this node's own tables: what the loop guard shut, and where a bridge's MACs were last seen. */
+static enum drop source_check(struct worker *w, struct port *port, const struct member *m, const struct packet *p)
+{
+	const uint8_t *mac = p->data + 6;
+	uint64_t address;
+	if (atomic_load_explicit(&port->blocked, memory_order_relaxed) && !atomic_load(&port->nic))
+		return DROP_BLOCKED;
+	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
+		return DROP_NONE;
+	if (loopguard_frame(p->data, p->len)) /* probes are for one LAN */
+		return DROP_LOOP;
+	const struct roster *roster = atomic_load(&port->roster);
+	if (port_address(port, mac, &address) && (address == port->address || (roster && roster_find(roster, address))))
+		return DROP_NONE; /* its place is known */
+	switch (fdb_see(port->fdb, frame_vlan(p->data, p->len), mac, m->address, w->now_ms)) {
+	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
+	case FDB_MOVED: loopguard_suspect(w, port); break;
+	case FDB_KNOWN:
+	case FDB_LEARNED:
+	case FDB_FULL: break;
+	}
+	return DROP_NONE;
+}
+
+/* A unicast to neither us nor anything known here: its sender flooded it. */
+static bool unknown_here(struct worker *w, const struct port *port, const struct packet *p)
+{
+	uint64_t address;
+	if (p->data[0] & 1 || !memcmp(p->data, port->mac, 6))
+		return false;
+	return !fdb_lookup(port->fdb, frame_vlan(p->data, p->len), p->data, w->now_ms, &address) || address != port->address;
+}
+
+/* Memory for a frame that cannot be unwrapped where it arrived, and a place in up[] as well: a write after this would give the memory away. */
+static uint8_t *up_room(struct worker *w, size_t bytes)
+{
+	if (w->up_used + bytes > UP_SLAB || w->n_up == JOIN_MAX)
+		deliver_end(w);
+	uint8_t *room = w->up_slab + w->up_used;
+	w->up_used += (uint32_t)((bytes + 15) & ~15u);
+	return room;
+}
+
+/* Whose frame it is: the session's own peer, or the member that a replicator names. */
+static enum drop origin_of(const struct port *port, struct member *m, const struct noted *noted, struct member **ret)
+{
+	if (!noted->origin) {
+		*ret = m;
+		return DROP_NONE;
+	}
+	const struct roster *roster = atomic_load(&port->roster);
+	struct member *origin = roster ? roster_find(roster, noted->origin) : NULL;
+	if (!(atomic_load(&m->flags) & MEMBER_REPLICATOR) || !origin || origin->address == port->address)
+		return DROP_REPLICATE;
+	*ret = origin;
+	return DROP_NONE;
+}
+
+/* Everything a frame must pass before it is the device's. */
+static enum drop check(struct worker *w, struct port *port, struct member *from, const struct packet *up, const struct noted *noted)
+{
+	enum drop verdict = admit_frame(port, from, up->data, up->len);
+	if (verdict == DROP_NONE && (noted->origin || noted->replicate) && !(up->data[0] & 1))
+		verdict = DROP_REPLICATE;
+	if (verdict == DROP_NONE && noted->replicate && !(atomic_load(&port->own_flags) & MEMBER_REPLICATOR))
+		verdict = DROP_REPLICATE;
+	if (verdict == DROP_NONE)
+		verdict = source_check(w, port, from, up);
+	if (verdict == DROP_NONE)
+		verdict = police_in(port, from, up->data, up->len, unknown_here(w, port, up), w->now_us);
+	return verdict;
+}
+
+static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct port *port, struct member *m, uint8_t *out)
+{
+	if (w->n_up == JOIN_MAX)
+		deliver_end(w);
+	struct packet *up = &w->up[w->n_up];
+	struct noted noted;
+	struct member *from = m;
+	up->verdict = DROP_NONE; /* the rest is decap_frame's, or nobody's */
+	up->port = port;
+	enum drop verdict = decap_note(a, &noted);
+	if (verdict == DROP_NONE)
+		verdict = origin_of(port, m, &noted, &from);
+	if (verdict == DROP_NONE)
+		verdict = decap_frame(a, from->mac, port->mac, out, up);
+	if (verdict == DROP_NONE)
+		verdict = check(w, port, from, up, &noted);
+	if (verdict != DROP_NONE) {
+		police_blame(verdict == DROP_REPLICATE ? m : from, verdict);
+		return verdict;
+	}
+	if (noted.replicate)
+		route_replica(w, port, from, up, noted.from, noted.to);
+	if (!noted.replicate || stretch_holds(noted.from, noted.to, port->address))
+		w->n_up++;
+	return DROP_NONE;
+}
+
+/* ---- 1 unwrap --------------------------------------------------------------------------------------------------- */
+
+/* Plain FRAME, EFRAME or BUNDLE at p->data -> frames for the port, a letter, or a verdict. */
+bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
+{
+	struct arrived arrived[BUNDLE_MAX];
+	unsigned n, chan = le16_at(p->data + 2);
+	if (chan < 1 || chan > NETWORKS_MAX || !s->remote) {
+		p->verdict = DROP_CHAN;
+		return true;
+	}
+	struct port *port = w->view->ports[chan - 1];
+	struct member *m = atomic_load(&s->remote->member[chan - 1]);
+	if (!port || !m || !atomic_load(&s->confirmed) || !atomic_load(&m->rx_open) || !atomic_load(&port->open))
+		return false;
+	p->verdict = decap_split(p->data, p->len, arrived, &n);
+	if (p->verdict != DROP_NONE)
+		return true;
+	if (p->data[0] != INNER_BUNDLE) {
+		/* Its own bytes need not move: what it lacks in front is never longer than what the datagram has there. */
+		struct carriage c = {.implied = p->data[0] == INNER_FRAME, .flags = p->data[1] & FRAME_FLAGS};
+		p->verdict = deliver_arrived(w, &arrived[0], port, m, p->data + encap_offset(c));
+		return true;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		enum drop verdict = deliver_arrived(w, &arrived[i], port, m, up_room(w, arrived[i].len + 12));
+		if (verdict != DROP_NONE)
+			worker_count(w, verdict, 1);
+	}
+	return true;
+}
+
+/* The frame that a piece completes is put together behind those that wait. */
+bool deliver_piece(struct worker *w, struct packet *p, struct session *s)
+{
+	uint8_t *room = up_room(w, IN_FRONT + FRAG_FRAME_MAX);
+	uint32_t unused = w->up_used - IN_FRONT - FRAG_FRAME_MAX;
+	size_t len;
+	bool displaced;
+	p->verdict = reassembly_add(w->reassembly, s->named.idx, p->data, p->len, w->now_ms, room + IN_FRONT, &len, &displaced);
+	worker_count(w, DROP_FRAG_LIMIT, displaced);
+	if (p->verdict != DROP_NONE || !len) {
+		w->up_used = unused;
+		return true;
+	}
+	p->data = room + IN_FRONT;
+	p->len = (uint32_t)len;
+	return deliver_frames(w, p, s);
+}
