@@ -100,7 +100,9 @@ static uint64_t deadline(const struct controller *c)
 {
 	if (!c->trusted)
 		return NEVER;
-	uint64_t next = publications_next(c);
+	uint64_t next = publications_next(c), again = pushes_next(c);
+	if (again < next)
+		next = again;
 	uint64_t left = c->ceiling - network_time(c);
 	uint64_t at = c->now_ms + (left > CEILING_EARLY_S ? (left - CEILING_EARLY_S) * 1000 : 0);
 	if (at < c->retry_at)
@@ -120,6 +122,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 		c->ceiling = ceiling;
 	if (c->trusted)
 		publications_issue(c);
+	pushes_repeat(c);
 	letters_send(c);
 	publications_push(c);
 	return deadline(c);
@@ -195,6 +198,7 @@ void controller_close(struct controller *c)
 	presences_free(c);
 	store_close(c->store);
 	free(c->letters);
+	free(c->pushes);
 	free(c->dir);
 	secret_fini(&c->self);
 	free(c);
@@ -219,6 +223,8 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 	if (!who || who->online == online)
 		return;
 	who->online = online;
+	if (!online)
+		pushes_forget(c, key_hash);
 	if (store_member_networks(c->store, key_hash, nwids, KEY_NETWORKS_MAX, &n))
 		return;
 	for (unsigned i = 0; i < n; i++) {

@@ -149,9 +149,7 @@ static enum admin_status edit_begin(struct controller *c, uint64_t nwid, uint64_
 
 static void tell(struct controller *c, const struct edit *e, enum join_status answer)
 {
-	struct presence *who = presence_find(c, e->will.identity.key_hash);
-	if (who && who->online)
-		letter_join(c, e->will.identity.key_hash, 0, e->will.nwid, answer, false);
+	push_decision(c, e->will.identity.key_hash, e->will.nwid, answer);
 }
 
 /* ---- settings ----------------------------------------------------------------------- */

@@ -202,9 +202,8 @@ static int renumber(struct controller *c, struct publication *p, const struct pr
 	r = roll_number(c, pool, &l, leases, n) ? 0 : -EADDRNOTAVAIL;
 	for (size_t i = 0; !r && i < l.n; i++) {
 		r = member_write(c, p, &l.was[i], &l.will[i]);
-		struct presence *who = presence_find(c, l.will[i].identity.key_hash);
-		if (l.will[i].state == MEMBER_APPROVED && who && who->online)
-			letter_join(c, l.will[i].identity.key_hash, 0, p->nwid, JOIN_OK, false);
+		if (l.will[i].state == MEMBER_APPROVED)
+			push_decision(c, l.will[i].identity.key_hash, p->nwid, JOIN_OK);
 	}
 out:
 	free(leases);
@@ -300,11 +299,8 @@ enum admin_status controller_network_delete(struct controller *c, uint64_t nwid,
 		status = admin_commit(c, store_network_delete(c->store, nwid), error);
 	if (status)
 		return status;
-	for (unsigned i = 0; i < p->n_listed; i++) {
-		struct presence *who = presence_find(c, p->listed[i]);
-		if (who && who->online)
-			letter_join(c, p->listed[i], 0, nwid, JOIN_DENIED, false);
-	}
+	for (unsigned i = 0; i < p->n_listed; i++)
+		push_decision(c, p->listed[i], nwid, JOIN_DENIED);
 	publication_remove(c, nwid);
 	return ADMIN_OK;
 }

@@ -132,6 +132,7 @@ static void join_request(const struct asking *a)
 	}
 	struct policy_decision d = policy_decide(&j.rows, &request, c->now_ms);
 	a->who->allowance = d.allowance;
+	push_asked(c, a->from->key_hash, j.req.nwid);
 	enum join_status answer = d.answer;
 	bool lives = answer == JOIN_OK || answer == JOIN_PENDING;
 	if (c->trusted && lives && join_act(a, &j, d.action))
@@ -200,6 +201,8 @@ static void acknowledge(const struct asking *a)
 {
 	struct body_ack ack;
 	bool good = body_ack_parse(a->m->body, a->m->len, &ack);
+	if (good)
+		push_acknowledged(a->c, a->from->key_hash, &ack);
 	reply(a, good ? STATUS_OK : STATUS_MALFORMED, NULL, 0);
 }
 

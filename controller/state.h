@@ -26,6 +26,9 @@
 #define PUSH_CHUNK       250  /* HEADs pushed per network and */
 #define PUSH_EVERY_MS    125  /* this time: 2000 per second */
 #define RETRY_MS         1000 /* after a failed write */
+#define PUSHES_MAX       4096 /* decisions whose members were not heard of them yet */
+#define PUSH_AGAIN_MS    1000 /* after the first time, then twice as long each time */
+#define PUSH_REPEATS_MAX 4
 #define SEEN_EVERY_S     60   /* last-seen times are written at most this often */
 #define KEY_NETWORKS_MAX 64   /* networks of one key that are told when it comes or goes */
 
@@ -63,6 +66,13 @@ struct presence {
 	uint64_t wrote;     /* ms of the last row written at its asking; 0 = none */
 };
 
+struct push { /* push.c: a decision until its member is heard of it */
+	uint8_t key_hash[KEY_HASH_BYTES];
+	uint64_t nwid;
+	uint64_t next; /* ms: told again */
+	uint8_t answer, repeated;
+};
+
 struct letter {
 	uint8_t key_hash[KEY_HASH_BYTES];
 	uint32_t req;
@@ -89,6 +99,8 @@ struct controller {
 	unsigned n_publications;
 	struct letter *letters;
 	unsigned n_letters, letters_room;
+	struct push *pushes; /* owned */
+	unsigned n_pushes, pushes_room;
 	struct presence *presences[PRESENCE_BUCKETS];
 	unsigned n_presences;
 };
@@ -125,6 +137,15 @@ bool letter_join(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], ui
                  bool conditional);
 void letters_settle(struct controller *, bool committed); /* what becomes of the conditional ones */
 void letters_send(struct controller *);
+
+/* push.c */
+/* Tells a member the admin's decision, if it is online, and again until it is heard of it. */
+void push_decision(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t nwid, enum join_status);
+void push_asked(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t nwid); /* its JOIN_REQ is answered */
+void push_acknowledged(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], const struct body_ack *);
+void pushes_forget(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* it is offline */
+void pushes_repeat(struct controller *);
+uint64_t pushes_next(const struct controller *);
 
 /* presence.c */
 struct presence *presence_find(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);

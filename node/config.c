@@ -154,9 +154,10 @@ static bool apply(struct net *net, const struct head *head, const uint8_t *env, 
 	return true;
 }
 
-static void ack_tell(struct net *net)
+void config_ack(struct net *net)
 {
-	struct body_ack b = {.nwid = net->nwid, .version = net->head.version};
+	struct body_ack b = {
+	    .nwid = net->nwid, .version = net->head_ok ? net->head.version : 0, .serial = net->cred_ok ? net->cred.serial : 0};
 	uint8_t body[32];
 	size_t n = body_ack_encode(&b, body, sizeof body);
 	if (net->controller_peer && peer_up(net->controller_peer, CLASS_CTRL))
@@ -174,7 +175,7 @@ static void fetch_done(struct net *net)
 		return;
 	}
 	net_save_soon(net);
-	ack_tell(net);
+	config_ack(net);
 	net->gossip = true;
 	net_schedule(net, net->node->now);
 }

@@ -240,6 +240,12 @@ static void join_done(struct peer *peer, const struct request *r, const struct m
 	if (!net)
 		return;
 	net->asking = false;
+	if (net->overtaken) {
+		net->overtaken = false;
+		net->ask_ms = peer->node->now;
+		net_schedule(net, net->ask_ms);
+		return;
+	}
 	if (!reply || reply->status != STATUS_OK || !body_join_res_parse(reply->body, reply->len, &b)) {
 		net->ask_ms = peer->node->now + WHOIS_AGAIN_MS;
 		net_schedule(net, net->ask_ms);
@@ -355,6 +361,16 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 		break;
 	}
 	net_schedule(net, net->ask_ms);
+}
+
+void net_join_pushed(struct peer *peer, const struct body_join_res *b)
+{
+	struct net *net = net_find(peer->node, b->nwid);
+	if (!net || net->controller_peer != peer)
+		return;
+	net->overtaken = net->asking;
+	net_join_res(peer, b);
+	config_ack(net);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------ */

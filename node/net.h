@@ -70,6 +70,7 @@ struct net {
 	uint32_t whois_round;
 	uint64_t whois_ms, ask_ms; /* next try; NEVER = none */
 	bool asking;               /* a JOIN_REQ is on its way */
+	bool overtaken;            /* and something was pushed meanwhile: its answer may be the older word */
 
 	char dev_wanted[TAP_NAME_MAX], dev[TAP_NAME_MAX];
 	struct port *port; /* made with the net; its tap when joined */
@@ -126,7 +127,8 @@ struct net *net_new(struct node *, uint64_t nwid, const char *dev);
 void net_free(struct net *);
 void net_schedule(struct net *, uint64_t at);
 void net_set_state(struct net *, enum net_state, const char *reason);
-void net_join_res(struct peer *, const struct body_join_res *);
+void net_join_res(struct peer *, const struct body_join_res *);    /* an answer */
+void net_join_pushed(struct peer *, const struct body_join_res *); /* unasked */
 void net_whois(struct node *, const struct identity *); /* a root answered, or an identity's work was verified */
 void net_work_bad(struct node *, const struct identity *);
 void net_controller_up(struct peer *);
@@ -143,6 +145,7 @@ void config_get_blob(struct peer *, enum session_class, uint32_t req, const uint
 /* Puts in force what was read from disk: HEAD and its blobs, each checked again. Takes the blobs' bytes. */
 bool config_restore(struct net *, const uint8_t *head, size_t len, struct blob *blobs, unsigned n);
 void config_free(struct net *);
+void config_ack(struct net *); /* tells the controller what is held */
 /* Network time as far as this member knows it (PROTOCOL.md, Network time). */
 uint64_t config_ctime(const struct net *);
 /* Seconds this node has been running, over all its runs, since it heard a new HEAD. */

@@ -237,7 +237,7 @@ static void join_res_in(struct peer *peer, enum session_class class, const struc
 	bool good = peer->is_controller && body_join_res_parse(m->body, m->len, &b);
 	request_reply(peer, class, m->req, m->op, good ? STATUS_OK : STATUS_DENIED, NULL, 0);
 	if (good)
-		net_join_res(peer, &b);
+		net_join_pushed(peer, &b);
 }
 
 static void unreach_in(struct peer *peer, enum session_class class, const struct message *m)

@@ -536,9 +536,11 @@ bool body_join_res_parse(const uint8_t *bytes, size_t len, struct body_join_res 
 size_t body_ack_encode(const struct body_ack *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, 2);
+	pack_map(&w, b->serial ? 3 : 2);
 	field_nwid(&w, 0, b->nwid);
 	field_uint(&w, 1, b->version);
+	if (b->serial)
+		field_uint(&w, 2, b->serial);
 	return pack_end(&w);
 }
 
@@ -550,6 +552,8 @@ bool body_ack_parse(const uint8_t *bytes, size_t len, struct body_ack *ret)
 		return false;
 	b.nwid = read_nwid(&d, 0);
 	b.version = read_uint(&d, 1, UINT64_MAX);
+	if (document_field(&d, 2))
+		b.serial = read_uint(&d, 2, UINT64_MAX);
 	return body_close(&d, ret, &b, sizeof b);
 }
 

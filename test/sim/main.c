@@ -8,7 +8,7 @@
 
 static const struct scenario *const lists[] = {scenarios_basic,     scenarios_handshake, scenarios_network, scenarios_long,
                                                scenarios_discovery, scenarios_path,      scenarios_roots,   scenarios_relay,
-                                               scenarios_fallback,  scenarios_hostile};
+                                               scenarios_fallback,  scenarios_hostile,   scenarios_approval};
 
 struct choice {
 	const char *name; /* NULL = all */

@@ -243,6 +243,7 @@ struct scenario {
 	unsigned seeds; /* how many of them a plain run takes */
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[], scenarios_discovery[],
-    scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[];
+    scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[],
+    scenarios_approval[];
 
 #endif

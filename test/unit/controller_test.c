@@ -22,7 +22,7 @@
 #include "controller/policy.h"
 #include "proto/base/heap.h"
 
-#define SENT_MAX 4096
+#define SENT_MAX 8192
 
 struct sent {
 	uint8_t to[KEY_HASH_BYTES];

@@ -1,0 +1,128 @@
+/* scenarios_approval.c: what the admin decided reaches its member, whichever datagram is lost on the way. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "test/sim/sim.h"
+
+struct approval {
+	struct host *member;
+	bool answer_lost; /* what goes to it once its request is known */
+	bool deaf;        /* nothing reaches it */
+	unsigned lost;
+};
+
+static bool known(struct sim *sim, const struct host *member, enum member_state state)
+{
+	struct member_row row;
+	struct admin_error error;
+	return !controller_member_get(sim->controller->controller, sim->nwid, member->secret->self.address, &row, &error) &&
+	       row.state == state;
+}
+
+static bool lose(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
+{
+	struct approval *a = self;
+	(void)from, (void)bytes, (void)len;
+	if (!endpoint_equal(to, &a->member->at) || !(a->deaf || (a->answer_lost && known(sim, a->member, MEMBER_PENDING))))
+		return true;
+	a->lost++;
+	return false;
+}
+
+static bool asked(struct sim *sim, void *self)
+{
+	const struct approval *a = self;
+	return known(sim, a->member, MEMBER_PENDING);
+}
+
+static bool waits(struct sim *sim, void *self)
+{
+	const struct approval *a = self;
+	struct net_view view;
+	return node_network(a->member->node, sim->nwid, &view) && view.state == NET_PENDING;
+}
+
+/* A member that has asked, its answer heard or lost, is approved. */
+static void approve(struct sim *sim, struct approval *a)
+{
+	struct admin_error error;
+	a->member = host_new(sim, HOST_NODE);
+	host_start(a->member);
+	sim->watch = lose;
+	sim->watch_self = a;
+	sim_run(sim, 2 * SECOND);
+	node_join(a->member->node, sim->nwid, NULL, "", sim->now / 1000);
+	a->member->next_us = sim->now;
+	expect(sim, sim_run_until(sim, MINUTE, a->answer_lost ? asked : waits, a), "nobody asked to join");
+	if (a->answer_lost)
+		sim_run(sim, 100 * MS); /* it leaves; the request is repeated after 300 */
+	expect(sim, !controller_member_approve(sim->controller->controller, sim->nwid, a->member->secret->self.address, NULL, &error),
+	       "approve: %s", error.detail);
+	sim->controller->next_us = sim->now;
+}
+
+static void finish(struct sim *sim, char failed[256])
+{
+	memcpy(failed, sim->failed, 256);
+	sim_free(sim);
+}
+
+static void stays_joined(struct sim *sim, struct approval *a)
+{
+	for (unsigned i = 0; i < 100 && !*sim->failed; i++) {
+		sim_run(sim, 100 * MS);
+		expect(sim, world_joined(sim, a->member), "%u ms after it had joined it had not", i * 100);
+	}
+	expect(sim, a->lost, "nothing was lost, so nothing was tried");
+	expect(sim, frame_passes(world_member(sim, 0), a->member, 5 * SECOND), "no frame reaches the new member");
+}
+
+/* The answer "pending" is lost; its copy, asked for again, comes after the approval. */
+static void overtaken(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 1)) {
+		struct approval a = {.answer_lost = true};
+		approve(sim, &a);
+		expect(sim, sim_run_until(sim, 3 * SECOND, world_joined, a.member), "not joined 3 s after the approval");
+		stays_joined(sim, &a);
+	}
+	finish(sim, failed);
+}
+
+/* For so long after the approval nothing reaches the member. */
+static void deaf(struct sim *sim, uint64_t silence, uint64_t within)
+{
+	struct approval a = {0};
+	if (!world_new(sim, 1))
+		return;
+	approve(sim, &a);
+	a.deaf = true;
+	sim_run(sim, silence);
+	expect(sim, !world_joined(sim, a.member), "it joined without hearing anything");
+	a.deaf = false;
+	expect(sim, sim_run_until(sim, within, world_joined, a.member), "not joined %" PRIu64 " ms after it can hear again", within / MS);
+	stays_joined(sim, &a);
+}
+
+static void lost(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	deaf(sim, 1500 * MS, 1500 * MS);
+	finish(sim, failed);
+}
+
+/* Longer than one push is repeated. */
+static void lost_long(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	deaf(sim, 6 * SECOND, 6 * SECOND);
+	finish(sim, failed);
+}
+
+const struct scenario scenarios_approval[] = {
+    {"overtaken", "an approval comes before the answer that the member must wait", overtaken, 6},
+    {"lost", "an approval is lost for 1.5 s", lost, 4},
+    {"lost_long", "an approval is lost for 6 s", lost_long, 4},
+    {0},
+};
