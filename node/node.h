@@ -239,6 +239,14 @@ bool node_clone(const struct node *, uint64_t now, struct endpoint *ret, uint64_
 void node_clones(struct node *, uint64_t now, void (*each)(void *, const struct identity *, const struct endpoint *other, uint64_t ago_ms),
                  void *);
 void node_drops(struct node *, uint64_t ret[DROP_COUNT]);
+/* A member whose frames were dropped for its own doing, by the reasons of blame.h. */
+struct blame_view {
+	uint64_t address;
+	char name[NAME_MAX_BYTES + 1]; /* as its credential says; "" */
+	uint64_t drop[DROP_COUNT];
+};
+/* Each member of a network that caused any, since it is a member; false: not in that network. */
+bool node_blames(struct node *, uint64_t nwid, void (*each)(void *, const struct blame_view *), void *);
 const struct identity *node_identity(const struct node *);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "node/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,4 +46,29 @@ void rights_publish(struct net *net)
 	atomic_store(&port->network_flags, net->base.flags);
 	atomic_store(&port->storm_frames, STORM_FRAMES);
 	atomic_store(&port->mcast_kbit, STORM_MCAST_KBIT);
+}
+
+/* ---- whose doing ---------------------------------------------------------------------------------------------------------- */
+
+static const enum drop reason[BLAME_COUNT] = {
+#define X(name) DROP_##name,
+    BLAME_LIST(X)
+#undef X
+};
+
+bool node_blames(struct node *node, uint64_t nwid, void (*each)(void *, const struct blame_view *), void *self)
+{
+	const struct net *net = net_find(node, nwid);
+	for (unsigned i = 0; net && i < net->n_members; i++) {
+		const struct net_member *m = net->member[i];
+		struct blame_view v = {.address = m->member->address};
+		uint64_t any = 0;
+		for (unsigned k = 0; k < BLAME_COUNT; k++)
+			any |= v.drop[reason[k]] = atomic_load(&m->member->blame[k]);
+		if (!any)
+			continue;
+		snprintf(v.name, sizeof v.name, "%s", m->cred_ok ? m->cred.name : "");
+		each(self, &v);
+	}
+	return net != NULL;
 }

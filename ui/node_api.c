@@ -11,6 +11,7 @@
 
 #include "proto/seal.h"
 #include "proto/wire.h"
+#include "ui/drops_api.h"
 #include "ui/json.h"
 #include "ui/settings.h"
 #include "ui/sight_api.h"
@@ -286,22 +287,6 @@ static void peers_get(void *self, const struct request *request, struct reply *r
 	reply_json(reply, 200, o);
 }
 
-static void drops_get(void *self, const struct request *request, struct reply *reply)
-{
-	struct node_api *api = self;
-	uint64_t counts[DROP_COUNT];
-	json_t *o = json_schema("farlan.drops/1"), *drops = json_object(), *text = json_object();
-	(void)request;
-	node_drops(api->node, counts);
-	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++) {
-		json_object_set_new(drops, drop_name((enum drop)i), json_count(counts[i]));
-		json_object_set_new(text, drop_name((enum drop)i), json_text(drop_text((enum drop)i)));
-	}
-	json_object_set_new(o, "drops", drops);
-	json_object_set_new(o, "text", text);
-	reply_json(reply, 200, o);
-}
-
 static const struct api_route routes[] = {
     {METHOD_GET, "/v1/status", status_get},
     {METHOD_GET, "/v1/networks", networks_get},
@@ -315,6 +300,7 @@ static const struct api_route routes[] = {
     {METHOD_GET, "/v1/netcheck", sight_check_get},
     {METHOD_GET, "/v1/events", sight_events_get},
     {METHOD_GET, "/v1/drops", drops_get},
+    {METHOD_GET, "/v1/networks/*/drops", drops_network_get},
 };
 
 void node_api_serve(struct node_api *api, const struct request *request, struct reply *reply)

@@ -1,4 +1,4 @@
-/* status.c: what a daemon says of itself: status, networks, peers, drops, and the controller's page.
+/* status.c: what a daemon says of itself: status, networks, peers, and the controller's page.
  *
  * Each verb is one GET. A program reads the daemon's object as it is; for people the same object becomes lines and a table,
  * followed by what needs their attention.
@@ -37,8 +37,6 @@ static const struct column peer_columns[] = {
     {"WHY", "why", CELL_TEXT},
     {0},
 };
-static const struct column drop_columns[] = {
-    {"DROPS", "count", CELL_COUNT}, {"REASON", "reason", CELL_TEXT}, {"MEANING", "text", CELL_TEXT}, {0}};
 
 /* The GET and, for programs, its answer. *ret is NULL when nothing is left to print. */
 static int get(struct call *call, const char *path, const char *member, const char *schema, json_t **ret)
@@ -260,38 +258,6 @@ int run_peers(struct call *call)
 int run_network_list(struct call *call)
 {
 	return run_list(call, "/v1/networks", "networks", "farlan.controller.network/1", own_columns);
-}
-
-int run_drops(struct call *call)
-{
-	json_t *object = NULL, *count, *rows = json_array();
-	const char *reason;
-	struct call asked = *call;
-	asked.format = call->format == FORMAT_JSON ? FORMAT_JSON : FORMAT_TABLE;
-	int code = get(&asked, "/v1/drops", NULL, NULL, &object);
-	json_object_foreach(json_object_get(object, "drops"), reason, count)
-	{
-		json_t *text = json_object_get(json_object_get(object, "text"), reason);
-		if (call->format == FORMAT_TABLE && !json_integer_value(count))
-			continue;
-		json_array_append_new(
-		    rows, json_pack("{s:s, s:s, s:O, s:O*}", "schema", "farlan.drop/1", "reason", reason, "count", count, "text", text));
-	}
-	if (code == 0 && object && call->format == FORMAT_JSONL) {
-		size_t i;
-		json_t *row;
-		json_array_foreach(rows, i, row)
-		{
-			output_object(row, false);
-		}
-	} else if (code == 0 && object && !json_array_size(rows)) {
-		printf("nothing was dropped\n");
-	} else if (code == 0 && object) {
-		code = output_table(rows, drop_columns);
-	}
-	json_decref(rows);
-	json_decref(object);
-	return code;
 }
 
 int run_page(struct call *call)
