@@ -211,6 +211,7 @@ void net_apply_device(struct net *net)
 	addresses_set(net, net->cred.ips, net->cred.n_ips);
 	routes_set(net);
 	atomic_store(&net->port->open, true);
+	loopguard_changed(net);
 	net_set_state(net, NET_JOINED, "");
 }
 
@@ -228,6 +229,7 @@ void net_down(struct net *net)
 	if (!net->device_up)
 		return;
 	net->device_up = false;
+	loopguard_changed(net);
 	node->ports_generation++;
 	node->ports_dirty = true;
 	/* Workers in the middle of a turn still see the port; the device itself stays open until that turn is over. */

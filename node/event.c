@@ -49,6 +49,14 @@ void event_network(const struct net *net, const char *from)
 	snprintf(e->to, sizeof e->to, "%s", net_state_name(net->state));
 }
 
+void event_loop(const struct net *net, uint64_t address, const char *text)
+{
+	struct event *e = event_new(net->node, EVENT_NETWORK_LOOP);
+	e->address = address;
+	e->nwid = net->nwid;
+	snprintf(e->to, sizeof e->to, "%s", text);
+}
+
 void event_observed(const struct peer *root, struct endpoint *mine, const struct endpoint *news)
 {
 	char before[ENDPOINT_TEXT_MAX] = "", now[ENDPOINT_TEXT_MAX];

@@ -29,6 +29,7 @@ struct net;
 	X(ROOT_UP, "root.up")                 /* as peer.up, of a root of ours */                                                          \
 	X(ROOT_DOWN, "root.down")             /* as peer.down */                                                                           \
 	X(NETWORK_STATE, "network.state")     /* from, to: states */                                                                       \
+	X(NETWORK_LOOP, "network.loop")       /* to: another bridge on our LAN, or that it is gone */                                      \
 	X(MAPPING_CHANGED, "mapping.changed") /* to: what routers map to us now */                                                         \
 	X(ADDRESS_CHANGED, "address.changed") /* of this host, or as a root sees us */                                                     \
 	X(IDENTITY_CLONE, "identity.clone")   /* to: where the other machine with our identity is */                                       \
@@ -65,6 +66,7 @@ void event_change(struct node *, enum event_kind, const struct peer *, const cha
 /* A session or the best path of the peer may have changed: tells what is different from the last time (up, down, path). */
 void event_peer(struct peer *);
 void event_network(const struct net *, const char *from); /* its state changed */
+void event_loop(const struct net *, uint64_t address, const char *text);
 /* A root says where it sees us; takes the news into *mine. */
 void event_observed(const struct peer *root, struct endpoint *mine, const struct endpoint *news);
 void event_mapped(struct node *);                        /* routers map other endpoints to us */

@@ -485,6 +485,7 @@ struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 	net->timer.at = net->save_ms = NEVER;
 	net->whois_ms = net->ask_ms = node->now;
 	node->net[i] = net;
+	loopguard_start(net);
 	net_schedule(net, node->now);
 	return net;
 }
@@ -498,6 +499,7 @@ void net_free(struct net *net)
 	config_free(net);
 	roster_free(net);
 	heap_cancel(&node->heap, &net->timer);
+	loopguard_stop(net);
 	node->net[net->chan - 1] = NULL;
 	node_publish(node);
 	guestbook_retire(&node->book, net->port, port_free);

@@ -8,6 +8,7 @@
 #define FARLAN_NODE_NET_H
 
 #include "node/fdb.h"
+#include "node/loopguard.h"
 #include "node/node.h"
 #include "node/peer.h"
 #include "proto/cred.h"
@@ -110,6 +111,8 @@ struct net {
 	uint64_t head_told_ms; /* last gossip */
 	bool gossip;           /* some member has not been told the HEAD in force */
 	uint64_t age_ms;       /* fdb aged */
+	struct loopguard loop;
+	uint64_t loop_cleared_ms; /* the fdb was emptied because of a loop */
 	uint64_t offline_saved_ms;
 
 	struct net_member **member; /* ascending address */
@@ -185,7 +188,6 @@ void channel_wait_tick(struct peer *, uint64_t now);
 void channel_frame_in(struct node *, const struct letter *);
 void channel_frame_out(struct node *, const struct letter *);
 void channel_flood_out(struct node *, const struct letter *);
-void channel_mac(struct node *, const struct letter *);
 void channel_peer_restarted(struct peer *); /* its handles are void */
 void channel_session_up(struct peer *);
 /* What an INIT or RESP says about networks: writer side for a peer, reader side kept until the session is confirmed. */

@@ -146,6 +146,8 @@ struct net_view {
 	unsigned n_addresses;
 	unsigned members, peers_up;
 	uint64_t rx_frames, tx_frames, rx_bytes, tx_bytes;
+	bool blocked;   /* by the loop guard */
+	char loop[160]; /* what it found on our LAN, or "" */
 	uint64_t head_version;
 	uint8_t controller_key_hash[KEY_HASH_BYTES]; /* zero until pinned */
 };
@@ -247,6 +249,9 @@ struct blame_view {
 };
 /* Each member of a network that caused any, since it is a member; false: not in that network. */
 bool node_blames(struct node *, uint64_t nwid, void (*each)(void *, const struct blame_view *), void *);
+/* The MACs learned in a network, in no order: behind which member, our own address for our device's LAN. 0 or -ENOENT. */
+struct fdb_entry;
+int node_fdb(struct node *, uint64_t nwid, uint64_t now, void (*each)(void *, const struct fdb_entry *), void *);
 const struct identity *node_identity(const struct node *);
 
 #endif

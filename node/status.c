@@ -2,6 +2,7 @@
  */
 #include "node/control.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@ static void net_fill(const struct net *net, struct net_view *v)
 	snprintf(v->reason, sizeof v->reason, "%s", net->reason);
 	snprintf(v->dev, sizeof v->dev, "%s", net->dev);
 	memcpy(v->mac, net->port->mac, 6);
+	v->blocked = net->loop.blocked;
+	loopguard_text(net, v->loop);
 	v->head_version = net->head_ok ? net->head.version : 0;
 	if (net->pinned)
 		memcpy(v->controller_key_hash, net->controller.key_hash, KEY_HASH_BYTES);
@@ -181,6 +184,15 @@ unsigned node_registered(struct node *node)
 	if (node->config.root)
 		peers_each(node, registered, &n);
 	return n;
+}
+
+int node_fdb(struct node *node, uint64_t nwid, uint64_t now, void (*each)(void *, const struct fdb_entry *), void *self)
+{
+	const struct net *net = net_find(node, nwid);
+	if (!net)
+		return -ENOENT;
+	fdb_each(net->port->fdb, now, each, self);
+	return 0;
 }
 
 void node_drops(struct node *node, uint64_t ret[DROP_COUNT])

@@ -124,6 +124,17 @@ struct member *roster_find(const struct roster *r, uint64_t address)
 	return NULL;
 }
 
+bool port_address(const struct port *port, const uint8_t mac[6], uint64_t *ret_address)
+{
+	if (mac[0] != port->mac[0])
+		return false;
+	uint64_t address = 0;
+	for (unsigned i = 1; i < 6; i++)
+		address = address << 8 | (uint64_t)(mac[i] ^ port->mac[i]);
+	*ret_address = address ^ port->address;
+	return true;
+}
+
 /* ---- guest book ------------------------------------------------------------------------------------------------- */
 
 struct retired {

@@ -3,6 +3,7 @@
  * A node that has just started has no root yet, and one that changes its network loses them for a moment; only what lasts is worth a line.
  */
 #include "node/control.h"
+#include "node/net.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,6 +44,22 @@ static void clone_warn(struct node *node, void (*each)(void *, const struct warn
 	         "identity.secret away, start it",
 	         at, ago / 1000);
 	each(self, &w);
+}
+
+/* By the network's own guard, so that each network has a line of its own. */
+static void loops_warn(struct node *node, void (*each)(void *, const struct warning *), void *self)
+{
+	struct warning w = {.code = "loop"};
+	char text[LOOP_TEXT];
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		if (!node->net[i])
+			continue;
+		loopguard_text(node->net[i], text);
+		if (!*text)
+			continue;
+		snprintf(w.text, sizeof w.text, "network %s, %s: %s", node->net[i]->base.name, node->net[i]->dev, text);
+		each(self, &w);
+	}
 }
 
 struct telling {
@@ -91,5 +108,6 @@ void node_warnings(struct node *node, void (*each)(void *, const struct warning 
 			each(self, &node->warnings.standing[i]);
 	clone_warn(node, each, self);
 	roots_warn(node, each, self);
+	loops_warn(node, each, self);
 	node_clones(node, node->now, clone_at_root, &(struct telling){each, self});
 }

@@ -40,6 +40,8 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	json_object_set_new(o, "mtu", json_integer(view->mtu));
 	json_object_set_new(o, "members", json_integer(view->members));
 	json_object_set_new(o, "peers_up", json_integer(view->peers_up));
+	json_object_set_new(o, "blocked", json_boolean(view->blocked));
+	json_object_set_new(o, "loop", json_text(view->loop));
 	json_object_set_new(o, "rx_frames", json_count(view->rx_frames));
 	json_object_set_new(o, "tx_frames", json_count(view->tx_frames));
 	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
