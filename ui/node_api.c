@@ -13,6 +13,7 @@
 #include "proto/wire.h"
 #include "ui/drops_api.h"
 #include "ui/json.h"
+#include "ui/lan_api.h"
 #include "ui/settings.h"
 #include "ui/sight_api.h"
 
@@ -303,6 +304,8 @@ static const struct api_route routes[] = {
     {METHOD_GET, "/v1/events", sight_events_get},
     {METHOD_GET, "/v1/drops", drops_get},
     {METHOD_GET, "/v1/networks/*/drops", drops_network_get},
+    {METHOD_GET, "/v1/fdb", lan_fdb_get},
+    {METHOD_GET, "/v1/networks/*/fdb", lan_fdb_get},
 };
 
 void node_api_serve(struct node_api *api, const struct request *request, struct reply *reply)

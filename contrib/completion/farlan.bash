@@ -19,7 +19,7 @@ _farlan()
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers ping netcheck events drops capture root id root-line root-set network member page completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events fdb groups drops capture root id root-line root-set network member page completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -29,6 +29,8 @@ _farlan()
 	"ping"*) options="--count --until-direct " ;;
 	"netcheck"*) options="" ;;
 	"events"*) options="--wait --since " ;;
+	"fdb"*) options="" ;;
+	"groups"*) options="" ;;
 	"drops"*) options="" ;;
 	"capture"*) options="--write " ;;
 	"root") words="status" ;;
@@ -61,7 +63,7 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers ping netcheck events drops capture root id root-line root-set network member page completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups drops capture root id root-line root-set network member page completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
 }

@@ -7,6 +7,8 @@
 #pragma weak run_networks
 #pragma weak run_peers
 #pragma weak run_drops
+#pragma weak run_fdb
+#pragma weak run_groups
 #pragma weak run_ping
 #pragma weak run_netcheck
 #pragma weak run_events

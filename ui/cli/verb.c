@@ -55,6 +55,8 @@ const struct verb verbs[] = {
     {"ping", "PEER", "count until-direct", SERVICE_NODE, "ask a peer, and see by which path it answers", run_ping},
     {"netcheck", "", "", SERVICE_NODE, "what lies between this machine and the others: NATs, UDP, roots", run_netcheck},
     {"events", "", "since wait", SERVICE_NODE, "what changes: peers, paths, networks; until interrupted", run_events},
+    {"fdb", "[NWID]", "", SERVICE_NODE, "MACs learned, and behind whom they are", run_fdb},
+    {"groups", "[NWID]", "", SERVICE_NODE, "multicast groups: who takes which", run_groups},
     {"drops", "[NWID]", "", SERVICE_NODE, "why packets were dropped, how many, and by whose doing", run_drops},
     {"capture", "NWID [FILTER]...", "write", SERVICE_NODE, "see or record a network's frames", run_capture},
     {"root status", "", "", SERVICE_NODE, "what this root does for others: limits and use", run_status},

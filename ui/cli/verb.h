@@ -82,6 +82,8 @@ int run_status(struct call *);
 int run_networks(struct call *);
 int run_peers(struct call *);
 int run_drops(struct call *);
+int run_fdb(struct call *);
+int run_groups(struct call *);
 int run_ping(struct call *);
 int run_netcheck(struct call *);
 int run_events(struct call *);
