@@ -96,7 +96,8 @@ static void routes_set(struct net *net)
 	}
 	net->n_routes_set = 0;
 	for (unsigned i = 0; i < net->n_routes; i++) {
-		const struct route *r = &net->route[i];
+		struct route wanted = net->route[i], *r = &wanted;
+		wanted.metric = local_metric(net, wanted.metric);
 		bool connected = false;
 		for (unsigned k = 0; k < net->n_addresses; k++)
 			connected = connected || (!r->via_set && same_net(&net->address[k], &r->target));
@@ -211,6 +212,7 @@ void net_apply_device(struct net *net)
 	addresses_set(net, net->cred.ips, net->cred.n_ips);
 	routes_set(net);
 	atomic_store(&net->port->open, true);
+	local_apply(net);
 	loopguard_changed(net);
 	net_set_state(net, NET_JOINED, "");
 }
@@ -229,6 +231,7 @@ void net_down(struct net *net)
 	if (!net->device_up)
 		return;
 	net->device_up = false;
+	local_down(net);
 	loopguard_changed(net);
 	node->ports_generation++;
 	node->ports_dirty = true;

@@ -482,6 +482,7 @@ struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 	}
 	snprintf(net->dev_wanted, sizeof net->dev_wanted, "%s", dev ? dev : "");
 	net->timer.fire = net_fire;
+	local_start(net);
 	net->timer.at = net->save_ms = NEVER;
 	net->whois_ms = net->ask_ms = node->now;
 	node->net[i] = net;
@@ -496,6 +497,7 @@ void net_free(struct net *net)
 	if (net->save_ms != NEVER)
 		state_save_network(net);
 	net_down(net);
+	local_stop(net);
 	config_free(net);
 	roster_free(net);
 	heap_cancel(&node->heap, &net->timer);

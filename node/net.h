@@ -8,6 +8,7 @@
 #define FARLAN_NODE_NET_H
 
 #include "node/fdb.h"
+#include "node/local.h"
 #include "node/loopguard.h"
 #include "node/node.h"
 #include "node/peer.h"
@@ -118,6 +119,7 @@ struct net {
 	struct net_member **member; /* ascending address */
 	unsigned n_members, room_members;
 	uint32_t generation;
+	struct local local;
 	bool listed;        /* the directory in force names this node too: it is as new as our approval */
 	uint64_t listed_ms; /* how long the device waits for that; 0 = not waiting */
 	uint64_t save_ms;   /* NEVER = clean */

@@ -134,6 +134,18 @@ enum net_state {
 };
 const char *net_state_name(enum net_state); /* "asking" "pending" "joined" "denied" "error" */
 
+/* What only this machine says of a network (local.h). */
+struct local_view {
+	char iface[16]; /* an interface of the host as its second device; "" = none */
+	char filter[512];
+	bool open;     /* frames pass there */
+	char why[160]; /* not open: a sentence with the mend */
+	bool game, game_on;
+	char game_why[160];
+	bool metric_set;
+	uint32_t metric;
+};
+
 struct net_view {
 	uint64_t nwid;
 	char name[NAME_MAX_BYTES + 1];
@@ -148,6 +160,7 @@ struct net_view {
 	uint64_t rx_frames, tx_frames, rx_bytes, tx_bytes;
 	bool blocked;   /* by the loop guard */
 	char loop[160]; /* what it found on our LAN, or "" */
+	struct local_view local;
 	uint64_t head_version;
 	uint8_t controller_key_hash[KEY_HASH_BYTES]; /* zero until pinned */
 };
@@ -226,6 +239,17 @@ struct relay_view {
 /* 0, -EEXIST never (idempotent), -ENOSPC above NETWORKS_MAX, -EINVAL. pin_bits NULL or the 130 bits of the long form. */
 int node_join(struct node *, uint64_t nwid, const uint8_t pin_bits[17], const char *dev, uint64_t now);
 int node_leave(struct node *, uint64_t nwid, uint64_t now); /* -ENOENT */
+/* An interface of the host becomes the network's second device, or its filter another one. 0, -ENOENT: not joined, -EEXIST: there is another one,
+ * whose name is *ret_why, -EINVAL: *ret_why says what is wrong with name or filter. Remove: 0, -ENOENT, -ENODEV: no such one. */
+int node_port_add(struct node *, uint64_t nwid, const char *iface, const char *filter, uint64_t now, const char **ret_why);
+int node_port_remove(struct node *, uint64_t nwid, const char *iface, uint64_t now);
+/* game: what is sent to 255.255.255.255, and multicast, leaves by this network. metric: of managed routes; not set: the controller's. 0, -ENOENT. */
+struct local_change {
+	bool game_given, game;
+	bool metric_given, metric_set;
+	uint32_t metric;
+};
+int node_local_set(struct node *, uint64_t nwid, const struct local_change *, uint64_t now);
 bool node_network(struct node *, uint64_t nwid, struct net_view *ret);
 void node_networks(struct node *, void (*each)(void *, const struct net_view *), void *);
 void node_peers(struct node *, uint64_t now, void (*each)(void *, const struct peer_view *), void *);

@@ -34,6 +34,7 @@ enum tag {
 	TAG_STATE,   /* u8 1 = denied */
 	TAG_FLOOR,   /* newest HEAD verified */
 	TAG_OFFLINE, /* u64 own seconds since it */
+	TAG_LOCAL = 40, /* local_encode() */
 };
 
 #define PEER_WORK   1u
@@ -298,6 +299,8 @@ void state_save_network(struct net *net)
 	record_put(&w, TAG_DEV, net->dev_wanted, strlen(net->dev_wanted));
 	uint8_t denied = net->state == NET_DENIED;
 	record_put(&w, TAG_STATE, &denied, 1);
+	uint8_t local[LOCAL_BYTES];
+	record_put(&w, TAG_LOCAL, local, local_encode(net, local)); /* before the HEAD, which brings the device up when it is read */
 	if (net->pin_bits_set)
 		record_put(&w, TAG_PIN_BITS, net->pin_bits, sizeof net->pin_bits);
 	if (net->pinned) {
@@ -384,6 +387,7 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		net->pin_bits_set = !r->bad;
 		break;
 	case TAG_CONTROLLER: controller_load(net, r); break;
+	case TAG_LOCAL: local_decode(net, r); break;
 	case TAG_GATE:
 		get_copy(r, net->gate, 32);
 		net->gate_set = !r->bad;

@@ -16,6 +16,7 @@ static void net_fill(const struct net *net, struct net_view *v)
 	v->blocked = net->loop.blocked;
 	loopguard_text(net, v->loop);
 	v->head_version = net->head_ok ? net->head.version : 0;
+	local_view(net, &v->local);
 	if (net->pinned)
 		memcpy(v->controller_key_hash, net->controller.key_hash, KEY_HASH_BYTES);
 	if (net->device_up) {

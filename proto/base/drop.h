@@ -75,6 +75,7 @@
 	X(MAIL_RATE, "mail-rate", "message for the control thread above its sender's rate")                                                \
 	X(STREAM, "stream", "queue of a TLS stream full, or stood too long in it")                                                         \
 	X(SEND, "send", "the kernel refused the datagram")                                                                                 \
+	X(NIC_FULL, "nic-full", "frame that an interface added to a network brought faster than it was read")                              \
 	X(TAP_WRITE, "tap-write", "the TAP device refused the frame")                                                                      \
 	/* control messages */                                                                                                             \
 	X(CTRL_FORM, "ctrl-form", "control message that does not parse")                                                                   \
