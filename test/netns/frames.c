@@ -1,14 +1,13 @@
 /* frames: raw Ethernet frames in and out of a device, for tests between namespaces.
  *
- *     frames send DEV HEXFILE|- [count] [gap_us]     one frame per line of hex digits; blanks and #
- * lines are skipped frames recv DEV SECONDS [ethertype-hex|all]    each frame received as one line
- * of hex digits
+ *     frames send DEV HEXFILE|- [count] [gap_us]                one frame per line of hex digits; blanks and # lines are skipped
+ *     frames recv DEV SECONDS [ethertype-hex|all [plain]]      each frame received as one line of hex digits
  *
- * The kernel takes the outer VLAN tag out of a received frame and tells it beside (PACKET_AUXDATA);
- * recv puts it back, so that lines compare byte for byte with what was sent. Frames this host sends
- * itself are left out. The filter compares the field behind the addresses as it was on the wire (a
- * tagged frame has 8100 or 88a8 there; an 802.3 frame its length). "ready" on standard error says
- * that frames are being listened for.
+ * The kernel takes the outer VLAN tag out of a received frame and tells it beside (PACKET_AUXDATA); recv puts it back, so that lines
+ * compare byte for byte with what was sent. Frames this host sends itself are left out. The filter compares the field behind the
+ * addresses as it was on the wire (a tagged frame has 8100 or 88a8 there; an 802.3 frame its length). "ready" on standard error says
+ * that frames are being listened for. recv makes the device promiscuous, which to a member of a network means: every group is wanted
+ * here; plain leaves it as it is, and what comes to it by itself is what is seen.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -37,8 +36,8 @@ struct frame {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: frames send DEV HEXFILE|- [count] [gap_us]\n       frames recv DEV "
-	                "SECONDS [ethertype-hex|all]\n");
+	fprintf(stderr, "usage: frames send DEV HEXFILE|- [count] [gap_us]\n"
+	                "       frames recv DEV SECONDS [ethertype-hex|all [plain]]\n");
 	return 2;
 }
 
@@ -171,7 +170,7 @@ static int send_main(int argc, char **argv)
 
 /* ---- recv ---- */
 
-static int listen_open(const char *device)
+static int listen_open(const char *device, bool plain)
 {
 	int on = 1, buffer = RECV_BUFFER;
 	int fd = packet_socket(device, ETH_P_ALL);
@@ -180,7 +179,7 @@ static int listen_open(const char *device)
 	struct packet_mreq all = {.mr_ifindex = (int)if_nametoindex(device), .mr_type = PACKET_MR_PROMISC};
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)); /* more is better, less is no failure */
 	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0) {
+	    (!plain && setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0)) {
 		close(fd);
 		return -1;
 	}
@@ -258,14 +257,15 @@ static int64_t now_ms(void)
 
 static int recv_main(int argc, char **argv)
 {
-	if (argc < 2 || argc > 3)
+	bool plain = argc == 4 && !strcmp(argv[3], "plain");
+	if (argc < 2 || argc > 4 || (argc == 4 && !plain))
 		return usage();
 	char *end;
 	double seconds = strtod(argv[1], &end);
 	long wanted = argc > 2 && strcmp(argv[2], "all") ? number(argv[2], 16, 0xffff) : -1;
 	if (*end || !(seconds > 0 && seconds <= 3600) || (argc > 2 && strcmp(argv[2], "all") && wanted < 0))
 		return usage();
-	int fd = listen_open(argv[0]);
+	int fd = listen_open(argv[0], plain);
 	if (fd < 0)
 		return fail(argv[0]);
 	int64_t until = now_ms() + (int64_t)(seconds * 1000), left;

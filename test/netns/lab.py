@@ -64,11 +64,12 @@ def until(what, ask, seconds=10.0, every=0.02):
 
 
 class Receiver:
-    """Frames of a device as (arrival, bytes), by the frames tool; arrival is ours, a few ms late at most."""
+    """Frames of a device as (arrival, bytes), by the frames tool; arrival is ours, a few ms late at most. plain: the device is not made
+    promiscuous, so that its member gets what it would get without us."""
 
-    def __init__(self, host, dev, seconds=60, ethertype='all'):
+    def __init__(self, host, dev, seconds=60, ethertype='all', plain=False):
         self.got = []
-        self.process = host.popen(tool('frames'), 'recv', dev, seconds, ethertype, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = host.popen(tool('frames'), 'recv', dev, seconds, ethertype, *(['plain'] if plain else []), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stderr.readline()
         if b'ready' not in line:
             raise Failure(f'frames recv on {host.name}: {line!r}')
