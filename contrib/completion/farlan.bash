@@ -8,18 +8,18 @@ _farlan()
 	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
 	--public | --bridge | --dhcp-server | --router | --relay | --until-direct) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight) return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight) skip=1 ;;
+		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers ping netcheck events fdb groups drops capture root id root-line root-set network member page completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture root id root-line root-set network member page completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -31,6 +31,7 @@ _farlan()
 	"events"*) options="--wait --since " ;;
 	"fdb"*) options="" ;;
 	"groups"*) options="" ;;
+	"wake"*) options="--network --via " ;;
 	"drops"*) options="" ;;
 	"capture"*) options="--write " ;;
 	"root") words="status" ;;
@@ -63,7 +64,7 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups drops capture root id root-line root-set network member page completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture root id root-line root-set network member page completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
 }

@@ -85,6 +85,7 @@ int run_drops(struct call *);
 int run_fdb(struct call *);
 int run_groups(struct call *);
 int run_ping(struct call *);
+int run_wake(struct call *);
 int run_netcheck(struct call *);
 int run_events(struct call *);
 int run_capture(struct call *);
