@@ -59,7 +59,7 @@ bool channel_cred(struct net *net, struct peer *peer, const uint8_t *envelope, s
 	struct net_member *m = roster_get(net, peer, cred.address);
 	if (!m || (m->cred_ok && cred.serial < m->cred.serial))
 		return m != NULL && m->cred_ok; /* an older one of a member whose newer one is held */
-	bool fresh = !m->cred_ok;
+	bool fresh = !m->cred_ok, other = atomic_load(&m->member->flags) != cred.flags;
 	if (!peer->identity.address)
 		peer->identity.address = peer->remote->address = cred.address;
 	m->cred = cred;
@@ -72,6 +72,8 @@ bool channel_cred(struct net *net, struct peer *peer, const uint8_t *envelope, s
 	}
 	if (fresh && !m->listed)
 		roster_publish(net);
+	if (other)
+		group_roster(net);
 	if (!m->listed || owners_disputed(atomic_load(&net->port->owners)))
 		neighbour_publish(net);
 	return true;

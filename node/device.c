@@ -214,6 +214,8 @@ void net_apply_device(struct net *net)
 	atomic_store(&net->port->open, true);
 	local_apply(net);
 	loopguard_changed(net);
+	group_roster(net); /* we may be an anchor now */
+	group_changed(net);
 	net_set_state(net, NET_JOINED, "");
 }
 

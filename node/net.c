@@ -284,6 +284,7 @@ void net_controller_up(struct peer *peer)
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct net *net = peer->node->net[i];
 		if (net && net->controller_peer == peer) {
+			group_controller_up(net);
 			net->ask_ms = peer->node->now;
 			net_schedule(net, net->ask_ms);
 		}
@@ -457,6 +458,8 @@ static void port_free(void *p)
 	struct port *port = p;
 	free((void *)atomic_load(&port->roster));
 	free((void *)atomic_load(&port->owned));
+	free((void *)atomic_load(&port->owners));
+	free((void *)atomic_load(&port->audiences));
 	fdb_free(port->fdb);
 	free(port);
 }
@@ -473,7 +476,6 @@ struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 		return NULL;
 	net->node = node;
 	net->nwid = nwid;
-	free((void *)atomic_load(&port->owners));
 	net->chan = i + 1;
 	net->port = port_new(node, nwid, net->chan);
 	if (!net->port) {
@@ -481,6 +483,7 @@ struct net *net_new(struct node *node, uint64_t nwid, const char *dev)
 		return NULL;
 	}
 	snprintf(net->dev_wanted, sizeof net->dev_wanted, "%s", dev ? dev : "");
+	group_init(net);
 	net->timer.fire = net_fire;
 	local_start(net);
 	net->timer.at = net->save_ms = NEVER;
@@ -500,6 +503,7 @@ void net_free(struct net *net)
 	local_stop(net);
 	config_free(net);
 	roster_free(net);
+	group_free(net);
 	heap_cancel(&node->heap, &net->timer);
 	loopguard_stop(net);
 	node->net[net->chan - 1] = NULL;

@@ -8,6 +8,7 @@
 #define FARLAN_NODE_NET_H
 
 #include "node/fdb.h"
+#include "node/group.h"
 #include "node/local.h"
 #include "node/loopguard.h"
 #include "node/node.h"
@@ -37,6 +38,7 @@ struct net_member {
 	uint64_t head_told; /* newest HEAD version sent to it */
 	bool opening;       /* NET_OPEN under way */
 	uint64_t open_ms;   /* not again before */
+	struct group_member group;
 };
 
 /* Fetching what a newer HEAD names, from one peer. */
@@ -116,10 +118,11 @@ struct net {
 	uint64_t loop_cleared_ms; /* the fdb was emptied because of a loop */
 	uint64_t offline_saved_ms;
 
+	struct groups groups;
+	struct local local;
 	struct net_member **member; /* ascending address */
 	unsigned n_members, room_members;
 	uint32_t generation;
-	struct local local;
 	bool listed;        /* the directory in force names this node too: it is as new as our approval */
 	uint64_t listed_ms; /* how long the device waits for that; 0 = not waiting */
 	uint64_t save_ms;   /* NEVER = clean */
@@ -163,16 +166,17 @@ void config_fetch_end(struct net *);
 
 /* roster.c */
 struct net_member *roster_member(struct net *, uint64_t address, const uint8_t key_hash[KEY_HASH_BYTES]);
+struct net_member *roster_address(const struct net *, uint64_t address);
 struct net_member *roster_get(struct net *, struct peer *, uint64_t address); /* finds or makes (not listed) */
 void roster_apply(struct net *);                                              /* the directory section changed */
 void roster_publish(struct net *);
+void neighbour_publish(struct net *); /* after a change of members, their addresses or credentials, or of our own */
 void roster_free(struct net *);
 
 /* rights.c */
 void rights_member(struct net *, struct net_member *); /* its credential was taken */
 void rights_retire(struct net *, struct member *);     /* before it is freed */
 void rights_publish(struct net *);                     /* after a change of the configuration or of our own credential */
-void neighbour_publish(struct net *); /* after a change of members, their addresses or credentials, or of our own */
 
 /* channel.c */
 /* Takes the credential of a peer for a network; true if valid now. */
@@ -184,9 +188,9 @@ void channel_net_close(struct peer *, const uint8_t *body, size_t len);
 void channel_cred_in(struct peer *, uint32_t req, const uint8_t *body, size_t len);
 void channel_push_cred(struct net *);
 void channel_recheck(struct net *); /* after a new HEAD: every channel against REVLIST and ctime */
-bool channel_frame_queue(struct peer *, struct port *, const uint8_t *frame, uint32_t len);
 void channel_flush(struct peer *); /* frames that waited */
 void channel_wait_tick(struct peer *, uint64_t now);
+void channel_frame_to(struct net *, struct net_member *, const uint8_t *frame, uint32_t len); /* now, or as soon as it can be sent to */
 void channel_frame_in(struct node *, const struct letter *);
 void channel_frame_out(struct node *, const struct letter *);
 void channel_flood_out(struct node *, const struct letter *);

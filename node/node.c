@@ -249,6 +249,8 @@ static void letter_read(struct node *node, struct letter *l)
 	case LETTER_FRAME_OUT: channel_frame_out(node, l); return;
 	case LETTER_FLOOD_OUT: channel_flood_out(node, l); return;
 	case LETTER_LOOP: loopguard_letter(node, l); return;
+	case LETTER_GROUPS: group_letter(node, l); return;
+	case LETTER_GATHER: gather_letter(node, l); return;
 	case LETTER_ROAM: path_roam(node, l); return;
 	case LETTER_REKEY: {
 		struct session *s = node_session(node, l->idx);

@@ -304,6 +304,8 @@ void peer_session_down(struct peer *peer, enum session_class class)
 	/* What we are meant to keep comes back at once: roots for ever, a controller while a network is joined. */
 	if (class == CLASS_CTRL && ((peer->is_root && !peer->root_idle) || peer->is_controller))
 		initiator_want(peer, CLASS_CTRL);
+	if (class == CLASS_DATA)
+		group_session_down(peer);
 	event_peer(peer);
 	node_changed(node);
 }

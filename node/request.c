@@ -309,6 +309,12 @@ static bool network_in(struct peer *peer, enum session_class class, const struct
 			return false;
 		join_res_in(peer, class, m);
 		return true;
+	case OP_SUB:
+	case OP_GATHER:
+		if (peer->node->config.port.request && class == CLASS_CTRL)
+			return false;
+		(m->op == OP_SUB ? group_sub : gather_request)(peer, class, m->req, m->body, m->len);
+		return true;
 	case OP_UNREACH: unreach_in(peer, class, m); return true;
 	case OP_PEER_RESTART: restart_in(peer, class, m); return true;
 	default: return false;

@@ -33,6 +33,12 @@ struct net_member *roster_member(struct net *net, uint64_t address, const uint8_
 	return bytes_equal(net->member[i]->member->remote->key_hash, key_hash, KEY_HASH_BYTES) ? net->member[i] : NULL;
 }
 
+struct net_member *roster_address(const struct net *net, uint64_t address)
+{
+	unsigned i = position(net, address);
+	return i < net->n_members && net->member[i]->member->address == address ? net->member[i] : NULL;
+}
+
 static void member_remove(struct net *net, unsigned i)
 {
 	struct net_member *m = net->member[i];
@@ -41,6 +47,7 @@ static void member_remove(struct net *net, unsigned i)
 	net->n_members--;
 	fdb_forget(net->port->fdb, m->member->address);
 	roster_publish(net);
+	group_member_gone(net, m);
 	rights_retire(net, m->member);
 	guestbook_retire(&net->node->book, m->member, free);
 	peer_forget(m->peer);
@@ -216,6 +223,7 @@ void roster_apply(struct net *net)
 		section_members_walk(section->bytes, section->len, entry_take, net);
 	roster_publish(net);
 	neighbour_publish(net);
+	group_roster(net);
 	node_changed(net->node);
 }
 
