@@ -379,10 +379,12 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 			mail_from(w, p, LETTER_FRAME_IN, s, 0);
 	} else {
 		confirm(w, p, s);
-		if (type == INNER_FRAG && !deliver_piece(w, p, s))
-			mail_from(w, p, LETTER_FRAME_IN, s, 0);
-		else if (type != INNER_PAD)
+		if (type == INNER_FRAG) {
+			if (!deliver_piece(w, p, s))
+				mail_from(w, p, LETTER_FRAME_IN, s, 0);
+		} else if (type != INNER_PAD) {
 			p->verdict = DROP_TYPE;
+		}
 	}
 }
 
