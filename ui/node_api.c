@@ -14,6 +14,7 @@
 #include "ui/drops_api.h"
 #include "ui/json.h"
 #include "ui/lan_api.h"
+#include "ui/local_api.h"
 #include "ui/settings.h"
 #include "ui/sight_api.h"
 #include "ui/wake_api.h"
@@ -49,6 +50,7 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
 	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));
 	json_object_set_new(o, "version", json_count(view->head_version));
+	local_json(o, &view->local);
 	json_object_set_new(o, "controller", sight_address(view->nwid >> 24));
 	if (memcmp(view->controller_key_hash, unpinned, sizeof(unpinned)) != 0)
 		json_object_set_new(o, "controller_key_hash", json_hex(view->controller_key_hash, KEY_HASH_BYTES));
@@ -230,7 +232,7 @@ static bool network_of(const struct request *request, struct reply *reply, uint6
 	return false;
 }
 
-static void network_get(void *self, const struct request *request, struct reply *reply)
+void node_api_network(void *self, const struct request *request, struct reply *reply)
 {
 	uint64_t nwid;
 	if (network_of(request, reply, &nwid))
@@ -294,7 +296,10 @@ static void peers_get(void *self, const struct request *request, struct reply *r
 static const struct api_route routes[] = {
     {METHOD_GET, "/v1/status", status_get},
     {METHOD_GET, "/v1/networks", networks_get},
-    {METHOD_GET, "/v1/networks/*", network_get},
+    {METHOD_GET, "/v1/networks/*", node_api_network},
+    {METHOD_PATCH, "/v1/networks/*", local_patch},
+    {METHOD_POST, "/v1/networks/*/port", local_port_post},
+    {METHOD_DELETE, "/v1/networks/*/port/*", local_port_delete},
     {METHOD_POST, "/v1/networks/*", network_post},
     {METHOD_DELETE, "/v1/networks/*", network_delete},
     {METHOD_GET, "/v1/peers", peers_get},

@@ -26,6 +26,8 @@ struct node_api {
 };
 
 void node_api_serve(struct node_api *, const struct request *, struct reply *);
+/* GET /v1/networks/NWID, also as the answer to what changed it. */
+void node_api_network(void *self, const struct request *, struct reply *);
 /* Adds "online", "roots" and "warnings" to a status; the controller's node is asked the same way. */
 void node_api_roots(struct node *, json_t *status);
 

@@ -7,19 +7,19 @@ _farlan()
 	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
-	--public | --bridge | --dhcp-server | --router | --relay | --until-direct) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via) return ;;
+	--public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --name | --ip | --bridge | --dhcp-server | --router | --relay | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via) skip=1 ;;
+		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture root id root-line root-set network member page completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root id root-line root-set network member page completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -34,6 +34,11 @@ _farlan()
 	"wake"*) options="--network --via " ;;
 	"drops"*) options="" ;;
 	"capture"*) options="--write " ;;
+	"set"*) options="--game --metric " ;;
+	"port") words="add remove list" ;;
+	"port add"*) options="" ;;
+	"port remove"*) options="" ;;
+	"port list"*) options="" ;;
 	"root") words="status" ;;
 	"root status"*) options="" ;;
 	"id"*) options="" ;;
@@ -48,10 +53,10 @@ _farlan()
 	"root-set show"*) options="" ;;
 	"root-set verify"*) options="" ;;
 	"network") words="create list show set delete" ;;
-	"network create"*) options="--ipv4 --mtu --public " ;;
+	"network create"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast " ;;
 	"network list"*) options="" ;;
 	"network show"*) options="" ;;
-	"network set"*) options="--ipv4 --mtu --public --name " ;;
+	"network set"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --name " ;;
 	"network delete"*) options="" ;;
 	"member") words="list approve deny revoke delete set" ;;
 	"member list"*) options="" ;;
@@ -59,12 +64,12 @@ _farlan()
 	"member deny"*) options="" ;;
 	"member revoke"*) options="" ;;
 	"member delete"*) options="" ;;
-	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay " ;;
+	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt " ;;
 	"page"*) options="" ;;
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture root id root-line root-set network member page completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root id root-line root-set network member page completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
 }

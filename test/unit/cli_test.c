@@ -10,6 +10,10 @@
 #pragma weak run_fdb
 #pragma weak run_groups
 #pragma weak run_ping
+#pragma weak run_set
+#pragma weak run_port_add
+#pragma weak run_port_remove
+#pragma weak run_port_list
 #pragma weak run_netcheck
 #pragma weak run_events
 #pragma weak run_capture

@@ -77,6 +77,17 @@ static void print_roots(const json_t *status)
 	}
 }
 
+/* What this machine was told of a network and cannot do. */
+static void print_local(const json_t *net, const char *id)
+{
+	char iface[CELL_MAX], reason[CELL_MAX];
+	const json_t *port = json_object_get(net, "port");
+	if (*field(port, "reason"))
+		printf("! %s: port %s: %s\n", id, cell_text(port, "iface", CELL_TEXT, iface), cell_text(port, "reason", CELL_TEXT, reason));
+	if (*field(net, "game_reason"))
+		printf("! %s: game: %s\n", id, cell_text(net, "game_reason", CELL_TEXT, reason));
+}
+
 /* What waits for somebody. */
 static void print_reasons(const json_t *status, const char *me)
 {
@@ -88,6 +99,7 @@ static void print_reasons(const json_t *status, const char *me)
 		cell_text(net, "id", CELL_TEXT, id);
 		if (*field(net, "reason") && strcmp(field(net, "state"), "pending") != 0)
 			printf("! %s: %s\n", id, cell_text(net, "reason", CELL_TEXT, reason));
+		print_local(net, id);
 		if (!strcmp(field(net, "state"), "pending"))
 			printf("! %s waits for approval; its admin runs: farlan member approve %s %s\n", id, id, me);
 	}
