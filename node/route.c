@@ -224,14 +224,20 @@ void route_replica(struct worker *w, struct port *port, const struct member *ori
 
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
-static struct member *member_of(struct worker *w, const struct errand *job)
+/* Behind whom the receiver is. ret_here: on our own side. */
+static struct member *member_of(struct worker *w, const struct errand *job, bool *ret_here)
 {
 	uint64_t address;
 	struct member *m = NULL;
+	*ret_here = !memcmp(job->frame, job->port->mac, 6);
+	if (*ret_here)
+		return NULL;
 	if (port_address(job->port, job->frame, &address))
 		m = roster_find(job->roster, address);
-	if (!m && fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, &address))
-		m = roster_find(job->roster, address);
+	if (!m && fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, &address)) {
+		*ret_here = address == job->port->address;
+		m = *ret_here ? NULL : roster_find(job->roster, address);
+	}
 	return m;
 }
 
@@ -297,22 +303,16 @@ static void hand_over(struct worker *w, struct tap *tap, const uint8_t *frame, s
 	worker_count_batch(w, &p, 1);
 }
 
-/* Between the host's device and its interface in the network: they are two ports of one switch, the rest of the network is the third. */
-static void switch_local(struct worker *w, struct errand *job)
+/* Between the host's device and its interface in the network: they are two ports of one switch, the rest of the network is the third. The host
+ * itself is known to be where it is, and nothing else is behind its device. */
+static bool switch_local(struct worker *w, struct errand *job)
 {
 	struct tap *other = atomic_load(job->nic ? &job->port->tap : &job->port->nic);
-	bool group = job->frame[0] & 1, own = !memcmp(job->frame, job->port->mac, 6);
-	uint64_t address;
-	if (!other || (job->nic ? !(group || own) : own))
-		return;
-	if (!group && !own) { /* from the host: only what may be there */
-		if (port_address(job->port, job->frame, &address) && roster_find(job->roster, address))
-			return;
-		if (fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, &address) &&
-		    address != job->port->address)
-			return;
-	}
+	bool own = !memcmp(job->frame, job->port->mac, 6);
+	if (!other || (!(job->frame[0] & 1) && job->nic != own))
+		return false;
 	hand_over(w, other, job->frame, job->len, &job->offload);
+	return true;
 }
 
 /* Is it a question that is answered here? */
@@ -345,15 +345,13 @@ static void listen_for_groups(struct worker *w, const struct errand *job)
 
 static enum drop route_known(struct worker *w, struct errand *job)
 {
-	bool group = job->frame[0] & 1;
-	struct member *m = group ? NULL : member_of(w, job);
-	switch_local(w, job);
-	if (m && m->address == job->port->address)
-		return DROP_NO_MEMBER; /* behind our own device, as everybody there knows by now */
-	if (!group && !memcmp(job->frame, job->port->mac, 6))
-		return DROP_NONE;
-	if (job->offload.gso && !m) /* its segments come by themselves */
+	bool group = job->frame[0] & 1, here = false;
+	struct member *m = group ? NULL : member_of(w, job, &here);
+	if (job->offload.gso && !m && !here) /* its segments come by themselves */
 		return route_segments(w, job);
+	bool handed = !m && switch_local(w, job);
+	if (here) /* with one device only, the bridge it is in did it */
+		return handed ? DROP_NONE : DROP_NO_MEMBER;
 	enum drop verdict = police_out(job->port, job->frame, job->len, !group && !m, w->now_us);
 	if (verdict != DROP_NONE)
 		return verdict;
