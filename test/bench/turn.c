@@ -25,6 +25,7 @@
 #define PASS_NS      24000000u /* for one row, preparations included */
 #define PASS_SAMPLES 1000
 #define PASS_LEAST   2
+#define HEADER_BYTES 62 /* of what dies */
 
 /* How a row's turn is prepared and who takes it. */
 struct row {
@@ -35,6 +36,7 @@ struct row {
 	unsigned n_far;           /* the same where FAR is measured: at most BATCH_MAX datagrams may come of it */
 	uint16_t mtu;
 	uint32_t caps;
+	enum drop dies; /* DROP_NONE, or what every frame must die of */
 };
 
 /* ---- turns ------------------------------------------------------------------------------------------------------ */
@@ -42,22 +44,24 @@ struct row {
 #define CAPS (CAP_SEG | CAP_BUNDLE)
 
 static const struct row rows[] = {
-    {"tcp-out", NEAR, fill_tcp, 3, 0, 1400, CAPS},
-    {"tcp-in", FAR, fill_tcp, 0, 1, 1400, CAPS},
-    {"1400-out", NEAR, fill_1400, 64, 0, 1400, CAPS},
-    {"1400-in", FAR, fill_1400, 0, 64, 1400, CAPS},
-    {"udp64-out", NEAR, fill_64, 64, 0, 1400, CAPS},
-    {"udp64-in", FAR, fill_64, 0, 64, 1400, CAPS},
-    {"udp64-single-out", NEAR, fill_64, 64, 0, 1400, CAP_SEG},
-    {"udp64-single-in", FAR, fill_64, 0, 64, 1400, CAP_SEG},
-    {"ack-out", NEAR, fill_ack, 64, 0, 1400, CAPS},
-    {"ack-in", FAR, fill_ack, 0, 64, 1400, CAPS},
-    {"broadcast-out", NEAR, fill_broadcast, 8, 0, 1400, CAPS},
-    {"broadcast-in", FAR, fill_broadcast_far, 0, 64, 1400, CAPS},
-    {"jumbo-out", NEAR, fill_9000, 14, 0, 9000, CAPS},
-    {"jumbo-in", FAR, fill_9000, 0, 9, 9000, CAPS},
-    {"relay", RELAY, fill_relay, 0, 64, 1400, CAPS},
-    {"idle", NEAR, fill_nothing, 0, 0, 1400, CAPS},
+    {"tcp-out", NEAR, fill_tcp, 3, 0, 1400, CAPS, DROP_NONE},
+    {"tcp-in", FAR, fill_tcp, 0, 1, 1400, CAPS, DROP_NONE},
+    {"1400-out", NEAR, fill_1400, 64, 0, 1400, CAPS, DROP_NONE},
+    {"1400-in", FAR, fill_1400, 0, 64, 1400, CAPS, DROP_NONE},
+    {"udp64-out", NEAR, fill_64, 64, 0, 1400, CAPS, DROP_NONE},
+    {"udp64-in", FAR, fill_64, 0, 64, 1400, CAPS, DROP_NONE},
+    {"udp64-single-out", NEAR, fill_64, 64, 0, 1400, CAP_SEG, DROP_NONE},
+    {"udp64-single-in", FAR, fill_64, 0, 64, 1400, CAP_SEG, DROP_NONE},
+    {"ack-out", NEAR, fill_ack, 64, 0, 1400, CAPS, DROP_NONE},
+    {"ack-in", FAR, fill_ack, 0, 64, 1400, CAPS, DROP_NONE},
+    {"broadcast-out", NEAR, fill_broadcast, 8, 0, 1400, CAPS, DROP_NONE},
+    {"broadcast-in", FAR, fill_broadcast_far, 0, 64, 1400, CAPS, DROP_NONE},
+    {"storm-in", FAR, fill_storm_far, 0, 64, 1400, CAPS, DROP_STORM},
+    {"guard-in", FAR, fill_router_far, 0, 64, 1400, CAPS, DROP_RA_GUARD},
+    {"jumbo-out", NEAR, fill_9000, 14, 0, 9000, CAPS, DROP_NONE},
+    {"jumbo-in", FAR, fill_9000, 0, 9, 9000, CAPS, DROP_NONE},
+    {"relay", RELAY, fill_relay, 0, 64, 1400, CAPS, DROP_NONE},
+    {"idle", NEAR, fill_nothing, 0, 0, 1400, CAPS, DROP_NONE},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -117,9 +121,11 @@ static struct tally check(const struct row *row, unsigned turns)
 	struct host *h = &bed.host[row->side], *near = &bed.host[NEAR];
 	struct tally t = tally_of(h, row->side);
 	for (unsigned i = 1; i < DROP_COUNT; i++)
-		need(!worker_drop(h->worker, (enum drop)i), drop_name((enum drop)i));
+		need(worker_drop(h->worker, (enum drop)i) == (i == row->dies ? (uint64_t)row->n_far * turns : 0), drop_name((enum drop)i));
 	need(!mail_take(worker_mail(h->worker)), "a letter to control");
 	uint64_t frames = row->n_far;
+	if (row->dies != DROP_NONE)
+		return (struct tally){frames, frames * HEADER_BYTES, bed.n_kept, 0};
 	if (row->side == FAR && near->tap.n_give)
 		frames = tally_of(near, NEAR).frames;
 	if (row->side == NEAR) {

@@ -396,23 +396,53 @@ static void fill_broadcast(unsigned n)
 	}
 }
 
-/* One from each of n members, sealed by hand: they are n hosts. */
+/* Of member k of FAR, sealed by hand, as a datagram of its own. */
+static void seal_far(unsigned k, const uint8_t *frame, size_t len)
+{
+	struct session *s = bed.host[NEAR].session[k];
+	struct encap e = {.chan = CHAN, .datagram = DATAGRAM};
+	struct carriage c = {0};
+	uint8_t datagram[256];
+	uint64_t pn;
+	unsigned lane = session_lane_of(s, 0);
+	memcpy(datagram + DATA_HEADER + encap_offset(c), frame, len);
+	size_t plain = encap_whole(&e, c, NULL, NULL, datagram + DATA_HEADER, len);
+	struct packet p = {.data = datagram, .len = (uint32_t)(DATA_HEADER + plain), .room = sizeof(datagram)};
+	need(session_take(s, lane, 1, &pn), "no number");
+	seal_batch(&s->tx, s->peer_idx | lane, pn, &p, 1);
+	keep(p.data, p.len, endpoint_of(NEAR, k));
+}
+
+/* One from each of n members: they are n hosts. */
 static void fill_broadcast_far(unsigned n)
 {
+	uint8_t frame[42];
 	for (unsigned k = 0; k < n; k++) {
-		struct session *s = bed.host[NEAR].session[k];
-		struct encap e = {.chan = CHAN, .datagram = DATAGRAM};
-		struct carriage c = {0};
-		uint8_t datagram[256];
-		uint64_t pn;
-		unsigned lane = session_lane_of(s, 0);
-		arp_frame(datagram + DATA_HEADER + encap_offset(c), NEAR, k);
-		size_t plain = encap_whole(&e, c, NULL, NULL, datagram + DATA_HEADER, 42);
-		struct packet p = {.data = datagram, .len = (uint32_t)(DATA_HEADER + plain), .room = sizeof(datagram)};
-		need(session_take(s, lane, 1, &pn), "no number");
-		seal_batch(&s->tx, s->peer_idx | lane, pn, &p, 1);
-		keep(p.data, p.len, endpoint_of(NEAR, k));
+		arp_frame(frame, NEAR, k);
+		seal_far(k, frame, sizeof(frame));
 	}
+}
+
+/* All of one member, whose bucket is empty for ever. */
+static void fill_storm_far(unsigned n)
+{
+	uint8_t frame[62] = {0};
+	arp_frame(frame, NEAR, 0);
+	atomic_store(&bed.host[FAR].port->storm_frames, 1000);
+	atomic_store(&bed.host[FAR].member[0].storm.flood_ns, UINT64_MAX / 2);
+	for (unsigned k = 0; k < n; k++)
+		seal_far(0, frame, sizeof(frame));
+}
+
+/* A router's announcements of one who is none. */
+static void fill_router_far(unsigned n)
+{
+	uint8_t frame[14 + 40 + 8] = {0x33, 0x33, 0, 0, 0, 1};
+	mac_derive(NWID, address_of(NEAR, 0), frame + 6);
+	memcpy(frame + 12, (const uint8_t[]){0x86, 0xdd, 0x60, 0, 0, 0, 0, 8, 58, 255}, 10);
+	frame[54] = 134;
+	for (unsigned k = 0; k < n; k++)
+		seal_far(0, frame, sizeof(frame));
 }
 
 /* What a relay sees: it cannot look into them, so nothing is. */
