@@ -706,6 +706,82 @@ static void sync_bodies(void **state)
 	}
 }
 
+static struct body_sub sub_sample(unsigned n)
+{
+	struct body_sub b = {.nwid = NWID, .seq = UINT64_MAX, .flags = SUB_FLAGS, .n = n};
+	for (unsigned i = 0; i < n; i++)
+		memcpy(b.group[i], (uint8_t[6]){0x33, 0x33, (uint8_t)i, 1, 2, 3}, 6);
+	return b;
+}
+
+static void sub_bodies(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n <= SUB_GROUPS_MAX; n += n == 2 ? SUB_GROUPS_MAX - 2 : 1) {
+		struct body_sub in = sub_sample(n);
+		TRIP(sub, in, out);
+		SAME(nwid), SAME(seq), SAME(flags), SAME(n), SAME_BYTES(group);
+		assert_int_equal(body_sub_encode(&in, bytes, sizeof(bytes)), len);
+		if (n < 2)
+			continue;
+		memcpy(in.group[1], in.group[0], 6); /* each once, ascending */
+		assert_int_equal(body_sub_encode(&in, bytes, sizeof(bytes)), 0);
+		in = sub_sample(n);
+		in.group[0][0] = 0x32; /* no group */
+		assert_int_equal(body_sub_encode(&in, bytes, sizeof(bytes)), 0);
+		in = sub_sample(n);
+		in.flags = 4;
+		assert_int_equal(body_sub_encode(&in, bytes, sizeof(bytes)), 0);
+	}
+	struct body_sub some = sub_sample(2), heard;
+	uint8_t raw[BODY_MAX];
+	size_t n = body_sub_encode(&some, raw, sizeof(raw));
+	assert_memory_equal(raw + n - 14, "\xc4\x0c\x33\x33\x00", 5);
+	raw[n - 12 + 2] = 2; /* the first group behind the second */
+	assert_false(try_sub(raw, n));
+	raw[n - 12 + 2] = 0;
+	raw[n - 15 - 1] = 7; /* a flag of later */
+	assert_true(body_sub_parse(raw, n, &heard));
+	assert_int_equal(heard.flags, SUB_FLAGS);
+	some.n = SUB_GROUPS_MAX + 1;
+	assert_int_equal(body_sub_encode(&some, raw, sizeof(raw)), 0);
+}
+
+static void gather_bodies(void **state)
+{
+	(void)state;
+	const uint8_t mdns[6] = {1, 0, 0x5e, 0, 0, 0xfb};
+	{
+		struct body_gather asked = {.nwid = NWID, .after = ADDRESS};
+		memcpy(asked.group, mdns, 6);
+		TRIP(gather, asked, heard);
+		assert_true(heard.nwid == NWID && heard.after == ADDRESS && !memcmp(heard.group, mdns, 6));
+		asked.after = 0;
+		size_t shorter = body_gather_encode(&asked, bytes, sizeof(bytes));
+		assert_true(shorter && shorter < len && body_gather_parse(bytes, shorter, &heard) && !heard.after);
+		asked.group[0] = 2;
+		assert_int_equal(body_gather_encode(&asked, bytes, sizeof(bytes)), 0);
+	}
+	struct body_gathered found = {.more = true, .n = GATHERED_MAX};
+	uint8_t raw[BODY_MAX];
+	for (unsigned i = 0; i < GATHERED_MAX; i++)
+		found.address[i] = ADDRESS_MAX - GATHERED_MAX + i;
+	{
+		TRIP(gathered, found, heard);
+		assert_true(heard.more && heard.n == GATHERED_MAX);
+		assert_memory_equal(heard.address, found.address, sizeof(found.address));
+	}
+	found.address[9] = found.address[8];
+	assert_int_equal(body_gathered_encode(&found, raw, sizeof(raw)), 0);
+	found = (struct body_gathered){.more = true}; /* whoever asks on would ask the same again */
+	assert_int_equal(body_gathered_encode(&found, raw, sizeof(raw)), 0);
+	assert_false(try_gathered((const uint8_t[]){0x82, 0, 1, 1, 0x90}, 5));
+	assert_true(try_gathered((const uint8_t[]){0x82, 0, 0, 1, 0x90}, 5));
+	assert_true(try_gathered((const uint8_t[]){0x82, 0, 0, 1, 0x92, 5, 6}, 7));
+	assert_false(try_gathered((const uint8_t[]){0x82, 0, 0, 1, 0x92, 6, 6}, 7));
+	assert_false(try_gathered((const uint8_t[]){0x82, 0, 2, 1, 0x91, 6}, 6));
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(filler); i++)
@@ -715,6 +791,7 @@ int main(void)
 	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),    cmocka_unit_test(spray_bodies),
 	    cmocka_unit_test(root_bodies),    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies),
 	    cmocka_unit_test(unknown_keys),   cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
+	    cmocka_unit_test(sub_bodies),     cmocka_unit_test(gather_bodies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
