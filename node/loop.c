@@ -20,6 +20,7 @@
 
 #include "node/beacon_io.h"
 #include "node/files.h"
+#include "node/group.h"
 #include "node/listen.h"
 #include "node/mapping.h"
 #include "node/stream.h"
@@ -88,6 +89,7 @@ static void turn(uv_prepare_t *prepare)
 	if (loop->hosts_ms <= now) {
 		loop->hosts_ms = NEVER;
 		node_hosts_changed(loop->node, loop->rerouted, now);
+		node_groups_changed(loop->node, now); /* a device of ours may be promiscuous now, or the port of a bridge */
 		loop->rerouted = false;
 		mapping_kick(loop->mapping);
 	}
@@ -121,7 +123,9 @@ static void hosts_moved(uv_poll_t *poll, int status, int events)
 	}
 	unsigned changed = netlink_changed(loop->netlink);
 	loop->rerouted = loop->rerouted || (changed & NETLINK_ROUTES);
-	if (changed && loop->hosts_ms == NEVER)
+	if (changed & NETLINK_GROUPS) /* at once: somebody may send to the new one in a moment */
+		node_groups_changed(loop->node, loop_now());
+	if (changed & (NETLINK_HOSTS | NETLINK_ROUTES) && loop->hosts_ms == NEVER)
 		loop->hosts_ms = loop_now() + HOSTS_QUIET_MS;
 }
 
