@@ -1,4 +1,4 @@
-/* lan_api.c: learned MACs as JSON.
+/* lan_api.c: learned MACs and multicast groups as JSON.
  *
  * Learned MACs come in the order of a hash table, which is none: they are sorted, so that two looks can be compared. A full table of 16 384 takes
  * some ten milliseconds of the control thread; frames do not wait for it.
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "node/fdb.h"
+#include "node/group.h"
 #include "ui/json.h"
 #include "ui/settings.h"
 #include "ui/sight_api.h"
@@ -121,4 +122,33 @@ void lan_fdb_get(void *self, const struct request *request, struct reply *reply)
 {
 	struct look look = {.api = self, .one = fdb_rows};
 	look_at(&look, request, reply, "farlan.fdb/1", "entries");
+}
+
+/* ---- groups ----------------------------------------------------------------------------------------------------- */
+
+static void group_row(void *self, const struct groups_view *v)
+{
+	struct look *look = self;
+	json_t *o = json_object(), *groups = json_array();
+	for (uint32_t i = 0; i < v->n; i++)
+		json_array_append_new(groups, mac_json(v->group[i]));
+	json_object_set_new(o, "network", json_string(look->nwid));
+	json_object_set_new(o, "address", sight_address(v->address));
+	json_object_set_new(o, "here", json_boolean(v->own));
+	json_object_set_new(o, "known", json_boolean(v->known));
+	json_object_set_new(o, "all", json_boolean(v->all));
+	json_object_set_new(o, "blocked", json_boolean(v->blocked));
+	json_object_set_new(o, "groups", groups);
+	json_array_append_new(look->rows, o);
+}
+
+static int group_rows(struct look *look, uint64_t nwid)
+{
+	return node_groups(look->api->node, nwid, group_row, look);
+}
+
+void lan_groups_get(void *self, const struct request *request, struct reply *reply)
+{
+	struct look look = {.api = self, .one = group_rows};
+	look_at(&look, request, reply, "farlan.groups/1", "members");
 }

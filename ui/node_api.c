@@ -313,6 +313,8 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/wake", wake_post},
     {METHOD_GET, "/v1/fdb", lan_fdb_get},
     {METHOD_GET, "/v1/networks/*/fdb", lan_fdb_get},
+    {METHOD_GET, "/v1/groups", lan_groups_get},
+    {METHOD_GET, "/v1/networks/*/groups", lan_groups_get},
 };
 
 void node_api_serve(struct node_api *api, const struct request *request, struct reply *reply)

@@ -1,4 +1,4 @@
-/* A network as its switch sees it, through the API: learned MACs in order, here and behind others. The node is bare memory with the fields these
+/* A network as its switch sees it, through the API: learned MACs in order, here and behind others; who takes which groups. The node is bare memory with the fields these
  * routes read; nothing runs. */
 #define request node_request /* the node and the API have a struct of that name each; here both are needed */
 #include "node/control.h"
@@ -61,6 +61,12 @@ static int teardown(void **state)
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		if (!t.node->net[i])
 			continue;
+		for (unsigned k = 0; k < t.node->net[i]->n_members; k++) {
+			free(t.node->net[i]->member[k]->member);
+			free(t.node->net[i]->member[k]->peer);
+			free(t.node->net[i]->member[k]);
+		}
+		free(t.node->net[i]->member);
 		fdb_free(t.node->net[i]->port->fdb);
 		free(t.node->net[i]->port);
 		free(t.node->net[i]);
@@ -162,10 +168,71 @@ static void frozen(void **state)
 	assert_string_equal(text(json_array_get(rows, 0), "address"), "0900000002");
 }
 
+static struct net_member *member_add(struct net *net, uint64_t address)
+{
+	struct net_member *m = calloc(1, sizeof(*m)), **more = realloc(net->member, (net->n_members + 1) * sizeof(*more));
+	assert_true(m && more);
+	m->member = calloc(1, sizeof(*m->member));
+	m->peer = calloc(1, sizeof(*m->peer));
+	assert_true(m->member && m->peer);
+	m->peer->best = -1;
+	m->member->address = address;
+	net->member = more;
+	net->member[net->n_members++] = m;
+	return m;
+}
+
+static void takes(const json_t *row, const char *address, const char *flags, const char *groups)
+{
+	static const char *const names[] = {"here", "known", "all", "blocked"};
+	char joined[256] = "";
+	const json_t *group;
+	size_t i;
+	assert_string_equal(text(row, "address"), address);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(json_is_true(json_object_get(row, names[i])), strstr(flags, names[i]) != NULL);
+	json_array_foreach(json_object_get(row, "groups"), i, group)
+	{
+		strcat(joined, i ? " " : "");
+		strcat(joined, json_string_value(group));
+	}
+	assert_string_equal(joined, groups);
+}
+
+static void groups_of_members(void **state)
+{
+	(void)state;
+	uint8_t said[2][6] = {{1, 0, 0x5e, 0, 0, 0xfb}, {0x33, 0x33, 0, 0, 0x12, 0x34}};
+	struct net *net = t.node->net[0];
+	const json_t *rows = json_object_get(ask(METHOD_GET, "/v1/groups", 200), "members");
+	assert_string_equal(text(t.answer, "schema"), "farlan.groups/1");
+	assert_int_equal(json_array_size(rows), 2); /* this machine in two networks */
+	takes(json_array_get(rows, 0), "1122334455", "here", "");
+	assert_string_equal(text(json_array_get(rows, 0), "network"), "7f3a91c04e000001");
+	assert_string_equal(text(json_array_get(rows, 1), "network"), "7f3a91c04e000002");
+	net->groups.known = true;
+	net->groups.n = 1;
+	memcpy(net->groups.group[0], (const uint8_t[6]){9, 0, 0x2b, 0, 0, 1}, 6);
+	struct net_member *one = member_add(net, FIRST);
+	member_add(net, LATER);
+	one->group.said = (struct group_set){.live = true, .n = 2, .group = said};
+	rows = json_object_get(ask(METHOD_GET, "/v1/networks/7f3a91c04e000001/groups", 200), "members");
+	assert_int_equal(json_array_size(rows), 3);
+	takes(json_array_get(rows, 0), "1122334455", "here known", "09:00:2b:00:00:01");
+	takes(json_array_get(rows, 1), "0900000001", "known", "01:00:5e:00:00:fb 33:33:00:00:12:34");
+	takes(json_array_get(rows, 2), "0900000002", "", "");
+	one->group.said = (struct group_set){.live = true, .all = true, .blocked = true};
+	net->groups.all = true;
+	net->groups.n = 0;
+	rows = json_object_get(ask(METHOD_GET, "/v1/networks/7f3a91c04e000001/groups", 200), "members");
+	takes(json_array_get(rows, 0), "1122334455", "here known all", "");
+	takes(json_array_get(rows, 1), "0900000001", "known all blocked", "");
+}
+
 static void refusals(void **state)
 {
 	(void)state;
-	static const char *const what[] = {"fdb"};
+	static const char *const what[] = {"fdb", "groups"};
 	for (unsigned i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
 		char path[80];
 		snprintf(path, sizeof(path), "/v1/networks/7f3a91c04e000009/%s", what[i]);
@@ -184,6 +251,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(learned_macs, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_full_table, setup, teardown),
 	    cmocka_unit_test_setup_teardown(frozen, setup, teardown),
+	    cmocka_unit_test_setup_teardown(groups_of_members, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("lan_api", tests, NULL, NULL);
