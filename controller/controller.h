@@ -60,12 +60,23 @@ struct admin_error { /* filled when the status is not ADMIN_OK */
 enum member_state { MEMBER_PENDING, MEMBER_APPROVED, MEMBER_DENIED, MEMBER_REVOKED };
 const char *member_state_name(enum member_state); /* "pending" ... */
 
+#define STORM_FRAMES_MAX 1000000u
+#define MCAST_KBIT_MAX   100000000u /* 100 Gbit/s */
+#define MCAST_LIMIT_MAX  1000u
+#define BRIDGE_MTU_MIN   1500  /* what every LAN behind a bridge sends */
+struct network_limits {        /* 0 = none */
+	uint32_t storm_frames; /* broadcast and unknown unicast of a sender, 1/s */
+	uint32_t mcast_kbit;   /* multicast of a sender */
+	uint32_t mcast_limit;  /* copies a sender makes itself before replicators take over */
+};
+
 struct network_row {
 	uint64_t nwid;
 	char name[NAME_MAX_BYTES + 1];
 	uint16_t mtu;
 	struct prefix pool; /* IPv4 pool; family 0 = none */
-	uint32_t flags;     /* NETWORK_PUBLIC */
+	uint32_t flags;     /* NETWORK_* */
+	struct network_limits limits;
 	uint64_t version, revision;
 	uint32_t members, pending, online;
 	uint64_t created_wall_s;
@@ -86,19 +97,27 @@ struct member_row {
 };
 
 struct network_settings { /* a bit in set says which fields count */
-	enum { SET_NET_NAME = 1, SET_NET_MTU = 2, SET_NET_POOL = 4, SET_NET_FLAGS = 8 } set;
+	enum {
+		SET_NET_NAME = 1,
+		SET_NET_MTU = 2,
+		SET_NET_POOL = 4,
+		SET_NET_FLAGS = 8,
+		SET_NET_STORM = 16,
+		SET_NET_MCAST_RATE = 32,
+		SET_NET_MCAST_LIMIT = 64,
+	} set;
 	char name[NAME_MAX_BYTES + 1];
 	uint16_t mtu;
 	struct prefix pool;
-	uint32_t flags;
+	uint32_t flags_on, flags_off; /* NETWORK_* */
+	struct network_limits limits;
 };
 
 struct member_settings {
 	unsigned set; /* enum member_setting */
 	char name[NAME_MAX_BYTES + 1];
-	struct prefix ip; /* replaces the IPv4 addresses; bits 0 = the pool's prefix */
-	uint32_t flags_on,
-	    flags_off; /* MEMBER_BRIDGE, _DHCP_SERVER, _ROUTER, _RELAY; bridge implies dhcp-server and router unless set off */
+	struct prefix ip;             /* replaces the IPv4 addresses; bits 0 = the pool's prefix */
+	uint32_t flags_on, flags_off; /* any MEMBER_*; bridge implies dhcp-server and router unless set off */
 };
 enum member_setting { SET_MEMBER_NAME = 1, SET_MEMBER_IP = 2, SET_MEMBER_FLAGS = 4 };
 

@@ -10,8 +10,6 @@
 
 #include "controller/state.h"
 
-#define MEMBER_FLAGS_SETTABLE (MEMBER_BRIDGE | MEMBER_DHCP_SERVER | MEMBER_ROUTER | MEMBER_RELAY)
-
 const char *member_state_name(enum member_state state)
 {
 	switch (state) {
@@ -216,8 +214,8 @@ static enum admin_status settings_take(struct controller *c, struct edit *e, con
 		memcpy(e->will.name, s->name, sizeof(e->will.name));
 	}
 	if (s->set & SET_MEMBER_FLAGS) {
-		if ((s->flags_on & s->flags_off) || ((s->flags_on | s->flags_off) & ~(uint32_t)MEMBER_FLAGS_SETTABLE)) {
-			admin_error_set(error, "Not a set of rights", "Rights are bridge, dhcp-server, router and relay, each on or off.",
+		if ((s->flags_on & s->flags_off) || ((s->flags_on | s->flags_off) & ~(uint32_t)MEMBER_FLAGS)) {
+			admin_error_set(error, "Not a set of rights", "Each right is on or off; `farlan help member set` names them.",
 			                "A right is unknown, or both on and off.");
 			return ADMIN_INVALID;
 		}
@@ -233,6 +231,20 @@ static enum admin_status settings_take(struct controller *c, struct edit *e, con
 		return ip_take(c, e, s->ip, error);
 	}
 	return ADMIN_OK;
+}
+
+/* Hosts behind a bridge send full Ethernet frames and hear of no smaller MTU. Who bridges already is left alone. */
+static enum admin_status may_bridge(const struct edit *e, struct admin_error *error)
+{
+	char hint[96];
+	bool had = e->was.state == MEMBER_APPROVED && policy_flags(e->was.flags_on, e->was.flags_off) & MEMBER_BRIDGE;
+	bool has = policy_flags(e->will.flags_on, e->will.flags_off) & MEMBER_BRIDGE;
+	if (!has || had || e->network.mtu >= BRIDGE_MTU_MIN)
+		return ADMIN_OK;
+	snprintf(hint, sizeof(hint), "Raise it first: farlan network set %016" PRIx64 " --mtu %d", e->network.nwid, BRIDGE_MTU_MIN);
+	admin_error_set(error, "The network's MTU is too small for a bridge", hint,
+	                "Hosts behind a bridge send packets of %d bytes; the network carries %u.", BRIDGE_MTU_MIN, e->network.mtu);
+	return ADMIN_CONFLICT;
 }
 
 static bool row_same(const struct edit *e)
@@ -272,6 +284,8 @@ enum admin_status controller_member_approve(struct controller *c, uint64_t nwid,
 		return status;
 	e.will.state = MEMBER_APPROVED;
 	status = settings_take(c, &e, settings, error);
+	if (!status)
+		status = may_bridge(&e, error);
 	if (status)
 		return status;
 	int r = row_same(&e) ? 0 : member_admit(c, e.publication, &e.network, &e.was, &e.will);
@@ -336,6 +350,8 @@ enum admin_status controller_member_set(struct controller *c, uint64_t nwid, uin
 	enum admin_status status = edit_begin(c, nwid, member, &e, error);
 	if (!status)
 		status = settings_take(c, &e, settings, error);
+	if (!status && settings && settings->flags_on & MEMBER_BRIDGE)
+		status = may_bridge(&e, error);
 	if (status || row_same(&e))
 		return status;
 	status = admin_commit(c, member_write(c, e.publication, &e.was, &e.will), error);

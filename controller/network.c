@@ -69,6 +69,30 @@ enum admin_status admin_network(struct controller *c, uint64_t nwid, struct netw
 
 /* ---- settings ----------------------------------------------------------------------- */
 
+static enum admin_status limits_take(const struct network_settings *s, struct network_limits *l, struct admin_error *error)
+{
+	const struct {
+		unsigned bit;
+		const char *what;
+		uint32_t give, max, *at;
+	} limits[] = {
+	    {SET_NET_STORM, "storm limit in frames per second", s->limits.storm_frames, STORM_FRAMES_MAX, &l->storm_frames},
+	    {SET_NET_MCAST_RATE, "multicast rate in kbit/s", s->limits.mcast_kbit, MCAST_KBIT_MAX, &l->mcast_kbit},
+	    {SET_NET_MCAST_LIMIT, "multicast limit in copies", s->limits.mcast_limit, MCAST_LIMIT_MAX, &l->mcast_limit},
+	};
+	for (unsigned i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		if (!(s->set & limits[i].bit))
+			continue;
+		if (limits[i].give > limits[i].max) {
+			admin_error_set(error, "Limit out of range", "Give 0 for none, or a smaller number.",
+			                "The %s is at most %u, not %u.", limits[i].what, limits[i].max, limits[i].give);
+			return ADMIN_INVALID;
+		}
+		*limits[i].at = limits[i].give;
+	}
+	return ADMIN_OK;
+}
+
 static enum admin_status settings_take(struct controller *c, const struct network_settings *s, struct network_record *n,
                                        struct admin_error *error)
 {
@@ -104,13 +128,14 @@ static enum admin_status settings_take(struct controller *c, const struct networ
 		n->pool = s->pool;
 	}
 	if (s->set & SET_NET_FLAGS) {
-		if (s->flags & ~NETWORK_PUBLIC) {
-			admin_error_set(error, "Unknown flag", "The only flag is public.", "Flags %#x are not known.", s->flags);
+		if ((s->flags_on & s->flags_off) || ((s->flags_on | s->flags_off) & ~NETWORK_FLAGS)) {
+			admin_error_set(error, "Not a set of switches", "Each switch of a network is on or off.",
+			                "A switch is unknown, or both on and off.");
 			return ADMIN_INVALID;
 		}
-		n->flags = s->flags;
+		n->flags = (n->flags & ~s->flags_off) | s->flags_on;
 	}
-	return ADMIN_OK;
+	return limits_take(s, &n->limits, error);
 }
 
 /* ---- renumbering -------------------------------------------------------------------- */
@@ -231,7 +256,11 @@ static uint64_t nwid_choose(const struct controller *c)
 enum admin_status controller_network_create(struct controller *c, const struct network_settings *settings, uint64_t *ret_nwid,
                                             struct admin_error *error)
 {
-	struct network_record n = {.mtu = MTU_DEFAULT, .version = 0, .rev_epoch = 1, .serials = 1, .created_wall_s = c->wall_s};
+	struct network_record n = {.mtu = MTU_DEFAULT,
+	                           .limits = {STORM_FRAMES_DEFAULT, MCAST_KBIT_DEFAULT, MCAST_LIMIT_DEFAULT},
+	                           .rev_epoch = 1,
+	                           .serials = 1,
+	                           .created_wall_s = c->wall_s};
 	enum admin_status status = admin_begin(c, error);
 	if (status)
 		return status;
@@ -259,6 +288,37 @@ enum admin_status controller_network_create(struct controller *c, const struct n
 	return ADMIN_OK;
 }
 
+struct bridges {
+	unsigned n;
+	uint64_t one;
+};
+
+static void bridge_count(void *self, const struct member_record *m)
+{
+	struct bridges *b = self;
+	if (m->state == MEMBER_APPROVED && policy_flags(m->flags_on, m->flags_off) & MEMBER_BRIDGE && !b->n++)
+		b->one = m->address;
+}
+
+/* Hosts behind a bridge send full Ethernet frames and hear of no smaller MTU. */
+static enum admin_status bridges_refuse(struct controller *c, const struct network_record *n, struct admin_error *error)
+{
+	struct bridges b = {0};
+	char hint[160];
+	int r = store_member_each(c->store, n->nwid, bridge_count, &b);
+	if (r)
+		return unavailable(c, error, r);
+	if (!b.n)
+		return ADMIN_OK;
+	snprintf(hint, sizeof(hint),
+	         "Give %d or more, or end the bridging first: farlan member set %016" PRIx64 " %010" PRIx64 " --bridge off", BRIDGE_MTU_MIN,
+	         n->nwid, b.one);
+	admin_error_set(error, "The MTU is too small for bridges", hint,
+	                "%u member%s bridge%s a LAN into this network, whose hosts send packets of %d bytes; an MTU of %u would lose them.",
+	                b.n, b.n == 1 ? "" : "s", b.n == 1 ? "s" : "", BRIDGE_MTU_MIN, n->mtu);
+	return ADMIN_CONFLICT;
+}
+
 enum admin_status controller_network_set(struct controller *c, uint64_t nwid, const struct network_settings *settings,
                                          struct admin_error *error)
 {
@@ -270,6 +330,8 @@ enum admin_status controller_network_set(struct controller *c, uint64_t nwid, co
 	n = was;
 	if (!status)
 		status = settings_take(c, settings, &n, error);
+	if (!status && n.mtu != was.mtu && n.mtu < BRIDGE_MTU_MIN)
+		status = bridges_refuse(c, &n, error);
 	if (status)
 		return status;
 	bool moved = was.pool.family != n.pool.family || was.pool.bits != n.pool.bits || memcmp(was.pool.ip, n.pool.ip, 4);
@@ -314,6 +376,7 @@ static void network_show(const struct controller *c, const struct network_record
 	                            .mtu = n->mtu,
 	                            .pool = n->pool,
 	                            .flags = n->flags,
+	                            .limits = n->limits,
 	                            .version = n->version,
 	                            .revision = n->revision,
 	                            .created_wall_s = n->created_wall_s};

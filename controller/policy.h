@@ -19,8 +19,6 @@
 #define REVOCATIONS_MAX  4000        /* entries of a REVLIST, those of everybody approved now included: < 256 KiB */
 #define POOL_BITS_MIN    8
 #define POOL_BITS_MAX    30 /* a pool needs hosts between network and broadcast address */
-#define MTU_MIN          1280
-#define MTU_MAX          9000
 #define MTU_DEFAULT      1400
 
 struct lease {

@@ -183,7 +183,11 @@ static void list_member(void *self, const struct member_record *m)
 
 static int edition_sections(struct controller *c, const struct network_record *n, struct edition *e)
 {
-	struct section_base base = {.mtu = n->mtu, .mcast_limit = 32, .flags = n->flags};
+	struct section_base base = {.mtu = n->mtu,
+	                            .mcast_limit = n->limits.mcast_limit,
+	                            .flags = n->flags,
+	                            .storm_frames = n->limits.storm_frames,
+	                            .mcast_kbit = n->limits.mcast_kbit};
 	struct route on_link = {.target = n->pool};
 	struct revocation *revoked = NULL;
 	size_t n_revoked = 0;

@@ -29,8 +29,8 @@
 #define PUSHES_MAX       4096 /* decisions whose members were not heard of them yet */
 #define PUSH_AGAIN_MS    1000 /* after the first time, then twice as long each time */
 #define PUSH_REPEATS_MAX 4
-#define SEEN_EVERY_S     60   /* last-seen times are written at most this often */
-#define KEY_NETWORKS_MAX 64   /* networks of one key that are told when it comes or goes */
+#define SEEN_EVERY_S     60 /* last-seen times are written at most this often */
+#define KEY_NETWORKS_MAX 64 /* networks of one key that are told when it comes or goes */
 
 enum blob_name { BLOB_MANIFEST, BLOB_BASE, BLOB_ROUTES, BLOB_MEMBERS, BLOB_REVLIST, BLOB_COUNT };
 

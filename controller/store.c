@@ -23,7 +23,11 @@
 static const char schema_1[] =
 #include "schema.inc"
     ;
-static const char *const migrations[STORE_VERSION] = {schema_1}; /* [n] leads from version n to n + 1 */
+/* Limits of a network; the defaults are those of cred.h, which are what older members hold to. */
+static const char schema_2[] = "ALTER TABLE network ADD COLUMN storm INTEGER NOT NULL DEFAULT 1000;"
+			       "ALTER TABLE network ADD COLUMN mcast_kbit INTEGER NOT NULL DEFAULT 50000;"
+			       "ALTER TABLE network ADD COLUMN mcast_limit INTEGER NOT NULL DEFAULT 32;";
+static const char *const migrations[STORE_VERSION] = {schema_1, schema_2}; /* [n] leads from version n to n + 1 */
 
 struct query {
 	struct store *store;

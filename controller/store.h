@@ -16,7 +16,7 @@
 #include "controller/policy.h"
 
 #define STORE_APPLICATION_ID 0x666c6e31 /* "fln1" */
-#define STORE_VERSION        1
+#define STORE_VERSION        2
 
 struct store;
 
@@ -26,6 +26,7 @@ struct network_record {
 	uint16_t mtu;
 	struct prefix pool; /* family 0 = none */
 	uint32_t flags;
+	struct network_limits limits;
 	uint8_t gate[32];
 	uint64_t version, rev_epoch, serials; /* reserved so far */
 	uint64_t created_wall_s, revision;

@@ -8,7 +8,9 @@
 
 #include "controller/query.h"
 
-#define NETWORK_COLUMNS "nwid, name, mtu, pool, pool_bits, flags, gate, version, rev_epoch, serials, created_wall, revision"
+#define NETWORK_COLUMNS                                                                                                                    \
+	"nwid, name, mtu, pool, pool_bits, flags, gate, version, rev_epoch, serials, created_wall, revision, storm, mcast_kbit, "          \
+	"mcast_limit"
 
 static void network_read(struct query *q, struct network_record *n)
 {
@@ -25,6 +27,9 @@ static void network_read(struct query *q, struct network_record *n)
 	n->serials = column_u64(q, 9);
 	n->created_wall_s = column_u64(q, 10);
 	n->revision = column_u64(q, 11);
+	n->limits.storm_frames = (uint32_t)column_u64(q, 12);
+	n->limits.mcast_kbit = (uint32_t)column_u64(q, 13);
+	n->limits.mcast_limit = (uint32_t)column_u64(q, 14);
 }
 
 static void network_bind(struct query *q, const struct network_record *n, uint64_t revision)
@@ -39,27 +44,31 @@ static void network_bind(struct query *q, const struct network_record *n, uint64
 	query_u64(q, 5, n->pool.family == 4 ? n->pool.bits : 0);
 	query_u64(q, 6, n->flags);
 	query_u64(q, 7, revision);
+	query_u64(q, 8, n->limits.storm_frames);
+	query_u64(q, 9, n->limits.mcast_kbit);
+	query_u64(q, 10, n->limits.mcast_limit);
 }
 
 int store_network_insert(struct store *s, const struct network_record *n)
 {
 	uint64_t revision = store_revision_next(s);
-	struct query *q = query_write(s, "INSERT INTO network (nwid, name, mtu, pool, pool_bits, flags, revision, gate, version, "
-	                                 "rev_epoch, serials, created_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+	struct query *q = query_write(s, "INSERT INTO network (nwid, name, mtu, pool, pool_bits, flags, revision, storm, mcast_kbit, "
+	                                 "mcast_limit, gate, version, rev_epoch, serials, created_wall) "
+	                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
 	network_bind(q, n, revision);
-	query_blob(q, 8, n->gate, sizeof(n->gate));
-	query_u64(q, 9, n->version);
-	query_u64(q, 10, n->rev_epoch);
-	query_u64(q, 11, n->serials);
-	query_u64(q, 12, n->created_wall_s);
+	query_blob(q, 11, n->gate, sizeof(n->gate));
+	query_u64(q, 12, n->version);
+	query_u64(q, 13, n->rev_epoch);
+	query_u64(q, 14, n->serials);
+	query_u64(q, 15, n->created_wall_s);
 	return query_run(q);
 }
 
 int store_network_update(struct store *s, const struct network_record *n)
 {
 	uint64_t revision = store_revision_next(s);
-	struct query *q = query_write(s, "UPDATE network SET name = ?2, mtu = ?3, pool = ?4, pool_bits = ?5, flags = ?6, revision = ?7 "
-	                                 "WHERE nwid = ?1");
+	struct query *q = query_write(s, "UPDATE network SET name = ?2, mtu = ?3, pool = ?4, pool_bits = ?5, flags = ?6, revision = ?7, "
+	                                 "storm = ?8, mcast_kbit = ?9, mcast_limit = ?10 WHERE nwid = ?1");
 	network_bind(q, n, revision);
 	return query_run(q);
 }

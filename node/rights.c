@@ -44,8 +44,8 @@ void rights_publish(struct net *net)
 	struct port *port = net->port;
 	owned_set(net, &port->owned, port->address, &net->cred);
 	atomic_store(&port->network_flags, net->base.flags);
-	atomic_store(&port->storm_frames, STORM_FRAMES);
-	atomic_store(&port->mcast_kbit, STORM_MCAST_KBIT);
+	atomic_store(&port->storm_frames, net->head_ok ? net->base.storm_frames : STORM_FRAMES_DEFAULT);
+	atomic_store(&port->mcast_kbit, net->head_ok ? net->base.mcast_kbit : MCAST_KBIT_DEFAULT);
 }
 
 /* ---- whose doing ---------------------------------------------------------------------------------------------------------- */

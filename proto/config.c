@@ -147,7 +147,8 @@ size_t section_base_encode(const struct section_base *b, uint8_t *out, size_t ro
 	struct writer w = writer_over(out, section_room(room));
 	if (!mtu_valid(b->mtu))
 		return 0;
-	pack_map(&w, 5);
+	/* A default is left out, so that a network nobody touched has the bytes it always had. */
+	pack_map(&w, 5u + (b->storm_frames != STORM_FRAMES_DEFAULT) + (b->mcast_kbit != MCAST_KBIT_DEFAULT));
 	pack_uint(&w, 0);
 	pack_text(&w, b->name);
 	pack_uint(&w, 1);
@@ -158,13 +159,21 @@ size_t section_base_encode(const struct section_base *b, uint8_t *out, size_t ro
 	pack_uint(&w, b->flags);
 	pack_uint(&w, 4);
 	pack_uint(&w, b->max_offline);
+	if (b->storm_frames != STORM_FRAMES_DEFAULT) {
+		pack_uint(&w, 5);
+		pack_uint(&w, b->storm_frames);
+	}
+	if (b->mcast_kbit != MCAST_KBIT_DEFAULT) {
+		pack_uint(&w, 6);
+		pack_uint(&w, b->mcast_kbit);
+	}
 	return pack_end(&w);
 }
 
 bool section_base_parse(const uint8_t *blob, size_t len, struct section_base *ret)
 {
 	struct document d;
-	struct section_base b = {0};
+	struct section_base b = {.storm_frames = STORM_FRAMES_DEFAULT, .mcast_kbit = MCAST_KBIT_DEFAULT};
 	if (!section_open(&d, blob, len, BODY_ELEMENTS_MAX))
 		return false;
 	document_text(&d, document_field(&d, 0), b.name, sizeof b.name);
@@ -172,6 +181,10 @@ bool section_base_parse(const uint8_t *blob, size_t len, struct section_base *re
 	b.mcast_limit = (uint32_t)document_uint(&d, document_field(&d, 2), UINT32_MAX);
 	b.flags = (uint32_t)document_uint(&d, document_field(&d, 3), UINT32_MAX);
 	b.max_offline = (uint32_t)document_uint(&d, document_field(&d, 4), UINT32_MAX);
+	if (document_field(&d, 5))
+		b.storm_frames = (uint32_t)document_uint(&d, document_field(&d, 5), UINT32_MAX);
+	if (document_field(&d, 6))
+		b.mcast_kbit = (uint32_t)document_uint(&d, document_field(&d, 6), UINT32_MAX);
 	if (!document_close(&d) || !mtu_valid(b.mtu))
 		return false;
 	*ret = b;

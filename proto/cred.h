@@ -41,6 +41,7 @@ enum member_flag {
 	MEMBER_REPLICATOR = 32,
 	MEMBER_PASSIVE = 64,
 	MEMBER_IP_GUARD_EXEMPT = 128,
+	MEMBER_FLAGS = 255, /* all of them */
 };
 
 struct cred {
@@ -127,12 +128,19 @@ bool manifest_parse(const uint8_t *blob, size_t len, struct manifest *ret); /* r
 #define NETWORK_NO_DHCP_GUARD 8u
 #define NETWORK_NO_BROADCAST  16u
 #define NETWORK_NO_MULTICAST  32u
+#define NETWORK_FLAGS         63u /* all of them */
+/* What a network means that does not say otherwise; older controllers never do. */
+#define MCAST_LIMIT_DEFAULT  32u
+#define STORM_FRAMES_DEFAULT 1000u
+#define MCAST_KBIT_DEFAULT   50000u
 struct section_base {
 	char name[NAME_MAX_BYTES + 1];
 	uint16_t mtu; /* MTU_MIN..MTU_MAX */
 	uint32_t mcast_limit;
 	uint32_t flags;       /* NETWORK_* */
 	uint32_t max_offline; /* s, 0 = none */
+	/* Limits of a sender (0 = none), broadcast and unknown unicast in frames/s, multicast in kbit/s. */
+	uint32_t storm_frames, mcast_kbit;
 };
 size_t section_base_encode(const struct section_base *, uint8_t *out, size_t room);
 bool section_base_parse(const uint8_t *blob, size_t len, struct section_base *ret);

@@ -54,6 +54,12 @@ static bool member_of(const struct request *request, struct reply *reply, uint64
 
 /* ---- rows ---- */
 
+static void flags_json(json_t *o, const struct flag_name *names, uint32_t flags)
+{
+	for (; names->name; names++)
+		json_object_set_new(o, names->name, json_boolean(!(flags & names->flag) == names->inverse));
+}
+
 static json_t *network_json(const struct network_row *row)
 {
 	char id[NWID_TEXT], pool[PREFIX_TEXT];
@@ -65,7 +71,10 @@ static json_t *network_json(const struct network_row *row)
 	if (row->pool.family)
 		prefix_format(&row->pool, pool, sizeof(pool));
 	json_object_set_new(o, "ipv4", row->pool.family ? json_string(pool) : json_null());
-	json_object_set_new(o, "public", json_boolean(row->flags & NETWORK_PUBLIC));
+	json_object_set_new(o, SETTING_STORM, json_integer(row->limits.storm_frames));
+	json_object_set_new(o, SETTING_MCAST_RATE, json_integer(row->limits.mcast_kbit));
+	json_object_set_new(o, SETTING_MCAST_LIMIT, json_integer(row->limits.mcast_limit));
+	flags_json(o, network_flag_names, row->flags);
 	json_object_set_new(o, "version", json_count(row->version));
 	json_object_set_new(o, "revision", json_count(row->revision));
 	json_object_set_new(o, "members", json_integer(row->members));
@@ -77,15 +86,6 @@ static json_t *network_json(const struct network_row *row)
 
 static json_t *member_json(const struct member_row *row)
 {
-	static const struct {
-		const char *name;
-		uint32_t flag;
-	} flags[] = {
-	    {"bridge", MEMBER_BRIDGE},
-	    {"dhcp-server", MEMBER_DHCP_SERVER},
-	    {"router", MEMBER_ROUTER},
-	    {"relay", MEMBER_RELAY},
-	};
 	char address[ADDRESS_TEXT], words[WORDS_TEXT], text[64];
 	struct prefix v6 = {.family = 6, .bits = 64};
 	json_t *o = json_object(), *ips = json_array(), *on = json_object();
@@ -109,8 +109,7 @@ static json_t *member_json(const struct member_row *row)
 	json_object_set_new(o, "ips", ips);
 	prefix_format(&v6, text, sizeof(text));
 	json_object_set_new(o, "ipv6", json_string(text));
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		json_object_set_new(on, flags[i].name, json_boolean(row->flags & flags[i].flag));
+	flags_json(on, member_flag_names, row->flags);
 	json_object_set_new(o, "flags", on);
 	if (row->physical.family)
 		endpoint_format(&row->physical, text, sizeof(text));

@@ -11,6 +11,57 @@
 
 #include "ui/json.h"
 
+#define NAMES_MAX 24 /* fields of a body */
+
+const struct flag_name member_flag_names[] = {
+    {"bridge", MEMBER_BRIDGE, false},
+    {"dhcp-server", MEMBER_DHCP_SERVER, false},
+    {"router", MEMBER_ROUTER, false},
+    {"relay", MEMBER_RELAY, false},
+    {"anchor", MEMBER_ANCHOR, false},
+    {"replicator", MEMBER_REPLICATOR, false},
+    {"passive", MEMBER_PASSIVE, false},
+    {"ip-guard-exempt", MEMBER_IP_GUARD_EXEMPT, false},
+    {0},
+};
+
+const struct flag_name network_flag_names[] = {
+    {"public", NETWORK_PUBLIC, false},
+    {"ip-guard", NETWORK_IP_GUARD, false},
+    {"ra-guard", NETWORK_NO_RA_GUARD, true},
+    {"dhcp-guard", NETWORK_NO_DHCP_GUARD, true},
+    {"broadcast", NETWORK_NO_BROADCAST, true},
+    {"multicast", NETWORK_NO_MULTICAST, true},
+    {0},
+};
+
+/* fixed (NULL-terminated) and the names of flags. */
+static void names_join(const char *const *fixed, const struct flag_name *flags, const char *ret[NAMES_MAX + 1])
+{
+	unsigned n = 0;
+	for (; *fixed && n < NAMES_MAX; fixed++)
+		ret[n++] = *fixed;
+	for (; flags->name && n < NAMES_MAX; flags++)
+		ret[n++] = flags->name;
+	ret[n] = NULL;
+}
+
+static bool take_flags(const json_t *object, const struct flag_name *flags, bool *ret_set, uint32_t *on, uint32_t *off,
+                       struct problem *problem)
+{
+	*ret_set = false;
+	for (; flags->name; flags++) {
+		bool value = false, is;
+		if (!json_take_bool(object, flags->name, &value, &is, problem))
+			return false;
+		if (!is)
+			continue;
+		*ret_set = true;
+		*(value != flags->inverse ? on : off) |= flags->flag;
+	}
+	return true;
+}
+
 /* The admin's own names: printable, no edges of white space that nobody would see. UTF-8 was checked by jansson. */
 static bool take_name(const json_t *object, char *ret, bool *ret_set, struct problem *problem)
 {
@@ -51,14 +102,40 @@ static bool take_pool(const json_t *object, struct prefix *ret, bool *ret_set, s
 	return true;
 }
 
+static bool take_limits(const json_t *object, struct network_settings *settings, unsigned *set, struct problem *problem)
+{
+	const struct {
+		const char *name;
+		unsigned bit;
+		uint32_t max, *at;
+	} limits[] = {
+	    {SETTING_STORM, SET_NET_STORM, STORM_FRAMES_MAX, &settings->limits.storm_frames},
+	    {SETTING_MCAST_RATE, SET_NET_MCAST_RATE, MCAST_KBIT_MAX, &settings->limits.mcast_kbit},
+	    {SETTING_MCAST_LIMIT, SET_NET_MCAST_LIMIT, MCAST_LIMIT_MAX, &settings->limits.mcast_limit},
+	};
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		uint64_t n = 0;
+		bool is;
+		if (!json_take_count(object, limits[i].name, 0, limits[i].max, &n, &is, problem))
+			return false;
+		if (!is)
+			continue;
+		*set |= limits[i].bit;
+		*limits[i].at = (uint32_t)n;
+	}
+	return true;
+}
+
 bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *problem)
 {
-	static const char *const names[] = {"name", "ipv4", "mtu", "public", NULL};
+	static const char *const fixed[] = {"name", "ipv4", "mtu", SETTING_STORM, SETTING_MCAST_RATE, SETTING_MCAST_LIMIT, NULL};
+	const char *names[NAMES_MAX + 1];
 	struct network_settings settings = {0};
 	unsigned set = 0;
 	uint64_t mtu = 0;
-	bool is, on = false, good = false;
+	bool is, good = false;
 
+	names_join(fixed, network_flag_names, names);
 	json_t *object = json_body(body, len, names, problem);
 	if (!object)
 		return false;
@@ -72,14 +149,14 @@ bool settings_network(const char *body, size_t len, bool create, struct network_
 	if (!take_pool(object, &settings.pool, &is, problem))
 		goto out;
 	set |= is ? SET_NET_POOL : 0;
-	if (!json_take_count(object, "mtu", 1280, 9000, &mtu, &is, problem)) /* bounds of cred.h, section_base */
+	if (!json_take_count(object, "mtu", MTU_MIN, MTU_MAX, &mtu, &is, problem))
 		goto out;
 	set |= is ? SET_NET_MTU : 0;
 	settings.mtu = (uint16_t)mtu;
-	if (!json_take_bool(object, "public", &on, &is, problem))
+	if (!take_limits(object, &settings, &set, problem) ||
+	    !take_flags(object, network_flag_names, &is, &settings.flags_on, &settings.flags_off, problem))
 		goto out;
 	set |= is ? SET_NET_FLAGS : 0;
-	settings.flags = on ? NETWORK_PUBLIC : 0;
 	settings.set = set;
 	*ret = settings;
 	good = true;
@@ -88,41 +165,16 @@ out:
 	return good;
 }
 
-static bool take_flags(const json_t *object, struct member_settings *settings, struct problem *problem)
-{
-	static const struct {
-		const char *name;
-		uint32_t flag;
-	} flags[] = {
-	    {"bridge", MEMBER_BRIDGE},
-	    {"dhcp-server", MEMBER_DHCP_SERVER},
-	    {"router", MEMBER_ROUTER},
-	    {"relay", MEMBER_RELAY},
-	};
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		bool on = false, is;
-		if (!json_take_bool(object, flags[i].name, &on, &is, problem))
-			return false;
-		if (!is)
-			continue;
-		settings->set |= SET_MEMBER_FLAGS;
-		if (on)
-			settings->flags_on |= flags[i].flag;
-		else
-			settings->flags_off |= flags[i].flag;
-	}
-	return true;
-}
-
 bool settings_member(const char *body, size_t len, bool approve, struct member_settings *ret, struct problem *problem)
 {
-	static const char *const approve_names[] = {"name", "ip", NULL};
-	static const char *const set_names[] = {"name", "ip", "bridge", "dhcp-server", "router", "relay", NULL};
+	static const char *const fixed[] = {"name", "ip", NULL};
+	const char *names[NAMES_MAX + 1];
 	struct member_settings settings = {0};
 	char text[PREFIX_TEXT];
 	bool is, good = false;
 
-	json_t *object = json_body(body, len, approve ? approve_names : set_names, problem);
+	names_join(fixed, member_flag_names, names);
+	json_t *object = json_body(body, len, approve ? fixed : names, problem);
 	if (!object)
 		return false;
 	if (!take_name(object, settings.name, &is, problem))
@@ -135,8 +187,9 @@ bool settings_member(const char *body, size_t len, bool approve, struct member_s
 		goto out;
 	}
 	settings.set |= is ? SET_MEMBER_IP : 0;
-	if (!take_flags(object, &settings, problem))
+	if (!take_flags(object, member_flag_names, &is, &settings.flags_on, &settings.flags_off, problem))
 		goto out;
+	settings.set |= is ? SET_MEMBER_FLAGS : 0;
 	*ret = settings;
 	good = true;
 out:

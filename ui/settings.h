@@ -9,9 +9,21 @@
 #include "controller/controller.h"
 #include "ui/api.h"
 
-/* {name, ipv4, mtu, public}; name is needed to create. ipv4 null takes the pool away. */
+/* What a switch is called, in bodies and answers as on the command line; inverse: the flag stands for "off". A NULL name ends a list. */
+struct flag_name {
+	const char *name;
+	uint32_t flag;
+	bool inverse;
+};
+extern const struct flag_name member_flag_names[], network_flag_names[];
+/* Multicast rates are in kbit/s here. */
+#define SETTING_STORM       "storm"
+#define SETTING_MCAST_RATE  "multicast-rate"
+#define SETTING_MCAST_LIMIT "multicast-limit"
+
+/* {name, ipv4, mtu}, limits and switches; name is needed to create. ipv4 null takes the pool away. */
 bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *);
-/* {name, ip, bridge, "dhcp-server", router, relay}, or only {name, ip} with an approval. */
+/* {name, ip} and switches, or only {name, ip} with an approval. */
 bool settings_member(const char *body, size_t len, bool approve, struct member_settings *ret, struct problem *);
 /* {dev, pin}: pin is the long network id's tail. ret_pin_set tells whether ret_pin counts. */
 bool settings_join(const char *nwid_text, const char *body, size_t len, uint64_t *ret_nwid, char ret_dev[16], bool *ret_pin_set,

@@ -182,6 +182,24 @@ static void networks_by_route(void **state)
 	assert_int_equal(number("mtu"), 1500);
 	assert_true(json_is_true(json_object_get(t.answer, "public")));
 	assert_string_equal(word("name"), "lab"); /* what the body does not name stays */
+	assert_int_equal(number("storm"), 1000);  /* the defaults */
+	assert_int_equal(number("multicast-rate"), 50000);
+	assert_int_equal(number("multicast-limit"), 32);
+	static const char *const switches[] = {"ip-guard", "ra-guard", "dhcp-guard", "broadcast", "multicast"};
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		char body[64];
+		bool usual = i > 0; /* all but the IP guard are on */
+		assert_int_equal(json_is_true(json_object_get(t.answer, switches[i])), usual);
+		snprintf(body, sizeof(body), "{\"%s\":%s}", switches[i], usual ? "false" : "true");
+		assert_int_equal(call(METHOD_PATCH, path(nwid, ""), body), 200);
+		for (size_t k = 0; k < sizeof(switches) / sizeof(switches[0]); k++)
+			assert_int_equal(json_is_true(json_object_get(t.answer, switches[k])), (k > 0) == (k > i));
+	}
+	assert_true(json_is_true(json_object_get(t.answer, "public")));
+	assert_int_equal(call(METHOD_PATCH, path(nwid, ""), "{\"storm\":0,\"multicast-rate\":800,\"multicast-limit\":1000}"), 200);
+	assert_int_equal(number("storm"), 0);
+	assert_int_equal(number("multicast-rate"), 800);
+	assert_int_equal(number("multicast-limit"), 1000);
 	assert_int_equal(call(METHOD_PATCH, path(nwid, ""), "{\"ipv4\":null}"), 200);
 	assert_true(json_is_null(json_object_get(t.answer, "ipv4")));
 	assert_int_equal(call(METHOD_GET, "/v1/status", NULL), 200);
@@ -215,6 +233,12 @@ static void bad_network_bodies(void **state)
 	    "{\"name\":\"a\",\"mtu\":\"1500\"}",
 	    "{\"name\":\"a\",\"mtu\":99999999999999999999}",
 	    "{\"name\":\"a\",\"public\":1}",
+	    "{\"name\":\"a\",\"storm\":-1}",
+	    "{\"name\":\"a\",\"storm\":1000001}",
+	    "{\"name\":\"a\",\"multicast-rate\":\"50M\"}",
+	    "{\"name\":\"a\",\"multicast-rate\":100000001}",
+	    "{\"name\":\"a\",\"multicast-limit\":1001}",
+	    "{\"name\":\"a\",\"ip-guard\":\"on\"}",
 	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.1/24\"}",
 	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.0\"}",
 	    "{\"name\":\"a\",\"ipv4\":\"10.0.0.0/33\"}",
@@ -297,12 +321,22 @@ static void member_from_pending_to_gone(void **state)
 	assert_int_equal(call(METHOD_POST, path(nwid, "/members/7f00000008/approve"), "{\"ip\":\"10.7.0.5\"}"), 200);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(t.answer, "ips"), 0)), "10.7.0.5/29");
 
+	/* a LAN behind a bridge does not fit into the default MTU, and the way out is named */
+	problem(call(METHOD_PATCH, path(nwid, "/members/7f00000007"), "{\"bridge\":true}"), 409, 8);
+	char command[64];
+	snprintf(command, sizeof(command), "farlan network set %s --mtu 1500", nwid);
+	assert_non_null(strstr(word("hint"), command));
+	assert_int_equal(call(METHOD_PATCH, path(nwid, ""), "{\"mtu\":1500}"), 200);
 	assert_int_equal(call(METHOD_PATCH, path(nwid, "/members/7f00000007"), "{\"bridge\":true,\"router\":false}"), 200);
 	json_t *flags = json_object_get(t.answer, "flags");
 	assert_true(json_is_true(json_object_get(flags, "bridge")));
 	assert_true(json_is_true(json_object_get(flags, "dhcp-server"))); /* implied by bridge */
 	assert_true(json_is_false(json_object_get(flags, "router")));     /* unless set off */
 	problem(call(METHOD_PATCH, path(nwid, "/members/7f00000007"), "{\"bridge\":\"on\"}"), 400, 2);
+	problem(call(METHOD_PATCH, path(nwid, ""), "{\"mtu\":1499}"), 409, 8);
+	snprintf(command, sizeof(command), "farlan member set %s 7f00000007 --bridge off", nwid);
+	assert_non_null(strstr(word("hint"), command));
+	assert_int_equal(call(METHOD_PATCH, path(nwid, ""), "{\"mtu\":9000}"), 200);
 
 	problem(call(METHOD_POST, path(nwid, "/members/7f00000007/revoke"), "{\"why\":\"x\"}"), 400, 2);
 	assert_int_equal(call(METHOD_POST, path(nwid, "/members/7f00000007/revoke"), "{}"), 200);

@@ -80,7 +80,8 @@ static void vectors_revlist(void **state)
 
 static struct section_base base_sample(void)
 {
-	return (struct section_base){.name = "office", .mtu = 2800, .mcast_limit = 32, .max_offline = 2592000};
+	return (struct section_base){
+	    .name = "office", .mtu = 2800, .mcast_limit = 32, .max_offline = 2592000, .storm_frames = 1000, .mcast_kbit = 50000};
 }
 
 static unsigned routes_sample(struct route r[3])
@@ -119,6 +120,18 @@ static void vectors_sections(void **state)
 	assert_int_equal(b.mcast_limit, b2.mcast_limit);
 	assert_int_equal(b.flags, b2.flags);
 	assert_int_equal(b.max_offline, b2.max_offline);
+	assert_int_equal(b2.storm_frames, 1000); /* absent: the defaults */
+	assert_int_equal(b2.mcast_kbit, 50000);
+	static const uint32_t limits[][2] = {{0, 50000}, {1000, 0}, {7, 1}, {UINT32_MAX, UINT32_MAX}, {1000, 50000}};
+	for (size_t i = 0; i < LENGTH(limits); i++) {
+		struct section_base limited = b;
+		limited.storm_frames = limits[i][0];
+		limited.mcast_kbit = limits[i][1];
+		len = section_base_encode(&limited, out, sizeof(out));
+		assert_true(section_base_parse(out, len, &b2));
+		assert_int_equal(b2.storm_frames, limits[i][0]);
+		assert_int_equal(b2.mcast_kbit, limits[i][1]);
+	}
 	static const struct {
 		uint16_t mtu;
 		bool ok;

@@ -801,6 +801,8 @@ static void test_rights(void **state)
 	struct admin_error e;
 	struct revoked revs;
 	uint64_t nwid = network_new(w, "home", 0);
+	struct network_settings wide = {.set = SET_NET_MTU, .mtu = BRIDGE_MTU_MIN};
+	assert_int_equal(controller_network_set(w->c, nwid, &wide, &e), ADMIN_OK);
 	member_new(w, nwid, &ann);
 	struct papers p = papers_of(w, &ann);
 	assert_int_equal(p.cred.n_ips, 0);
@@ -826,7 +828,7 @@ static void test_rights(void **state)
 	assert_int_equal(revs.list[0].min_serial, p.cred.serial);
 	assert_true(q.cred.serial < p.cred.serial);
 
-	s = (struct member_settings){.set = SET_MEMBER_FLAGS, .flags_on = MEMBER_ANCHOR};
+	s = (struct member_settings){.set = SET_MEMBER_FLAGS, .flags_on = MEMBER_FLAGS + 1};
 	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_INVALID);
 	s = (struct member_settings){.set = SET_MEMBER_FLAGS, .flags_on = MEMBER_RELAY, .flags_off = MEMBER_RELAY};
 	assert_int_equal(controller_member_set(w->c, nwid, ann.address, &s, &e), ADMIN_INVALID);
@@ -943,7 +945,7 @@ static void test_public(void **state)
 	struct world *w = world_new();
 	struct identity ann = person(1);
 	struct admin_error e;
-	struct network_settings s = {.set = SET_NET_FLAGS, .flags = NETWORK_PUBLIC};
+	struct network_settings s = {.set = SET_NET_FLAGS, .flags_on = NETWORK_PUBLIC};
 	uint64_t nwid = network_new(w, "square", 24);
 	assert_int_equal(controller_network_set(w->c, nwid, &s, &e), ADMIN_OK);
 	assert_int_equal(join(w, &ann, nwid), JOIN_OK);

@@ -313,10 +313,53 @@ static void test_newer(void **state)
 {
 	(void)state;
 	store_close(opened());
-	sql("PRAGMA user_version = 2");
+	sql("PRAGMA user_version = 3");
 	refused(owner, -EPROTO, "newer");
-	sql("PRAGMA user_version = 1");
+	sql("PRAGMA user_version = 2");
 	store_close(opened());
+}
+
+static void number_is(const char *query, sqlite3_int64 wanted)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, query, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int64(st, 0), wanted);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+}
+
+/* A database of version 1 gets what came with version 2: each network the limits that its members held to anyway. */
+static void test_version_1(void **state)
+{
+	(void)state;
+	struct store *s = opened();
+	struct network_record n = a_network(NWID, "old"), back;
+	n.limits = (struct network_limits){7, 8, 9};
+	assert_int_equal(store_network_insert(s, &n), 0);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	sql("ALTER TABLE network DROP COLUMN storm; ALTER TABLE network DROP COLUMN mcast_kbit;"
+	    "ALTER TABLE network DROP COLUMN mcast_limit; PRAGMA user_version = 1");
+	s = opened();
+	assert_int_equal(store_network_get(s, NWID, &back), 0);
+	assert_string_equal(back.name, "old");
+	assert_int_equal(back.mtu, n.mtu);
+	assert_memory_equal(back.gate, n.gate, sizeof(n.gate));
+	assert_int_equal(back.limits.storm_frames, STORM_FRAMES_DEFAULT);
+	assert_int_equal(back.limits.mcast_kbit, MCAST_KBIT_DEFAULT);
+	assert_int_equal(back.limits.mcast_limit, MCAST_LIMIT_DEFAULT);
+	back.limits = n.limits;
+	assert_int_equal(store_network_update(s, &back), 0);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	number_is("PRAGMA user_version", 2);
+	s = opened();
+	assert_int_equal(store_network_get(s, NWID, &back), 0);
+	assert_memory_equal(&back.limits, &n.limits, sizeof(n.limits));
+	store_close(s);
 }
 
 static void test_foreign(void **state)
@@ -433,8 +476,9 @@ static void test_disk_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_rows),    TEST(test_rollback), TEST(test_revocations), TEST(test_evict),      TEST(test_ceiling),   TEST(test_newer),
-	    TEST(test_foreign), TEST(test_owner),    TEST(test_damaged),     TEST(test_unwritable), TEST(test_disk_full),
+	    TEST(test_rows),    TEST(test_rollback), TEST(test_revocations), TEST(test_evict),
+	    TEST(test_ceiling), TEST(test_newer),    TEST(test_version_1),   TEST(test_foreign),
+	    TEST(test_owner),   TEST(test_damaged),  TEST(test_unwritable),  TEST(test_disk_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 
 #include "ui/cli/verb.h"
 
-#define SYNOPSIS_MAX 256
+#define SYNOPSIS_MAX 640
 
 /* "join NWID [--dev NAME] [--wait SEC]" */
 void help_synopsis(const struct verb *, char buf[SYNOPSIS_MAX]);

@@ -10,6 +10,7 @@
 #include "proto/base/log.h"
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
+#include "ui/cli/setting.h"
 
 #define PATH_ROOM 128
 
@@ -83,10 +84,6 @@ static int begin(struct member *m, struct call *call, const char *tail)
 	return code;
 }
 
-static const struct flag {
-	const char *name;
-} flags[] = {{"bridge"}, {"dhcp-server"}, {"router"}, {"relay"}};
-
 /* The fields of the options. NULL with the complaint printed. */
 static json_t *settings(const struct call *call)
 {
@@ -99,16 +96,8 @@ static json_t *settings(const struct call *call)
 			goto refused;
 		}
 	}
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		const char *value = options_value(&call->options, flags[i].name);
-		if (value && strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-			complain(EXIT_USAGE, "--%s takes on or off", flags[i].name);
-			goto refused;
-		}
-		if (value)
-			json_object_set_new(body, flags[i].name, json_boolean(!strcmp(value, "on")));
-	}
-	return body;
+	if (setting_switches(call, member_flag_names, body) == 0)
+		return body;
 refused:
 	json_decref(body);
 	return NULL;
@@ -174,7 +163,7 @@ int run_member_set(struct call *call)
 		return EXIT_USAGE;
 	if (!json_object_size(body)) {
 		json_decref(body);
-		return complain(EXIT_USAGE, "nothing to set: give --name, --ip, --bridge, --dhcp-server, --router or --relay");
+		return complain(EXIT_USAGE, "nothing to set: give --name, --ip or a right, like --bridge on; see farlan help member set");
 	}
 	return act(call, "PATCH", "", body, "changed");
 }

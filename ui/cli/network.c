@@ -9,6 +9,7 @@
 
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
+#include "ui/cli/setting.h"
 
 #define PATH_ROOM 96
 
@@ -18,6 +19,14 @@ static const struct column columns[] = {
     {"ipv4", "ipv4", CELL_TEXT},
     {"mtu", "mtu", CELL_COUNT},
     {"public", "public", CELL_YES_NO},
+    {"storm (frames/s)", SETTING_STORM, CELL_COUNT},
+    {"multicast rate (kbit/s)", SETTING_MCAST_RATE, CELL_COUNT},
+    {"multicast limit", SETTING_MCAST_LIMIT, CELL_COUNT},
+    {"ip guard", "ip-guard", CELL_YES_NO},
+    {"ra guard", "ra-guard", CELL_YES_NO},
+    {"dhcp guard", "dhcp-guard", CELL_YES_NO},
+    {"broadcast", "broadcast", CELL_YES_NO},
+    {"multicast", "multicast", CELL_YES_NO},
     {"members", "members", CELL_COUNT},
     {"pending", "pending", CELL_COUNT},
     {"online", "online", CELL_COUNT},
@@ -26,22 +35,21 @@ static const struct column columns[] = {
     {0},
 };
 
-/* The fields of --name, --ipv4, --mtu and --public. NULL with the complaint printed. */
+/* The fields of the options. NULL with the complaint printed. */
 static json_t *settings(const struct call *call)
 {
 	json_t *body = json_object();
 	const char *name = options_value(&call->options, "name"), *ipv4 = options_value(&call->options, "ipv4");
-	const char *mtu = options_value(&call->options, "mtu"), *open = options_value(&call->options, "public");
+	const char *mtu = options_value(&call->options, "mtu");
 	char *end = NULL;
 	long n = mtu ? strtol(mtu, &end, 10) : 0;
 	if (mtu && (*end || end == mtu || n < 1 || n > 65535)) {
 		complain(EXIT_USAGE, "--mtu takes a number, like 2800 or 1500");
 		goto refused;
 	}
-	if (open && strcmp(open, "on") != 0 && strcmp(open, "off") != 0) {
-		complain(EXIT_USAGE, "--public takes on or off");
+	if (setting_switches(call, network_flag_names, body) || setting_count(call, SETTING_STORM, STORM_FRAMES_MAX, body) ||
+	    setting_count(call, SETTING_MCAST_LIMIT, MCAST_LIMIT_MAX, body) || setting_rate(call, SETTING_MCAST_RATE, body))
 		goto refused;
-	}
 	if ((name && json_object_set_new(body, "name", json_string(name))) ||
 	    (ipv4 && json_object_set_new(body, "ipv4", strcmp(ipv4, "none") != 0 ? json_string(ipv4) : json_null()))) {
 		complain(EXIT_USAGE, "a name is UTF-8 text"); /* jansson takes nothing else */
@@ -49,8 +57,6 @@ static json_t *settings(const struct call *call)
 	}
 	if (mtu)
 		json_object_set_new(body, "mtu", json_integer(n));
-	if (open)
-		json_object_set_new(body, "public", json_boolean(!strcmp(open, "on")));
 	return body;
 refused:
 	json_decref(body);
@@ -126,7 +132,7 @@ int run_network_set(struct call *call)
 		return EXIT_USAGE;
 	if (!json_object_size(body)) {
 		json_decref(body);
-		return complain(EXIT_USAGE, "nothing to set: give --name, --ipv4, --mtu or --public");
+		return complain(EXIT_USAGE, "nothing to set: give an option, like --mtu 1500; see farlan help network set");
 	}
 	code = ask(call, "PATCH", path, body, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)

@@ -1,0 +1,56 @@
+/* setting.c: options of the verbs that set something, as fields of a JSON body.
+ *
+ * Only the form is judged here; what is too much is for the controller to say, which knows. A rate needs its unit, since a
+ * bare 50 may have been meant in any of them.
+ */
+#include "ui/cli/setting.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RATE_MAX 4000000000.0 /* kbit/s: what a field of 32 bits holds */
+
+int setting_switches(const struct call *call, const struct flag_name *names, json_t *body)
+{
+	for (; names->name; names++) {
+		const char *value = options_value(&call->options, names->name);
+		if (value && strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+			return complain(EXIT_USAGE, "--%s takes on or off", names->name);
+		if (value)
+			json_object_set_new(body, names->name, json_boolean(!strcmp(value, "on")));
+	}
+	return 0;
+}
+
+int setting_count(const struct call *call, const char *name, unsigned long max, json_t *body)
+{
+	const char *value = options_value(&call->options, name);
+	char *end = NULL;
+	if (!value)
+		return 0;
+	unsigned long n = strcmp(value, "none") != 0 ? strtoul(value, &end, 10) : 0;
+	if (end && (*end || *value < '0' || *value > '9' || n > max))
+		return complain(EXIT_USAGE, "--%s takes a number up to %lu; 0 or none = no limit", name, max);
+	json_object_set_new(body, name, json_integer((json_int_t)n));
+	return 0;
+}
+
+int setting_rate(const struct call *call, const char *name, json_t *body)
+{
+	static const struct {
+		char unit;
+		double kbit;
+	} units[] = {{'k', 1}, {'M', 1e3}, {'G', 1e6}};
+	const char *value = options_value(&call->options, name);
+	char *end = NULL;
+	if (!value)
+		return 0;
+	double n = strcmp(value, "none") != 0 && strcmp(value, "0") != 0 ? strtod(value, &end) : 0, kbit = end ? -1 : 0;
+	for (size_t i = 0; end && *value >= '0' && *value <= '9' && i < sizeof(units) / sizeof(units[0]); i++)
+		if (end[0] == units[i].unit && !end[1])
+			kbit = n * units[i].kbit;
+	if (!(kbit >= 1 || !end) || kbit > RATE_MAX)
+		return complain(EXIT_USAGE, "--%s takes bits per second like 50M, 800k or 2.5G; 0 or none = no limit", name);
+	json_object_set_new(body, name, json_integer((json_int_t)kbit));
+	return 0;
+}
