@@ -10,6 +10,7 @@
 #pragma weak run_fdb
 #pragma weak run_groups
 #pragma weak run_ping
+#pragma weak run_wake
 #pragma weak run_set
 #pragma weak run_port_add
 #pragma weak run_port_remove
