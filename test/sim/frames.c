@@ -14,7 +14,7 @@ static size_t frame_write(const struct sim *sim, size_t number, uint8_t out[FRAM
 	const struct frame *f = &sim->frame[number];
 	struct writer w = writer_over(out, FRAME_LONGEST);
 	uint8_t mac[6];
-	memset(mac, 0xff, sizeof mac);
+	memcpy(mac, f->group, sizeof mac);
 	if (f->to >= 0)
 		mac_derive(sim->nwid, sim->host[f->to]->secret->self.address, mac);
 	put_bytes(&w, mac, 6);
@@ -29,7 +29,7 @@ static size_t frame_write(const struct sim *sim, size_t number, uint8_t out[FRAM
 	return f->len;
 }
 
-size_t frame_send(struct host *from, struct host *to, size_t len)
+static size_t send_to(struct host *from, const struct host *to, const uint8_t group[6], size_t len)
 {
 	struct sim *sim = from->sim;
 	assert(len >= FRAME_MIN && len <= FRAME_LONGEST);
@@ -41,6 +41,7 @@ size_t frame_send(struct host *from, struct host *to, size_t len)
 	size_t number = sim->n_frames++;
 	sim->frame[number] =
 	    (struct frame){.at = sim->now, .from = (uint16_t)from->number, .len = (uint16_t)len, .to = to ? (int)to->number : -1};
+	memcpy(sim->frame[number].group, group, 6);
 	if (!from->tap) /* as an application whose interface is away */
 		return number;
 	struct datagram *d = calloc(1, sizeof *d + FRAME_LONGEST);
@@ -51,6 +52,17 @@ size_t frame_send(struct host *from, struct host *to, size_t len)
 	from->tap->last[q] = &d->next;
 	host_turn(from);
 	return number;
+}
+
+size_t frame_send(struct host *from, struct host *to, size_t len)
+{
+	static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	return send_to(from, to, everybody, len);
+}
+
+size_t frame_send_group(struct host *from, const uint8_t group[6], size_t len)
+{
+	return send_to(from, NULL, group, len);
 }
 
 void frame_arrived(struct host *h, const uint8_t *bytes, size_t len)

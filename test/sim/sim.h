@@ -118,7 +118,8 @@ struct link {                          /* what the network does to every datagra
 struct frame { /* numbered; see frames.c */
 	uint64_t at;
 	uint16_t from, len;
-	int to; /* -1 = broadcast */
+	int to; /* -1 = to a group */
+	uint8_t group[6];
 	uint64_t got[(SIM_HOSTS + 63) / 64];
 };
 
@@ -216,6 +217,7 @@ unsigned sim_streams_of(const struct host *);
 /* ---- frames.c ---- */
 /* Sends one numbered frame of len bytes (60 ... 1400) from a host's device; to NULL = broadcast. Returns its number. */
 size_t frame_send(struct host *from, struct host *to, size_t len);
+size_t frame_send_group(struct host *from, const uint8_t group[6], size_t len);
 void frame_arrived(struct host *, const uint8_t *bytes, size_t len);
 bool frame_got(struct sim *, size_t number, const struct host *);
 /* How many of first .. first + n - 1 reached those they were for (broadcast: counted for each other member). */
@@ -243,7 +245,7 @@ struct scenario {
 	unsigned seeds; /* how many of them a plain run takes */
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[], scenarios_discovery[],
-    scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[],
-    scenarios_approval[];
+    scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[], scenarios_approval[],
+    scenarios_lan[];
 
 #endif

@@ -1,0 +1,275 @@
+/* scenarios_lan.c: multicast groups: what members say they take, what anchors know of those who have no session, and replicators. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "test/sim/sim.h"
+
+#define NEWS (100 * MS) /* between a membership and the first frame that must follow it */
+
+static const uint8_t game[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x03}, other[6] = {0x33, 0x33, 0, 0, 0, 0xfb};
+
+static void finish(struct sim *sim, char failed[256])
+{
+	memcpy(failed, sim->failed, 256);
+	sim_free(sim);
+}
+
+/* A membership that the kernel tells of, or one that it does not. */
+static void takes(struct host *h, const uint8_t group[6], bool yes, bool told)
+{
+	host_group(h, group, yes);
+	if (!told || !h->node)
+		return;
+	host_running = h;
+	node_groups_changed(h->node, h->sim->now / 1000);
+	host_running = NULL;
+	h->next_us = h->sim->now;
+}
+
+static struct groups *groups_of(struct host *h)
+{
+	struct net *net = net_find(h->node, h->sim->nwid);
+	return net ? &net->groups : NULL;
+}
+
+/* What h believes of another: does it take the group? known: by the other's own word. */
+static bool believes(struct host *h, const struct host *whom, const uint8_t group[6], bool *ret_known)
+{
+	struct net *net = net_find(h->node, h->sim->nwid);
+	struct net_member *m = roster_address(net, whom->secret->self.address);
+	*ret_known = m && m->group.said.live;
+	return m && group_said(net, m, group);
+}
+
+/* One frame to the group must reach those of the mask (bit i: member i) within so long and nobody else ever. */
+static void reaches(struct host *from, const uint8_t group[6], uint64_t mask, uint64_t within, const char *when)
+{
+	struct sim *sim = from->sim;
+	size_t number = frame_send_group(from, group, 100);
+	sim_run(sim, within);
+	for (unsigned i = 0; i < world_members(sim); i++) {
+		struct host *h = world_member(sim, i);
+		bool got = frame_got(sim, number, h), due = i < 64 && mask >> i & 1;
+		expect(sim, got == due, "%s: a frame from %u %s %u", when, from->number, got ? "came to" : "did not reach", h->number);
+	}
+}
+
+/* Sessions of all with all. */
+static bool meet(struct sim *sim)
+{
+	for (unsigned i = 0; i < world_members(sim); i++)
+		frame_send(world_member(sim, i), NULL, 100);
+	sim_run(sim, 10 * SECOND);
+	for (unsigned i = 0; i < world_members(sim); i++)
+		for (unsigned k = 0; k < world_members(sim); k++)
+			if (i != k && !expect(sim, peer_up(host_peer(world_member(sim, i), world_member(sim, k)), CLASS_DATA),
+			                      "%u and %u have no session", i + 2, k + 2))
+				return false;
+	return true;
+}
+
+static bool right(struct host *m, uint32_t flags)
+{
+	struct sim *sim = m->sim;
+	struct member_settings set = {.set = SET_MEMBER_FLAGS, .flags_on = flags};
+	struct admin_error error = {0};
+	enum admin_status status = controller_member_set(sim->controller->controller, sim->nwid, m->secret->self.address, &set, &error);
+	sim->controller->next_us = sim->now;
+	return expect(sim, status == ADMIN_OK, "flags %u: %s %s", flags, error.title, error.detail);
+}
+
+/* ---- what members say -------------------------------------------------------------------------------------------- */
+
+/* Joined, left, and read by the second where nobody tells; who takes everything; nobody else gets a byte. */
+static void subscribed(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 6) && meet(sim)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2), *d = world_member(sim, 3);
+		reaches(a, game, 0, SECOND, "nobody takes it");
+		takes(b, game, true, true);
+		sim_run(sim, NEWS);
+		reaches(a, game, 1 << 1, NEWS, "one takes it");
+		takes(c, game, true, true);
+		takes(c, other, true, true);
+		sim_run(sim, NEWS);
+		reaches(a, game, 1 << 1 | 1 << 2, NEWS, "two take it");
+		reaches(b, game, 1 << 2, NEWS, "from one of them");
+		reaches(a, other, 1 << 2, NEWS, "another group");
+		takes(b, game, false, true);
+		sim_run(sim, NEWS);
+		reaches(a, game, 1 << 2, NEWS, "one has left");
+		takes(b, other, true, false);
+		sim_run(sim, 1500 * MS - NEWS);
+		reaches(a, other, 1 << 1 | 1 << 2, NEWS, "joined without a word");
+		d->group_all = true;
+		sim_run(sim, 1500 * MS);
+		reaches(a, game, 1 << 2 | 1 << 3, NEWS, "one takes all");
+		reaches(a, other, 1 << 1 | 1 << 2 | 1 << 3, NEWS, "one takes all");
+		d->group_all = false;
+		sim_run(sim, 1500 * MS);
+		reaches(a, game, 1 << 2, NEWS, "no longer");
+	}
+	finish(sim, failed);
+}
+
+/* More than 128 groups: all of them come. */
+static void many(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3) && meet(sim)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		uint8_t group[6] = {0x33, 0x33, 0xff, 0, 0, 0};
+		for (unsigned i = 0; i < SUB_GROUPS_MAX; i++) {
+			group[5] = (uint8_t)i;
+			takes(b, group, true, true);
+		}
+		sim_run(sim, 5 * SECOND);
+		reaches(a, group, 1 << 1, NEWS, "128 groups");
+		reaches(a, game, 0, NEWS, "128 other groups");
+		group[5] = 0;
+		reaches(a, group, 1 << 1, NEWS, "128 groups");
+		takes(b, other, true, true);
+		sim_run(sim, 5 * SECOND);
+		reaches(a, game, 1 << 1, NEWS, "129 groups are as good as all");
+	}
+	finish(sim, failed);
+}
+
+/* A third of all datagrams is lost and they overtake each other, while memberships change: in the end everybody believes the truth. */
+static void lossy(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 4) && meet(sim)) {
+		bool in[4] = {false};
+		sim->link = (struct link){.loss = 330, .dup = 100, .delay_min = 5 * MS, .delay_max = 200 * MS};
+		for (unsigned i = 0; i < 60; i++) {
+			unsigned k = (unsigned)sim_draw(sim, 4);
+			in[k] = !in[k];
+			takes(world_member(sim, k), game, in[k], true);
+			sim_run(sim, sim_draw(sim, 300 * MS));
+		}
+		sim_run(sim, 40 * SECOND);
+		for (unsigned i = 0; i < 4; i++)
+			for (unsigned k = 0; k < 4; k++) {
+				bool known, said = i != k && believes(world_member(sim, i), world_member(sim, k), game, &known);
+				if (i == k)
+					continue;
+				expect(sim, known && said == in[k], "%u believes of %u: %sknown, %s", i + 2, k + 2, known ? "" : "not ",
+				       said ? "takes it" : "does not take it");
+			}
+		sim->link = (struct link){.delay_min = 5 * MS, .delay_max = 10 * MS};
+		sim_run(sim, SECOND);
+		uint64_t mask = (uint64_t)in[1] << 1 | (uint64_t)in[2] << 2 | (uint64_t)in[3] << 3;
+		reaches(world_member(sim, 0), game, mask, NEWS, "after the loss");
+	}
+	finish(sim, failed);
+}
+
+/* Killed and started again, sender or taker, the disk lost with it: frames pass as soon as there are keys, and at the end only to who takes them. */
+static void restarted(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 4)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		takes(b, game, true, true);
+		meet(sim);
+		for (unsigned i = 0; i < 4 && !*sim->failed; i++) {
+			struct host *h = i & 1 ? a : b;
+			host_kill(h);
+			sim_run(sim, sim_draw(sim, 20 * SECOND));
+			if (i == 2)
+				takes(b, other, true, false);
+			host_start(h);
+			expect(sim, sim_run_until(sim, 3 * SECOND, world_joined, h), "not JOINED after restart %u", i);
+			size_t number = 0;
+			bool got = false;
+			for (unsigned k = 0; k < 15 && !got; k++) {
+				number = frame_send_group(a, game, 100);
+				sim_run(sim, 200 * MS);
+				got = frame_got(sim, number, b);
+			}
+			expect(sim, got, "restart %u: no multicast after 3 s", i);
+			meet(sim);
+			reaches(a, game, 1 << 1, NEWS, "after a restart");
+			reaches(a, other, i >= 2 ? 1 << 1 : 0, NEWS, "another group after a restart");
+		}
+	}
+	finish(sim, failed);
+}
+
+/* ---- what anchors know ------------------------------------------------------------------------------------------- */
+
+static bool session(struct host *a, struct host *b)
+{
+	const struct peer *peer = host_peer(a, b);
+	return peer && peer_up(peer, CLASS_DATA);
+}
+
+/* Nobody has a session but with the two anchors: they say who takes a group, and only those are called. */
+static void gathered(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 8) && right(world_member(sim, 6), MEMBER_ANCHOR) && right(world_member(sim, 7), MEMBER_ANCHOR)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2), *d = world_member(sim, 3);
+		sim_run(sim, 30 * SECOND);
+		takes(b, game, true, true);
+		sim_run(sim, SECOND);
+		for (unsigned i = 1; i < 6; i++)
+			expect(sim, !session(a, world_member(sim, i)), "a session with %u before anybody asked", i + 2);
+		expect(sim, groups_of(a)->n_anchors == 2 && session(a, world_member(sim, 6)) && session(a, world_member(sim, 7)),
+		       "%u anchors are known", groups_of(a)->n_anchors);
+		reaches(a, game, 1 << 1, SECOND, "by the anchors' word");
+		expect(sim, session(a, b) && !session(a, c) && !session(a, d), "who takes nothing was called");
+		/* In use: one more is heard of within the next rounds, and nothing is lost in between. */
+		for (unsigned i = 0; i < 4; i++)
+			reaches(a, game, 1 << 1, 500 * MS, "in use");
+		takes(c, game, true, true);
+		for (unsigned i = 0; i < 10; i++) {
+			size_t number = frame_send_group(a, game, 100);
+			sim_run(sim, 500 * MS);
+			expect(sim, frame_got(sim, number, b) && !frame_got(sim, number, d), "in use: frame %u", i);
+		}
+		reaches(a, game, 1 << 1 | 1 << 2, 500 * MS, "one more");
+		/* An anchor's own device takes groups as well. */
+		takes(world_member(sim, 7), other, true, true);
+		sim_run(sim, NEWS);
+		reaches(d, other, 1 << 7, SECOND, "the anchor itself");
+		/* One of two anchors is enough; with none, all get it, and again only those that take it when one is back. */
+		host_kill(world_member(sim, 6));
+		reaches(world_member(sim, 4), game, 1 << 1 | 1 << 2, 2 * SECOND, "one anchor");
+		host_kill(world_member(sim, 7));
+		reaches(world_member(sim, 5), game, 0x3f & ~(1u << 5), 4 * SECOND, "no anchor");
+		host_start(world_member(sim, 6));
+		host_start(world_member(sim, 7));
+		sim_run(sim, MINUTE + 30 * SECOND);
+		reaches(world_member(sim, 5), game, 1 << 1 | 1 << 2, 2 * SECOND, "the anchors are back");
+	}
+	finish(sim, failed);
+}
+
+/* No anchor and the controller dead: everybody whose groups are not known gets it. */
+static void alone(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 5)) {
+		host_kill(sim->controller);
+		sim_run(sim, 3 * MINUTE);
+		takes(world_member(sim, 1), game, true, true);
+		sim_run(sim, SECOND);
+		reaches(world_member(sim, 0), game, 0x1e, 4 * SECOND, "nobody to ask");
+		meet(sim);
+		reaches(world_member(sim, 0), game, 1 << 1, NEWS, "all have said it themselves");
+	}
+	finish(sim, failed);
+}
+
+const struct scenario scenarios_lan[] = {
+    {"groups", "multicast reaches who takes it and nobody else", subscribed, 4},
+    {"groups_many", "128 groups of one member, and one more", many, 1},
+    {"groups_lossy", "memberships change under loss", lossy, 4},
+    {"groups_restart", "senders and takers restart", restarted, 4},
+    {"gather", "anchors tell who takes a group", gathered, 4},
+    {"gather_alone", "nobody to ask", alone, 2},
+    {0},
+};
