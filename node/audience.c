@@ -132,9 +132,8 @@ void audience_split(const uint64_t *address, uint32_t n, uint32_t replicators, u
 	uint32_t rest = n - direct; /* more than `by`: every range has somebody */
 	for (uint32_t i = 0; i < by; i++) {
 		uint32_t at = direct + (uint32_t)((uint64_t)rest * i / by), end = direct + (uint32_t)((uint64_t)rest * (i + 1) / by);
-		ret->share[i] = (struct share){.replicator = (i + turn) % by,
-		                               .from = address[(ret->first + at) % n],
-		                               .to = address[(ret->first + end) % n]};
+		ret->share[i] = (struct share){
+		    .replicator = (i + turn) % by, .from = address[(ret->first + at) % n], .to = address[(ret->first + end) % n]};
 	}
 	ret->n = by;
 }

@@ -110,8 +110,9 @@ static void release(struct net *net, struct gather *g)
 
 static void in_force(struct net *net, struct gather *g, bool flood)
 {
-	bool same = g->complete && g->flood == flood &&
-	            (flood || (g->list.n == g->fresh.n && !memcmp(g->list.address, g->fresh.address, g->list.n * sizeof g->list.address[0])));
+	bool same =
+	    g->complete && g->flood == flood &&
+	    (flood || (g->list.n == g->fresh.n && !memcmp(g->list.address, g->fresh.address, g->list.n * sizeof g->list.address[0])));
 	g->complete = true;
 	g->flood = flood;
 	if (!flood)
@@ -137,7 +138,7 @@ static void answer(struct peer *, const struct request *, const struct message *
 static bool ask(struct net *net, struct gather *g, struct peer *peer, enum session_class class, uint64_t after)
 {
 	struct body_gather b = {.nwid = net->nwid, .after = after};
-	struct question q = {.pad = {(uint8_t)class}};
+	struct question q = {.pad = {(uint8_t) class}};
 	uint8_t body[64];
 	memcpy(b.group, g->group, GROUP_BYTES);
 	memcpy(q.group, g->group, GROUP_BYTES);

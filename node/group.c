@@ -258,7 +258,7 @@ static bool said_take(struct net *net, struct net_member *m, const struct body_s
 {
 	struct group_set *s = &m->group.said;
 	bool was = s->blocked;
-	uint8_t (*group)[6] = b->n ? malloc(b->n * sizeof group[0]) : NULL;
+	uint8_t(*group)[6] = b->n ? malloc(b->n * sizeof group[0]) : NULL;
 	if (b->n && !group)
 		return false;
 	if (b->n)
@@ -459,7 +459,7 @@ int node_groups(struct node *node, uint64_t nwid, void (*each)(void *, const str
 		                        .all = s->all,
 		                        .blocked = s->blocked,
 		                        .n = s->n,
-		                        .group = (const uint8_t (*)[6])s->group};
+		                        .group = (const uint8_t(*)[6])s->group};
 		each(self, &v);
 	}
 	return 0;
