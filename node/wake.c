@@ -165,6 +165,8 @@ static enum wake_verdict bridges(struct net *net, const uint8_t *via, struct wak
 			continue;
 		if (!(m->listed || m->cred_ok) || !(atomic_load(&m->member->flags) & MEMBER_BRIDGE))
 			continue;
+		if (!via && atomic_load(&m->member->blocked)) /* its LAN is reached by another bridge */
+			continue;
 		if (net->base.flags & NETWORK_NO_BROADCAST)
 			return WAKE_OFF;
 		v->bridge[v->n_bridges].nwid = net->nwid;

@@ -219,6 +219,14 @@ static void all_bridges(void **state)
 	expect_pair(1, NWID, "001122334455");
 	expect_pair(1, OTHER, "001122334455");
 	expect_silence();
+	/* The loop guard shut one: another stands in the same LAN. */
+	atomic_store(&t.net[0]->member[0]->member->blocked, true);
+	assert_int_equal(node_wake(t.node, card, NWID, NULL, 5, &v), WAKE_OK);
+	assert_int_equal(v.n_bridges, 1);
+	expect_pair(1, NWID, "001122334455");
+	expect_silence();
+	assert_int_equal(node_wake(t.node, card, NWID, "0900000001", 5, &v), WAKE_OK);
+	expect_pair(0, NWID, "001122334455");
 	/* One network only; its first IPv4 address is the source, else none. */
 	t.net[1]->cred.n_ips = 1;
 	assert_int_equal(node_wake(t.node, "00-11-22-33-44-5A", OTHER, NULL, 5, &v), WAKE_OK);
