@@ -147,7 +147,7 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
 		goto out;
 	c->self = *self;
 	c->port = *port;
-	c->now_ms = c->time_start_ms = now_ms;
+	c->now_ms = c->opened_ms = c->time_start_ms = now_ms;
 	c->wall_s = wall_s;
 	c->trusted = true;
 	snprintf(c->health, sizeof(c->health), "ok");

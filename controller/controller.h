@@ -31,8 +31,8 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
                     uint64_t wall_s, const char **ret_why);
 void controller_close(struct controller *); /* settles first */
 
-/* An authenticated control message of a member or a stranger with proven work: JOIN_REQ, GET_BLOB, ACK, LEAVE (and HEAD
- * requests). Anything else gets STATUS_UNKNOWN_OP. physical = where its packets come from (for the page). */
+/* An authenticated control message of a member or a stranger with proven work: JOIN_REQ, GET_BLOB, ACK, LEAVE, SUB, GATHER (and
+ * HEAD requests). Anything else gets STATUS_UNKNOWN_OP. physical = where its packets come from (for the page). */
 void controller_request(struct controller *, const struct identity *from, const struct endpoint *physical, const struct message *,
                         uint64_t now_ms, uint64_t wall_s);
 /* The session with an identity came up or went down. */

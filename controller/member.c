@@ -58,6 +58,12 @@ int member_write(struct controller *c, struct publication *p, const struct membe
 	return r;
 }
 
+bool member_approved(struct controller *c, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES])
+{
+	struct member_record m;
+	return !store_member_get(c->store, nwid, key_hash, &m) && m.state == MEMBER_APPROVED;
+}
+
 static int address_give(struct controller *c, const struct network_record *n, struct member_record *m)
 {
 	struct lease *leases = NULL;
@@ -310,9 +316,11 @@ static enum admin_status turn_out(struct controller *c, uint64_t nwid, uint64_t 
 		return status;
 	e.will.state = state; /* it keeps its address until it is deleted: an approval may come back */
 	status = admin_commit(c, member_write(c, e.publication, &e.was, &e.will), error);
-	if (!status)
-		tell(c, &e, JOIN_DENIED);
-	return status;
+	if (status)
+		return status;
+	groups_forget(e.publication, member);
+	tell(c, &e, JOIN_DENIED);
+	return ADMIN_OK;
 }
 
 enum admin_status controller_member_deny(struct controller *c, uint64_t nwid, uint64_t member, struct admin_error *error)
@@ -338,9 +346,12 @@ enum admin_status controller_member_delete(struct controller *c, uint64_t nwid, 
 	if (!r)
 		r = store_member_delete(c->store, e.was.id);
 	status = admin_commit(c, r, error);
-	if (!status && was_in)
+	if (status)
+		return status;
+	groups_forget(e.publication, member);
+	if (was_in)
 		tell(c, &e, JOIN_DENIED);
-	return status;
+	return ADMIN_OK;
 }
 
 enum admin_status controller_member_set(struct controller *c, uint64_t nwid, uint64_t member, const struct member_settings *settings,

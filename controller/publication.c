@@ -45,6 +45,7 @@ void publication_free(struct publication *p)
 		free(p->before[i].bytes);
 	}
 	free(p->listed);
+	groups_free(p);
 	free(p);
 }
 

@@ -17,12 +17,6 @@ static void reply(const struct asking *a, enum status status, const uint8_t *bod
 	letter_plain(a->c, a->from->key_hash, a->m->req, (uint8_t)(a->m->op | OP_REPLY), (uint8_t)status, body, len);
 }
 
-static bool approved(struct controller *c, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES])
-{
-	struct member_record m;
-	return !store_member_get(c->store, nwid, key_hash, &m) && m.state == MEMBER_APPROVED;
-}
-
 /* ---- JOIN_REQ ----------------------------------------------------------------------- */
 
 struct join {
@@ -151,7 +145,7 @@ static void get_blob(const struct asking *a)
 		return;
 	}
 	struct publication *p = publication_find(a->c, want.nwid);
-	const struct blob *b = p && approved(a->c, want.nwid, a->from->key_hash) ? publication_blob(p, want.hash) : NULL;
+	const struct blob *b = p && member_approved(a->c, want.nwid, a->from->key_hash) ? publication_blob(p, want.hash) : NULL;
 	if (!b || want.off >= b->len) {
 		reply(a, STATUS_NOT_FOUND, NULL, 0);
 		return;
@@ -174,7 +168,7 @@ static void head_request(const struct asking *a)
 		return;
 	}
 	struct publication *p = publication_find(a->c, held.nwid);
-	if (!p || !p->head_len || !approved(a->c, held.nwid, a->from->key_hash)) {
+	if (!p || !p->head_len || !member_approved(a->c, held.nwid, a->from->key_hash)) {
 		reply(a, STATUS_NOT_FOUND, NULL, 0);
 		return;
 	}
@@ -206,6 +200,19 @@ static void acknowledge(const struct asking *a)
 	reply(a, good ? STATUS_OK : STATUS_MALFORMED, NULL, 0);
 }
 
+static void sub(const struct asking *a)
+{
+	reply(a, groups_sub(a->c, a->from, a->m->body, a->m->len), NULL, 0);
+}
+
+static void gather(const struct asking *a)
+{
+	uint8_t body[BODY_MAX];
+	size_t len = 0;
+	enum status status = groups_gather(a->c, a->from, a->m->body, a->m->len, body, sizeof(body), &len);
+	reply(a, status, body, len);
+}
+
 void controller_request(struct controller *c, const struct identity *from, const struct endpoint *physical, const struct message *m,
                         uint64_t now_ms, uint64_t wall_s)
 {
@@ -221,6 +228,8 @@ void controller_request(struct controller *c, const struct identity *from, const
 	case OP_HEAD: head_request(&a); break;
 	case OP_ACK: acknowledge(&a); break;
 	case OP_LEAVE: leave(&a); break;
+	case OP_SUB: sub(&a); break;
+	case OP_GATHER: gather(&a); break;
 	default: reply(&a, STATUS_UNKNOWN_OP, NULL, 0);
 	}
 }

@@ -29,8 +29,10 @@
 #define PUSHES_MAX       4096 /* decisions whose members were not heard of them yet */
 #define PUSH_AGAIN_MS    1000 /* after the first time, then twice as long each time */
 #define PUSH_REPEATS_MAX 4
-#define SEEN_EVERY_S     60 /* last-seen times are written at most this often */
-#define KEY_NETWORKS_MAX 64 /* networks of one key that are told when it comes or goes */
+#define GROUPS_TTL_MS    (10 * 60 * 1000)
+#define GROUPS_YOUNG_MS  20000 /* after a start: the members have not told it yet */
+#define SEEN_EVERY_S     60    /* last-seen times are written at most this often */
+#define KEY_NETWORKS_MAX 64    /* networks of one key that are told when it comes or goes */
 
 enum blob_name { BLOB_MANIFEST, BLOB_BASE, BLOB_ROUTES, BLOB_MEMBERS, BLOB_REVLIST, BLOB_COUNT };
 
@@ -54,7 +56,8 @@ struct publication { /* of one network */
 	struct blob now[BLOB_COUNT], before[BLOB_COUNT]; /* the last edition still serves who is in the middle of it */
 	uint8_t (*listed)[KEY_HASH_BYTES];               /* owned: the members to push to */
 	unsigned n_listed, push_at, push_left;
-	uint64_t push_next; /* ms */
+	uint64_t push_next;    /* ms */
+	struct takers *takers; /* owned, groups.c; NULL = none */
 };
 
 struct presence {
@@ -90,7 +93,7 @@ struct controller {
 	struct controller_port port;
 	struct store *store;
 	char *dir; /* NULL = in memory */
-	uint64_t now_ms, wall_s;
+	uint64_t now_ms, wall_s, opened_ms;
 	uint64_t time_base, time_start_ms, ceiling; /* network time at time_start_ms; nothing is signed beyond ceiling */
 	bool trusted;                               /* the database is not older than head.bak */
 	uint64_t retry_at;                          /* ms: no periodic write before; 0 = the last one went well */
@@ -147,6 +150,14 @@ void pushes_forget(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);
 void pushes_repeat(struct controller *);
 uint64_t pushes_next(const struct controller *);
 
+/* groups.c */
+/* SUB and GATHER of an authenticated identity: what is answered. *ret_len only with STATUS_OK. */
+enum status groups_sub(struct controller *, const struct identity *from, const uint8_t *body, size_t len);
+enum status groups_gather(struct controller *, const struct identity *from, const uint8_t *body, size_t len, uint8_t *out, size_t room,
+                          size_t *ret_len);
+void groups_forget(struct publication *, uint64_t address); /* it is no member any more */
+void groups_free(struct publication *);
+
 /* presence.c */
 struct presence *presence_find(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);
 struct presence *presence_note(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* NULL = full */
@@ -161,6 +172,7 @@ int watermark_write(struct controller *);
  * transaction. -EADDRNOTAVAIL: the pool is exhausted, nothing written. */
 int member_admit(struct controller *, struct publication *, const struct network_record *, const struct member_record *was,
                  struct member_record *);
+bool member_approved(struct controller *, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES]);
 /* Writes a changed row: a new serial whenever its credential changes, a revocation whenever something is taken away. */
 int member_write(struct controller *, struct publication *, const struct member_record *was, struct member_record *);
 
