@@ -12,6 +12,7 @@
 #include "node/encap.h"
 #include "node/layout.h"
 #include "node/police.h"
+#include "tap/mirror.h"
 #include "node/owners.h"
 
 #define OPEN_AGAIN_MS 1000
@@ -476,6 +477,9 @@ static void frame_up(struct net *net, struct member *from, struct arrived *a)
 		verdict = atomic_load(&net->port->blocked) ? DROP_BLOCKED : DROP_LOOP;
 	if (!verdict) /* fdb and limits: by its worker, once the channel is open */
 		verdict = police_in(net->port, from, frame, p.len, false, net->node->now_us);
+	struct mirrors *mirrors = atomic_load(&net->port->mirrors);
+	if (mirrors && p.data)
+		mirrors_copy(mirrors, MIRROR_IN, verdict, p.data, p.len);
 	if (verdict) {
 		if (from)
 			police_blame(from, verdict);

@@ -14,6 +14,7 @@
 #include "node/loopguard.h"
 #include "node/police.h"
 #include "node/worker_parts.h"
+#include "tap/mirror.h"
 #include "tap/tap.h"
 
 #define IN_FRONT 16 /* what an unwrapped frame may need in front of its inner header, and more */
@@ -117,6 +118,8 @@ static enum drop source_check(struct worker *w, struct port *port, const struct 
 	uint64_t address;
 	if (atomic_load_explicit(&port->blocked, memory_order_relaxed) && !atomic_load(&port->nic))
 		return DROP_BLOCKED;
+	if (loopguard_echo(w, port, p->data, p->len) != DROP_NONE)
+		return DROP_LOOP;
 	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
 		return DROP_NONE;
 	if (loopguard_frame(p->data, p->len)) /* probes are for one LAN */
@@ -197,8 +200,12 @@ static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct por
 		verdict = origin_of(port, m, &noted, &from);
 	if (verdict == DROP_NONE)
 		verdict = decap_frame(a, from->mac, port->mac, out, up);
-	if (verdict == DROP_NONE)
+	if (verdict == DROP_NONE) {
 		verdict = check(w, port, from, up, &noted);
+		struct mirrors *mirrors = atomic_load_explicit(&port->mirrors, memory_order_acquire);
+		if (mirrors)
+			mirrors_copy(mirrors, MIRROR_IN, verdict, up->data, up->len);
+	}
 	if (verdict != DROP_NONE) {
 		police_blame(verdict == DROP_REPLICATE ? m : from, verdict);
 		return verdict;

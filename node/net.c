@@ -423,6 +423,7 @@ static void net_fire(struct timer *t, uint64_t now)
 	if (now - net->age_ms >= FDB_AGE_EVERY_MS) {
 		net->age_ms = now;
 		fdb_age(net->port->fdb, now);
+		watch_tick(net);
 	}
 	uint64_t at = now + FDB_AGE_EVERY_MS;
 	if (!net->pinned && net->whois_ms < at)
@@ -504,6 +505,7 @@ void net_free(struct net *net)
 	config_free(net);
 	roster_free(net);
 	group_free(net);
+	watch_free(net);
 	heap_cancel(&node->heap, &net->timer);
 	loopguard_stop(net);
 	node->net[net->chan - 1] = NULL;

@@ -115,7 +115,7 @@ struct net {
 	bool gossip;           /* some member has not been told the HEAD in force */
 	uint64_t age_ms;       /* fdb aged */
 	struct loopguard loop;
-	uint64_t loop_cleared_ms; /* the fdb was emptied because of a loop */
+	_Atomic uint64_t loop_clears; /* bucket of emptying the fdb because others say so, ms */
 	uint64_t offline_saved_ms;
 
 	struct groups groups;
@@ -211,6 +211,9 @@ size_t channel_greet(struct peer *, uint8_t *tlvs, size_t room, bool with_cred);
 /* Reads TLVs: true if some credential in them is valid for a network of ours (its holder may talk to us). */
 bool channel_greeted(struct node *, const struct identity *, const uint8_t *tlvs, size_t len, struct greeting *ret);
 void channel_apply_greeting(struct peer *, const struct greeting *);
+/* watch.c */
+void watch_tick(struct net *);
+void watch_free(struct net *);
 /* The network we share with a peer, for its gate. NULL = none. */
 struct net *channel_shared(struct peer *);
 

@@ -275,6 +275,9 @@ struct blame_view {
 bool node_blames(struct node *, uint64_t nwid, void (*each)(void *, const struct blame_view *), void *);
 /* The MACs learned in a network, in no order: behind which member, our own address for our device's LAN. 0 or -ENOENT. */
 struct fdb_entry;
+/* Copies of a network's frames, passed and dropped, to the socket of that name from now until it closes (tap/mirror.h). -ENOENT: no such network, -EINVAL:
+ * the name, -ENOSPC: too many watch already, -ECONNREFUSED: nobody listens there. */
+int node_watch(struct node *, uint64_t nwid, const char *name);
 int node_fdb(struct node *, uint64_t nwid, uint64_t now, void (*each)(void *, const struct fdb_entry *), void *);
 const struct identity *node_identity(const struct node *);
 

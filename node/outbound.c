@@ -20,6 +20,7 @@
 #include "node/udp.h"
 #include "node/worker_parts.h"
 #include "proto/leg.h"
+#include "tap/mirror.h"
 #include "tap/tap.h"
 
 /* Where it goes to now. */
@@ -287,6 +288,9 @@ static int device_turn(struct worker *w, struct port *port, struct tap *tap, boo
 	for (int i = 0; i < n; i++)
 		if (w->frame[i].verdict == DROP_NONE)
 			route_packet(w, port, &w->frame[i], nic);
+	struct mirrors *mirrors = atomic_load_explicit(&port->mirrors, memory_order_acquire);
+	for (int i = 0; mirrors && i < n; i++)
+		mirrors_copy(mirrors, MIRROR_OUT, w->frame[i].verdict, w->frame[i].data, w->frame[i].len);
 	outbound_flush(w);
 	worker_count_batch(w, w->frame, (unsigned)n);
 	relaxed_add(&port->count[w->number].tx_frames, w->tx_frames);

@@ -14,6 +14,7 @@
 #include "node/police.h"
 #include "node/snoop.h"
 #include "node/worker_parts.h"
+#include "tap/mirror.h"
 #include "tap/tap.h"
 
 #define GATHER_TELL_MS 20
@@ -285,6 +286,8 @@ static enum drop lan_check(struct worker *w, struct errand *job)
 		loopguard_suspect(w, port);
 		return DROP_LOOP;
 	}
+	if (loopguard_echo(w, port, job->frame, job->len) != DROP_NONE)
+		return DROP_LOOP;
 	switch (fdb_see(port->fdb, frame_vlan(job->frame, job->len), source, port->address, w->now_ms)) {
 	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
 	case FDB_MOVED: loopguard_suspect(w, port); break;
@@ -327,6 +330,9 @@ static bool answered(struct worker *w, struct errand *job)
 	if (!len || !back)
 		return false;
 	hand_over(w, back, answer, len, &(struct offload){0});
+	struct mirrors *mirrors = atomic_load(&job->port->mirrors);
+	if (mirrors)
+		mirrors_copy(mirrors, MIRROR_IN, DROP_NONE, answer, len);
 	return true;
 }
 

@@ -1,24 +1,19 @@
-/* Frames into pcap files and off live interfaces, by libpcap (the only place that includes it).
+/* Frames into pcap files, and which of them, by libpcap.
  *
  * Writing: a dead handle gives the file its link type and snap length; libpcap's dump functions
  * report nothing, so the stdio error flag behind them is asked after each record. Standard output
  * is flushed per frame, because there a person or tshark waits at the other end; a file is flushed
- * when it is closed. Live: the handle is non-blocking and we wait in poll ourselves, so that stop
- * is asked at least ten times a second whatever the packet ring does.
+ * when it is closed.
  */
 #include "tap/capture.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <pcap.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SNAP_BYTES      65535
-#define STOP_ASKED_MS   100
-#define FRAMES_PER_LOOK 64
+#define SNAP_BYTES 65535
 
 struct capture {
 	pcap_t *dead;
@@ -49,9 +44,9 @@ struct capture *capture_open(const char *path, const char **ret_why)
 	return c;
 }
 
-bool capture_frame(struct capture *c, uint64_t time_us, const uint8_t *frame, uint32_t len)
+bool capture_frame(struct capture *c, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len)
 {
-	struct pcap_pkthdr h = {.caplen = len < SNAP_BYTES ? len : SNAP_BYTES, .len = len};
+	struct pcap_pkthdr h = {.caplen = len < SNAP_BYTES ? len : SNAP_BYTES, .len = wire_len};
 	h.ts.tv_sec = (time_t)(time_us / 1000000);
 	h.ts.tv_usec = (suseconds_t)(time_us % 1000000);
 	pcap_dump((u_char *)c->file, &h, frame);
@@ -73,93 +68,34 @@ int capture_close(struct capture *c)
 	return err;
 }
 
-struct live {
-	bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len);
-	void *self;
-	pcap_t *handle;
-	bool stop;
+struct capture_filter {
+	struct bpf_program program;
 };
 
-static void live_frame(u_char *self, const struct pcap_pkthdr *h, const u_char *frame)
+struct capture_filter *capture_filter_new(const char *expression, const char **ret_why)
 {
-	struct live *l = (struct live *)(void *)self;
-	uint64_t time_us = (uint64_t)h->ts.tv_sec * 1000000 + (uint64_t)h->ts.tv_usec;
-	if (!l->each(l->self, time_us, frame, h->caplen, h->len)) {
-		l->stop = true;
-		pcap_breakloop(l->handle);
+	struct capture_filter *f = calloc(1, sizeof(*f));
+	pcap_t *dead = f ? pcap_open_dead(DLT_EN10MB, SNAP_BYTES) : NULL;
+	if (!dead || pcap_compile(dead, &f->program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+		snprintf(why, sizeof(why), "filter: %s", dead ? pcap_geterr(dead) : "out of memory");
+		*ret_why = why;
+		free(f);
+		f = NULL;
 	}
+	if (dead)
+		pcap_close(dead);
+	return f;
 }
 
-/* A handle on device with the filter set, or NULL with why filled. */
-static pcap_t *live_open(const char *device, const char *filter)
+bool capture_filter_match(const struct capture_filter *f, const uint8_t *frame, uint32_t len, uint32_t wire_len)
 {
-	char text[PCAP_ERRBUF_SIZE] = "";
-	struct bpf_program program;
-	pcap_t *p = pcap_create(device, text);
-	if (!p) {
-		snprintf(why, sizeof(why), "%s", text);
-		return NULL;
-	}
-	pcap_set_snaplen(p, SNAP_BYTES);
-	pcap_set_promisc(p, 1);
-	pcap_set_immediate_mode(p, 1);
-	pcap_set_timeout(p, STOP_ASKED_MS);
-	int r = pcap_activate(p);
-	if (r < 0) {
-		const char *detail = pcap_geterr(p);
-		snprintf(why, sizeof(why), "%s: %s", pcap_statustostr(r), detail[0] ? detail : device);
-	} else if (pcap_datalink(p) != DLT_EN10MB) {
-		r = PCAP_ERROR;
-		snprintf(why, sizeof(why), "%s does not carry Ethernet frames", device);
-	} else if (filter && filter[0]) {
-		r = pcap_compile(p, &program, filter, 1, PCAP_NETMASK_UNKNOWN);
-		if (r >= 0) {
-			r = pcap_setfilter(p, &program);
-			pcap_freecode(&program);
-		}
-		if (r < 0)
-			snprintf(why, sizeof(why), "filter: %s", pcap_geterr(p));
-	}
-	if (r >= 0 && pcap_setnonblock(p, 1, text) < 0) {
-		r = PCAP_ERROR;
-		snprintf(why, sizeof(why), "%s", text);
-	}
-	if (r < 0) {
-		pcap_close(p);
-		return NULL;
-	}
-	return p;
+	struct pcap_pkthdr h = {.caplen = len, .len = wire_len};
+	return pcap_offline_filter(&f->program, &h, frame) != 0;
 }
 
-int capture_live(const char *device, const char *filter,
-                 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len),
-                 bool (*stop)(void *self), void *self, const char **ret_why)
+void capture_filter_free(struct capture_filter *f)
 {
-	struct live l = {.each = each, .self = self, .handle = live_open(device, filter)};
-	int err = 0;
-
-	if (!l.handle) {
-		*ret_why = why;
-		return -1;
-	}
-	while (!l.stop && !stop(self)) {
-		struct pollfd ready = {.fd = pcap_get_selectable_fd(l.handle), .events = POLLIN};
-		if (poll(&ready, 1, STOP_ASKED_MS) < 0 && errno != EINTR) {
-			snprintf(why, sizeof(why), "poll: %m");
-			err = -1;
-			break;
-		}
-		if (pcap_dispatch(l.handle, FRAMES_PER_LOOK, live_frame, (u_char *)&l) == PCAP_ERROR) {
-			/* A device that was deleted is an end, not a failure. */
-			if (if_nametoindex(device)) {
-				snprintf(why, sizeof(why), "%s", pcap_geterr(l.handle));
-				err = -1;
-			}
-			break;
-		}
-	}
-	pcap_close(l.handle);
-	if (err)
-		*ret_why = why;
-	return err;
+	if (f)
+		pcap_freecode(&f->program);
+	free(f);
 }

@@ -11,14 +11,14 @@ struct capture;
 
 /* path "-" = standard output. Link type Ethernet, nanosecond-free classic pcap. NULL and *ret_why on failure. */
 struct capture *capture_open(const char *path, const char **ret_why);
-/* time in microseconds since the epoch. false when the disk refused. */
-bool capture_frame(struct capture *, uint64_t time_us, const uint8_t *frame, uint32_t len);
+/* time in microseconds since the epoch; wire_len: of the whole frame, of which len bytes are here. false when the disk refused. */
+bool capture_frame(struct capture *, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len);
 int capture_close(struct capture *); /* flushes; 0 or -errno */
 
-/* Live frames of a local interface with a filter expression: one call per frame until stop returns true or the
- * device is gone. 0, or -1 with *ret_why (borrowed until the next call). */
-int capture_live(const char *device, const char *filter,
-                 bool (*each)(void *self, uint64_t time_us, const uint8_t *frame, uint32_t len, uint32_t wire_len),
-                 bool (*stop)(void *self), void *self, const char **ret_why);
+/* A pcap-filter expression ("" = everything) for frames that are already here. NULL and *ret_why on failure. */
+struct capture_filter;
+struct capture_filter *capture_filter_new(const char *expression, const char **ret_why);
+bool capture_filter_match(const struct capture_filter *, const uint8_t *frame, uint32_t len, uint32_t wire_len);
+void capture_filter_free(struct capture_filter *);
 
 #endif

@@ -18,6 +18,7 @@
 #include "ui/settings.h"
 #include "ui/sight_api.h"
 #include "ui/wake_api.h"
+#include "ui/watch_api.h"
 
 static json_t *net_json(const struct net_view *view, const char *schema)
 {
@@ -311,6 +312,7 @@ static const struct api_route routes[] = {
     {METHOD_GET, "/v1/drops", drops_get},
     {METHOD_GET, "/v1/networks/*/drops", drops_network_get},
     {METHOD_POST, "/v1/wake", wake_post},
+    {METHOD_POST, "/v1/networks/*/watch", watch_post},
     {METHOD_GET, "/v1/fdb", lan_fdb_get},
     {METHOD_GET, "/v1/networks/*/fdb", lan_fdb_get},
     {METHOD_GET, "/v1/groups", lan_groups_get},
