@@ -116,12 +116,14 @@ static void hosts_moved(uv_poll_t *poll, int status, int events)
 {
 	struct loop *loop = poll->data;
 	(void)events;
+	unsigned changed = netlink_changed(loop->netlink);
+	/* The kernel had more to tell than the socket holds: an error to poll, which stops then, and no more to us than "everything changed". */
+	if (status < 0 && changed)
+		status = uv_poll_start(poll, UV_READABLE, hosts_moved);
 	if (status < 0) {
 		log_warning("addresses of this host are read at intervals only: %s", uv_strerror(status));
 		uv_poll_stop(poll);
-		return;
 	}
-	unsigned changed = netlink_changed(loop->netlink);
 	loop->rerouted = loop->rerouted || (changed & NETLINK_ROUTES);
 	if (changed & NETLINK_GROUPS) /* at once: somebody may send to the new one in a moment */
 		node_groups_changed(loop->node, loop_now());

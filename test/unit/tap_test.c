@@ -474,6 +474,35 @@ static void test_monitor(void **state)
 	netlink_close(n);
 }
 
+/* More than the socket holds: everything changed, and what comes later is told again. */
+static void test_monitor_overrun(void **state)
+{
+	(void)state;
+	need_private_net();
+	struct netlink *n;
+	struct tap *t = opened("nm2", 1, 1500, TAP_ALL);
+	assert_int_equal(netlink_open(&n), 0);
+	struct pollfd p = {.fd = netlink_monitor_fd(n), .events = POLLIN};
+	for (unsigned i = 0; i < 4000 && !(p.revents & POLLERR); i++) {
+		const uint8_t ip[4] = {10, 81, (uint8_t)(i >> 7), (uint8_t)(i << 1)};
+		assert_int_equal(netlink_address(n, true, tap_ifindex(t), 4, ip, 32), 0);
+		assert_int_equal(netlink_address(n, false, tap_ifindex(t), 4, ip, 32), 0);
+		assert_int_equal(poll(&p, 1, 0), 1);
+	}
+	assert_true(p.revents & POLLERR);
+	unsigned changed = 0, more;
+	while ((more = netlink_changed(n)))
+		changed |= more;
+	assert_int_equal(changed, NETLINK_HOSTS | NETLINK_ROUTES | NETLINK_GROUPS);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	static const uint8_t v4[4] = {10, 82, 0, 1};
+	assert_int_equal(netlink_address(n, true, tap_ifindex(t), 4, v4, 32), 0);
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_true(netlink_changed(n) & NETLINK_HOSTS);
+	tap_close(t);
+	netlink_close(n);
+}
+
 /* An IP group joined or left is told as such and alone, where the kernel tells it at all. */
 static void test_monitor_groups(void **state)
 {
@@ -523,6 +552,7 @@ int main(void)
 	    cmocka_unit_test(test_hosts),
 	    cmocka_unit_test(test_monitor),
 	    cmocka_unit_test(test_monitor_groups),
+	    cmocka_unit_test(test_monitor_overrun),
 	};
 	alarm(60);
 	return cmocka_run_group_tests_name("tap", tests, private_net, NULL);
