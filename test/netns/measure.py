@@ -109,13 +109,13 @@ class Server:
 
 
 class Transfer:
-    """BYTES from a host to an address of a member that serves."""
+    """BYTES from a host to an address of a member that serves; pace: bytes/s at most."""
 
-    def __init__(self, host, address, size, seconds, port=7000):
+    def __init__(self, host, address, size, seconds, port=7000, pace=None):
         self.size, self.report, self.sent, self.begun = size, None, 0, now()
         self.what = f'transfer {host.name} -> {address}'
         self.process = host.popen(tool('transfer'), 'send', address, port, random.getrandbits(63), size, seconds,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                  *([pace] if pace else []), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 

@@ -1,7 +1,7 @@
 /* transfer: one long TCP transfer of known content, and every pause in it.
  *
- *     transfer serve PORT                             on IPv4 and IPv6, one connection after the other, until SIGTERM
- *     transfer send ADDRESS PORT SEED BYTES SECONDS   gives up after SECONDS
+ *     transfer serve PORT                                    on IPv4 and IPv6, one connection after the other, until SIGTERM
+ *     transfer send ADDRESS PORT SEED BYTES SECONDS [PACE]   gives up after SECONDS; PACE: bytes/s at most
  *
  * The bytes follow from the seed and their offset, so the receiver knows what must come; each end computes a checksum (FNV-1a over
  * words) of what it really sent or got. The sender prints a line {"sent": n} for each STEPS-th of the whole, so that a test can act
@@ -230,8 +230,9 @@ static void report_print(const struct report *r, uint64_t sent)
 	fflush(stdout);
 }
 
-static int send_main(char **argv)
+static int send_main(int argc, char **argv)
 {
+	uint64_t pace = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
 	struct order o = {.magic = MAGIC,
 	                  .seed = strtoull(argv[2], NULL, 10),
 	                  .bytes = strtoull(argv[3], NULL, 10),
@@ -243,6 +244,8 @@ static int send_main(char **argv)
 	int fd = dial(argv[0], (uint16_t)atoi(argv[1]), o.seconds);
 	if (fd < 0)
 		return fail(argv[0]);
+	if (pace && setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &pace, sizeof pace))
+		return fail("pace");
 	uint64_t hash = FNV, step = o.bytes / STEPS, told = 0;
 	if (!all(fd, &o, sizeof o, true))
 		return fail("send");
@@ -272,8 +275,8 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &on, NULL);
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		return serve_main(argv[2]);
-	if (argc == 7 && !strcmp(argv[1], "send"))
-		return send_main(argv + 2);
-	fprintf(stderr, "usage: transfer serve PORT\n       transfer send ADDRESS PORT SEED BYTES SECONDS\n");
+	if ((argc == 7 || argc == 8) && !strcmp(argv[1], "send"))
+		return send_main(argc - 2, argv + 2);
+	fprintf(stderr, "usage: transfer serve PORT\n       transfer send ADDRESS PORT SEED BYTES SECONDS [PACE]\n");
 	return 2;
 }
