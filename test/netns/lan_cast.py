@@ -22,6 +22,7 @@ GROUPS = {'non-IP group': '03:00:00:77:00:01', 'IP group by the kernel\'s own re
 IP_GROUP = '239.77.0.1'
 SHARE = 0.999
 REACH_S = 3.0
+AWAY_S = 3.0
 SUBSCRIBED_S = 1.5
 JOIN = ('import socket, struct, sys, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); '
         's.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(sys.argv[1]) + socket.inet_aton(sys.argv[2])); '
@@ -148,6 +149,21 @@ def group(table, what, sender, names):
     table.equal(f'{what}: frames at the {len(others)} others', cast.sum('received', others), 0)
 
 
+def some_away(table, sender, names):
+    """A third of the members is away: half of those said so, the others fell silent. Nobody else is to feel it."""
+    away = names[2::3]
+    for i, name in enumerate(away):
+        (table.lab.nodes[name].stop if i % 2 else table.lab.nodes[name].kill)()
+    time.sleep(AWAY_S)
+    others = [n for n in names if n != sender and n not in away]
+    for name in away:
+        del table.lab.nodes[name]
+    cast = Cast(table.lab, sender, others, BROADCAST, 1000, 1, REACH_S)
+    table.least(f'{len(away)} members are away: a thousand broadcasts, delivered', cast.share(others) * 100, SHARE * 100, ' %', 3)
+    table.equal(f'{len(away)} members are away: more than once', cast.sum('twice', others), 0)
+    table.note(f'least at one member: {cast.worst(others)}; {cast.took:.2f} s to send; the sender dropped {table.lab.nodes[sender].drops()}')
+
+
 def run(table):
     lab, began = table.lab, now()
     names = network(lab)
@@ -158,4 +174,5 @@ def run(table):
     for what in GROUPS:
         group(table, what, names[0], names)
     one_frame(table, names[20], names, 'at the end')
+    some_away(table, names[0], names)
     until('all members are alive', lambda: all(node.alive() for node in lab.nodes.values()), 5)
