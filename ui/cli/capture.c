@@ -182,7 +182,7 @@ int run_capture(struct call *call)
 	char filter[FILTER_MAX];
 	const char *why = "", *file = options_value(&call->options, "write");
 	struct watch w = {.fd = -1};
-	if (!file && !isatty(STDOUT_FILENO) && !options_value(&call->options, "text"))
+	if (!file && !isatty(STDOUT_FILENO) && !options_has(&call->options, "text"))
 		file = "-";
 	int code = filter_of(call, filter);
 	if (code == 0)
