@@ -108,8 +108,8 @@ static int game_routes(struct net *net, bool add)
 {
 	static const uint8_t broadcast[4] = {255, 255, 255, 255}, multicast[4] = {224};
 	unsigned ifindex = tap_ifindex(net->port->tap);
-	int error = netlink_route(net->node->netlink, add, ifindex, 4, broadcast, 32, NULL, 0);
-	int other = netlink_route(net->node->netlink, add, ifindex, 4, multicast, 4, NULL, 0);
+	int error = netlink_route(net->node->netlink, add, ifindex, 4, broadcast, 32, NULL, net->local.game_metric);
+	int other = netlink_route(net->node->netlink, add, ifindex, 4, multicast, 4, NULL, net->local.game_metric);
 	/* A route of somebody else for multicast is a choice we follow. */
 	return error ? error : other == -EEXIST ? 0 : other;
 }
@@ -117,19 +117,22 @@ static int game_routes(struct net *net, bool add)
 static void game_apply(struct net *net, char ret[160])
 {
 	struct local *l = &net->local;
+	uint32_t metric = local_metric(net, 0);
 	*ret = 0;
 	if (!net->device_up)
 		return;
+	if (l->game_on && (!l->game || l->game_metric != metric)) {
+		game_routes(net, false);
+		l->game_on = false;
+	}
 	if (l->game && !l->game_on) {
+		l->game_metric = metric;
 		int error = game_routes(net, true);
 		l->game_on = !error;
 		if (error == -EEXIST)
 			snprintf(ret, 160, "another route for 255.255.255.255 is there: ip route show 255.255.255.255");
 		else if (error)
 			snprintf(ret, 160, "the route for 255.255.255.255 cannot be set: %s", strerror(-error));
-	} else if (!l->game && l->game_on) {
-		game_routes(net, false);
-		l->game_on = false;
 	}
 }
 

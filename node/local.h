@@ -25,7 +25,8 @@ struct local {
 	bool metric_set;
 	uint32_t metric;
 
-	bool game_on; /* its routes stand */
+	bool game_on; /* its routes stand, with that metric: of two networks with a game the lower one has it */
+	uint32_t game_metric;
 	struct timer timer;
 };
 
