@@ -45,6 +45,25 @@ const struct audience *audience_find(const struct audiences *a, const uint8_t gr
 	return s->group ? &s->audience : &a->takers;
 }
 
+bool audience_own(const struct audiences *a, const uint8_t group[6])
+{
+	static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	if (!a || a->own_all || !memcmp(group, everybody, 6))
+		return true;
+	uint32_t low = 0, high = a->n_own;
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		int way = memcmp(a->own[mid], group, 6);
+		if (!way)
+			return true;
+		if (way < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
 uint64_t audience_used_ms(const struct audiences *a, const uint8_t group[6])
 {
 	return a ? atomic_load(&slot_of(a, number_of(group))->used_ms) : 0;

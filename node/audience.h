@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define AUDIENCE_GROUPS_MAX 2048 /* that have a list of their own */
+#define AUDIENCE_OWN_MAX    128
 #define REPLICATORS_MAX     8
 #define RING_BITS           40 /* of an address */
 
@@ -28,9 +29,13 @@ struct audience {
 struct audience_slot;
 
 struct audiences {
-	struct audience takers;  /* of a group without a list: who takes every group (bridges, promiscuous devices) */
-	struct audience unknown; /* whose groups are not known; in no other list unless that group's was asked for */
-	uint32_t n_replicators;  /* with open channel, way and CAP_REPLICATE when this was built; ascending address */
+	/* What our own device takes: a replicator gets frames of groups that are none of its own. */
+	bool own_all;
+	uint32_t n_own;
+	uint8_t own[AUDIENCE_OWN_MAX][6]; /* ascending */
+	struct audience takers;           /* of a group without a list: who takes every group (bridges, promiscuous devices) */
+	struct audience unknown;          /* whose groups are not known; in no other list unless that group's was asked for */
+	uint32_t n_replicators;           /* with open channel, way and CAP_REPLICATE when this was built; ascending address */
 	struct member *replicator[REPLICATORS_MAX];
 	uint32_t n_groups, mask;
 	struct audience_slot *slot; /* open addressing by group; in the same block as all the rest */
@@ -38,6 +43,8 @@ struct audiences {
 
 /* Never NULL: the group's list, or that of those who take every group. NULL audiences: one that is not complete and has nobody. */
 const struct audience *audience_find(const struct audiences *, const uint8_t group[6]);
+/* Does our own device take that group, or every one (broadcast is taken by all)? NULL: it is not known, so it does. */
+bool audience_own(const struct audiences *, const uint8_t group[6]);
 /* A frame of that group went out: its list is kept fresh. */
 static inline void audience_used(const struct audience *a, uint64_t now_ms)
 {

@@ -204,6 +204,11 @@ static struct audiences *lists_new(struct build *b)
 	}
 	struct member **takers = audiences_takers(a, b->takers, !b->any_unknown && !b->truncated);
 	fill(b, takers, audiences_unknown(a, b->unknown));
+	const struct groups *own = &b->net->groups;
+	_Static_assert(sizeof a->own == sizeof own->group, "as many groups as are told");
+	a->own_all = own->all || !own->known;
+	a->n_own = own->n;
+	memcpy(a->own, own->group, sizeof a->own);
 	a->n_replicators = replicators(b->net, a->replicator);
 	return a;
 }

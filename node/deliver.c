@@ -212,7 +212,8 @@ static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct por
 	}
 	if (noted.replicate)
 		route_replica(w, port, from, up, noted.from, noted.to);
-	if (!noted.replicate || stretch_holds(noted.from, noted.to, port->address))
+	if (!noted.replicate ||
+	    (stretch_holds(noted.from, noted.to, port->address) && audience_own(atomic_load(&port->audiences), up->data)))
 		w->n_up++;
 	return DROP_NONE;
 }

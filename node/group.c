@@ -189,6 +189,8 @@ static void own_read(struct net *net)
 	g->blocked = blocked;
 	g->n = kept;
 	memcpy(g->group, group, sizeof group);
+	g->stale = true;
+	group_schedule(net, net->node->now);
 	g->seq = (g->seq ? g->seq : (uint64_t)net->node->config.epoch << 32) + 1;
 	if (g->refresh_ms == NEVER)
 		refresh(net, net->node->now);

@@ -4,7 +4,8 @@
 
 #include "test/sim/sim.h"
 
-#define NEWS (100 * MS) /* between a membership and the first frame that must follow it */
+#define CROWD 102
+#define NEWS  (100 * MS) /* between a membership and the first frame that must follow it */
 
 static const uint8_t game[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x03}, other[6] = {0x33, 0x33, 0, 0, 0, 0xfb};
 
@@ -264,6 +265,133 @@ static void alone(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* More takers than one answer holds: the anchor is asked page by page. */
+static void pages(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	unsigned n = CROWD;
+	if (world_new(sim, n) && right(world_member(sim, 1), MEMBER_ANCHOR)) {
+		struct host *a = world_member(sim, 0);
+		for (unsigned i = 1; i < n; i++)
+			takes(world_member(sim, i), game, true, true);
+		sim_run(sim, 40 * SECOND);
+		expect(sim, !session(a, world_member(sim, 2)), "a session before anybody asked");
+		size_t number = frame_send_group(a, game, 100);
+		sim_run(sim, 15 * SECOND); /* a hundred sessions by one root */
+		expect(sim, frames_got(sim, number, 1) == n - 1, "%" PRIu64 " of %u got it", frames_got(sim, number, 1), n - 1);
+		const struct gather *g = groups_of(a)->gather[0];
+		expect(sim, g && g->complete && !g->flood && g->list.n == n - 1, "the anchor named %u", g ? g->list.n : 0);
+	}
+	finish(sim, failed);
+}
+
+/* ---- who may say and ask ------------------------------------------------------------------------------------------ */
+
+static uint8_t answered;
+
+static void outsider_heard(struct peer *peer, const struct request *r, const struct message *reply)
+{
+	(void)peer, (void)r;
+	answered = reply ? reply->status : UINT8_MAX;
+}
+
+static uint8_t outsider_asks(struct host *from, struct host *to, enum op op, const uint8_t *body, size_t len)
+{
+	struct sim *sim = from->sim;
+	answered = UINT8_MAX;
+	host_running = from;
+	from->node->now = sim->now / 1000;
+	bool sent = request_send(host_peer(from, to), CLASS_CTRL, op, body, len, outsider_heard, 0, NULL);
+	host_running = NULL;
+	from->next_us = sim->now;
+	expect(sim, sent, "host %u cannot ask", from->number);
+	sim_run(sim, 2 * SECOND);
+	return answered;
+}
+
+/* T88. A root has sessions with members and is none: it learns nothing and can say nothing, of their network as of one that does not exist. */
+static void outsider(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3) && right(world_member(sim, 0), MEMBER_ANCHOR)) {
+		struct host *anchor = world_member(sim, 0), *b = world_member(sim, 1);
+		takes(b, game, true, true);
+		sim_run(sim, 30 * SECOND);
+		bool known, said = believes(anchor, b, game, &known);
+		expect(sim, known && said, "the anchor does not know its member's groups");
+		for (unsigned i = 0; i < 2; i++) {
+			struct body_gather ask = {.nwid = sim->nwid + i};
+			struct body_sub sub = {.nwid = sim->nwid + i, .seq = UINT64_MAX, .flags = SUB_ALL};
+			uint8_t body[BODY_MAX];
+			memcpy(ask.group, game, 6);
+			size_t n = body_gather_encode(&ask, body, sizeof body);
+			uint8_t status = outsider_asks(sim->root, anchor, OP_GATHER, body, n);
+			expect(sim, status == STATUS_DENIED, "GATHER of a root: %u", status);
+			n = body_sub_encode(&sub, body, sizeof body);
+			status = outsider_asks(sim->root, anchor, OP_SUB, body, n);
+			expect(sim, status == STATUS_DENIED, "SUB of a root: %u", status);
+		}
+		reaches(anchor, game, 1 << 1, SECOND, "as before");
+	}
+	finish(sim, failed);
+}
+
+/* ---- replicators -------------------------------------------------------------------------------------------------- */
+
+static unsigned datagrams;
+
+static bool count_sender(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
+{
+	(void)sim, (void)to, (void)bytes, (void)len;
+	datagrams += from == self;
+	return true;
+}
+
+/* One frame for many: at once no more datagrams than the network's limit, and in the end all have it, each once (frames.c fails at a second copy). */
+static void bounded(struct host *from, const uint8_t group[6], uint64_t due, unsigned limit, const char *when)
+{
+	struct sim *sim = from->sim;
+	datagrams = 0;
+	sim->watch = count_sender;
+	sim->watch_self = from;
+	size_t number = frame_send_group(from, group, 200);
+	unsigned at_once = datagrams;
+	sim->watch = NULL;
+	sim_run(sim, 500 * MS);
+	uint64_t got = frames_got(sim, number, 1);
+	expect(sim, at_once <= limit, "%s: %u datagrams for one frame, the limit is %u", when, at_once, limit);
+	expect(sim, got == due, "%s: %" PRIu64 " of %" PRIu64 " got it", when, got, due);
+}
+
+static void replicated(uint64_t seed, char failed[256])
+{
+	static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct sim *sim = sim_new(seed);
+	unsigned n = CROWD, by = 4, takers = 60;
+	if (world_new(sim, n)) {
+		struct host *a = world_member(sim, 0);
+		for (unsigned i = 0; i < by && !*sim->failed; i++)
+			right(world_member(sim, n - 1 - i), MEMBER_REPLICATOR);
+		for (unsigned i = 0; i < takers; i++)
+			takes(world_member(sim, 1 + i), game, true, true);
+		sim_run(sim, 10 * SECOND);
+		frame_send(a, NULL, 100);
+		for (unsigned i = 0; i < by; i++)
+			frame_send(world_member(sim, n - 1 - i), NULL, 100);
+		sim_run(sim, MINUTE); /* five hundred sessions by one root */
+		const struct audiences *all = atomic_load(&net_find(a->node, sim->nwid)->port->audiences);
+		expect(sim, all && all->n_replicators == by, "%u replicators", all ? all->n_replicators : 0);
+		uint32_t limit = atomic_load(&net_find(a->node, sim->nwid)->port->mcast_limit);
+		expect(sim, limit == 32, "the limit is %u", limit);
+		for (unsigned i = 0; i < 40 && !*sim->failed; i++) {
+			bounded(a, everybody, n - 1, limit, "broadcast");
+			bounded(a, game, takers, limit, "multicast");
+		}
+		bounded(world_member(sim, n - 1), everybody, n - 1, n - 1, "a replicator's own");
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_lan[] = {
     {"groups", "multicast reaches who takes it and nobody else", subscribed, 4},
     {"groups_many", "128 groups of one member, and one more", many, 1},
@@ -271,5 +399,8 @@ const struct scenario scenarios_lan[] = {
     {"groups_restart", "senders and takers restart", restarted, 4},
     {"gather", "anchors tell who takes a group", gathered, 4},
     {"gather_alone", "nobody to ask", alone, 2},
+    {"gather_pages", "101 takers", pages, 1},
+    {"gather_denied", "who is no member learns nothing", outsider, 2},
+    {"replicators", "a frame for 101 members costs its sender 32", replicated, 1},
     {0},
 };

@@ -84,6 +84,29 @@ static void lists(void **state)
 	free(all);
 }
 
+static void own(void **state)
+{
+	(void)state;
+	static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct audiences *all = audiences_new(0, 0);
+	uint8_t group[6];
+	group_of(5, group);
+	assert_true(audience_own(NULL, group));
+	assert_true(!audience_own(all, group) && audience_own(all, everybody));
+	for (unsigned n = 1; n <= AUDIENCE_OWN_MAX; n++) {
+		group_of(2 * n, all->own[n - 1]);
+		all->n_own = n;
+		for (unsigned i = 1; i <= 2 * n + 1; i++) {
+			group_of(i, group);
+			assert_int_equal(audience_own(all, group), i % 2 == 0);
+		}
+	}
+	all->own_all = true;
+	group_of(1, group);
+	assert_true(audience_own(all, group));
+	free(all);
+}
+
 /* What was told to audiences_new is all there is. */
 static void room(void **state)
 {
@@ -263,8 +286,8 @@ static void fair(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(nobody),    cmocka_unit_test(lists),  cmocka_unit_test(room),
-	                                   cmocka_unit_test(stretches), cmocka_unit_test(splits), cmocka_unit_test(views),
-	                                   cmocka_unit_test(fair)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(nobody), cmocka_unit_test(lists),     cmocka_unit_test(room),
+	                                   cmocka_unit_test(own),    cmocka_unit_test(stretches), cmocka_unit_test(splits),
+	                                   cmocka_unit_test(views),  cmocka_unit_test(fair)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
