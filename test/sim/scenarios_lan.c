@@ -5,7 +5,8 @@
 #include "test/sim/sim.h"
 
 #define CROWD 102
-#define NEWS  (100 * MS) /* between a membership and the first frame that must follow it */
+#define YOUNG (35 * SECOND) /* who keeps the sets of others says so long that he does not know them yet */
+#define NEWS  (100 * MS)    /* between a membership and the first frame that must follow it */
 
 static const uint8_t game[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x03}, other[6] = {0x33, 0x33, 0, 0, 0, 0xfb};
 
@@ -249,6 +250,40 @@ static void gathered(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* No anchor: the controller says it, also after its restart and after that of a member; while it is dead who is not known gets it. */
+static void by_controller(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 6)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *c = world_member(sim, 2), *d = world_member(sim, 3);
+		takes(b, game, true, true);
+		c->group_all = true;
+		sim_run(sim, YOUNG);
+		expect(sim, !session(a, b), "a session before anybody asked");
+		reaches(a, game, 1 << 1 | 1 << 2, SECOND, "by the controller's word");
+		expect(sim, session(a, b) && session(a, c) && !session(a, d), "who takes nothing was called");
+		takes(b, game, false, true);
+		takes(d, game, true, true);
+		sim_run(sim, NEWS);
+		reaches(world_member(sim, 4), game, 1 << 2 | 1 << 3, SECOND, "others take it now");
+		host_kill(sim->controller);
+		host_start(sim->controller);
+		sim_run(sim, YOUNG + 30 * SECOND); /* its members have found it */
+		reaches(b, game, 1 << 2 | 1 << 3, SECOND, "after the controller's restart");
+		host_kill(d);
+		host_reflash(d);
+		sim_run(sim, SECOND);
+		host_start(d);
+		host_group(d, game, false);
+		host_group(d, other, true);
+		node_join(d->node, sim->nwid, NULL, "", sim->now / 1000);
+		d->next_us = sim->now;
+		sim_run(sim, 15 * SECOND);
+		reaches(world_member(sim, 5), other, 1 << 2 | 1 << 3, SECOND, "with a new disk");
+	}
+	finish(sim, failed);
+}
+
 /* No anchor and the controller dead: everybody whose groups are not known gets it. */
 static void alone(uint64_t seed, char failed[256])
 {
@@ -398,6 +433,7 @@ const struct scenario scenarios_lan[] = {
     {"groups_lossy", "memberships change under loss", lossy, 4},
     {"groups_restart", "senders and takers restart", restarted, 4},
     {"gather", "anchors tell who takes a group", gathered, 4},
+    {"gather_asks", "the controller tells who takes a group", by_controller, 4},
     {"gather_alone", "nobody to ask", alone, 2},
     {"gather_pages", "101 takers", pages, 1},
     {"gather_denied", "who is no member learns nothing", outsider, 2},
