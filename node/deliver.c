@@ -118,12 +118,12 @@ static enum drop source_check(struct worker *w, struct port *port, const struct 
 	uint64_t address;
 	if (atomic_load_explicit(&port->blocked, memory_order_relaxed) && !atomic_load(&port->nic))
 		return DROP_BLOCKED;
+	if (p->data[0] & 1 && loopguard_frame(p->data, p->len)) /* probes are for one LAN */
+		return DROP_LOOP;
 	if (loopguard_echo(w, port, p->data, p->len) != DROP_NONE)
 		return DROP_LOOP;
 	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
 		return DROP_NONE;
-	if (loopguard_frame(p->data, p->len)) /* probes are for one LAN */
-		return DROP_LOOP;
 	const struct roster *roster = atomic_load(&port->roster);
 	if (port_address(port, mac, &address) && (address == port->address || (roster && roster_find(roster, address))))
 		return DROP_NONE; /* its place is known */

@@ -13,13 +13,16 @@
 
 #include "node/control.h"
 #include "node/group.h"
+#include "node/meter.h"
 #include "node/net.h"
 #include "proto/loopprobe.h"
 #include "proto/random.h"
 
 #define ETHER_HEADER      14
 #define TAG_BYTES         4
-#define TOPOLOGY_EVERY_MS 1000 /* a member that shuts and opens its port for fun empties no table more often */
+/* A member that shuts and opens its port for fun empties no table more often: once a second, four times at once. */
+#define TOPOLOGY_EVERY_MS 1000
+#define TOPOLOGY_BURST_MS (4 * TOPOLOGY_EVERY_MS)
 
 /* ---- the state -------------------------------------------------------------------------------------------------- */
 
@@ -143,11 +146,15 @@ void loopguard_text(const struct net *net, char buf[LOOP_TEXT])
 		snprintf(buf, LOOP_TEXT, "loop inside this LAN: a frame of ours came back; pull a cable, or switch spanning tree on");
 }
 
-/* Hosts are behind other members than before. */
-static void relearn(struct net *net)
+/* Hosts are behind other members than before, and some of them on our LAN: a bridge that still believes them behind our device would send what is for them to nobody. Its own ageing
+ * takes 300 s. Devices that are no port of a bridge have no such memory. */
+static void relearn(struct net *net, bool lan)
 {
 	fdb_clear(net->port->fdb);
-	net->loop_cleared_ms = net->node->now;
+	struct tap *of[] = {atomic_load(&net->port->tap), atomic_load(&net->port->nic)};
+	for (unsigned i = 0; lan && i < sizeof of / sizeof *of; i++)
+		if (of[i])
+			(void)netlink_link_flush(net->node->netlink, tap_ifindex(of[i]));
 }
 
 static void act(struct net *net, enum loop_news news, uint64_t address)
@@ -158,7 +165,7 @@ static void act(struct net *net, enum loop_news news, uint64_t address)
 	bool blocked = net->loop.blocked, changed = blocked != atomic_load(&net->port->blocked);
 	atomic_store(&net->port->blocked, blocked);
 	if (address != net->port->address)
-		relearn(net);
+		relearn(net, true);
 	loopguard_text(net, text);
 	address_format(address, who);
 	if (news == LOOP_GONE || news == LOOP_UNBLOCK)
@@ -250,8 +257,9 @@ void loopguard_letter(struct node *node, const struct letter *l)
 
 void loopguard_topology(struct net *net)
 {
-	if (net->node->now >= net->loop_cleared_ms + TOPOLOGY_EVERY_MS)
-		relearn(net);
+	/* Where it is our own LAN, this is the end of what the other bridge still sent: the LAN's memory of it goes again, too. */
+	if (meter_take(&net->loop_clears, net->node->now, TOPOLOGY_EVERY_MS, TOPOLOGY_BURST_MS))
+		relearn(net, net->loop.n);
 }
 
 void loopguard_start(struct net *net)

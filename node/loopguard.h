@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "proto/base/drop.h"
 #include "proto/base/heap.h"
 #include "proto/ident.h"
 
@@ -43,6 +44,9 @@ static inline bool loopguard_frame(const uint8_t *frame, size_t len)
 void loopguard_heard(struct worker *, struct port *, const uint8_t *frame, size_t len); /* a probe from the device */
 /* What a loop would do was seen: a MAC that moved or flaps, or a member's derived MAC as a source on our LAN. */
 void loopguard_suspect(struct worker *, struct port *);
+/* While that is fresh, a flooded frame that was here a moment ago, from the device or from the wire, goes no further: DROP_LOOP. Until the control
+ * thread has had its turn and shut a port, nothing else opens the loop. */
+enum drop loopguard_echo(struct worker *, struct port *, const uint8_t *frame, size_t len);
 
 /* ---- the state of one network's guard; pure --------------------------------------------------------------------- */
 

@@ -27,6 +27,8 @@
 #define BUNDLE_FRAME_MAX 320  /* bytes: longer ones gain nothing by company */
 #define BUNDLE_ROOM      1472 /* datagram bytes kept free for company */
 
+#define ECHOES 128 /* power of two */
+
 /* What else is known of in[i]. */
 struct arrival {
 	uint32_t size; /* UDP payload without a leg header */
@@ -71,6 +73,9 @@ struct worker {
 	uint32_t frag_count;
 	uint16_t segment_id;
 	uint32_t copied; /* frames shared out so far: who is served first goes round */
+	struct {
+		uint64_t hash, ms;
+	} echo[ECHOES]; /* flooded frames that were seen while a loop is suspected */
 	uint64_t groups_told_ms, gather_told_ms;
 	uint8_t segment[FRAG_FRAME_MAX]; /* one of a superframe that cannot be sent as such */
 

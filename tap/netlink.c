@@ -352,6 +352,18 @@ int netlink_link_up(struct netlink *n, unsigned ifindex, bool up)
 	return netlink_request(n, link_start(n, ifindex, up ? IFF_UP : 0, IFF_UP), NULL, NULL);
 }
 
+int netlink_link_flush(struct netlink *n, unsigned ifindex)
+{
+	struct nlmsghdr *h = link_start(n, ifindex, 0, 0);
+	struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
+	mnl_attr_put_strz(h, IFLA_INFO_SLAVE_KIND, "bridge");
+	struct nlattr *port = mnl_attr_nest_start(h, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put(h, IFLA_BRPORT_FLUSH, 0, NULL);
+	mnl_attr_nest_end(h, port);
+	mnl_attr_nest_end(h, info);
+	return netlink_request(n, h, NULL, NULL);
+}
+
 /* ---- changes ---- */
 
 int netlink_monitor_fd(const struct netlink *n)

@@ -23,6 +23,8 @@ int netlink_link_mtu(struct netlink *, unsigned ifindex, uint16_t mtu);
 /* Bytes of the longest superframe that the kernel hands to the device; it cuts longer ones itself. 65536 is its own default. */
 int netlink_link_gso(struct netlink *, unsigned ifindex, uint32_t bytes);
 int netlink_link_up(struct netlink *, unsigned ifindex, bool up);
+/* The Linux bridge that the device is a port of forgets the MACs it learned there; -errno where it is a port of none. */
+int netlink_link_flush(struct netlink *, unsigned ifindex);
 /* Host candidates: the usable addresses of this host, with port 0. Loopback, link-local, deprecated, tentative ones and those of
  * down links or of the interfaces in skip are left out, and so are all tun/tap devices. Returns how many, at most room, or -errno. */
 int netlink_hosts(struct netlink *, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu, unsigned room);

@@ -159,3 +159,34 @@ def whole(lab, transfer, report, what):
 def pause(report, since):
     """The longest pause that ended after since."""
     return max([0.0, *(seconds for at, seconds, _ in report['pauses'] if at + seconds > since)])
+
+
+class Pings:
+    """A ping that goes on, and when its answers came."""
+
+    def __init__(self, host, to, interval=0.02):
+        self.what, self.at = f'ping {host.name} -> {to}', []
+        self.process = host.popen('ping', '-n', '-i', interval, '-W', '1', to, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            if 'bytes from' in line:
+                self.at.append(now())
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(5)
+        self.thread.join(5)
+
+    def last(self):
+        return self.at[-1] if self.at else 0.0
+
+    def longest(self, since, until_):
+        """The longest time without an answer that touches this stretch."""
+        inside = [t for t in list(self.at) if since <= t <= until_]
+        return max(b - a for a, b in zip([since, *inside], [*inside, until_]))
+
+    def __str__(self):
+        return self.what

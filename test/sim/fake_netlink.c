@@ -61,6 +61,12 @@ int netlink_link_up(struct netlink *n, unsigned ifindex, bool up)
 	return 0;
 }
 
+int netlink_link_flush(struct netlink *n, unsigned ifindex)
+{
+	(void)n, (void)ifindex;
+	return 0;
+}
+
 int netlink_hosts(struct netlink *n, const unsigned *skip, unsigned n_skip, struct endpoint *ret, uint16_t *ret_link_mtu, unsigned room)
 {
 	(void)skip, (void)n_skip;

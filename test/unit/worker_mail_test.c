@@ -1,4 +1,4 @@
-/* worker_mail_test.c: what a worker tells control, strangers at the gate, bridges. */
+/* worker_mail_test.c: what a worker tells control, strangers at the gate. */
 #include "worker_bed.h"
 
 #include "proto/handshake.h"
@@ -417,111 +417,6 @@ static void strangers_ring(void **state)
 	letter_done(1, letter_expect(1, LETTER_CTRL)); /* first, and there was room */
 }
 
-/* ---- bridges ---------------------------------------------------------------------------------------------------- */
-
-static void bridges(void **state)
-{
-	(void)state;
-	static const uint8_t cow[6] = {0x02, 0xc0, 0x03, 1, 2, 3};
-	struct host *a = &bed.host[0], *b = &bed.host[1];
-	frame_make(frame, 0, 1, 60);
-	memcpy(frame, cow, 6);
-	tap_give(0, frame, 60);
-	expect_drop(0, DROP_NO_MEMBER, turn(0));
-	/* 1 and 3 are bridges: both get what nobody knows */
-	atomic_store(&a->member[1].flags, MEMBER_BRIDGE);
-	atomic_store(&a->member[3].flags, MEMBER_BRIDGE);
-	atomic_store(&b->port->own_flags, MEMBER_BRIDGE);
-	bed.now_us += 1000000;
-	tap_give(0, frame, 60);
-	turn(0);
-	assert_int_equal(wire_to(2)->n, 0);
-	assert_int_equal(wire_to(3)->n, 1);
-	turn(1);
-	tap_expect(1, frame, 60);
-
-	/* The cow answers from behind 1: from then on 0 knows, for each VLAN apart, and no letter was needed. */
-	uint8_t answer[60];
-	uint64_t address = 0;
-	mac_derive(NWID, a->address, answer);
-	memcpy(answer + 6, cow, 6);
-	memcpy(answer + 12, "\x81\0\0\x07\x88\xb5", 6);
-	tap_give(1, answer, 60);
-	turn(1);
-	turn(0);
-	tap_expect(0, answer, 60);
-	assert_true(fdb_lookup(a->port->fdb, 7, cow, bed.now_us / 1000, &address));
-	assert_int_equal(address, b->address);
-	assert_true(fdb_lookup(b->port->fdb, 7, cow, bed.now_us / 1000, &address)); /* its own LAN */
-	assert_int_equal(address, b->address);
-	assert_false(fdb_lookup(a->port->fdb, 0, cow, bed.now_us / 1000, &address));
-	memcpy(answer + 12, "\x88\xb5", 2);
-	tap_give(1, answer, 60);
-	turn(1);
-	turn(0);
-	tap_expect(0, answer, 60);
-	letter_none(0);
-	letter_none(1);
-	wire_to(1)->n = wire_to(3)->n = 0;
-	tap_give(0, frame, 60);
-	turn(0);
-	assert_int_equal(wire_to(1)->n, 1);
-	assert_int_equal(wire_to(3)->n, 0);
-	turn(1);
-	tap_expect(1, frame, 60);
-
-	/* A derived MAC of a listed member is never learned: on a LAN of ours it has come round by a loop. */
-	mac_derive(NWID, bed.host[2].address, answer + 6);
-	tap_give(1, answer, 60);
-	expect_drop(1, DROP_LOOP, turn(1));
-	struct letter *l = letter_expect(1, LETTER_LOOP);
-	assert_int_equal(l->len, 0);
-	assert_int_equal(l->chan, chan_of(1));
-	letter_done(1, l);
-	assert_false(fdb_lookup(b->port->fdb, 0, answer + 6, bed.now_us / 1000, &address));
-	/* A cow that is here and there and here is worth a question, and at last it stays where it is. */
-	memcpy(answer + 6, cow, 6);
-	for (unsigned i = 0; i < FDB_MOVES; i++)
-		fdb_see(b->port->fdb, 0, cow, i & 1 ? b->address : bed.host[3].address, bed.now_us / 1000);
-	bed.now_us += 200000;
-	tap_give(1, answer, 60);
-	expect_drop(1, DROP_FLAP, turn(1));
-	letter_done(1, letter_expect(1, LETTER_LOOP));
-	letter_none(1);
-	/* Probes go to control and nowhere else; ten suspicions a second do not crowd them out. */
-	memcpy(answer, "\x03\x46\x4c\x4e\x31\0", 6);
-	memcpy(answer + 12, "\x88\xb6", 2);
-	tap_give(1, answer, 60);
-	turn(1);
-	l = letter_expect(1, LETTER_LOOP);
-	assert_int_equal(l->len, 60);
-	assert_memory_equal(l->data, answer, 60);
-	letter_done(1, l);
-	assert_int_equal(wire_to(0)->n, 0);
-	/* A shut port lets nothing else through, either way. */
-	atomic_store(&b->port->blocked, true);
-	tap_give(1, answer, 60);
-	turn(1);
-	letter_done(1, letter_expect(1, LETTER_LOOP));
-	mac_derive(NWID, a->address, answer);
-	memcpy(answer + 6, "\x02\xc0\x03\x09\x09\x09", 6);
-	memcpy(answer + 12, "\x88\xb5", 2);
-	tap_give(1, answer, 60);
-	expect_drop(1, DROP_BLOCKED, turn(1));
-	tap_give(0, frame, 60);
-	turn(0);
-	expect_drop(1, DROP_BLOCKED, turn(1));
-	atomic_store(&b->port->blocked, false);
-	memcpy(answer + 6, cow, 6);
-	fdb_clear(b->port->fdb);
-	/* From one that is no bridge it does not get in at all. */
-	atomic_store(&a->member[1].flags, 0);
-	memcpy(answer + 6, cow, 6);
-	tap_give(1, answer, 60);
-	turn(1);
-	expect_drop(0, DROP_SOURCE_MAC, turn(0));
-}
-
 static void link_local(void **state)
 {
 	(void)state;
@@ -588,7 +483,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(closed_channel),    T(no_session), T(rekey), T(control_types),  T(confirm), T(through_circuit), T(roam),  T(leg_roam),
-	    T(pending_handshake), T(gates),      T(flood), T(strangers_ring), T(bridges), T(link_local),      T(crowd),
+	    T(pending_handshake), T(gates),      T(flood), T(strangers_ring), T(link_local),      T(crowd),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
