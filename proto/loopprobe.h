@@ -1,4 +1,4 @@
-/* loopprobe.h: what a bridge says of itself on its own LAN, so that another bridge of the same network finds it there (PROTOCOL.md, Loops).
+/* loopprobe.h: what a bridge says of itself on its own LAN, so that another bridge of the same network finds it there (PROTOCOL.md, Bridges and loops).
  *
  * 32 bytes that look random to whoever is not of the network. Nothing in them is fresh: who heard one may say it again, as far as that LAN reaches.
  * Pure; any thread.

@@ -22,6 +22,61 @@ static const uint8_t *hash_of(unsigned who)
 	return hash[who];
 }
 
+/* SipHash-2-4 of 128 bits (Aumasson, Bernstein 2012, and the reference code's siphash128), for whole words only. */
+static uint64_t rotated(uint64_t x, unsigned by)
+{
+	return x << by | x >> (64 - by);
+}
+
+static void rounds(uint64_t v[4], unsigned n)
+{
+	while (n--) {
+		v[0] += v[1], v[1] = rotated(v[1], 13) ^ v[0], v[0] = rotated(v[0], 32);
+		v[2] += v[3], v[3] = rotated(v[3], 16) ^ v[2];
+		v[0] += v[3], v[3] = rotated(v[3], 21) ^ v[0];
+		v[2] += v[1], v[1] = rotated(v[1], 17) ^ v[2], v[2] = rotated(v[2], 32);
+	}
+}
+
+static void siphash(const uint8_t key[16], const uint8_t *in, size_t words, uint8_t ret[16])
+{
+	uint64_t k[2], m, half[2];
+	memcpy(k, key, 16);
+	uint64_t v[4] = {k[0] ^ 0x736f6d6570736575ull, k[1] ^ 0x646f72616e646f6dull ^ 0xee, k[0] ^ 0x6c7967656e657261ull,
+	                 k[1] ^ 0x7465646279746573ull};
+	for (size_t i = 0; i <= words; i++) {
+		m = (uint64_t)words * 8 << 56;
+		if (i < words)
+			memcpy(&m, in + 8 * i, 8);
+		v[3] ^= m;
+		rounds(v, 2);
+		v[0] ^= m;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		v[i ? 1 : 2] ^= i ? 0xdd : 0xee;
+		rounds(v, 4);
+		half[i] = v[0] ^ v[1] ^ v[2] ^ v[3];
+	}
+	memcpy(ret, half, 16);
+}
+
+/* Another program's bridge must find ours: the sum is what the document says. */
+static void definition(void **state)
+{
+	(void)state;
+	uint8_t gate[32], h[32], in[LOOPPROBE_NONCE + KEY_HASH_BYTES], key[LOOPPROBE_KEY], p[LOOPPROBE_BYTES], want[16];
+	for (unsigned i = 0; i < sizeof gate; i++)
+		gate[i] = (uint8_t)(0x40 + i);
+	for (unsigned i = 0; i < sizeof in; i++)
+		in[i] = (uint8_t)(i * 7);
+	hash256(h, "fln1 loop", gate, sizeof gate);
+	loopprobe_key(gate, key);
+	assert_memory_equal(key, h, sizeof key);
+	loopprobe_make(key, in, in + LOOPPROBE_NONCE, p);
+	siphash(key, in, sizeof in / 8, want);
+	assert_memory_equal(p + LOOPPROBE_NONCE, want, sizeof want);
+}
+
 static void probe(void **state)
 {
 	(void)state;
@@ -191,8 +246,8 @@ static void hurry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(probe), cmocka_unit_test(frame), cmocka_unit_test(two),   cmocka_unit_test(three),
-	    cmocka_unit_test(ring),  cmocka_unit_test(crowd), cmocka_unit_test(hurry),
+	    cmocka_unit_test(definition), cmocka_unit_test(probe), cmocka_unit_test(frame), cmocka_unit_test(two),
+	    cmocka_unit_test(three),      cmocka_unit_test(ring),  cmocka_unit_test(crowd), cmocka_unit_test(hurry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
