@@ -18,8 +18,8 @@
 #include "proto/loopprobe.h"
 #include "proto/random.h"
 
-#define ETHER_HEADER      14
-#define TAG_BYTES         4
+#define ETHER_HEADER 14
+#define TAG_BYTES    4
 /* A member that shuts and opens its port for fun empties no table more often: once a second, four times at once. */
 #define TOPOLOGY_EVERY_MS 1000
 #define TOPOLOGY_BURST_MS (4 * TOPOLOGY_EVERY_MS)
@@ -169,8 +169,8 @@ static void act(struct net *net, enum loop_news news, uint64_t address)
 	loopguard_text(net, text);
 	address_format(address, who);
 	if (news == LOOP_GONE || news == LOOP_UNBLOCK)
-		snprintf(text, sizeof text, "%s%s: %s", address ? who : "the ring inside this LAN", address ? " bridges this LAN no more" : " is gone",
-		         blocked ? "another one does" : "this port is open");
+		snprintf(text, sizeof text, "%s%s: %s", address ? who : "the ring inside this LAN",
+		         address ? " bridges this LAN no more" : " is gone", blocked ? "another one does" : "this port is open");
 	log_warning("%s: %s", net->dev, text);
 	event_loop(net, address, text);
 	if (changed)

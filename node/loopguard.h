@@ -38,7 +38,8 @@ static inline bool loopguard_frame(const uint8_t *frame, size_t len)
 {
 	static const uint8_t group[6] = {0x03, 0x46, 0x4c, 0x4e, 0x31, 0x00};
 	size_t at = len >= 18 && frame[12] == 0x81 && !frame[13] ? 16 : 12;
-	return len >= 14 && frame[at] == LOOP_ETHERTYPE >> 8 && frame[at + 1] == (LOOP_ETHERTYPE & 0xff) && !memcmp(frame, group, sizeof group);
+	return len >= 14 && frame[at] == LOOP_ETHERTYPE >> 8 && frame[at + 1] == (LOOP_ETHERTYPE & 0xff) &&
+	       !memcmp(frame, group, sizeof group);
 }
 
 void loopguard_heard(struct worker *, struct port *, const uint8_t *frame, size_t len); /* a probe from the device */

@@ -9,7 +9,6 @@
 #include <sodium.h>
 #include <string.h>
 
-
 static_assert(crypto_shorthash_siphashx24_BYTES == LOOPPROBE_BYTES - LOOPPROBE_NONCE, "the sum fills the probe");
 static_assert(crypto_shorthash_siphashx24_KEYBYTES == LOOPPROBE_KEY, "the key is SipHash's");
 
