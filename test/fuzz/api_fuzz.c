@@ -54,7 +54,9 @@ static void network(const char *body, size_t len, bool create)
 		require(settings.mtu >= 1280 && settings.mtu <= 9000);
 	if (settings.set & SET_NET_POOL)
 		require(settings.pool.family == 0 || (settings.pool.family == 4 && settings.pool.bits <= 32));
-	require(!(settings.flags & ~NETWORK_PUBLIC));
+	require(!((settings.flags_on | settings.flags_off) & ~NETWORK_FLAGS) && !(settings.flags_on & settings.flags_off));
+	require(settings.limits.storm_frames <= STORM_FRAMES_MAX && settings.limits.mcast_kbit <= MCAST_KBIT_MAX);
+	require(settings.limits.mcast_limit <= MCAST_LIMIT_MAX);
 }
 
 static void member(const char *body, size_t len, bool approve)

@@ -89,6 +89,13 @@ static size_t blob_body(const struct fuzz *f, uint8_t *out)
 	return body_get_blob_encode(&get, out, BODY_MAX);
 }
 
+static size_t groups_body(const struct fuzz *f, uint8_t op, uint8_t *out)
+{
+	struct body_gather gather = {.nwid = f->nwid, .group = {1, 0, 0x5e, 0, 0, 0xfb}};
+	struct body_sub sub = {.nwid = f->nwid, .seq = f->now, .n = 1, .group = {{1, 0, 0x5e, 0, 0, 0xfb}}};
+	return op == OP_GATHER ? body_gather_encode(&gather, out, BODY_MAX) : body_sub_encode(&sub, out, BODY_MAX);
+}
+
 static void people_make(struct fuzz *f)
 {
 	for (unsigned i = 0; i < PEOPLE; i++) {
@@ -126,6 +133,7 @@ static void open_up(struct fuzz *f)
 	controller_online(f->c, f->people[0].key_hash, true, f->now, 1700000000);
 	controller_settle(f->c, f->now, 1700000000);
 	f->reading = false;
+	f->now += 30000; /* old enough to answer for others */
 	ask(f, 0, OP_JOIN_REQ, body, join_body(f, 0, body));
 }
 
@@ -154,6 +162,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			len = join_body(&f, who, body);
 		else if ((how & 3) == 2)
 			len = blob_body(&f, body);
+		else if ((how & 3) == 3)
+			len = groups_body(&f, op, body);
 		size_t at = len ? (size_t)(how >> 2) * 4 % (len + 1) : 0; /* how = 1 or 2 with no bytes: well-formed */
 		memcpy(body + at, data + 4, take_n);
 		len = at + take_n > len ? at + take_n : len;

@@ -178,6 +178,56 @@ async function network(page) {
 	});
 }
 
+async function settings(page) {
+	const field = (name) => page.locator(`[data-setting="${name}"]`);
+	const network = () => page.evaluate(async (n) => (await fetch(`/v1/networks/${n}`)).json(), nwid);
+	const before = await network();
+	await check('settings show what the network has', async () => {
+		await page.locator('[data-action="settings-open"]').click();
+		equal(await field('mtu').inputValue(), String(before.mtu), 'MTU');
+		equal(await field('multicast-rate').inputValue(), String(before['multicast-rate'] / 1000), 'multicast rate in Mbit/s');
+		equal(await field('ra-guard').isChecked(), before['ra-guard'], 'RA guard');
+		equal(await field('ip-guard').isChecked(), before['ip-guard'], 'IP guard');
+	});
+	await check('what is changed is saved, what is half typed survives refreshes', async () => {
+		await field('storm').fill('77');
+		await field('multicast-rate').fill('0.8');
+		await field('ip-guard').click();
+		await page.waitForTimeout(2600); // more than one refresh
+		equal(await field('storm').inputValue(), '77', 'storm limit in the field');
+		await page.locator('[data-action="settings-save"]').click();
+		await page.locator('[data-action="settings-save"]').waitFor({ state: 'hidden' });
+		const after = await network();
+		equal(JSON.stringify([after.storm, after['multicast-rate'], after['ip-guard'], after.mtu]),
+			JSON.stringify([77, 800, !before['ip-guard'], before.mtu]), 'by the API');
+	});
+	await check('what is out of range is not sent, and Cancel brings back what is', async () => {
+		await field('mtu').fill('100');
+		await page.locator('[data-action="settings-save"]').click();
+		equal(await field('mtu').evaluate((e) => e.validity.rangeUnderflow), true, 'refused by the field');
+		await page.locator('[data-action="settings-cancel"]').click();
+		equal(await field('mtu').inputValue(), String(before.mtu), 'MTU in the field');
+		equal((await network()).mtu, before.mtu, 'MTU by the API');
+	});
+	await check('a refusal of the controller is shown with its way out', async () => {
+		const path = `/v1/networks/${nwid}/members/${member}`;
+		const patch = (to, body) => page.evaluate(async ([p, b]) => (await fetch(p, {
+			method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(b) })).status, [to, body]);
+		equal(await patch(`/v1/networks/${nwid}`, { mtu: 1500 }), 200, 'MTU raised');
+		equal(await patch(path, { bridge: true }), 200, 'bridge on');
+		await page.waitForTimeout(2600);
+		equal(await field('mtu').inputValue(), '1500', 'MTU in the field after a refresh');
+		await field('mtu').fill('1400');
+		await page.locator('[data-action="settings-save"]').click();
+		await page.locator('#error', { hasText: '--bridge off' }).waitFor();
+		await page.locator('[data-action="error-close"]').click();
+		await page.locator('[data-action="settings-cancel"]').click();
+		equal(await patch(path, { bridge: false }), 200, 'bridge off');
+		equal(await patch(`/v1/networks/${nwid}`, { mtu: before.mtu, storm: before.storm, 'multicast-rate': before['multicast-rate'],
+			'ip-guard': before['ip-guard'] }), 200, 'as before');
+	});
+}
+
 async function revoke(page) {
 	await check('revoking asks first, and No leaves it alone', async () => {
 		await button(page, 'revoke').click();
@@ -235,6 +285,7 @@ try {
 	if (step === 'full' && !failed) {
 		await rename(page);
 		await network(page);
+		await settings(page);
 		await accessible(page);
 		await shots(page);
 		await revoke(page);

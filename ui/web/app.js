@@ -6,6 +6,7 @@
 import { call, memberPath } from './api.js';
 import { byId, el, foreign, renew, visible } from './dom.js';
 import { drawMembers, memberTable } from './members.js';
+import { settingsPanel } from './settings.js';
 
 const EVERY_MS = 2000;
 let timer = 0, turn = 0, seen = null, shown = null, table = null, refreshed = null;
@@ -109,13 +110,15 @@ function drawNetwork(network, members) {
 	}
 	if (!shown || shown.id !== network.id) {
 		table = memberTable();
-		shown = { id: network.id, head: el('div', { class: 'head' }), none: el('div', { class: 'none' }) };
-		detail.replaceChildren(shown.head, el('div', { class: 'wide' }, table), shown.none);
+		const settings = settingsPanel((changes) => change(network, changes));
+		shown = { id: network.id, head: el('div', { class: 'head' }), none: el('div', { class: 'none' }), settings };
+		detail.replaceChildren(shown.head, el('div', { class: 'wide' }, table), shown.none, settings.panel);
 	}
 	renew(shown.head, JSON.stringify(network), () => [
 		el('h2', { id: 'network-name' }, foreign(network.name)),
 		el('p', {}, 'Network id ', el('code', { 'data-field': 'nwid' }, network.id), ' ', copyButton(network.id, 'Copy the network id'),
 			network.ipv4 ? ` · ${network.ipv4}` : ' · no IPv4 pool', ` · MTU ${network.mtu}`, network.public ? ' · public' : '')]);
+	shown.settings.draw(network);
 	table.hidden = !members.length;
 	table.setAttribute('aria-label', `Members of ${visible(network.name)}`);
 	drawMembers(table, members, (verb, member, body) => act(network, verb, member, body));
@@ -165,6 +168,22 @@ async function act(network, verb, member, body) {
 		const after = verb === 'rename' ? await call('PATCH', path, body)
 			: verb === 'delete' ? await call('DELETE', path)
 				: await call('POST', `${path}/${verb}`);
+		refresh();
+		return after;
+	} catch (problem) {
+		if (problem.status === 401)
+			signedOut();
+		else
+			showError(problem);
+		return null;
+	}
+}
+
+// The network as it stands afterwards, or null when it was not done.
+async function change(network, changes) {
+	try {
+		byId('error').hidden = true;
+		const after = await call('PATCH', `/v1/networks/${network.id}`, changes);
 		refresh();
 		return after;
 	} catch (problem) {
