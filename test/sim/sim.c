@@ -275,7 +275,7 @@ static void deliver(struct sim *sim, struct datagram *d)
 		return;
 	}
 	struct host *h = sim_host_at(sim, &d->to);
-	if (!h || !h->node) {
+	if (!h || (!h->node && !h->alone)) {
 		free(d);
 		return;
 	}

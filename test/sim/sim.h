@@ -20,7 +20,8 @@
 #include "node/control.h"
 #include "proto/base/batch.h"
 
-#define SIM_HOSTS   112
+#define SIM_HOSTS   112  /* with a node each */
+#define SIM_ALL     1024 /* with those of a crowd */
 #define SIM_FILES   24
 #define SIM_WORK    256
 #define SIM_ASKED   4
@@ -78,7 +79,8 @@ struct host {
 	uint8_t group[SIM_GROUPS][6]; /* that its device takes, ascending */
 	unsigned n_groups;
 	bool group_all;
-	struct node *node; /* NULL: not running */
+	struct node *node;    /* NULL: not running */
+	struct worker *alone; /* of a crowd: a worker without control */
 	uint32_t epoch;
 	unsigned workers;
 	uint8_t suite;             /* node_config's */
@@ -120,7 +122,7 @@ struct frame { /* numbered; see frames.c */
 	uint16_t from, len;
 	int to; /* -1 = to a group */
 	uint8_t group[6];
-	uint64_t got[(SIM_HOSTS + 63) / 64];
+	uint64_t got[(SIM_ALL + 63) / 64];
 };
 
 struct stream_pair {               /* streams.c */
@@ -132,12 +134,12 @@ struct sim {
 	uint64_t seed, now, wall_s;
 	uint64_t chance, entropy; /* generators: the network's and the nodes' */
 	struct link link;
-	bool cut[SIM_HOSTS][SIM_HOSTS];      /* from, to: nothing passes */
-	uint32_t slow[SIM_HOSTS][SIM_HOSTS]; /* from, to: us more than the link says */
-	struct datagram **flying;            /* heap by (at, order) */
+	bool cut[SIM_ALL][SIM_ALL];      /* from, to: nothing passes */
+	uint32_t slow[SIM_ALL][SIM_ALL]; /* from, to: us more than the link says */
+	struct datagram **flying;        /* heap by (at, order) */
 	size_t n_flying, room_flying;
 	uint64_t order, events, sent, digest;
-	struct host *host[SIM_HOSTS];
+	struct host *host[SIM_ALL];
 	unsigned n_hosts;
 	struct host *root, *controller;
 	struct host *second; /* another root, made after all members; known to whoever starts after it */
@@ -246,6 +248,6 @@ struct scenario {
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[], scenarios_discovery[],
     scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[], scenarios_approval[],
-    scenarios_lan[];
+    scenarios_lan[], scenarios_crowd[];
 
 #endif

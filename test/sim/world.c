@@ -308,6 +308,14 @@ void host_turn(struct host *h)
 {
 	struct sim *sim = h->sim;
 	uint64_t now = sim->now / 1000, settled = NEVER, next = now;
+	if (h->alone) {
+		for (unsigned turn = 0; worker_turn(h->alone, sim->now);)
+			if (++turn == TURNS_MAX) {
+				sim_fail(sim, "host %u turns for ever", h->number);
+				return;
+			}
+		return;
+	}
 	host_running = h;
 	for (unsigned turn = 0;; turn++) {
 		unsigned moved = 0;
