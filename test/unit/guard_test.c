@@ -712,6 +712,45 @@ static void discoveries(void **state)
 	own_only();
 }
 
+/* More options than are walked, the last one somebody else's. */
+static void many_options(void **state)
+{
+	(void)state;
+	for (unsigned n = 30; n <= 33; n++) {
+		ether(TYPE_IPV6);
+		size_t at = begin6(ip6, 58);
+		add8(136);
+		addz(7);
+		add(ip6, 16);
+		for (unsigned i = 0; i < n; i++) {
+			add8(14);
+			add8(1);
+			addz(6);
+		}
+		end6(at);
+		if (n <= 32)
+			passes(STRICT, 0);
+		else
+			own_only();
+	}
+}
+
+/* Headers whose own length is a lie: no host takes them, and no guard lets them by. */
+static void false_lengths(void **state)
+{
+	(void)state;
+	dhcp4(ip4, 5000, 5001);
+	frame[14] = 0x44;
+	refused(DHCP_GUARD, 0, 0);
+	ether(TYPE_IPV4);
+	size_t at = begin4(ip4, 17, 0);
+	frame[at] = 0x4f;
+	udp(5000, 5001, 8);
+	end4(at);
+	refused(DHCP_GUARD, 0, 0);
+	passes(0, MEMBER_DHCP_SERVER);
+}
+
 /* ---- any bytes -------------------------------------------------------------------------------------------------- */
 
 static void any_length(void **state)
@@ -750,11 +789,12 @@ static void any_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(router_right), cmocka_unit_test(behind_extensions), cmocka_unit_test(many_extensions),
-	    cmocka_unit_test(in_fragments), cmocka_unit_test(behind_tags),       cmocka_unit_test(other_protocols),
-	    cmocka_unit_test(dhcp_right),   cmocka_unit_test(dhcp_hidden),       cmocka_unit_test(sources4),
-	    cmocka_unit_test(arps),         cmocka_unit_test(sources6),          cmocka_unit_test(sources_of_nobody),
-	    cmocka_unit_test(discoveries),  cmocka_unit_test(any_length),
+	    cmocka_unit_test(router_right),  cmocka_unit_test(behind_extensions), cmocka_unit_test(many_extensions),
+	    cmocka_unit_test(in_fragments),  cmocka_unit_test(behind_tags),       cmocka_unit_test(other_protocols),
+	    cmocka_unit_test(dhcp_right),    cmocka_unit_test(dhcp_hidden),       cmocka_unit_test(sources4),
+	    cmocka_unit_test(arps),          cmocka_unit_test(sources6),          cmocka_unit_test(sources_of_nobody),
+	    cmocka_unit_test(discoveries),   cmocka_unit_test(any_length),        cmocka_unit_test(many_options),
+	    cmocka_unit_test(false_lengths),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
