@@ -43,6 +43,11 @@ def words(lab):
         refused(lab, f'approve {bad!r}', lab.controller.cli('member', 'approve', lab.nwid, bad, code=None), 2, 'address|10 hex')
     refused(lab, 'an address out of the pool', lab.controller.cli('network', 'create', 'x', '--ipv4', '10.0.0.0/33', code=None), 2)
     refused(lab, 'an MTU of 100', lab.controller.cli('network', 'create', 'x', '--mtu', '100', code=None), 2)
+    for option, bad, says in (('--storm', '-1', 'up to 1000000'), ('--storm', '1000001', 'up to 1000000'), ('--multicast-rate', '50', '50M'), ('--multicast-rate', '50T', '50M'),
+                              ('--multicast-rate', '-1M', '50M'), ('--multicast-rate', '101G', '100000000'), ('--multicast-limit', '1001', 'up to 1000'),
+                              ('--ip-guard', 'yes', 'on or off'), ('--mtu', '9001', '9000')):
+        refused(lab, f'network set {option} {bad}', lab.controller.cli('network', 'set', lab.nwid, option, bad, code=None), 2, says)
+    refused(lab, 'network set of nothing', lab.controller.cli('network', 'set', lab.nwid, code=None), 2, 'nothing to set')
     refused(lab, 'a stranger', lab.controller.cli('member', 'approve', lab.nwid, '7f3a91c04e', code=None), 5)
     refused(lab, 'no such network', lab.controller.cli('network', 'show', NWID, code=None), 5)
     refused(lab, 'a verb misspelt', node.cli('jion', NWID, code=None), 2, 'did you mean .*join')

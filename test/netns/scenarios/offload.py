@@ -270,8 +270,26 @@ def flags(lab, net, tries=8):
     lab.hosts['H'].run('nft', 'delete', 'table', 'netdev', 'farlan')
 
 
+def may_bridge(lab, net):
+    """A LAN sends 1500 bytes: below that a bridge is refused, and the refusal names the command that is given here."""
+    bridge = ('member', 'set', net.nwid, lab.nodes['B'].address(), '--bridge', 'on')
+    if net.mtu < 1500:
+        refused = lab.controller.cli(*bridge, code=None)
+        lab.equal(refused.returncode, 8, f'network {net.mtu}: exit of --bridge on')
+        lab.check(f'farlan network set {net.nwid} --mtu 1500' in refused.stderr, f'network {net.mtu}: the way out: {refused.stderr}')
+        lab.controller.cli('network', 'set', net.nwid, '--mtu', '1500')
+        net.mtu = 1500
+        for name in 'AB':
+            until(f'{name}: the device follows', lambda name=name: ' mtu 1500 ' in command(
+                'ip', '-n', lab.hosts[name].ns, 'link', 'show', 'dev', net.dev(name)).stdout, 5)
+    lab.controller.cli(*bridge)
+    lowered = lab.controller.cli('network', 'set', net.nwid, '--mtu', '1400', code=None)
+    lab.equal(lowered.returncode, 8, f'network {net.mtu}: exit of --mtu 1400 under a bridge')
+
+
 def behind_bridge(lab, net, kept, lossy):
     """H has a plain veth into a bridge with B's device: what reaches it are whole frames, complete, none too long."""
+    may_bridge(lab, net)
     b, h, where = lab.hosts['B'], lab.hosts['H'], f'behind a bridge, network {net.mtu}'
     run_b = ('ip', '-n', b.ns, 'link')
     command(*run_b, 'add', 'name', 'br1', 'mtu', net.mtu, 'type', 'bridge', 'mcast_snooping', '0')
@@ -332,7 +350,6 @@ def prepare(lab):
         lab.nwid = net.nwid
         for name in 'AB':
             lab.join(name)
-        lab.controller.cli('member', 'set', net.nwid, lab.nodes['B'].address(), '--bridge', 'on')
     settings(lab, ecn=1, timestamps=1)
     return Ended(lab.hosts['B'], 'streams', 'serve', PORT)
 
