@@ -12,8 +12,6 @@
 
 #include "proto/base/drop.h"
 
-#define STORM_FRAMES     1000  /* broadcast and unknown unicast, 1/s; twice as many at once */
-#define STORM_MCAST_KBIT 50000 /* multicast, kbit/s; a quarter of a second of it at once, or one frame */
 /* A multicast frame counts as that many bytes at least: ten thousand tiny ones cost everybody as much as ten thousand full ones. */
 #define STORM_FRAME_LEAST 256
 
@@ -22,7 +20,8 @@ struct storm {
 };
 
 struct storm_limit {
-	uint32_t frames, mcast_kbit; /* 0 = unlimited */
+	uint32_t frames;     /* 1/s of broadcast and unknown unicast, twice as many at once; 0 = unlimited */
+	uint32_t mcast_kbit; /* kbit/s of multicast, a quarter of a second of it at once, or one frame; 0 = unlimited */
 };
 
 /* A frame to everybody, to a group, or (unknown) a unicast that is flooded because nobody knows where it belongs; other unicast is not limited.
