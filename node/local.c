@@ -53,12 +53,23 @@ static void nic_show(struct net *net)
 		node_view_changed(net->node);
 }
 
+/* Asked by ARP on that interface who has our address in the overlay, the kernel would say "I, here", since any interface speaks for the whole host: a second
+ * answer beside that of our own device, and with rp_filter a dead one. */
+static void arp_elsewhere(struct net *net, struct tap *nic, bool on)
+{
+	if (on)
+		net->local.arp_changed = netlink_arp_ignore(net->node->netlink, tap_ifindex(nic), 0, 1) == 1;
+	else if (net->local.arp_changed)
+		netlink_arp_ignore(net->node->netlink, tap_ifindex(nic), 1, 0);
+}
+
 static void nic_close(struct net *net)
 {
 	struct tap *nic = atomic_exchange(&net->port->nic, NULL);
 	uint64_t lost;
 	if (!nic)
 		return;
+	arp_elsewhere(net, nic, false);
 	tap_attached(nic, &lost);
 	net->node->drop[DROP_NIC_FULL] += lost;
 	nic_show(net);
@@ -95,6 +106,7 @@ static void nic_apply(struct net *net, char ret[160])
 			return;
 		}
 		atomic_store(&net->port->nic, nic);
+		arp_elsewhere(net, nic, true);
 		nic_show(net);
 		error = tap_attached(nic, &lost);
 	}

@@ -27,6 +27,7 @@ struct local {
 
 	bool game_on; /* its routes stand, with that metric: of two networks with a game the lower one has it */
 	uint32_t game_metric;
+	bool arp_changed; /* of the interface, by us */
 	struct timer timer;
 };
 

@@ -23,6 +23,9 @@ int netlink_link_mtu(struct netlink *, unsigned ifindex, uint16_t mtu);
 /* Bytes of the longest superframe that the kernel hands to the device; it cuts longer ones itself. 65536 is its own default. */
 int netlink_link_gso(struct netlink *, unsigned ifindex, uint32_t bytes);
 int netlink_link_up(struct netlink *, unsigned ifindex, bool up);
+/* For whom the kernel answers ARP on an interface (ip-sysctl, arp_ignore): 0 all addresses of the host, 1 only those of this interface. From one
+ * value to another; what is neither is somebody's choice and stays. 1: changed, 0: it was another one. */
+int netlink_arp_ignore(struct netlink *, unsigned ifindex, uint32_t from, uint32_t to);
 /* The Linux bridge that the device is a port of forgets the MACs it learned there; -errno where it is a port of none. */
 int netlink_link_flush(struct netlink *, unsigned ifindex);
 /* Host candidates: the usable addresses of this host, with port 0. Loopback, link-local, deprecated, tentative ones and those of

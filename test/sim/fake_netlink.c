@@ -61,6 +61,12 @@ int netlink_link_up(struct netlink *n, unsigned ifindex, bool up)
 	return 0;
 }
 
+int netlink_arp_ignore(struct netlink *n, unsigned ifindex, uint32_t from, uint32_t to)
+{
+	(void)n, (void)ifindex, (void)from, (void)to;
+	return 0;
+}
+
 int netlink_link_flush(struct netlink *n, unsigned ifindex)
 {
 	(void)n, (void)ifindex;

@@ -241,6 +241,17 @@ static struct tap *nic(void)
 	return atomic_load(&t.net->port->nic);
 }
 
+static void arp_ignore_is(const char *wanted)
+{
+	char got[8] = "";
+	FILE *file = fopen("/proc/sys/net/ipv4/conf/la0/arp_ignore", "r");
+	assert_non_null(file);
+	assert_non_null(fgets(got, sizeof(got), file));
+	fclose(file);
+	got[strcspn(got, "\n")] = 0;
+	assert_string_equal(got, wanted);
+}
+
 static void the_interface_is_followed(void **state)
 {
 	(void)state;
@@ -281,6 +292,7 @@ static void the_interface_is_followed(void **state)
 	local_view(t.net, &v);
 	assert_true(v.open);
 	assert_int_equal(tap_ifindex(nic()), if_nametoindex("la0"));
+	arp_ignore_is("1"); /* the host does not answer there for its own device */
 	/* Another filter takes effect at once; the right taken back closes it. */
 	first = nic();
 	assert_int_equal(node_port_add(t.node, NWID, "la0", "arp", 10001, &why), 0);
@@ -288,11 +300,16 @@ static void the_interface_is_followed(void **state)
 	t.net->cred.flags = 0;
 	local_apply(t.net);
 	assert_null(nic());
+	arp_ignore_is("0");
+	/* Set by somebody else it stays, whatever comes and goes. */
+	shell("sysctl -qw net.ipv4.conf.la0.arp_ignore=2");
 	t.net->cred.flags = MEMBER_BRIDGE;
 	local_apply(t.net);
 	assert_non_null(nic());
+	arp_ignore_is("2");
 	assert_int_equal(node_port_remove(t.node, NWID, "la0", 10002), 0);
 	assert_null(nic());
+	arp_ignore_is("2");
 	assert_int_equal(t.net->local.timer.slot, 0); /* nothing to look at any more */
 	shell("ip link del la0");
 }
