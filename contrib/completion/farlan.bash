@@ -8,12 +8,12 @@ _farlan()
 	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
 	--public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) skip=1 ;;
+		--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
@@ -33,7 +33,7 @@ _farlan()
 	"groups"*) options="" ;;
 	"wake"*) options="--network --via " ;;
 	"drops"*) options="" ;;
-	"capture"*) options="--write " ;;
+	"capture"*) options="--write --only --direction --text " ;;
 	"set"*) options="--game --metric " ;;
 	"port") words="add remove list" ;;
 	"port add"*) options="" ;;
