@@ -122,6 +122,16 @@ static void tell_members(struct net *net)
 	tell_controller(net);
 }
 
+/* Anchors answer for us to those who have no session with us: one that ended for want of words is made again, for the news. */
+static void anchors_call(struct net *net)
+{
+	for (unsigned i = 0; i < net->groups.n_anchors; i++) {
+		struct net_member *m = roster_address(net, net->groups.anchor[i]);
+		if (m)
+			channel_open(net, m);
+	}
+}
+
 /* Anchors hear it again, those without a session too: it is made for that. */
 static void refresh(struct net *net, uint64_t now)
 {
@@ -129,14 +139,12 @@ static void refresh(struct net *net, uint64_t now)
 	g->refresh_ms = now + REFRESH_MS * 8 / 10 + random_below(REFRESH_MS * 4 / 10 + 1);
 	for (unsigned i = 0; i < g->n_anchors; i++) {
 		struct net_member *m = roster_address(net, g->anchor[i]);
-		if (!m)
-			continue;
-		m->group.told.seq = 0;
-		channel_open(net, m);
-		tell_member(net, m);
+		if (m)
+			m->group.told.seq = 0;
 	}
 	g->controller.seq = 0;
-	tell_controller(net);
+	anchors_call(net);
+	tell_members(net);
 }
 
 static void retry(struct net *net, uint64_t now)
@@ -194,6 +202,7 @@ static void own_read(struct net *net)
 	g->seq = (g->seq ? g->seq : (uint64_t)net->node->config.epoch << 32) + 1;
 	if (g->refresh_ms == NEVER)
 		refresh(net, net->node->now);
+	anchors_call(net);
 	tell_members(net);
 	node_changed(net->node);
 }
@@ -274,7 +283,7 @@ static bool said_take(struct net *net, struct net_member *m, const struct body_s
 	                        .n = b->n,
 	                        .group = group};
 	atomic_store(&m->member->blocked, s->blocked);
-	if (s->blocked != was)
+	if (s->blocked != was && atomic_load(&m->member->flags) & MEMBER_BRIDGE)
 		loopguard_topology(net); /* what was behind it is behind another bridge of that LAN, or the other way round */
 	net->groups.stale = true;
 	group_schedule(net, net->node->now);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "node/fdb.h"
 #include "test/sim/sim.h"
 
 #define CROWD 102
@@ -284,6 +285,23 @@ static void by_controller(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* An anchor whose session has ended hears of a change at once all the same. */
+static void news(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 6) && right(world_member(sim, 4), MEMBER_ANCHOR) && right(world_member(sim, 5), MEMBER_ANCHOR)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *anchors[] = {world_member(sim, 4), world_member(sim, 5)};
+		sim_run(sim, 30 * SECOND);
+		for (unsigned i = 0; i < 300 && (session(b, anchors[0]) || session(b, anchors[1])); i++)
+			sim_run(sim, SECOND);
+		expect(sim, !session(b, anchors[0]) && !session(b, anchors[1]), "sessions without a word do not end");
+		takes(b, game, true, true);
+		sim_run(sim, 2 * SECOND);
+		reaches(a, game, 1 << 1, 2 * SECOND, "news for anchors without a session");
+	}
+	finish(sim, failed);
+}
+
 /* No anchor and the controller dead: everybody whose groups are not known gets it. */
 static void alone(uint64_t seed, char failed[256])
 {
@@ -324,19 +342,19 @@ static void pages(uint64_t seed, char failed[256])
 
 static uint8_t answered;
 
-static void outsider_heard(struct peer *peer, const struct request *r, const struct message *reply)
+static void heard(struct peer *peer, const struct request *r, const struct message *reply)
 {
 	(void)peer, (void)r;
 	answered = reply ? reply->status : UINT8_MAX;
 }
 
-static uint8_t outsider_asks(struct host *from, struct host *to, enum op op, const uint8_t *body, size_t len)
+static uint8_t asks(struct host *from, struct host *to, enum session_class class, enum op op, const uint8_t *body, size_t len)
 {
 	struct sim *sim = from->sim;
 	answered = UINT8_MAX;
 	host_running = from;
 	from->node->now = sim->now / 1000;
-	bool sent = request_send(host_peer(from, to), CLASS_CTRL, op, body, len, outsider_heard, 0, NULL);
+	bool sent = request_send(host_peer(from, to), class, op, body, len, heard, 0, NULL);
 	host_running = NULL;
 	from->next_us = sim->now;
 	expect(sim, sent, "host %u cannot ask", from->number);
@@ -360,13 +378,41 @@ static void outsider(uint64_t seed, char failed[256])
 			uint8_t body[BODY_MAX];
 			memcpy(ask.group, game, 6);
 			size_t n = body_gather_encode(&ask, body, sizeof body);
-			uint8_t status = outsider_asks(sim->root, anchor, OP_GATHER, body, n);
+			uint8_t status = asks(sim->root, anchor, CLASS_CTRL, OP_GATHER, body, n);
 			expect(sim, status == STATUS_DENIED, "GATHER of a root: %u", status);
 			n = body_sub_encode(&sub, body, sizeof body);
-			status = outsider_asks(sim->root, anchor, OP_SUB, body, n);
+			status = asks(sim->root, anchor, CLASS_CTRL, OP_SUB, body, n);
 			expect(sim, status == STATUS_DENIED, "SUB of a root: %u", status);
 		}
 		reaches(anchor, game, 1 << 1, SECOND, "as before");
+	}
+	finish(sim, failed);
+}
+
+/* Only a bridge has hosts behind it that are elsewhere when it shuts its port: of another member the word empties nobody's table. */
+static void shut(uint64_t seed, char failed[256])
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3) && meet(sim)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		struct net *net = net_find(a->node, sim->nwid);
+		struct body_sub sub = {.nwid = sim->nwid, .seq = UINT64_MAX - 8};
+		uint8_t body[BODY_MAX];
+		struct network_settings wide = {.set = SET_NET_MTU, .mtu = 1500};
+		struct admin_error error = {0};
+		expect(sim, controller_network_set(sim->controller->controller, sim->nwid, &wide, &error) == ADMIN_OK, "MTU: %s", error.detail);
+		right(world_member(sim, 2), MEMBER_BRIDGE);
+		sim_run(sim, 5 * SECOND);
+		fdb_see(net->port->fdb, 0, mac, world_member(sim, 2)->secret->self.address, a->node->now);
+		for (unsigned i = 0; i < 3; i++, sub.seq++) {
+			if (i == 1 && right(b, MEMBER_BRIDGE))
+				sim_run(sim, 5 * SECOND);
+			sub.flags = i == 1 ? 0 : SUB_BLOCKED;
+			uint8_t status = asks(b, a, CLASS_DATA, OP_SUB, body, body_sub_encode(&sub, body, sizeof body));
+			expect(sim, status == STATUS_OK, "SUB %u: %u", i, status);
+			expect(sim, i == 1 || fdb_count(net->port->fdb) == !i, "%u: %u MACs are known", i, fdb_count(net->port->fdb));
+		}
 	}
 	finish(sim, failed);
 }
@@ -434,9 +480,11 @@ const struct scenario scenarios_lan[] = {
     {"groups_restart", "senders and takers restart", restarted, 4},
     {"gather", "anchors tell who takes a group", gathered, 4},
     {"gather_asks", "the controller tells who takes a group", by_controller, 4},
+    {"gather_news", "anchors without a session hear of a change", news, 4},
     {"gather_alone", "nobody to ask", alone, 2},
     {"gather_pages", "101 takers", pages, 1},
     {"gather_denied", "who is no member learns nothing", outsider, 2},
+    {"groups_shut", "whose port is shut empties tables", shut, 2},
     {"replicators", "a frame for 101 members costs its sender 32", replicated, 1},
     {0},
 };
