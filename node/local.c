@@ -54,7 +54,7 @@ static void nic_show(struct net *net)
 }
 
 /* Asked by ARP on that interface who has our address in the overlay, the kernel would say "I, here", since any interface speaks for the whole host: a second
- * answer beside that of our own device, and with rp_filter a dead one. */
+ * answer beside that of our own device, and what is sent to the interface's own MAC passes no rule of the network. */
 static void arp_elsewhere(struct net *net, struct tap *nic, bool on)
 {
 	if (on)
