@@ -25,8 +25,8 @@ void help_synopsis(const struct verb *verb, char buf[SYNOPSIS_MAX])
 	size_t n = (size_t)snprintf(buf, SYNOPSIS_MAX, "%s%s%s", verb->name, *verb->args ? " " : "", verb->args);
 	for (const struct option *o = cli_options; o->name && n < SYNOPSIS_MAX; o++)
 		if (!is_general(o) && verb_takes(verb, o))
-			n += (size_t)snprintf(buf + n, SYNOPSIS_MAX - n, " [%s%s %s]", o->letter ? "-" : "--",
-			                      o->letter ? (char[]){o->letter, 0} : o->name, o->arg);
+			n += (size_t)snprintf(buf + n, SYNOPSIS_MAX - n, " [%s%s%s%s]", o->letter ? "-" : "--",
+			                      o->letter ? (char[]){o->letter, 0} : o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 }
 
 static void print_options(FILE *out, const struct verb *verb)
