@@ -401,7 +401,8 @@ static void shut(uint64_t seed, char failed[256])
 		uint8_t body[BODY_MAX];
 		struct network_settings wide = {.set = SET_NET_MTU, .mtu = 1500};
 		struct admin_error error = {0};
-		expect(sim, controller_network_set(sim->controller->controller, sim->nwid, &wide, &error) == ADMIN_OK, "MTU: %s", error.detail);
+		expect(sim, controller_network_set(sim->controller->controller, sim->nwid, &wide, &error) == ADMIN_OK, "MTU: %s",
+		       error.detail);
 		right(world_member(sim, 2), MEMBER_BRIDGE);
 		sim_run(sim, 5 * SECOND);
 		fdb_see(net->port->fdb, 0, mac, world_member(sim, 2)->secret->self.address, a->node->now);
