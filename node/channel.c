@@ -65,7 +65,7 @@ bool channel_cred(struct net *net, struct peer *peer, const uint8_t *envelope, s
 		peer->identity.address = peer->remote->address = cred.address;
 	m->cred = cred;
 	m->cred_ok = true;
-	atomic_store(&m->member->flags, cred.flags);
+	roster_rights(net, m, cred.flags);
 	rights_member(net, m);
 	if (fresh && !atomic_load(&m->member->rx_open)) {
 		memcpy(m->member->macs, cred.macs, sizeof cred.macs);
@@ -266,7 +266,7 @@ void channel_recheck(struct net *net)
 		m->cred_ok = false;
 		channel_close(net, m, false);
 		if (!m->listed)
-			atomic_store(&m->member->flags, 0);
+			roster_rights(net, m, 0);
 		/* Nothing shared any more: its keys go, and it is not told why. */
 		if (!channel_shared(peer) && !peer->is_root && !peer->is_controller)
 			peer_cut(peer);

@@ -276,6 +276,8 @@ void loopguard_changed(struct net *net)
 	if (want == (g->probe_ms != NEVER))
 		return;
 	bool was = g->blocked;
+	if (!want)
+		fdb_forget(net->port->fdb, net->port->address); /* no LAN, nobody on it */
 	g->probe_ms = want ? net->node->now : NEVER;
 	g->n = 0;
 	g->self_ms = 0;

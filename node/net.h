@@ -170,6 +170,7 @@ struct net_member *roster_address(const struct net *, uint64_t address);
 struct net_member *roster_get(struct net *, struct peer *, uint64_t address); /* finds or makes (not listed) */
 void roster_apply(struct net *);                                              /* the directory section changed */
 void roster_publish(struct net *);
+void roster_rights(struct net *, struct net_member *, uint32_t flags); /* MEMBER_* that count now; no bridge any more: its MACs are forgotten */
 void neighbour_publish(struct net *); /* after a change of members, their addresses or credentials, or of our own */
 void roster_free(struct net *);
 

@@ -39,6 +39,13 @@ struct net_member *roster_address(const struct net *net, uint64_t address)
 	return i < net->n_members && net->member[i]->member->address == address ? net->member[i] : NULL;
 }
 
+void roster_rights(struct net *net, struct net_member *m, uint32_t flags)
+{
+	uint32_t before = atomic_exchange(&m->member->flags, flags);
+	if (before & ~flags & MEMBER_BRIDGE) /* what was behind it is not to be sent there for five minutes more */
+		fdb_forget(net->port->fdb, m->member->address);
+}
+
 static void member_remove(struct net *net, unsigned i)
 {
 	struct net_member *m = net->member[i];
@@ -200,7 +207,7 @@ static void entry_take(void *self, const struct directory_entry *e)
 	m->entry = *e;
 	/* Known from the directory before its credential: unknown unicast goes to bridges. Rights count only with the credential. */
 	if (!m->cred_ok)
-		atomic_store(&m->member->flags, e->flags);
+		roster_rights(net, m, e->flags);
 }
 
 void roster_apply(struct net *net)

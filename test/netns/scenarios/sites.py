@@ -100,6 +100,12 @@ def migrate(lab, what, host, port, frm, to, pings, frame):
         lab.within(ping.longest(begun - 0.1, now()), MOVED_S, f'{what}: {ping}: loss')
 
 
+def behind(lab, node, bridge):
+    """MACs."""
+    address = lab.nodes[bridge].address()
+    return [e['mac'] for e in lab.nodes[node].json('fdb')['entries'] if e['address'] == address]
+
+
 def run(lab):
     sites = bridged(lab, NAMES, '--dhcp-server', 'on')
     hosts, ip = {}, {}
@@ -137,3 +143,12 @@ def run(lab):
     until('the host that moved silently answers', lambda: asked.last() > begun, SILENT_S)
     lab.within(asked.at[0] - begun, SILENT_S, 'a silent move heals')
     asked.stop()
+
+    # A site whose member loses the right is cut off at once, and what was behind it is not sent there any more.
+    lab.equal(hosts['A1'].ping(ip['D1']), 1, 'ping to a host at D')
+    lab.check(mac_bytes(hosts['D1'].mac('lan')).hex(':') in behind(lab, 'A', 'D'), 'A knows what is behind D')
+    lab.controller.cli('member', 'set', lab.nwid, lab.nodes['D'].address(), '--bridge', 'off')
+    until('A forgets what was behind D', lambda: not behind(lab, 'A', 'D'), 10)
+    lab.equal(hosts['A1'].ping(ip['D1']), 0, 'a host behind a member that is no bridge any more')
+    lab.controller.cli('member', 'set', lab.nwid, lab.nodes['D'].address(), '--bridge', 'on')
+    hosts['A1'].reaches(ip['D1'], 15)
