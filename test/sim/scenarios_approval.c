@@ -1,4 +1,4 @@
-/* scenarios_approval.c: what the admin decided reaches its member, whichever datagram is lost on the way. */
+/* scenarios_approval.c: what the admin decided reaches its members, whichever datagram is lost on the way. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -120,9 +120,44 @@ static void lost_long(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* Limits and switches that the admin sets are in force at every member, and go back to what they were. */
+static void limits(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3)) {
+		static const struct {
+			struct network_limits limits;
+			uint32_t on, off;
+		} rounds[] = {
+		    {{7, 800, 3}, NETWORK_IP_GUARD | NETWORK_NO_MULTICAST, 0},
+		    {{0, 0, 0}, 0, NETWORK_FLAGS},
+		    {{STORM_FRAMES_DEFAULT, MCAST_KBIT_DEFAULT, MCAST_LIMIT_DEFAULT}, 0, NETWORK_FLAGS},
+		};
+		for (unsigned r = 0; r < sizeof rounds / sizeof *rounds; r++) {
+			struct network_settings s = {.limits = rounds[r].limits, .flags_on = rounds[r].on, .flags_off = rounds[r].off};
+			struct admin_error error;
+			s.set = SET_NET_FLAGS | SET_NET_STORM | SET_NET_MCAST_RATE | SET_NET_MCAST_LIMIT;
+			expect(sim, !controller_network_set(sim->controller->controller, sim->nwid, &s, &error), "set: %s", error.detail);
+			sim->controller->next_us = sim->now;
+			sim_run(sim, 3 * SECOND);
+			for (unsigned i = 0; i < 3; i++) {
+				struct port *port = net_find(world_member(sim, i)->node, sim->nwid)->port;
+				expect(sim,
+				       atomic_load(&port->storm_frames) == s.limits.storm_frames &&
+				           atomic_load(&port->mcast_kbit) == s.limits.mcast_kbit &&
+				           atomic_load(&port->mcast_limit) == s.limits.mcast_limit &&
+				           atomic_load(&port->network_flags) == s.flags_on,
+				       "round %u: member %u has other limits", r, i);
+			}
+		}
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_approval[] = {
     {"overtaken", "an approval comes before the answer that the member must wait", overtaken, 6},
     {"lost", "an approval is lost for 1.5 s", lost, 4},
     {"lost_long", "an approval is lost for 6 s", lost_long, 4},
+    {"limits", "what the admin sets for a network is in force at its members", limits, 2},
     {0},
 };
