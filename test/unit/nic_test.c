@@ -248,6 +248,26 @@ static void test_filter(void **state)
 	pair_down();
 }
 
+/* A name server that never answers; the caller must not wait for it. */
+static void test_filter_of_slow_names(void **state)
+{
+	(void)state;
+	need_private_net();
+	const char *why = NULL;
+	struct timespec began, now;
+	pair_up();
+	shell("ip addr add 10.99.0.2/24 dev na0; ip neigh add 10.99.0.1 lladdr 02:00:00:00:00:0b dev na0 nud permanent");
+	shell("echo nameserver 10.99.0.1 > /tmp/nic_test.resolv && mount --bind /tmp/nic_test.resolv /etc/resolv.conf && rm "
+	      "/tmp/nic_test.resolv");
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	assert_int_equal(nic_filter_check("na0", "host slow.example", &why), -EINVAL);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	assert_string_equal(why, "filter: looking up its names takes too long; write addresses and numbers");
+	assert_true(now.tv_sec * 1000 + now.tv_nsec / 1000000 < began.tv_sec * 1000 + began.tv_nsec / 1000000 + 3000);
+	assert_int_equal(nic_filter_check("na0", "host 10.1.2.3", &why), 0); /* while the other one still waits */
+	pair_down();
+}
+
 static void test_attach_refuses(void **state)
 {
 	(void)state;
@@ -360,6 +380,46 @@ static void test_too_long_for_the_interface(void **state)
 	tap_write(t, 0, &out, 1);
 	assert_int_equal(out.verdict, DROP_NONE);
 	tap_close(t);
+	pair_down();
+}
+
+/* From one port over the cable into another: what the kernel is told of a superframe is what it tells. */
+static void test_superframes_cross_as_they_are(void **state)
+{
+	(void)state;
+	need_private_net();
+	static struct made m;
+	pair_up();
+	/* What our own device was granted, an interface can do. */
+	struct tap *own = opened("ta0", 1, 1500, TAP_ALL), *a = NULL, *b = attach("nb0", 1, "");
+	const char *why;
+	assert_int_equal(tap_attach(&a, "na0", 1, tap_offloads(own), "", &why), 0);
+	assert_int_equal(tap_offloads(a), tap_offloads(own));
+	for (unsigned i = 0; i < 8; i++) {
+		struct kind k = {.v6 = i & 1, .udp = i >> 1 & 1, .tags = i >> 2};
+		struct slab slab = slab_new(TAP_SLAB_MIN);
+		struct packet p;
+		frame_build(&m, k, false, 30000, 1200);
+		struct packet out = {.data = m.bytes, .len = m.len, .offload = m.offload};
+		tap_write(a, 0, &out, 1);
+		if (k.udp && !(tap_offloads(a) & TAP_USO)) {
+			assert_int_equal(out.verdict, DROP_TAP_WRITE);
+			continue;
+		}
+		assert_int_equal(out.verdict, DROP_NONE);
+		assert_int_equal(frames_in(b, 1, &slab, &p, 1), 1);
+		assert_int_equal(p.verdict, DROP_NONE);
+		assert_int_equal(p.len, m.len);
+		assert_memory_equal(p.data, m.bytes, m.len);
+		assert_int_equal(p.offload.gso, m.offload.gso);
+		assert_int_equal(p.offload.size, 1200);
+		assert_true(p.offload.csum);
+		assert_int_equal(p.offload.csum_start, m.l4);
+		assert_int_equal(p.offload.csum_offset, m.offload.csum_offset);
+	}
+	tap_close(own);
+	tap_close(a);
+	tap_close(b);
 	pair_down();
 }
 
@@ -532,10 +592,12 @@ int main(void)
 	    cmocka_unit_test(test_leaves_the_host_its_own),
 	    cmocka_unit_test(test_each_frame_comes_to_one_queue),
 	    cmocka_unit_test(test_filter),
+	    cmocka_unit_test(test_filter_of_slow_names),
 	    cmocka_unit_test(test_attach_refuses),
 	    cmocka_unit_test(test_goes_and_comes),
 	    cmocka_unit_test(test_what_is_lost_is_told),
 	    cmocka_unit_test(test_too_long_for_the_interface),
+	    cmocka_unit_test(test_superframes_cross_as_they_are),
 	    cmocka_unit_test(test_superframes_pass),
 	};
 	return cmocka_run_group_tests(tests, private_net, NULL);
