@@ -147,7 +147,6 @@ void initiator_resp(struct node *, const struct letter *);
 void initiator_retry(struct node *, const struct letter *);
 void initiator_tick(struct peer *, uint64_t now); /* retransmission, rekey, confirmation */
 uint64_t initiator_deadline(const struct peer *);
-void initiator_follow(struct peer *, enum session_class); /* the session that both sides should send on */
 void initiator_drop_pending(struct peer *);
 /* One new INIT for the caller to send; its length, 0 = none could be made. */
 size_t initiator_init(struct peer *, enum session_class, uint8_t out[INIT_SEND_MAX]);
@@ -160,8 +159,11 @@ void responder_work_done(struct node *, const struct identity *, bool good);
 void responder_rotate(struct node *);
 /* An authentic packet under an unconfirmed session: makes it current. from/circuit = the confirming packet's path. */
 void responder_confirm(struct node *, struct session *, const struct letter *);
-/* A fresh session becomes current (initiator.c decides between two that crossed). */
+
+/* ---- crossing.c ------------------------------------------------------------------------------------------------- */
+/* A fresh session becomes current, unless it crossed with one that both sides should send on. */
 void peer_adopt(struct peer *, struct session *, int path);
+void crossing_follow(struct peer *, enum session_class); /* what is heard decides anew */
 
 /* ---- path.c, probe.c, keepalive.c, pmtu.c, candidate.c, hosts.c ----------------------------------------------------------------------------------------------------- */
 int path_direct(struct peer *, const struct endpoint *, uint8_t socket); /* finds or makes; -1 = full or refused */

@@ -297,6 +297,7 @@ static void send_forwarded(struct worker *w, unsigned n)
 static void commit(struct worker *w, struct session *s, struct packet *run, unsigned n)
 {
 	uint64_t bytes = 0, failed = 0;
+	bool chosen = false;
 	struct session_lane *held = NULL;
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
@@ -318,6 +319,7 @@ static void commit(struct worker *w, struct session *s, struct packet *run, unsi
 		}
 		a->newest = window_top(lane->window) == p->pn + 1;
 		bytes += a->size;
+		chosen = chosen || p->data[0] == INNER_PROBE || p->data[0] < INNER_CTRL;
 	}
 	if (held)
 		pthread_mutex_unlock(&held->lock);
@@ -327,6 +329,8 @@ static void commit(struct worker *w, struct session *s, struct packet *run, unsi
 		relaxed_add(&s->foot[w->number].rx_bytes, bytes);
 		relaxed_stamp(&s->foot[w->number].rx_ms, w->now_ms);
 	}
+	if (chosen)
+		relaxed_stamp(&s->foot[w->number].chosen_ms, w->now_ms);
 }
 
 static void open_runs(struct worker *w, unsigned n)

@@ -18,9 +18,6 @@
 #define SPREAD_MS        8000 /* to three times that */
 #define SPREAD_TRIES     3    /* a short hiccup is not worth a wait */
 #define NEXT_SLOT_MS     10000
-#define TWIN_BIRTH_MS    10000
-#define FOLLOW_MS        1500
-#define UNHEARD_MS       5000
 #define COOKIE_HELD_MS   120000
 #define PENDING_LIFE_MS  10000
 #define RETRIES_PER_STEP 4  /* of the straight INIT and of the one through a root */
@@ -312,16 +309,6 @@ static void init_tick(struct peer *peer, enum session_class class, uint64_t now)
 		peer->init_tries[class]++;
 }
 
-static uint64_t births_apart(const struct session *a, const struct session *b)
-{
-	return a->born_ms > b->born_ms ? a->born_ms - b->born_ms : b->born_ms - a->born_ms;
-}
-
-static bool peer_we_smaller(const struct peer *peer)
-{
-	return memcmp(peer->node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
-}
-
 static uint64_t rekey_at(const struct session *s)
 {
 	if (s->class == CLASS_CTRL)
@@ -329,39 +316,9 @@ static uint64_t rekey_at(const struct session *s)
 	return s->born_ms + (s->initiator ? REKEY_AFTER_MS : REKEY_RESPONDER_MS);
 }
 
-static void session_swap(struct peer *peer, enum session_class class)
-{
-	struct session *s = peer->current[class];
-	peer->current[class] = peer->previous[class];
-	peer->previous[class] = s;
-	if (class == CLASS_DATA)
-		atomic_store(&peer->remote->session, peer->current[class]);
-}
-
-/* Two sessions crossed, and the sides judged differently which one to send on: births are each side's own, and one may not have heard under the
- * session that should win. The side with the smaller key_hash takes its own as soon as it is heard; the other follows what is sent to it.
- * A session of ours that is never heard at all is unknown over there (newer INITs displaced it): the one before serves on. */
-void initiator_follow(struct peer *peer, enum session_class class)
-{
-	struct session *s = peer->current[class], *other = peer->previous[class];
-	uint64_t now = peer->node->now;
-	if (!s || !other || other->reject_ms <= now || other->peer_epoch != s->peer_epoch)
-		return;
-	uint64_t heard = session_last_rx(s), heard_other = session_last_rx(other);
-	if (s->initiator && !heard && now - s->born_ms > UNHEARD_MS && heard_other > s->born_ms) {
-		session_swap(peer, class);
-		peer_retire_session(peer, &peer->previous[class]);
-	} else if (peer_we_smaller(peer)) {
-		if (!s->initiator && other->initiator && heard_other && births_apart(s, other) < TWIN_BIRTH_MS)
-			session_swap(peer, class);
-	} else if (heard && heard_other >= heard + FOLLOW_MS && heard_other >= s->born_ms + FOLLOW_MS) {
-		session_swap(peer, class);
-	}
-}
-
 static void session_tick(struct peer *peer, enum session_class class, uint64_t now)
 {
-	initiator_follow(peer, class);
+	crossing_follow(peer, class);
 	struct session *s = peer->current[class];
 	/* Keys of a pair that only keeps its path warm are let go: a rekey would keep it warm for ever. */
 	uint64_t used = !s ? 0 : class == CLASS_DATA ? session_last_frame(s) : session_last_tx(s);
@@ -445,46 +402,6 @@ static struct pending *pending_of(struct node *node, uint32_t idx, struct pendin
 		if (p->peer->pending[i] == p)
 			*ret_slot = &p->peer->pending[i];
 	return p;
-}
-
-/* A third one within seconds: what is on its way under its keys still arrives, so it ends with those that are never confirmed. */
-static void displace(struct peer *peer, const struct session *winner, struct session **slot)
-{
-	struct session **last = peer->next[winner->class];
-	last += *last != NULL;
-	if (!*slot || *last || (*slot)->peer_epoch != winner->peer_epoch) {
-		peer_retire_session(peer, slot);
-		return;
-	}
-	*last = *slot;
-	*slot = NULL;
-}
-
-/* Makes a fresh session current; the one it displaces receives on. Two that crossed within ten seconds: both sides send on the one whose
- * initiator has the smaller key_hash (PROTOCOL.md, Confirmation). */
-void peer_adopt(struct peer *peer, struct session *s, int path)
-{
-	struct session *old = peer->current[s->class];
-	/* Ours is no match before it was heard: the other side may not have it any more. */
-	bool unheard = old && old->initiator && !session_last_rx(old);
-	bool crossed = old && old->initiator != s->initiator && old->peer_epoch == s->peer_epoch && !unheard &&
-	               births_apart(s, old) < TWIN_BIRTH_MS && old->reject_ms > peer->node->now;
-	struct session *winner = crossed && s->initiator != peer_we_smaller(peer) ? old : s;
-	struct session *loser = winner == s ? old : s;
-	struct session *previous = peer->previous[s->class];
-	bool twin = loser && previous && loser->initiator == winner->initiator && previous->initiator != winner->initiator &&
-	            births_apart(previous, winner) < TWIN_BIRTH_MS;
-	if (twin) {
-		/* Of one initiator the newer serves. The other's stays, for it may be the one that the other side chose. */
-		if (peer->current[s->class] == loser)
-			peer->current[s->class] = NULL;
-		displace(peer, winner, &loser);
-	} else if (loser) {
-		displace(peer, winner, &peer->previous[s->class]);
-		peer->previous[s->class] = loser;
-	}
-	peer->current[s->class] = winner;
-	peer_session_up(peer, s, path);
 }
 
 void initiator_resp(struct node *node, const struct letter *l)

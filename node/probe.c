@@ -165,7 +165,7 @@ void path_probe_ack(struct node *node, const struct letter *l)
 	path_valid(peer, i);
 	ping_answered(peer, i, rtt);
 	federation_measured(peer, rtt);
-	initiator_follow(peer, s->class); /* the first answer under a session says that it stands */
+	crossing_follow(peer, s->class); /* the first answer under a session says that it stands */
 	peer_schedule(peer);
 }
 

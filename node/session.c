@@ -110,6 +110,16 @@ uint64_t session_last_rx(const struct session *s)
 	return last;
 }
 
+uint64_t session_last_chosen(const struct session *s)
+{
+	uint64_t last = 0;
+	for (unsigned i = 0; i <= s->workers; i++) {
+		uint64_t at = atomic_load_explicit(&s->foot[i].chosen_ms, memory_order_relaxed);
+		last = at > last ? at : last;
+	}
+	return last;
+}
+
 uint64_t session_last_tx(const struct session *s)
 {
 	uint64_t last = 0;

@@ -41,6 +41,7 @@ struct footprint {
 	_Alignas(64) _Atomic uint64_t rx_bytes;
 	_Atomic uint64_t tx_bytes, rx_ms, tx_ms; /* ms of the turn of the last packet; 0 = never */
 	_Atomic uint64_t big_ms;                 /* ... of the last one sent that not every path carries (more than DATAGRAM_BASE) */
+	_Atomic uint64_t chosen_ms;              /* ... of the last frame or PROBE that came: its sender chose this session for it */
 };
 
 struct session {
@@ -77,6 +78,7 @@ bool session_take(struct session *, unsigned lane, unsigned k, uint64_t *ret_fir
 unsigned session_lane_of(const struct session *, uint32_t flow);
 /* Latest over the footprints; 0 = never. */
 uint64_t session_last_rx(const struct session *);
+uint64_t session_last_chosen(const struct session *); /* received: frames and PROBEs; answers go where their question came from */
 uint64_t session_last_tx(const struct session *);
 uint64_t session_last_used(const struct session *);  /* either */
 uint64_t session_last_frame(const struct session *); /* sent by a worker: workers send nothing else */

@@ -136,6 +136,9 @@ static void footprints(void **state)
 	atomic_store(&s->foot[2].tx_ms, 60);
 	assert_int_equal(session_last_rx(s), 70);
 	assert_int_equal(session_last_tx(s), 60);
+	assert_int_equal(session_last_chosen(s), 0);
+	atomic_store(&s->foot[3].chosen_ms, 40);
+	assert_int_equal(session_last_chosen(s), 40);
 	session_free(s);
 }
 

@@ -164,6 +164,38 @@ static void control_types(void **state)
 	assert_int_equal(drops(1), 0);
 }
 
+/* What shows which session the other side chose: frames and PROBEs. What answers or may answer goes where the question came from. */
+static void chosen(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t type, kind;
+		bool counts;
+	} types[] = {
+	    {INNER_CTRL, LETTER_CTRL, false},
+	    {INNER_PROBE_ACK, LETTER_PROBE_ACK, false},
+	    {INNER_CLOSE, LETTER_CLOSE, false},
+	    {INNER_PROBE, LETTER_PROBE, true},
+	};
+	const struct session *s = bed.host[1].session[0];
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t before = session_last_chosen(s);
+		uint8_t plain[100] = {types[i].type};
+		bed.now_us += 1000000;
+		inject(0, 1, plain, sizeof(plain));
+		turn(1);
+		assert_int_equal(session_last_rx(s), bed.now_us / 1000);
+		assert_int_equal(session_last_chosen(s), types[i].counts ? bed.now_us / 1000 : before);
+		letter_done(1, letter_expect(1, (enum letter_kind)types[i].kind));
+	}
+	bed.now_us += 1000000;
+	frame_make(frame, 0, 1, 60);
+	tap_give(0, frame, 60);
+	turn(0);
+	turn(1);
+	assert_int_equal(session_last_chosen(s), bed.now_us / 1000);
+}
+
 static void confirm(void **state)
 {
 	(void)state;
@@ -482,8 +514,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(closed_channel),    T(no_session), T(rekey), T(control_types),  T(confirm), T(through_circuit), T(roam),  T(leg_roam),
-	    T(pending_handshake), T(gates),      T(flood), T(strangers_ring), T(link_local),      T(crowd),
+	    T(closed_channel), T(no_session),      T(rekey),          T(control_types), T(chosen),
+	    T(confirm),        T(through_circuit), T(roam),           T(leg_roam),      T(pending_handshake),
+	    T(gates),          T(flood),           T(strangers_ring), T(link_local),    T(crowd),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
