@@ -314,6 +314,9 @@ static bool switch_local(struct worker *w, struct errand *job)
 	bool own = !memcmp(job->frame, job->port->mac, 6);
 	if (!other || (!(job->frame[0] & 1) && job->nic != own))
 		return false;
+	/* The LAN is reached by the bridge that beat ours; there by us as well, its switches would look for the host behind the port that is shut. */
+	if (!job->nic && atomic_load_explicit(&job->port->blocked, memory_order_relaxed))
+		return false;
 	hand_over(w, other, job->frame, job->len, &job->offload);
 	return true;
 }

@@ -150,7 +150,7 @@ static void signs_of_a_loop(void **state)
 	unsigned passed = 0;
 	for (unsigned i = 0; i < 20; i++) {
 		unsigned at = i & 1;
-		bed.now_us += 100000; /* the loop guard is told ten times a second at most */
+		bed.now_us += 250000; /* the loop guard is told ten times a second at most, and equal frames within 200 ms are echoes */
 		send(at, 60);
 		settle();
 		passed += bed.host[1 - at].tap.out[0].n;
@@ -396,6 +396,18 @@ static void second_device(void **state)
 	lan_frame(everybody, bed.host[0].port->mac, 60); /* the host's own, back from the LAN */
 	queue_put(&nic.in[0], frame, 60, NULL);
 	expect_drop(0, DROP_LOOP, turn(0));
+	atomic_store(&bed.host[0].port->blocked, true); /* the host goes on, without its LAN */
+	lan_frame(everybody, bed.host[0].port->mac, 60);
+	tap_give(0, frame, 60);
+	turn(0);
+	settle();
+	nic_expect(0);
+	only_at(0xe, 60);
+	lan_frame(everybody, bed.host[2].port->mac, 80);
+	send(2, 80);
+	settle();
+	nic_expect(0);
+	only_at(0xb, 80);
 	for (unsigned i = 0; i < BED_WORKERS; i++) {
 		queue_fini(&nic.in[i]);
 		queue_fini(&nic.out[i]);
