@@ -309,6 +309,14 @@ uint64_t gather_deadline(const struct net *net)
 	return at;
 }
 
+bool gather_any(const struct net *net)
+{
+	for (unsigned i = 0; i < GATHERS_MAX; i++)
+		if (net->groups.gather[i])
+			return true;
+	return false;
+}
+
 void gather_free(struct net *net)
 {
 	for (unsigned i = 0; i < GATHERS_MAX; i++)

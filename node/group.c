@@ -15,7 +15,7 @@
 #include "proto/random.h"
 #include "tap/groups.h"
 
-#define READ_EVERY_MS     1000
+#define EXPIRE_EVERY_MS   10000
 #define REFRESH_MS        (4 * 60 * 1000)
 #define TELL_AGAIN_MS     500
 #define TELL_AGAIN_MAX_MS 5000
@@ -179,7 +179,6 @@ static void own_read(struct net *net)
 	struct tap *tap = atomic_load(&net->port->tap);
 	uint8_t group[SUB_GROUPS_MAX][6] = {{0}};
 	bool all = false, blocked = atomic_load(&net->port->blocked);
-	g->read_ms = net->node->now;
 	if (!net->device_up || !tap)
 		return;
 	int n = tap_groups(tap_ifindex(tap), net->dev, group, SUB_GROUPS_MAX, &all);
@@ -210,7 +209,22 @@ static void own_read(struct net *net)
 void group_changed(struct net *net)
 {
 	own_read(net);
-	group_schedule(net, net->node->now + READ_EVERY_MS);
+}
+
+/* With the node's own second, so that an idle one wakes up no more often for it. */
+void group_second(struct node *node, uint64_t now)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct net *net = node->net[i];
+		if (!net || !net->device_up)
+			continue;
+		struct groups *g = &net->groups;
+		own_read(net);
+		/* What an anchor was told ends without a word. */
+		g->stale = g->stale || audience_replicators_changed(net) || (g->anchor_self && now - g->built_ms >= EXPIRE_EVERY_MS);
+		if (g->stale || gather_any(net))
+			group_schedule(net, now);
+	}
 }
 
 void group_letter(struct node *node, const struct letter *l)
@@ -411,10 +425,6 @@ static void fire(struct timer *t, uint64_t now)
 {
 	struct net *net = (struct net *)((char *)t - offsetof(struct net, groups.timer));
 	struct groups *g = &net->groups;
-	if (net->device_up && now - g->read_ms >= READ_EVERY_MS) {
-		own_read(net);
-		g->stale = g->stale || audience_replicators_changed(net);
-	}
 	if (g->refresh_ms <= now)
 		refresh(net, now);
 	if (g->retry_ms <= now)
@@ -426,8 +436,7 @@ static void fire(struct timer *t, uint64_t now)
 		g->built_ms = now;
 		audience_publish(net);
 	}
-	uint64_t at = net->device_up ? g->read_ms + READ_EVERY_MS : NEVER, gather = gather_deadline(net);
-	at = g->refresh_ms < at ? g->refresh_ms : at;
+	uint64_t at = g->refresh_ms, gather = gather_deadline(net);
 	at = g->retry_ms < at ? g->retry_ms : at;
 	at = gather < at ? gather : at;
 	at = g->stale && build < at ? build : at;

@@ -121,7 +121,8 @@ void node_groups_changed(struct node *, uint64_t now);
 /* ---- group.c ---------------------------------------------------------------------------------------------------- */
 void group_init(struct net *);
 void group_free(struct net *);
-void group_changed(struct net *); /* our device's groups, port->blocked or own flags may have: tells whoever is to know */
+void group_second(struct node *, uint64_t now); /* once a second */
+void group_changed(struct net *);               /* our device's groups, port->blocked or own flags may have: tells whoever is to know */
 void group_letter(struct node *, const struct letter *); /* LETTER_GROUPS */
 void group_sub(struct peer *, enum session_class, uint32_t req, const uint8_t *body, size_t len);
 void group_opened(struct net *, struct net_member *); /* its channel is open, or its session new */
@@ -143,6 +144,7 @@ void gather_letter(struct node *, const struct letter *); /* LETTER_GATHER */
 void gather_request(struct peer *, enum session_class, uint32_t req, const uint8_t *body, size_t len);
 void gather_tick(struct net *, uint64_t now);
 uint64_t gather_deadline(const struct net *);
+bool gather_any(const struct net *);
 void gather_free(struct net *);
 /* Does a member that is not known count as one that takes the group? */
 bool gather_names(const struct gather *, uint64_t address);

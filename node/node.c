@@ -306,6 +306,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	responder_rotate(node);
 	circuit_tick(node);
 	peers_sweep(node, now);
+	group_second(node, now);
 	federation_tick(node, now);
 	resolve_tick(node, now);
 	fallback_tick(node, now);
