@@ -1,4 +1,5 @@
-"""A LAN game finds its server: a dedicated OpenTTD at one member, the search of its client from others.
+"""A LAN game finds its server: a dedicated OpenTTD at one member, the search of its client from others. Members that have "game" on are asked
+for nothing else: the search names no interface, and the default route leads elsewhere. E has it off and binds to its device.
 
 The packets are the game's own (src/network/core/udp.h and tcp_game.h, release 13): a size, a type, and what belongs to it, least byte
 first. The search goes to 255.255.255.255; the answer is empty, and the client asks by TCP for the rest, the server's name in it.
@@ -20,10 +21,11 @@ SERVER_GAME_INFO, GAME_INFO = 6, 7
 NAME = 'The Farlan Line'
 ANSWER_S = 1.0
 SEEKERS = 'BDE'
+BOUND = 'E'
 DEDICATED = ('-D', f'0.0.0.0:{PORT}', '-g', '-x', '-s', 'null', '-m', 'null')
 
 
-def seek(dev=None, info=None):
+def seek(dev='', info=None):
     """Runs inside a member's namespace: what came back on a search, as "answer ADDRESS PORT TYPE MS", with info "name True|False" too."""
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -70,7 +72,7 @@ def dedicated(lab, host):
 
 def sought(lab, name, *how):
     """{'answer': [...], 'name': [...]} of a search from this member."""
-    done = lab.nodes[name].host.run(sys.executable, os.path.abspath(__file__), lab.dev(name), *how, code=None, timeout=20)
+    done = lab.nodes[name].host.run(sys.executable, os.path.abspath(__file__), lab.dev(name) if name == BOUND else '', *how, code=None, timeout=20)
     lines = [line.split() for line in done.stdout.splitlines()]
     return {line[0]: line[1:] for line in lines} or {'error': done.stderr.strip().splitlines()[-1:]}
 
@@ -78,6 +80,10 @@ def sought(lab, name, *how):
 def run(table):
     lab = table.lab
     lab.start('A' + SEEKERS)
+    for name in SEEKERS:
+        lab.nodes[name].host.run('ip', 'route', 'add', 'default', 'via', lab.root.host.address)
+        if name != BOUND:
+            lab.nodes[name].cli('set', lab.nwid, '--game', 'on')
     game, said = dedicated(lab, lab.nodes['A'].host)
     for name in SEEKERS:
         got = sought(lab, name)
