@@ -306,17 +306,30 @@ static void hand_over(struct worker *w, struct tap *tap, const uint8_t *frame, s
 	worker_count_batch(w, &p, 1);
 }
 
+static struct tap *other_device(const struct errand *job)
+{
+	return atomic_load(job->nic ? &job->port->tap : &job->port->nic);
+}
+
+/* An interface brings what its own driver joined, whatever the other device may be given. */
+static bool too_large(const struct tap *tap, const struct offload *o)
+{
+	return o->gso && !(tap_offloads(tap) & (o->gso == GSO_UDP ? TAP_USO : TAP_TSO));
+}
+
 /* Between the host's device and its interface in the network: they are two ports of one switch, the rest of the network is the third. The host
  * itself is known to be where it is, and nothing else is behind its device. */
 static bool switch_local(struct worker *w, struct errand *job)
 {
-	struct tap *other = atomic_load(job->nic ? &job->port->tap : &job->port->nic);
+	struct tap *other = other_device(job);
 	bool own = !memcmp(job->frame, job->port->mac, 6);
 	if (!other || (!(job->frame[0] & 1) && job->nic != own))
 		return false;
 	/* The LAN is reached by the bridge that beat ours; there by us as well, its switches would look for the host behind the port that is shut. */
 	if (!job->nic && atomic_load_explicit(&job->port->blocked, memory_order_relaxed))
 		return false;
+	if (!(tap_offloads(other) & TAP_CSUM))
+		offload_complete(job->frame, job->len, &job->offload);
 	hand_over(w, other, job->frame, job->len, &job->offload);
 	return true;
 }
@@ -356,7 +369,8 @@ static enum drop route_known(struct worker *w, struct errand *job)
 {
 	bool group = job->frame[0] & 1, here = false;
 	struct member *m = group ? NULL : member_of(w, job, &here);
-	if (job->offload.gso && !m && !here) /* its segments come by themselves */
+	const struct tap *other = here ? other_device(job) : NULL;
+	if (job->offload.gso && !m && (!here || (other && too_large(other, &job->offload)))) /* its segments come by themselves */
 		return route_segments(w, job);
 	bool handed = !m && switch_local(w, job);
 	if (here) /* with one device only, the bridge it is in did it */

@@ -109,7 +109,6 @@ struct port {
 	_Atomic bool blocked;                        /* by the loop guard: nothing passes between device and wire */
 	_Atomic uint64_t suspect_ms; /* until then the same flooded frame twice is an echo (loopguard.h) */
 	_Atomic uint64_t loop_us, suspect_us;        /* buckets of what workers tell the loop guard: probes, suspicions */
-	_Atomic uint64_t unknown_ms;                 /* workers: when the flood of unknown unicast has its next turn; 0 at the start */
 	struct {
 		_Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	} count[WORKERS_MAX + 1]; /* last: control */

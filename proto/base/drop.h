@@ -52,7 +52,6 @@
 	X(OWN_MAC, "own-mac", "frame that claims this node's own MAC")                                                                     \
 	X(LINK_LOCAL, "link-local", "01:80:c2:00:00:0x outside bridges")                                                                   \
 	X(NO_MEMBER, "no-member", "destination is no member and no bridge could know it")                                                  \
-	X(UNKNOWN_RATE, "unknown-rate", "unknown unicast above its rate")                                                                  \
 	X(OFF, "off", "broadcast or multicast, switched off in this network")                                                              \
 	X(STORM, "storm", "broadcast or unknown unicast above the network's limit")                                                        \
 	X(STORM_MULTICAST, "storm-multicast", "multicast above the network's limit")                                                       \

@@ -266,7 +266,7 @@ static void group(void **state)
 		struct recipe r = plain_recipe(udp, udp, 20333);
 		struct offload o = recipe_offload(&r, 1000);
 		size_t len = recipe_between(&r, true, 0, HOSTS, whole);
-		memcpy(whole, "\x01\x00\x5e\x01\x02\x03", 6);
+		memcpy(whole, "\xff\xff\xff\xff\xff\xff", 6);
 		bed.host[3].tap.offloads = 0;
 		bed.host[0].session[2]->peer_caps = 0;
 		tap_give_offload(0, whole, len, &o);
@@ -300,10 +300,11 @@ static void unknown(void **state)
 	struct offload o = recipe_offload(&r, 900);
 	size_t len = recipe_between(&r, true, 0, 2, whole);
 	memcpy(whole, "\x02\xaa\xbb\xcc\xdd\xee", 6);
+	atomic_store(&bed.host[0].port->storm_frames, 25);
 	tap_give_offload(0, whole, len, &o);
 	step(0);
-	/* Fifty of a kind at once, each segment counts for one. */
-	assert_int_equal(worker_drop(bed.host[0].worker[0], DROP_UNKNOWN_RATE), 10);
+	/* Fifty at once, each segment counts for one. */
+	assert_int_equal(worker_drop(bed.host[0].worker[0], DROP_STORM), 10);
 	assert_int_equal(drops(0), 10);
 	assert_int_equal(wire_to(2)->n, 50);
 	assert_int_equal(wire_to(1)->n + wire_to(3)->n, 0);
