@@ -77,8 +77,14 @@ static void write_both(struct worker *w, struct port *port, struct tap *tap, str
 		write_device(w, port, nic, p, n, true);
 	n = pick(w, port, first, AIM_BOTH);
 	write_device(w, port, tap, p, n, false);
-	if (!shut)
-		tap_write(nic, w->number, p, n);
+	unsigned left = 0;
+	for (unsigned i = 0; !shut && i < n; i++)
+		if (p[i].verdict == DROP_NONE)
+			p[left++] = p[i];
+	if (left) {
+		tap_write(nic, w->number, p, left);
+		worker_count_batch(w, p, left);
+	}
 	for (unsigned i = first; i < w->n_up; i++)
 		if (w->up[i].port == port)
 			w->up[i].port = NULL;
@@ -171,7 +177,7 @@ static enum drop origin_of(const struct port *port, struct member *m, const stru
 	return DROP_NONE;
 }
 
-/* Everything a frame must pass before it is the device's. */
+/* Everything a frame must pass before it is the device's. One to be copied goes to others first, whatever our own LAN is like. */
 static enum drop check(struct worker *w, struct port *port, struct member *from, const struct packet *up, const struct noted *noted)
 {
 	enum drop verdict = admit_frame(port, from, up->data, up->len);
@@ -179,11 +185,23 @@ static enum drop check(struct worker *w, struct port *port, struct member *from,
 		verdict = DROP_REPLICATE;
 	if (verdict == DROP_NONE && noted->replicate && !(atomic_load(&port->own_flags) & MEMBER_REPLICATOR))
 		verdict = DROP_REPLICATE;
-	if (verdict == DROP_NONE)
+	if (verdict == DROP_NONE && !noted->replicate)
 		verdict = source_check(w, port, from, up);
 	if (verdict == DROP_NONE)
 		verdict = police_in(port, from, up->data, up->len, unknown_here(w, port, up), w->now_us);
 	return verdict;
+}
+
+/* Is a frame that was copied for others ours as well? */
+static bool replica_ours(const struct port *port, const struct noted *noted, const struct packet *up)
+{
+	return stretch_holds(noted->from, noted->to, port->address) && audience_own(atomic_load(&port->audiences), up->data);
+}
+
+/* Whose doing it is: of a copy, what an honest replicator would have refused is not that of the member it names. */
+static struct member *guilty(struct member *replicator, struct member *from, enum drop why)
+{
+	return why == DROP_STORM || why == DROP_STORM_MULTICAST || why == DROP_FLAP || why == DROP_LOOP ? from : replicator;
 }
 
 static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct port *port, struct member *m, uint8_t *out)
@@ -202,20 +220,20 @@ static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct por
 		verdict = decap_frame(a, from->mac, port->mac, out, up);
 	if (verdict == DROP_NONE) {
 		verdict = check(w, port, from, up, &noted);
+		bool ours = true;
+		if (verdict == DROP_NONE && noted.replicate) {
+			route_replica(w, port, from, up, noted.from, noted.to);
+			ours = replica_ours(port, &noted, up);
+			verdict = ours ? source_check(w, port, from, up) : DROP_NONE;
+		}
 		struct mirrors *mirrors = atomic_load_explicit(&port->mirrors, memory_order_acquire);
 		if (mirrors)
 			mirrors_copy(mirrors, MIRROR_IN, verdict, up->data, up->len);
+		w->n_up += verdict == DROP_NONE && ours;
 	}
-	if (verdict != DROP_NONE) {
-		police_blame(verdict == DROP_REPLICATE ? m : from, verdict);
-		return verdict;
-	}
-	if (noted.replicate)
-		route_replica(w, port, from, up, noted.from, noted.to);
-	if (!noted.replicate ||
-	    (stretch_holds(noted.from, noted.to, port->address) && audience_own(atomic_load(&port->audiences), up->data)))
-		w->n_up++;
-	return DROP_NONE;
+	if (verdict != DROP_NONE)
+		police_blame(guilty(m, from, verdict), verdict);
+	return verdict;
 }
 
 /* ---- 1 unwrap --------------------------------------------------------------------------------------------------- */
