@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define AUDIENCE_GROUPS_MAX 2048 /* that have a list of their own */
+#define AUDIENCE_GROUPS_MAX 8192 /* that have a list of their own */
 #define AUDIENCE_OWN_MAX    128
 #define REPLICATORS_MAX     8
 #define RING_BITS           40 /* of an address */

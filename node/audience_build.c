@@ -67,19 +67,33 @@ static bool takes_all(const struct net *net, const struct net_member *m)
 	return m->group.said.all && group_said(net, m, any);
 }
 
+/* Do the groups that it named still hold? Of all or none of them that is true. */
+static bool names_hold(const struct net *net, const struct net_member *m)
+{
+	const struct group_set *s = &m->group.said;
+	return s->n && group_said(net, m, s->group[0]);
+}
+
 static void survey(struct build *b)
 {
 	struct net *net = b->net;
+	uint32_t named = GATHERS_MAX;
 	for (unsigned i = 0; i < net->n_members; i++) {
 		const struct net_member *m = net->member[i];
 		bool known = group_known(net, m);
 		b->unknown += present(m) && !known;
 		b->takers += present(m) && known && takes_all(net, m);
+		named += m->group.said.n;
 	}
 	b->any_unknown = b->unknown;
+	net->groups.named = named;
 	b->most = POINTERS_MAX / (b->takers + 1);
 	if (b->most > AUDIENCE_GROUPS_MAX)
 		b->most = AUDIENCE_GROUPS_MAX;
+	if (b->most > named)
+		b->most = named;
+	for (b->mask = 1; b->mask < 2 * b->most;)
+		b->mask = b->mask * 2 + 1;
 }
 
 static void count(struct build *b)
@@ -99,10 +113,10 @@ static void count(struct build *b)
 	for (unsigned i = 0; i < net->n_members; i++) {
 		const struct net_member *m = net->member[i];
 		const struct group_set *s = &m->group.said;
-		if (!present(m) || !group_known(net, m) || takes_all(net, m))
+		if (!present(m) || !group_known(net, m) || takes_all(net, m) || !names_hold(net, m))
 			continue;
 		for (unsigned k = 0; k < s->n; k++) {
-			struct entry *e = group_said(net, m, s->group[k]) ? entry_get(b, s->group[k]) : NULL;
+			struct entry *e = entry_get(b, s->group[k]);
 			if (e)
 				e->n++;
 		}
@@ -121,7 +135,7 @@ static void fill_known(const struct build *b, const struct net_member *m)
 	if (takes_all(b->net, m))
 		for (uint32_t i = 0; i <= b->mask; i++)
 			put(&b->entry[i], m->member);
-	else if (s->n && group_said(b->net, m, s->group[0]))
+	else if (names_hold(b->net, m))
 		for (unsigned k = 0; k < s->n; k++)
 			put(entry_of(b, s->group[k]), m->member);
 }
@@ -215,7 +229,7 @@ static struct audiences *lists_new(struct build *b)
 
 void audience_publish(struct net *net)
 {
-	struct build b = {.net = net, .mask = 2 * AUDIENCE_GROUPS_MAX - 1};
+	struct build b = {.net = net};
 	survey(&b);
 	b.entry = calloc(b.mask + 1, sizeof *b.entry);
 	if (!b.entry)

@@ -99,6 +99,7 @@ struct groups {
 	struct group_told controller; /* as the anchor of networks without one */
 	bool stale;                   /* what workers see is to be built anew */
 	uint64_t built_ms;
+	uint32_t named; /* groups by all members then: what it cost */
 	uint32_t rounds;
 	struct gather *gather[GATHERS_MAX];
 	struct timer timer;
