@@ -82,7 +82,8 @@ struct audiences *audiences_new(uint32_t groups, uint32_t members)
 	while (slots < 2 * (uint64_t)groups)
 		slots *= 2;
 	size_t head = sizeof(struct block) + (size_t)slots * sizeof(struct audience_slot);
-	struct block *b = calloc(1, head + members * sizeof(struct member *));
+	size_t lists = (size_t)members * sizeof(struct member *);
+	struct block *b = calloc(1, head + lists);
 	if (!b)
 		return NULL;
 	b->audiences.slot = (struct audience_slot *)(b + 1);
