@@ -39,8 +39,17 @@ static struct letter *begin_in(struct ring *r, enum letter_kind kind)
 	return l;
 }
 
+/* Frames that wait for control: half of the ring is kept from them, or whoever floods our device, a program or a host of the LAN behind it, would keep
+ * the members' messages out. */
+static bool is_frame(enum letter_kind kind)
+{
+	return kind == LETTER_FRAME_OUT || kind == LETTER_FLOOD_OUT || kind == LETTER_GATHER;
+}
+
 struct letter *mail_begin(struct mail *m, enum letter_kind kind)
 {
+	if (is_frame(kind) && ring_used(&m->letters) >= MAIL_LETTERS / 2)
+		return NULL;
 	return begin_in(kind == LETTER_INIT ? &m->strangers : &m->letters, kind);
 }
 

@@ -35,6 +35,12 @@ static inline void ring_fini(struct ring *r)
 	r->slots = NULL;
 }
 
+/* How many slots are filled: the producer sees too many at most, never too few. */
+static inline uint32_t ring_used(struct ring *r)
+{
+	return atomic_load(&r->head) - atomic_load(&r->tail);
+}
+
 /* The slot to fill next, or NULL when full. Producer only. */
 static inline void *ring_reserve(struct ring *r)
 {
