@@ -77,13 +77,11 @@ static void write_both(struct worker *w, struct port *port, struct tap *tap, str
 		write_device(w, port, nic, p, n, true);
 	n = pick(w, port, first, AIM_BOTH);
 	write_device(w, port, tap, p, n, false);
-	unsigned left = 0;
-	for (unsigned i = 0; !shut && i < n; i++)
-		if (p[i].verdict == DROP_NONE)
-			p[left++] = p[i];
-	if (left) {
-		tap_write(nic, w->number, p, left);
-		worker_count_batch(w, p, left);
+	for (unsigned i = 0; i < n; i++) /* what the one refused the other may take */
+		p[i].verdict = DROP_NONE;
+	if (!shut) {
+		tap_write(nic, w->number, p, n);
+		worker_count_batch(w, p, n);
 	}
 	for (unsigned i = first; i < w->n_up; i++)
 		if (w->up[i].port == port)

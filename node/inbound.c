@@ -38,9 +38,9 @@
 
 /* One node must not fill the ring that all share, and control must not work for one alone: what is too much dies here, for the price of opening
  * it. Handshakes of ours that are answered, and strangers, have limits of their own. */
-static bool may_tell(struct worker *w, struct remote *remote, enum letter_kind kind)
+bool inbound_may_tell(struct worker *w, struct remote *remote, enum letter_kind kind)
 {
-	bool traffic = kind == LETTER_FRAME_IN || kind == LETTER_CONFIRM || kind == LETTER_ROAM;
+	bool traffic = kind == LETTER_FRAME_IN || kind == LETTER_FLOOD_OUT || kind == LETTER_CONFIRM || kind == LETTER_ROAM;
 	return !remote || meter_take(&remote->letters_us, w->now_us, LETTER_US, traffic ? LETTER_BURST / 2 : LETTER_BURST);
 }
 
@@ -71,7 +71,7 @@ static void mail(struct worker *w, struct packet *p, enum letter_kind kind, uint
 /* ... of an authentic sender. */
 static void mail_from(struct worker *w, struct packet *p, enum letter_kind kind, struct session *s, size_t skip)
 {
-	if (may_tell(w, s->remote, kind))
+	if (inbound_may_tell(w, s->remote, kind))
 		mail(w, p, kind, s->named.idx, p->data + skip, p->len - skip);
 	else
 		p->verdict = DROP_MAIL_RATE;
@@ -99,14 +99,14 @@ static bool roam_due(struct worker *w, const struct packet *p, const struct remo
  * straight says that our packets may not arrive: its sender would use the same way if it could. */
 static void roam_check(struct worker *w, const struct packet *p, struct session *s)
 {
-	if (w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms) && may_tell(w, s->remote, LETTER_ROAM))
+	if (w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms) && inbound_may_tell(w, s->remote, LETTER_ROAM))
 		(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
 }
 
 /* At the relay: the node behind this leg moved. No session is named, the leg is (idx 0, circuit). */
 static void leg_roam_check(struct worker *w, struct packet *p, struct circuit *c)
 {
-	if (!roam_due(w, p, c->far, &c->roam_told_ms) || !may_tell(w, c->far, LETTER_ROAM))
+	if (!roam_due(w, p, c->far, &c->roam_told_ms) || !inbound_may_tell(w, c->far, LETTER_ROAM))
 		return;
 	p->circuit = c;
 	(void)post(w, p, worker_letter(w, LETTER_ROAM), 0, NULL, 0);
@@ -351,7 +351,7 @@ static void open_runs(struct worker *w, unsigned n)
 /* Control learns from any authentic packet that the peer has the keys. */
 static void confirm(struct worker *w, const struct packet *p, const struct session *s)
 {
-	if (!atomic_load(&s->confirmed) && may_tell(w, s->remote, LETTER_CONFIRM))
+	if (!atomic_load(&s->confirmed) && inbound_may_tell(w, s->remote, LETTER_CONFIRM))
 		(void)post(w, p, worker_letter(w, LETTER_CONFIRM), s->named.idx, NULL, 0);
 }
 

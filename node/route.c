@@ -211,7 +211,9 @@ void route_replica(struct worker *w, struct port *port, const struct member *ori
 	for (uint32_t i = 0; i < n; i++)
 		if (stretch_holds(from, to, some[i]->address))
 			copy_to(w, &job, some[i], &missing);
-	if (missing_post(w, &job, &missing) != DROP_NONE)
+	if (missing.any && !inbound_may_tell(w, origin->remote, LETTER_FLOOD_OUT))
+		worker_count(w, DROP_MAIL_RATE, 1);
+	else if (missing_post(w, &job, &missing) != DROP_NONE)
 		worker_count(w, DROP_MAIL_FULL, 1);
 	struct letter *l = list[1] && w->now_ms >= w->gather_told_ms + GATHER_TELL_MS ? worker_letter(w, LETTER_GATHER) : NULL;
 	if (!l)
@@ -238,6 +240,8 @@ static struct member *member_of(struct worker *w, const struct errand *job, bool
 	if (!m && fdb_lookup(job->port->fdb, frame_vlan(job->frame, job->len), job->frame, w->now_ms, &address)) {
 		*ret_here = address == job->port->address;
 		m = *ret_here ? NULL : roster_find(job->roster, address);
+		if (m && atomic_load(&m->blocked)) /* what was behind it is behind another bridge of its LAN, if it is anywhere */
+			m = NULL;
 	}
 	return m;
 }
@@ -298,57 +302,75 @@ static enum drop lan_check(struct worker *w, struct errand *job)
 	return DROP_NONE;
 }
 
-/* The frame as it is to a device of our own. */
-static void hand_over(struct worker *w, struct tap *tap, const uint8_t *frame, size_t len, const struct offload *offload)
+static void hand_one(struct worker *w, struct tap *tap, uint8_t *frame, size_t len, const struct offload *offload)
 {
-	struct packet p = {.data = (uint8_t *)frame, .len = (uint32_t)len, .room = (uint32_t)len, .offload = *offload};
+	struct packet p = {.data = frame, .len = (uint32_t)len, .room = (uint32_t)len, .offload = *offload};
 	tap_write(tap, w->number, &p, 1);
 	worker_count_batch(w, &p, 1);
 }
 
-static struct tap *other_device(const struct errand *job)
+/* The frame to the other device of our own. An interface brings superframes whatever was agreed for the TAP device, so what that one cannot take is
+ * made here. */
+static void hand_over(struct worker *w, struct tap *tap, struct errand *job)
 {
-	return atomic_load(job->nic ? &job->port->tap : &job->port->nic);
-}
-
-/* An interface brings what its own driver joined, whatever the other device may be given. */
-static bool too_large(const struct tap *tap, const struct offload *o)
-{
-	return o->gso && !(tap_offloads(tap) & (o->gso == GSO_UDP ? TAP_USO : TAP_TSO));
+	unsigned may = tap_offloads(tap), need = job->offload.gso == GSO_UDP ? TAP_USO : job->offload.gso ? TAP_TSO : 0;
+	bool partial = may & TAP_CSUM;
+	struct cut cut;
+	if ((need & may) == need && partial) {
+		hand_one(w, tap, job->frame, job->len, &job->offload);
+	} else if (!need) {
+		offload_complete(job->frame, job->len, &job->offload);
+		hand_one(w, tap, job->frame, job->len, &job->offload);
+	} else if (cut_begin(&cut, job->frame, job->len, &job->offload, FRAG_FRAME_MAX, partial) && cut_length(&cut, 0) <= FRAG_FRAME_MAX) {
+		for (uint32_t i = 0; i < cut.n; i++) {
+			struct offload left;
+			cut_segment(&cut, i, w->segment, &left);
+			hand_one(w, tap, w->segment, cut_length(&cut, i), &left);
+		}
+	} else {
+		worker_count(w, DROP_OFFLOAD, 1);
+	}
 }
 
 /* Between the host's device and its interface in the network: they are two ports of one switch, the rest of the network is the third. The host
  * itself is known to be where it is, and nothing else is behind its device. */
 static bool switch_local(struct worker *w, struct errand *job)
 {
-	struct tap *other = other_device(job);
+	struct tap *other = atomic_load(job->nic ? &job->port->tap : &job->port->nic);
 	bool own = !memcmp(job->frame, job->port->mac, 6);
 	if (!other || (!(job->frame[0] & 1) && job->nic != own))
 		return false;
 	/* The LAN is reached by the bridge that beat ours; there by us as well, its switches would look for the host behind the port that is shut. */
 	if (!job->nic && atomic_load_explicit(&job->port->blocked, memory_order_relaxed))
 		return false;
-	if (!(tap_offloads(other) & TAP_CSUM))
-		offload_complete(job->frame, job->len, &job->offload);
-	hand_over(w, other, job->frame, job->len, &job->offload);
+	hand_over(w, other, job);
 	return true;
 }
 
-/* Is it a question that is answered here? */
+/* Is it a question that is answered here? Whoever asks from behind our bridge is nobody the directory knows: its owner hears the question, too, since
+ * it tells where the asker is now. */
 static bool answered(struct worker *w, struct errand *job)
 {
 	uint8_t answer[NEIGHBOUR_MAX];
 	uint16_t type = be16_at(job->frame + 12);
+	uint64_t address;
 	if (!(job->frame[0] & 1) || (type != 0x0806 && type != 0x86dd))
 		return false;
 	size_t len = neighbour_answer(atomic_load(&job->port->owners), job->port->mac, job->frame, job->len, answer);
 	struct tap *back = atomic_load(job->nic ? &job->port->nic : &job->port->tap);
 	if (!len || !back)
 		return false;
-	hand_over(w, back, answer, len, &(struct offload){0});
+	hand_one(w, back, answer, len, &(struct offload){0});
 	struct mirrors *mirrors = atomic_load(&job->port->mirrors);
 	if (mirrors)
 		mirrors_copy(mirrors, MIRROR_IN, DROP_NONE, answer, len);
+	if (!memcmp(job->frame + 6, job->port->mac, 6))
+		return true;
+	struct member *owner = port_address(job->port, answer + 6, &address) ? roster_find(job->roster, address) : NULL;
+	enum drop verdict = owner ? police_out(job->port, job->frame, job->len, false, w->now_us) : DROP_NONE;
+	if (owner && verdict == DROP_NONE)
+		verdict = to_one(w, job, owner);
+	worker_count(w, verdict, verdict != DROP_NONE);
 	return true;
 }
 
@@ -369,8 +391,7 @@ static enum drop route_known(struct worker *w, struct errand *job)
 {
 	bool group = job->frame[0] & 1, here = false;
 	struct member *m = group ? NULL : member_of(w, job, &here);
-	const struct tap *other = here ? other_device(job) : NULL;
-	if (job->offload.gso && !m && (!here || (other && too_large(other, &job->offload)))) /* its segments come by themselves */
+	if (job->offload.gso && !m && !here) /* its segments come by themselves */
 		return route_segments(w, job);
 	bool handed = !m && switch_local(w, job);
 	if (here) /* with one device only, the bridge it is in did it */
@@ -407,13 +428,11 @@ static enum drop route_frame(struct worker *w, struct port *port, const struct p
 	} else {
 		listen_for_groups(w, &job);
 	}
-	if (answered(w, &job))
-		return DROP_NONE;
 	/* A conversation keeps to one lane, thus to one worker, at both ends: the kernel gives the answer to a frame to the queue that
 	 * frames of this flow were last written to. A lane by worker would make the two directions chase each other from worker to worker,
 	 * with one wake-up more per frame and side. */
 	job.flow = flow_of_frame(job.frame, job.len);
-	return route_known(w, &job);
+	return answered(w, &job) ? DROP_NONE : route_known(w, &job);
 }
 
 void route_packet(struct worker *w, struct port *port, struct packet *p, bool nic)

@@ -86,6 +86,8 @@ struct worker {
 
 /* Both return how many packets they moved. */
 unsigned inbound_turn(struct worker *);
+/* May there be a letter on this node's account now? NULL: nobody's, so it may. */
+bool inbound_may_tell(struct worker *, struct remote *, enum letter_kind);
 unsigned outbound_turn(struct worker *);
 
 /* Frames of an opened packet go towards the devices: what waits is written by deliver_end. false: the channel is not open, so control decides; else the

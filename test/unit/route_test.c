@@ -6,6 +6,7 @@
 #include "node/loopguard.h"
 #include "node/owners.h"
 #include "proto/seal.h"
+#include "superframe.h"
 
 static const uint8_t lan_mac[6] = {0x02, 0xaa, 0xbb, 0xcc, 0xdd, 0x01};
 static const uint8_t group_mac[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x03};
@@ -210,6 +211,16 @@ static void answered_here(void **state)
 	q->n = 0;
 	settle();
 	nobody();
+	/* From behind our bridge: its owner hears it, and nobody else. */
+	right(0, MEMBER_BRIDGE);
+	memcpy(frame + 6, lan_mac, 6);
+	memcpy(frame + 22, lan_mac, 6);
+	send(0, 42);
+	assert_int_equal(q->n, 1);
+	assert_memory_equal(q->item[0].bytes, lan_mac, 6);
+	q->n = 0;
+	settle();
+	only_at(1u << 2, 42);
 	frame[41] = 3; /* nobody's */
 	send(0, 42);
 	settle();
@@ -347,6 +358,36 @@ static void nic_expect(size_t len)
 	nic.out[0].n = 0;
 }
 
+/* What an interface joined, for the host's device with this much of offloads: as it is, or n segments of the same bytes. */
+static void joined(unsigned offloads, bool udp, unsigned n)
+{
+	enum { SEGMENT = 1000, SEGMENTS = 3 };
+	static uint8_t whole[SUPERFRAME_MAX], segment[SUPERFRAME_MAX];
+	static uint8_t payload[SEGMENTS * SEGMENT];
+	struct recipe r = {.udp = udp, .flags = 0x10, .ttl = 64, .bytes = sizeof payload, .payload = payload};
+	struct queue *out = &bed.host[0].tap.out[0];
+	for (unsigned i = 0; i < sizeof payload; i++)
+		payload[i] = (uint8_t)(i * 7 + udp);
+	size_t len = recipe_frame(&r, true, whole);
+	memcpy(whole, bed.host[0].port->mac, 6);
+	memcpy(whole + 6, lan_mac, 6);
+	bed.host[0].tap.offloads = offloads;
+	queue_put(&nic.in[0], whole, (uint32_t)len, NULL);
+	nic.in[0].item[0].offload = recipe_offload(&r, SEGMENT);
+	turn(0);
+	assert_int_equal(out->n, n);
+	for (unsigned i = 0; i < n; i++) {
+		struct recipe part = n > 1 ? recipe_segment(&r, SEGMENT, i) : r;
+		bool partial = offloads & TAP_CSUM;
+		len = recipe_frame(&part, partial, segment);
+		assert_int_equal(out->item[i].len, len);
+		assert_int_equal(out->item[i].offload.csum, partial);
+		assert_memory_equal(out->item[i].bytes + 12, segment + 12, len - 12);
+	}
+	out->n = 0;
+	nobody();
+}
+
 static void second_device(void **state)
 {
 	(void)state;
@@ -396,6 +437,12 @@ static void second_device(void **state)
 	lan_frame(everybody, bed.host[0].port->mac, 60); /* the host's own, back from the LAN */
 	queue_put(&nic.in[0], frame, 60, NULL);
 	expect_drop(0, DROP_LOOP, turn(0));
+	for (unsigned udp = 0; udp < 2; udp++) {
+		joined(TAP_ALL, udp, 1);
+		joined(TAP_CSUM, udp, 3);
+		joined(TAP_CSUM | TAP_TSO, udp, udp ? 3 : 1);
+		joined(0, udp, 3);
+	}
 	atomic_store(&bed.host[0].port->blocked, true); /* the host goes on, without its LAN */
 	lan_frame(everybody, bed.host[0].port->mac, 60);
 	tap_give(0, frame, 60);
