@@ -7,12 +7,16 @@
  */
 #include "node/control.h"
 
+#include "node/meter.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGES_MAX   (GROUP_ANCHORS_MAX * (MEMBERS_MAX / GATHERED_MAX + 1))
-#define ETHERNET    14
-#define GROUP_BYTES 6
+#define PAGES_MAX      (GROUP_ANCHORS_MAX * (MEMBERS_MAX / GATHERED_MAX + 1))
+#define FIRST_MS       50 /* between first rounds of groups */
+#define FIRST_BURST_MS (GATHERS_MAX * FIRST_MS)
+#define ETHERNET       14
+#define GROUP_BYTES    6
 
 /* ---- lists ------------------------------------------------------------------------------------------------------ */
 
@@ -249,6 +253,18 @@ static struct gather *take(struct net *net, const uint8_t group[GROUP_BYTES])
 	return g;
 }
 
+/* Whoever sends to ever new groups, a host behind our bridge even, has the anchors asked no more often than the groups in use would: beyond that
+ * all that are not known get the frame. */
+static void first_round(struct net *net, struct gather *g)
+{
+	if (meter_take(&net->groups.asked_ms, net->node->now, FIRST_MS, FIRST_BURST_MS)) {
+		round_begin(net, g);
+		return;
+	}
+	g->asked_ms = net->node->now;
+	in_force(net, g, true);
+}
+
 void gather_letter(struct node *node, const struct letter *l)
 {
 	struct net *net = l->chan && l->chan <= NETWORKS_MAX ? node->net[l->chan - 1] : NULL;
@@ -261,7 +277,7 @@ void gather_letter(struct node *node, const struct letter *l)
 	if (g) {
 		g->used_ms = node->now;
 		if (unknown && !g->complete && !g->busy)
-			round_begin(net, g);
+			first_round(net, g);
 		net->groups.stale = true; /* it gets a list, or what it has was not seen yet */
 		group_schedule(net, node->now);
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "node/encap.h"
+#include "node/meter.h"
 #include "proto/random.h"
 #include "tap/groups.h"
 
@@ -20,9 +21,12 @@
 #define TELL_AGAIN_MS     500
 #define TELL_AGAIN_MAX_MS 5000
 #define FLYING_MAX        3
-#define BUILD_PAUSE_MS    20  /* between two of them: a flood of SUBs costs no more */
-#define BUILD_PER_MS      500 /* and so much longer per group named; to build takes some 0.2 us each */
-#define OF_CONTROLLER     1   /* in a request's context */
+/* Changes of our own set are told at once, but of a program that joins and leaves without end no more than ten a second. */
+#define CHANGE_MS        100
+#define CHANGES_BURST_MS (16 * CHANGE_MS)
+#define BUILD_PAUSE_MS   20  /* between two of them: a flood of SUBs costs no more */
+#define BUILD_PER_MS     500 /* and so much longer per group named; to build takes some 0.2 us each */
+#define OF_CONTROLLER    1   /* in a request's context */
 
 /* ---- telling ---------------------------------------------------------------------------------------------------- */
 
@@ -190,6 +194,11 @@ static void own_read(struct net *net)
 	memset(group[kept], 0, (SUB_GROUPS_MAX - kept) * sizeof group[0]);
 	if (g->known && g->all == all && g->blocked == blocked && g->n == kept && !memcmp(g->group, group, sizeof group))
 		return;
+	if (g->blocked == blocked && !meter_take(&g->told_ms, net->node->now, CHANGE_MS, CHANGES_BURST_MS)) {
+		g->read_ms = net->node->now + CHANGE_MS;
+		group_schedule(net, g->read_ms);
+		return;
+	}
 	if (!g->known)
 		g->since_ms = net->node->now;
 	g->known = true;
@@ -426,6 +435,10 @@ static void fire(struct timer *t, uint64_t now)
 {
 	struct net *net = (struct net *)((char *)t - offsetof(struct net, groups.timer));
 	struct groups *g = &net->groups;
+	if (g->read_ms <= now) {
+		g->read_ms = NEVER;
+		own_read(net);
+	}
 	if (g->refresh_ms <= now)
 		refresh(net, now);
 	if (g->retry_ms <= now)
@@ -439,6 +452,7 @@ static void fire(struct timer *t, uint64_t now)
 	}
 	uint64_t at = g->refresh_ms, gather = gather_deadline(net);
 	at = g->retry_ms < at ? g->retry_ms : at;
+	at = g->read_ms < at ? g->read_ms : at;
 	at = gather < at ? gather : at;
 	at = g->stale && build < at ? build : at;
 	if (at != NEVER)
@@ -448,7 +462,7 @@ static void fire(struct timer *t, uint64_t now)
 void group_init(struct net *net)
 {
 	net->groups.timer.fire = fire;
-	net->groups.timer.at = net->groups.retry_ms = net->groups.refresh_ms = NEVER;
+	net->groups.timer.at = net->groups.retry_ms = net->groups.refresh_ms = net->groups.read_ms = NEVER;
 }
 
 void group_free(struct net *net)

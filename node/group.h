@@ -90,7 +90,10 @@ struct groups {
 	uint32_t n;
 	uint8_t group[SUB_GROUPS_MAX][6];
 	uint64_t seq; /* of it */
-	uint64_t since_ms, read_ms;
+	uint64_t since_ms;
+	uint64_t read_ms;         /* the device is to be read then; NEVER = by the second, or when told */
+	_Atomic uint64_t told_ms; /* buckets: of our own changes, of rounds that begin */
+	_Atomic uint64_t asked_ms;
 	uint64_t refresh_ms; /* anchors are told again */
 	uint64_t retry_ms;   /* somebody is to be told again; NEVER = nobody */
 	unsigned n_anchors;

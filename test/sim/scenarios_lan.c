@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "node/fdb.h"
+#include "node/guard.h"
 #include "test/sim/sim.h"
 
 #define CROWD 102
@@ -209,6 +210,16 @@ static bool session(struct host *a, struct host *b)
 	return peer && peer_up(peer, CLASS_DATA);
 }
 
+/* What a replicator brings of a member that was never met is judged by the addresses in the directory. */
+static void owns_listed(struct host *at, const struct host *whom)
+{
+	const struct net *net = net_find(at->node, at->sim->nwid);
+	const struct net_member *m = roster_address(net, whom->secret->self.address);
+	const struct owned *o = m ? atomic_load(&m->member->owned) : NULL;
+	expect(at->sim, o && o->n && o->n == m->entry.n_ips && !memcmp(o->ip, m->entry.ips, o->n * sizeof o->ip[0]),
+	       "%u does not know the addresses of %u", at->number, whom->number);
+}
+
 /* Nobody has a session but with the two anchors: they say who takes a group, and only those are called. */
 static void gathered(uint64_t seed, char failed[256])
 {
@@ -220,6 +231,8 @@ static void gathered(uint64_t seed, char failed[256])
 		sim_run(sim, SECOND);
 		for (unsigned i = 1; i < 6; i++)
 			expect(sim, !session(a, world_member(sim, i)), "a session with %u before anybody asked", i + 2);
+		for (unsigned i = 1; i < 8; i++)
+			owns_listed(a, world_member(sim, i));
 		expect(sim, groups_of(a)->n_anchors == 2 && session(a, world_member(sim, 6)) && session(a, world_member(sim, 7)),
 		       "%u anchors are known", groups_of(a)->n_anchors);
 		reaches(a, game, 1 << 1, SECOND, "by the anchors' word");
@@ -298,6 +311,52 @@ static void news(uint64_t seed, char failed[256])
 		takes(b, game, true, true);
 		sim_run(sim, 2 * SECOND);
 		reaches(a, game, 1 << 1, 2 * SECOND, "news for anchors without a session");
+	}
+	finish(sim, failed);
+}
+
+/* Ever new groups: who answers is asked as often as for those in use, and everybody gets the rest. */
+static void swept(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 4)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		uint8_t group[6] = {0x33, 0x33, 0xff, 0, 1, 0x8f}; /* the last of them */
+		size_t last = 0;
+		takes(b, group, true, true);
+		sim_run(sim, 30 * SECOND);
+		uint32_t rounds = groups_of(a)->rounds;
+		for (unsigned i = 0; i < 400; i++) {
+			group[4] = (uint8_t)(i >> 8);
+			group[5] = (uint8_t)i;
+			last = frame_send_group(a, group, 100);
+			sim_run(sim, 2 * MS);
+		}
+		rounds = groups_of(a)->rounds - rounds;
+		expect(sim, rounds >= GATHERS_MAX && rounds < GATHERS_MAX + 30, "%u rounds for 400 groups", (unsigned)rounds);
+		sim_run(sim, 2 * SECOND);
+		expect(sim, frame_got(sim, last, b), "nobody was asked about the last group, and it did not come");
+	}
+	finish(sim, failed);
+}
+
+/* A device that joins and leaves without end: the others hear of it now and then, and of what it comes to at once. */
+static void restless(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 4) && meet(sim)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1);
+		sim_run(sim, 5 * SECOND);
+		uint64_t seq = groups_of(a)->seq;
+		for (unsigned i = 0; i < 401; i++) {
+			takes(a, game, !(i & 1), true);
+			sim_run(sim, 5 * MS);
+		}
+		seq = groups_of(a)->seq - seq;
+		expect(sim, seq >= 16 && seq <= 16 + 22, "%u sets were told in two seconds", (unsigned)seq);
+		sim_run(sim, 200 * MS);
+		bool known;
+		expect(sim, believes(b, a, game, &known) && known, "the last of them was not");
 	}
 	finish(sim, failed);
 }
@@ -418,6 +477,34 @@ static void shut(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* A port that passes nothing says no probes: on its LAN another one is to serve. */
+static void closed(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 3) && meet(sim)) {
+		struct host *a = world_member(sim, 0);
+		struct net *net = net_find(a->node, sim->nwid);
+		struct network_settings wide = {.set = SET_NET_MTU, .mtu = 1500};
+		struct admin_error error = {0};
+		expect(sim, controller_network_set(sim->controller->controller, sim->nwid, &wide, &error) == ADMIN_OK, "MTU: %s",
+		       error.detail);
+		right(a, MEMBER_BRIDGE);
+		sim_run(sim, 5 * SECOND);
+		expect(sim, net->loop.probe_ms != NEVER && net->loop.probed_ms, "an open bridge says no probes");
+		atomic_store(&net->port->open, false);
+		sim_run(sim, 3 * SECOND);
+		uint64_t last = net->loop.probed_ms;
+		sim_run(sim, 10 * SECOND);
+		expect(sim, net->loop.probed_ms == last && net->loop.probe_ms == NEVER, "a closed one does");
+		host_running = a;
+		net_apply_device(net);
+		host_running = NULL;
+		sim_run(sim, 5 * SECOND);
+		expect(sim, net->loop.probed_ms > last, "opened again it is silent");
+	}
+	finish(sim, failed);
+}
+
 /* ---- replicators -------------------------------------------------------------------------------------------------- */
 
 static unsigned datagrams;
@@ -483,9 +570,12 @@ const struct scenario scenarios_lan[] = {
     {"gather_asks", "the controller tells who takes a group", by_controller, 4},
     {"gather_news", "anchors without a session hear of a change", news, 4},
     {"gather_alone", "nobody to ask", alone, 2},
+    {"gather_sweep", "ever new groups", swept, 2},
+    {"groups_churn", "joined and left without end", restless, 2},
     {"gather_pages", "101 takers", pages, 1},
     {"gather_denied", "who is no member learns nothing", outsider, 2},
     {"groups_shut", "whose port is shut empties tables", shut, 2},
+    {"loop_closed", "a closed port says no probes", closed, 1},
     {"replicators", "a frame for 101 members costs its sender 32", replicated, 1},
     {0},
 };
