@@ -203,6 +203,8 @@ static void fire(struct timer *t, uint64_t now)
 	struct loopguard *g = &net->loop;
 	enum loop_news news;
 	uint64_t address = 0;
+	/* Nothing passes here any more, by our credential or for want of news: who could serve this LAN instead is not to be kept out. */
+	loopguard_changed(net);
 	while ((news = loop_silence(g, own_hash(net), now, &address)) != LOOP_SAME)
 		act(net, news, address);
 	if (now >= g->probe_ms) {

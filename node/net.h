@@ -176,6 +176,7 @@ void roster_free(struct net *);
 
 /* rights.c */
 void rights_member(struct net *, struct net_member *); /* its credential was taken */
+void rights_listed(struct net *, struct net_member *); /* the directory names it; its credential counts more */
 void rights_retire(struct net *, struct member *);     /* before it is freed */
 void rights_publish(struct net *);                     /* after a change of the configuration or of our own credential */
 

@@ -1,7 +1,7 @@
 /* rights.c: what workers hold members to: addresses out of credentials, limits and switches out of the configuration.
  *
- * Whoever takes a credential calls rights_member, whoever applies a configuration or our own credential rights_publish. Both may be called too often:
- * what is the same stays where it is.
+ * Whoever takes a credential calls rights_member, whoever takes a directory rights_listed, whoever applies a configuration or our own credential
+ * rights_publish. All may be called too often: what is the same stays where it is.
  */
 #include "node/control.h"
 
@@ -30,6 +30,16 @@ static void owned_set(struct net *net, _Atomic(const struct owned *) *at, uint64
 void rights_member(struct net *net, struct net_member *m)
 {
 	owned_set(net, &m->member->owned, m->member->address, &m->cred);
+}
+
+/* Frames of a member come without a session of its own, by a replicator: the directory is signed as well as its credential. */
+void rights_listed(struct net *net, struct net_member *m)
+{
+	struct cred cred = {.n_ips = m->entry.n_ips};
+	if (m->cred_ok)
+		return;
+	memcpy(cred.ips, m->entry.ips, sizeof cred.ips);
+	owned_set(net, &m->member->owned, m->member->address, &cred);
 }
 
 void rights_retire(struct net *net, struct member *m)

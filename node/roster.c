@@ -208,6 +208,7 @@ static void entry_take(void *self, const struct directory_entry *e)
 	/* Known from the directory before its credential: unknown unicast goes to bridges. Rights count only with the credential. */
 	if (!m->cred_ok)
 		roster_rights(net, m, e->flags);
+	rights_listed(net, m);
 }
 
 void roster_apply(struct net *net)
