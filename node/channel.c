@@ -454,9 +454,10 @@ void channel_flood_out(struct node *node, const struct letter *l)
 }
 
 /* One complete frame to the device. */
-static void frame_up(struct net *net, struct member *from, struct arrived *a)
+static void frame_up(struct net *net, struct member *sender, struct arrived *a)
 {
-	uint8_t frame[FRAG_FRAME_MAX];
+	struct member *from = sender;
+	uint8_t frame[FRAG_FRAME_MAX] = {0};
 	struct packet p = {.verdict = DROP_NONE};
 	struct noted noted;
 	enum drop verdict = decap_note(a, &noted);
@@ -473,30 +474,34 @@ static void frame_up(struct net *net, struct member *from, struct arrived *a)
 		verdict = decap_frame(a, from->mac, net->port->mac, frame, &p);
 	if (!verdict)
 		verdict = admit_frame(net->port, from, frame, p.len);
-	if (!verdict && (atomic_load(&net->port->blocked) || loopguard_frame(frame, p.len)))
-		verdict = atomic_load(&net->port->blocked) ? DROP_BLOCKED : DROP_LOOP;
+	struct tap *nic = atomic_load(&net->port->nic);
+	bool own = !memcmp(frame, net->port->mac, 6), shut = atomic_load(&net->port->blocked);
+	if (!verdict && loopguard_frame(frame, p.len))
+		verdict = DROP_LOOP;
+	if (!verdict && shut && !(nic && (own || frame[0] & 1)))
+		verdict = DROP_BLOCKED;
 	if (!verdict) /* fdb and limits: by its worker, once the channel is open */
 		verdict = police_in(net->port, from, frame, p.len, false, net->node->now_us);
 	struct mirrors *mirrors = atomic_load(&net->port->mirrors);
 	if (mirrors && p.data)
 		mirrors_copy(mirrors, MIRROR_IN, verdict, p.data, p.len);
 	if (verdict) {
-		if (from)
-			police_blame(from, verdict);
+		police_blame(police_guilty(sender, from, verdict), verdict);
 		node_drop(net->node, verdict);
 		return;
 	}
 	offload_complete(frame, p.len, &p.offload);
-	struct tap *nic = atomic_load(&net->port->nic);
-	bool own = !memcmp(frame, net->port->mac, 6);
-	if (nic && !own)
-		tap_write(nic, 0, &p, 1);
+	struct packet too = p; /* what one device refuses the other may take */
+	if (nic && !own && !shut)
+		tap_write(nic, 0, &too, 1);
 	if (!nic || own || frame[0] & 1)
 		tap_write(net->port->tap, 0, &p, 1);
-	if (p.verdict) {
+	if (too.verdict)
+		node_drop(net->node, too.verdict);
+	if (p.verdict)
 		node_drop(net->node, p.verdict);
+	if (p.verdict || too.verdict)
 		return;
-	}
 	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_frames, 1);
 	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_bytes, p.len);
 }

@@ -196,12 +196,6 @@ static bool replica_ours(const struct port *port, const struct noted *noted, con
 	return stretch_holds(noted->from, noted->to, port->address) && audience_own(atomic_load(&port->audiences), up->data);
 }
 
-/* Whose doing it is: of a copy, what an honest replicator would have refused is not that of the member it names. */
-static struct member *guilty(struct member *replicator, struct member *from, enum drop why)
-{
-	return why == DROP_STORM || why == DROP_STORM_MULTICAST || why == DROP_FLAP || why == DROP_LOOP ? from : replicator;
-}
-
 static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct port *port, struct member *m, uint8_t *out)
 {
 	if (w->n_up == JOIN_MAX)
@@ -230,7 +224,7 @@ static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct por
 		w->n_up += verdict == DROP_NONE && ours;
 	}
 	if (verdict != DROP_NONE)
-		police_blame(guilty(m, from, verdict), verdict);
+		police_blame(police_guilty(m, from, verdict), verdict);
 	return verdict;
 }
 

@@ -70,3 +70,9 @@ void police_blame(struct member *m, enum drop why)
 	if (place[why])
 		atomic_fetch_add_explicit(&m->blame[place[why] - 1], 1, memory_order_relaxed);
 }
+
+struct member *police_guilty(struct member *sender, struct member *origin, enum drop why)
+{
+	bool much = why == DROP_STORM || why == DROP_STORM_MULTICAST || why == DROP_FLAP || why == DROP_LOOP;
+	return much && origin ? origin : sender;
+}

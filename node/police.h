@@ -21,5 +21,7 @@ enum drop police_out(struct port *, const uint8_t *frame, size_t len, bool unkno
 enum drop police_in(const struct port *, struct member *from, const uint8_t *frame, size_t len, bool unknown, uint64_t now_us);
 /* Counts what a member is the cause of; other reasons are left out. */
 void police_blame(struct member *, enum drop);
+/* Whose doing it is. Of a copy, what an honest replicator would have refused is the replicator's, not that of the member it names (NULL: nobody). */
+struct member *police_guilty(struct member *sender, struct member *origin, enum drop);
 
 #endif

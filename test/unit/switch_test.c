@@ -262,8 +262,8 @@ static void handed_complete(void **state)
 	right(0, MEMBER_BRIDGE);
 	atomic_store(&bed.host[0].port->nic, &nic);
 	bed.host[0].tap.offloads = TAP_CSUM | TAP_TSO;
-	static const uint8_t head[54] = {[12] = 8, [14] = 0x45, [22] = 64, [23] = 6,       [26] = 10, 1, 1, 1, 10, 1, 1, 2, 0x13,
-	                                 0x88, 0x13, 0x89, 0,   0, 0,   1, [46] = 0x50, 0x10, 1};
+	static const uint8_t head[54] = {[12] = 8, [14] = 0x45, [22] = 64, [23] = 6, [26] = 10, 1, 1, 1, 10,          1,    1, 2,
+	                                 0x13,     0x88,        0x13,      0x89,     0,         0, 0, 1, [46] = 0x50, 0x10, 1};
 	struct layout l;
 	for (unsigned gso = 0; gso < 2; gso++) {
 		size_t len = gso ? 54 + 2500 : 154;
@@ -322,9 +322,8 @@ int main(void)
 {
 #define bed_test(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-	    bed_test(shut_replicator),       bed_test(suspicious_replicator), bed_test(framed),
-	    bed_test(copies_for_the_absent), bed_test(device_flood),          bed_test(one_device_refuses),
-	    bed_test(handed_complete),       bed_test(behind_the_shut),
+	    bed_test(shut_replicator), bed_test(suspicious_replicator), bed_test(framed),          bed_test(copies_for_the_absent),
+	    bed_test(device_flood),    bed_test(one_device_refuses),    bed_test(handed_complete), bed_test(behind_the_shut),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
