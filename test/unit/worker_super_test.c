@@ -352,8 +352,8 @@ static void without_session(void **state)
 	struct offload o = recipe_offload(&r, 100);
 	tap_give_offload(0, whole, recipe_between(&r, true, 0, 1, whole), &o);
 	step(0);
-	assert_int_equal(worker_drop(a->worker[0], DROP_MAIL_FULL), 300 - MAIL_LETTERS);
-	assert_int_equal(drops(0), 300 - MAIL_LETTERS);
+	assert_int_equal(worker_drop(a->worker[0], DROP_MAIL_FULL), 300 - MAIL_LETTERS / 2);
+	assert_int_equal(drops(0), 300 - MAIL_LETTERS / 2);
 }
 
 static void expired_at_receiver(void **state)
