@@ -457,7 +457,7 @@ static void bed_free(void)
 
 /* ---- doing ------------------------------------------------------------------------------------------------------ */
 
-static unsigned turn(unsigned h)
+static inline unsigned turn(unsigned h)
 {
 	return worker_turn(bed.host[h].worker[0], bed.now_us);
 }
@@ -507,7 +507,7 @@ static inline void tap_expect(unsigned h, const uint8_t *frame, size_t len)
 	q->n = 0;
 }
 
-static uint64_t drops(unsigned h)
+static inline uint64_t drops(unsigned h)
 {
 	uint64_t n = 0;
 	for (unsigned i = 1; i < DROP_COUNT; i++)
