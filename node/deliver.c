@@ -130,7 +130,7 @@ static enum drop source_check(struct worker *w, struct port *port, const struct 
 		return DROP_NONE;
 	const struct roster *roster = atomic_load(&port->roster);
 	if (port_address(port, mac, &address) && (address == port->address || (roster && roster_find(roster, address))))
-		return DROP_NONE; /* its place is known */
+		return DROP_SOURCE_MAC; /* another member's own: no honest bridge passes that on (route.c) */
 	switch (fdb_see(port->fdb, frame_vlan(p->data, p->len), mac, m->address, w->now_ms)) {
 	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
 	case FDB_MOVED: loopguard_suspect(w, port); break;

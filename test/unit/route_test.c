@@ -135,6 +135,21 @@ static void letter_loop(unsigned h, size_t len)
 	letter_done(h, l);
 }
 
+/* Whatever is behind it, a bridge does not speak for another member. */
+static void members_speak_for_themselves(void **state)
+{
+	(void)state;
+	static uint8_t plain[64] = {INNER_EFRAME, 0};
+	right(1, MEMBER_BRIDGE);
+	lan_frame(everybody, bed.host[2].port->mac, 60);
+	le16_to(plain + 2, (uint16_t)chan_of(3));
+	memcpy(plain + INNER_HEADER, frame, 60);
+	inject(1, 3, plain, INNER_HEADER + 60);
+	expect_drop(3, DROP_SOURCE_MAC, turn(3));
+	assert_int_equal(atomic_load(&bed.host[3].member[1].blame[BLAME_SOURCE_MAC]), 1);
+	nobody();
+}
+
 static void signs_of_a_loop(void **state)
 {
 	(void)state;
@@ -507,10 +522,9 @@ int main(void)
 {
 #define bed_test(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-	    bed_test(behind_bridges),   bed_test(unknown_to_bridges_only), bed_test(signs_of_a_loop),
-	    bed_test(shut_port),        bed_test(answered_here),           bed_test(groups),
-	    bed_test(copied_by_others), bed_test(lies_of_copies),          bed_test(second_device),
-	    bed_test(storms),
+	    bed_test(behind_bridges), bed_test(unknown_to_bridges_only), bed_test(signs_of_a_loop), bed_test(members_speak_for_themselves),
+	    bed_test(shut_port),      bed_test(answered_here),           bed_test(groups),          bed_test(copied_by_others),
+	    bed_test(lies_of_copies), bed_test(second_device),           bed_test(storms),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
