@@ -115,11 +115,18 @@ void deliver_end(struct worker *w)
 
 /* ---- 2 check ---------------------------------------------------------------------------------------------------- */
 
+/* Another member's own MAC: no honest bridge passes that on (route.c). */
+static bool feigned(const struct port *port, const struct member *m, const uint8_t mac[6])
+{
+	uint64_t address;
+	const struct roster *roster = atomic_load(&port->roster);
+	return memcmp(mac, m->mac, 6) != 0 && port_address(port, mac, &address) && roster && roster_find(roster, address);
+}
+
 /* The last checks, which need this node's own tables: what the loop guard shut, and where a bridge's MACs were last seen. */
 static enum drop source_check(struct worker *w, struct port *port, const struct member *m, const struct packet *p)
 {
 	const uint8_t *mac = p->data + 6;
-	uint64_t address;
 	if (atomic_load_explicit(&port->blocked, memory_order_relaxed) && !atomic_load(&port->nic))
 		return DROP_BLOCKED;
 	if (p->data[0] & 1 && loopguard_frame(p->data, p->len)) /* probes are for one LAN */
@@ -128,9 +135,6 @@ static enum drop source_check(struct worker *w, struct port *port, const struct 
 		return DROP_LOOP;
 	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
 		return DROP_NONE;
-	const struct roster *roster = atomic_load(&port->roster);
-	if (port_address(port, mac, &address) && (address == port->address || (roster && roster_find(roster, address))))
-		return DROP_SOURCE_MAC; /* another member's own: no honest bridge passes that on (route.c) */
 	switch (fdb_see(port->fdb, frame_vlan(p->data, p->len), mac, m->address, w->now_ms)) {
 	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
 	case FDB_MOVED: loopguard_suspect(w, port); break;
@@ -179,6 +183,8 @@ static enum drop origin_of(const struct port *port, struct member *m, const stru
 static enum drop check(struct worker *w, struct port *port, struct member *from, const struct packet *up, const struct noted *noted)
 {
 	enum drop verdict = admit_frame(port, from, up->data, up->len);
+	if (verdict == DROP_NONE && feigned(port, from, up->data + 6))
+		verdict = DROP_SOURCE_MAC;
 	if (verdict == DROP_NONE && (noted->origin || noted->replicate) && !(up->data[0] & 1))
 		verdict = DROP_REPLICATE;
 	if (verdict == DROP_NONE && noted->replicate && !(atomic_load(&port->own_flags) & MEMBER_REPLICATOR))

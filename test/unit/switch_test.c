@@ -167,6 +167,21 @@ static void framed(void **state)
 	assert_int_equal(blamed(1, 3), 2);
 }
 
+/* A bridge that feigns another member has it copied by nobody, so no honest replicator is blamed for it. */
+static void feigned(void **state)
+{
+	(void)state;
+	right(0, MEMBER_BRIDGE);
+	right(1, MEMBER_REPLICATOR);
+	by_replicator();
+	frame_make(frame, 3, HOSTS, 60);
+	inject_noted(0, 1, note_replicate(0, 0), 60);
+	expect_drop(1, DROP_SOURCE_MAC, turn(1));
+	assert_int_equal(blamed(1, 0), 1);
+	settle();
+	only_at(0, 60);
+}
+
 /* ---- whose flood fills the ring --------------------------------------------------------------------------------- */
 
 static unsigned letters(unsigned h)
@@ -322,8 +337,15 @@ int main(void)
 {
 #define bed_test(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-	    bed_test(shut_replicator), bed_test(suspicious_replicator), bed_test(framed),          bed_test(copies_for_the_absent),
-	    bed_test(device_flood),    bed_test(one_device_refuses),    bed_test(handed_complete), bed_test(behind_the_shut),
+	    bed_test(shut_replicator),
+	    bed_test(suspicious_replicator),
+	    bed_test(framed),
+	    bed_test(feigned),
+	    bed_test(copies_for_the_absent),
+	    bed_test(device_flood),
+	    bed_test(one_device_refuses),
+	    bed_test(handed_complete),
+	    bed_test(behind_the_shut),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
