@@ -441,11 +441,13 @@ void channel_flood_out(struct node *node, const struct letter *l)
 	if (!net)
 		return;
 	/* The slots may mean other members by now. Then it waits for those who cannot be sent to: the worker had nobody else to leave over, and who
-	 * can be sent to has had it. */
+	 * can be sent to has had it. Not for others' frames: of those only a part is ours to send, and which is not known any more. */
 	if (l->generation != net->generation) {
-		for (unsigned i = 0; i < net->n_members; i++)
-			if (!sendable(net->member[i]))
-				copy_to(net, net->member[i], l->origin, l->data, l->len);
+		for (unsigned i = 0; i < net->n_members && !l->origin; i++)
+			if (!sendable(net->member[i]) && group_takes(net, net->member[i], l->data))
+				copy_to(net, net->member[i], 0, l->data, l->len);
+		if (l->origin)
+			node_drop(node, DROP_NO_MEMBER);
 		return;
 	}
 	for (unsigned i = 0; i < net->n_members && i < sizeof l->slots * 8; i++)

@@ -21,6 +21,7 @@
 #define TELL_AGAIN_MS     500
 #define TELL_AGAIN_MAX_MS 5000
 #define FLYING_MAX        3
+#define LOOK_PAUSE_MS     20 /* to read the device takes a millisecond where there are hundreds */
 /* Changes of our own set are told at once, but of a program that joins and leaves without end no more than ten a second. */
 #define CHANGE_MS        100
 #define CHANGES_BURST_MS (16 * CHANGE_MS)
@@ -186,6 +187,7 @@ static void own_read(struct net *net)
 	bool all = false, blocked = atomic_load(&net->port->blocked);
 	if (!net->device_up || !tap)
 		return;
+	g->looked_ms = net->node->now;
 	int n = tap_groups(tap_ifindex(tap), net->dev, group, SUB_GROUPS_MAX, &all);
 	if (n == -ENODEV)
 		return; /* being taken away: what it took is as good as anything */
@@ -218,7 +220,14 @@ static void own_read(struct net *net)
 
 void group_changed(struct net *net)
 {
-	own_read(net);
+	struct groups *g = &net->groups;
+	uint64_t at = g->looked_ms + LOOK_PAUSE_MS;
+	if (!g->looked_ms || at <= net->node->now) {
+		own_read(net);
+		return;
+	}
+	g->read_ms = at < g->read_ms ? at : g->read_ms;
+	group_schedule(net, g->read_ms);
 }
 
 /* With the node's own second, so that an idle one wakes up no more often for it. */
@@ -275,6 +284,11 @@ bool group_serves(const struct net *net)
 bool group_known(const struct net *net, const struct net_member *m)
 {
 	return m->group.said.live || group_serves(net);
+}
+
+bool group_takes(const struct net *net, const struct net_member *m, const uint8_t group[6])
+{
+	return frame_broadcast(group) || !group_known(net, m) || group_said(net, m, group);
 }
 
 bool group_own(const struct net *net, const uint8_t group[6])

@@ -91,6 +91,7 @@ struct groups {
 	uint8_t group[SUB_GROUPS_MAX][6];
 	uint64_t seq; /* of it */
 	uint64_t since_ms;
+	uint64_t looked_ms;       /* it was read last */
 	uint64_t read_ms;         /* the device is to be read then; NEVER = by the second, or when told */
 	_Atomic uint64_t told_ms; /* buckets: of our own changes, of rounds that begin */
 	_Atomic uint64_t asked_ms;
@@ -140,6 +141,8 @@ void group_schedule(struct net *, uint64_t at);
 bool group_known(const struct net *, const struct net_member *);
 /* Did it say that it takes the group, and not too long ago? */
 bool group_said(const struct net *, const struct net_member *, const uint8_t group[6]);
+/* May it, for all that is known? Broadcast it does. */
+bool group_takes(const struct net *, const struct net_member *, const uint8_t group[6]);
 bool group_own(const struct net *, const uint8_t group[6]); /* does our device? */
 bool group_serves(const struct net *);                      /* an anchor, and long enough that all have told it */
 
