@@ -2,7 +2,7 @@
  *
  * Layout: the struct, then the slots (a power of two, at most half of them taken), then the members of all lists, back to back in the order in which the
  * lists were added. Nothing is ever taken out: what changes is built anew beside the old one. A group has 48 bits; its hash is one
- * multiplication, since whoever chooses groups so that they collide makes his own frames slow and the table small, nothing more.
+ * multiplication, with the place of the block in memory as a secret: members who name groups that collide would make all others' frames slow.
  */
 #include "node/audience.h"
 
@@ -24,7 +24,7 @@ static uint64_t number_of(const uint8_t group[6])
 
 static uint32_t place_of(const struct audiences *a, uint64_t group)
 {
-	return (uint32_t)(group * UINT64_C(0x9e3779b97f4a7c15) >> 32) & a->mask;
+	return (uint32_t)((group ^ (uintptr_t)a) * UINT64_C(0x9e3779b97f4a7c15) >> 32) & a->mask;
 }
 
 /* Its slot, or the free one where it would stand. */

@@ -38,7 +38,7 @@ static struct entry *entry_of(const struct build *b, const uint8_t group[6])
 {
 	uint64_t n = 0;
 	memcpy(&n, group, 6);
-	uint32_t i = (uint32_t)(n * UINT64_C(0x9e3779b97f4a7c15) >> 32) & b->mask;
+	uint32_t i = (uint32_t)((n ^ (uintptr_t)b->entry) * UINT64_C(0x9e3779b97f4a7c15) >> 32) & b->mask;
 	while (b->entry[i].used && memcmp(b->entry[i].group, group, 6))
 		i = (i + 1) & b->mask;
 	return &b->entry[i];
