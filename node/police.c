@@ -12,7 +12,8 @@
 #include "node/guard.h"
 #include "node/view.h"
 
-#define RECEIVER 2 /* times the sender's limits */
+#define RECEIVER 2   /* times the sender's limits */
+#define LINK     100 /* frames/s between switches, where multicast is limited: spanning tree of 40 ports says 20 */
 
 static bool switched_off(uint32_t flags, const uint8_t *frame)
 {
@@ -35,7 +36,7 @@ static enum drop police(const struct port *port, struct storm *storm, uint32_t t
 	if (switched_off(relaxed(&port->network_flags), frame))
 		return DROP_OFF;
 	uint32_t frames = relaxed(&port->storm_frames), kbit = relaxed(&port->mcast_kbit), most = UINT32_MAX / times;
-	struct storm_limit limit = {(frames < most ? frames : most) * times, (kbit < most ? kbit : most) * times};
+	struct storm_limit limit = {(frames < most ? frames : most) * times, (kbit < most ? kbit : most) * times, kbit ? LINK * times : 0};
 	return storm_take(storm, limit, frame, len, unknown, now_us);
 }
 

@@ -16,12 +16,13 @@
 #define STORM_FRAME_LEAST 256
 
 struct storm {
-	_Atomic uint64_t flood_ns, multicast_ns;
+	_Atomic uint64_t flood_ns, multicast_ns, link_ns;
 };
 
 struct storm_limit {
 	uint32_t frames;     /* 1/s of broadcast and unknown unicast, twice as many at once; 0 = unlimited */
 	uint32_t mcast_kbit; /* kbit/s of multicast, a quarter of a second of it at once, or one frame; 0 = unlimited */
+	uint32_t link;       /* 1/s of 01:80:c2:00:00:00..0f, twice as many at once; 0 = unlimited */
 };
 
 /* A frame to everybody, to a group, or (unknown) a unicast that is flooded because nobody knows where it belongs; other unicast is not limited.

@@ -124,6 +124,25 @@ static void suspicious_replicator(void **state)
 	assert_int_equal(drops(1), 0);
 }
 
+/* As long as frames get, with two tags, in pieces there and back. */
+static void jumbo(void **state)
+{
+	(void)state;
+	right(1, MEMBER_REPLICATOR);
+	by_replicator();
+	for (unsigned h = 0; h < RELAY; h++)
+		atomic_store(&bed.host[h].port->mtu, 9000);
+	for (unsigned i = 0; i < 6; i++) {
+		size_t n = frame_make(frame, 0, HOSTS, 9000 + 14 + 8);
+		memcpy(frame + 12, "\x88\xa8\0\5\x81\0\0\7\x88\xb5", 10);
+		frame[30] = (uint8_t)i;
+		send(0, n);
+		only_at(0xe, n);
+	}
+	for (unsigned h = 0; h < RELAY; h++)
+		assert_int_equal(drops(h), 0);
+}
+
 static void inject_noted(unsigned from, unsigned to, struct note note, size_t len)
 {
 	uint8_t plain[200] = {INNER_EFRAME, note.flag};
@@ -237,6 +256,44 @@ static void device_flood(void **state)
 	}
 }
 
+/* ---- limits ----------------------------------------------------------------------------------------------------- */
+
+/* Spanning tree is heard through a storm of multicast, and is no way around the limit. */
+static void switches_heard(void **state)
+{
+	(void)state;
+	static const uint8_t bpdu[6] = {1, 0x80, 0xc2, 0, 0, 0}, video[6] = {1, 0, 0x5e, 1, 2, 3};
+	right(0, MEMBER_BRIDGE);
+	right(1, MEMBER_BRIDGE);
+	for (unsigned h = 0; h < 2; h++)
+		atomic_store(&bed.host[h].port->mcast_kbit, 1000);
+	unsigned got = 0;
+	for (unsigned i = 0; i < 400; i++) {
+		lan_frame(video, lan_mac, 1000); /* control has it, and lets it lie */
+		tap_give(0, frame, 1000);
+		if (i % 20 == 0) {
+			lan_frame(bpdu, lan_mac, 60);
+			frame[20] = (uint8_t)i;
+			tap_give(0, frame, 60);
+		}
+		turn(0);
+		turn(1);
+		got += bed.host[1].tap.out[0].n;
+		bed.host[1].tap.out[0].n = 0;
+	}
+	assert_int_equal(got, 20);
+	assert_true(worker_drop(bed.host[0].worker[0], DROP_STORM_MULTICAST) > 300);
+	for (unsigned i = 0; i < 600; i++) {
+		lan_frame(bpdu, lan_mac, 60);
+		tap_give(0, frame, 60);
+		turn(0);
+		turn(1);
+		got += bed.host[1].tap.out[0].n;
+		bed.host[1].tap.out[0].n = 0;
+	}
+	assert_int_equal(got, 200);
+}
+
 /* ---- two devices ------------------------------------------------------------------------------------------------ */
 
 static void nic_expect(size_t len)
@@ -341,6 +398,8 @@ int main(void)
 	    bed_test(suspicious_replicator),
 	    bed_test(framed),
 	    bed_test(feigned),
+	    bed_test(jumbo),
+	    bed_test(switches_heard),
 	    bed_test(copies_for_the_absent),
 	    bed_test(device_flood),
 	    bed_test(one_device_refuses),
