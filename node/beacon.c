@@ -7,8 +7,7 @@
  * and a place that was named gets one INIT for each new call, if there is business with its peer, three a minute at most; our own attempts try it
  * once a minute, for only an answer makes it a place that is remembered. Without a root the smaller key_hash
  * says hello once to each life of the other, so that the first frame finds a session. An INIT is all that a liar draws.
- * A member's public keys do not fit into a beacon: those of members once talked to are in peers.cache, others need a root's WHOIS first;
- * the one of two who knows the other's keys is enough, for an INIT brings its sender's.
+ * The keys that a beacon brings are a member's if their hash is the one that the directory names; so two who never met need nobody else.
  */
 #include "node/control.h"
 
@@ -62,7 +61,8 @@ static unsigned call(struct node *node)
 	unsigned skip[NETWORKS_MAX], n_skip = 0, n = 0;
 	struct beacon b = {
 	    .address = node->config.self.self.address, .port4 = port_of(node, 4), .port6 = port_of(node, 6), .epoch = node->config.epoch};
-	memcpy(b.name, node->config.self.self.key_hash, sizeof b.name);
+	memcpy(b.x, node->config.self.self.x, sizeof b.x);
+	memcpy(b.ed, node->config.self.self.ed, sizeof b.ed);
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct tap *tap = node->net[i] ? atomic_load(&node->net[i]->port->tap) : NULL;
 		if (tap)
@@ -168,11 +168,16 @@ static bool heard_before(struct beacons *b, const uint8_t *salt)
 
 static struct peer *sender(const struct net *net, const struct beacon *b)
 {
+	struct identity who = {.address = b->address};
+	memcpy(who.x, b->x, sizeof who.x);
+	memcpy(who.ed, b->ed, sizeof who.ed);
+	identity_hash(&who);
 	for (unsigned i = 0; i < net->n_members; i++) {
 		const struct net_member *m = net->member[i];
 		if (m->member->address == b->address && (m->listed || m->cred_ok) &&
-		    !memcmp(m->peer->identity.key_hash, b->name, sizeof b->name))
-			return channel_shared(m->peer) ? m->peer : NULL; /* revoked: as if nobody had called */
+		    bytes_equal(m->peer->identity.key_hash, who.key_hash, KEY_HASH_BYTES))
+			/* revoked: as if nobody had called */
+			return channel_shared(m->peer) ? peer_get(net->node, &who) : NULL;
 	}
 	return NULL;
 }
@@ -220,8 +225,6 @@ static void act(struct peer *peer, bool first)
 		return;
 	}
 	bool business = peer->wait_first || peer->want[CLASS_DATA] || restarted;
-	if (!peer->keys)
-		return; /* it may know ours: it has heard, or will hear, where we are */
 	if (!business) {
 		bool smaller = memcmp(node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
 		if (root_up(node) || !smaller || b->hello_epoch == b->epoch ||

@@ -1,4 +1,4 @@
-/* beacon.c: one sealed record of fixed size: salt 16, then XChaCha20-Poly1305 over 25 bytes.
+/* beacon.c: one sealed record of fixed size: salt 16, then XChaCha20-Poly1305 over 81 bytes.
  *
  * The nonce is the salt and eight zero bytes, random for each beacon: 2^128 values under one key of a network never meet twice, so
  * senders need no counter between them. Salt and ciphertext look alike; nothing in the datagram says that it is one of ours.
@@ -13,7 +13,7 @@
 #include "proto/ident.h"
 #include "proto/random.h"
 
-#define PLAIN 25
+#define PLAIN 81
 #define TAG   16
 #define NONCE 24
 
@@ -29,7 +29,8 @@ void beacon_create(const uint8_t gate[32], const struct beacon *b, const uint8_t
 	uint8_t key[32], nonce[NONCE] = {0}, plain[PLAIN];
 	struct writer w = writer_over(plain, sizeof(plain));
 	put_be(&w, b->address, 5);
-	put_bytes(&w, b->name, BEACON_NAME);
+	put_bytes(&w, b->x, 32);
+	put_bytes(&w, b->ed, 32);
 	put_le16(&w, b->port4);
 	put_le16(&w, b->port6);
 	put_be32(&w, b->epoch);
@@ -57,7 +58,8 @@ bool beacon_parse(const uint8_t gate[32], const uint8_t *bytes, size_t len, stru
 		return false;
 	struct reader r = reader_over(plain, sizeof(plain));
 	ret->address = get_be(&r, 5);
-	get_copy(&r, ret->name, BEACON_NAME);
+	get_copy(&r, ret->x, 32);
+	get_copy(&r, ret->ed, 32);
 	ret->port4 = get_le16(&r);
 	ret->port6 = get_le16(&r);
 	ret->epoch = get_be32(&r);

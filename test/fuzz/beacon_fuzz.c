@@ -20,7 +20,8 @@ static void round_trip(const uint8_t gate[32], const uint8_t *data, size_t size)
 	struct reader r = reader_over(data, size);
 	struct beacon b = {.address = get_be(&r, 5)}, back;
 	uint8_t bytes[BEACON_BYTES], again[BEACON_BYTES];
-	get_copy(&r, b.name, sizeof b.name);
+	get_copy(&r, b.x, sizeof b.x);
+	get_copy(&r, b.ed, sizeof b.ed);
 	b.port4 = get_le16(&r);
 	b.port6 = get_le16(&r);
 	b.epoch = get_be32(&r);

@@ -13,11 +13,20 @@
 #include "test/unit/hex.h"
 
 #define VECTOR                                                                                                                             \
-	"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf1f4574658ef968ecc6520a0289b51eca"                                                                 \
-	"e6121e5517dd51438b75d565f69e2754425cc31c75935ea917"
+	"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf1f4574658ea57f2bd10937d53361d196"                                                                 \
+	"9b70cec52c64a3d2b062fb2f3bcf1fd9ce5d13288b3f5cd4c1a5318a4c23a1b2"                                                                 \
+	"fb79e7df719d4298efb8e668c63570619a06011dad193417480eb4ac252bc386"                                                                 \
+	"f0ca1d8fb9724848c481adbbdcf27ff239"
 
-static const struct beacon call = {
-    .address = 0xc5057629d8, .name = {0xf4, 0x97, 0xc5, 0x90, 0x01, 0xa4, 0x20, 0xdb}, .port4 = 9993, .port6 = 9995, .epoch = 7, .seq = 3};
+static const struct beacon call = {.address = 0xc5057629d8,
+                                   .x = {0xa8, 0x80, 0x02, 0x87, 0x5a, 0x99, 0xf7, 0x61, 0xdd, 0xe8, 0x57, 0x5a, 0x62, 0xd0, 0x90, 0x3c,
+                                         0xb9, 0xf2, 0x91, 0x38, 0xda, 0xe7, 0x94, 0x49, 0x76, 0x17, 0x93, 0x8e, 0x09, 0xfe, 0x97, 0x4d},
+                                   .ed = {0x76, 0xa8, 0xd5, 0x17, 0x1a, 0xf8, 0x48, 0xc4, 0x65, 0x4e, 0x33, 0x79, 0xae, 0x01, 0xa9, 0x31,
+                                          0xc6, 0xcb, 0x0d, 0x18, 0x0f, 0x8c, 0xea, 0x54, 0x02, 0x40, 0x9d, 0x59, 0x01, 0x2e, 0x7c, 0x49},
+                                   .port4 = 9993,
+                                   .port6 = 9995,
+                                   .epoch = 7,
+                                   .seq = 3};
 static uint8_t gate[32], salt[BEACON_SALT];
 
 static int fill(void **state)
@@ -33,7 +42,8 @@ static int fill(void **state)
 static void assert_same(const struct beacon *a, const struct beacon *b)
 {
 	assert_true(a->address == b->address);
-	assert_memory_equal(a->name, b->name, sizeof(a->name));
+	assert_memory_equal(a->x, b->x, 32);
+	assert_memory_equal(a->ed, b->ed, 32);
 	assert_int_equal(a->port4, b->port4);
 	assert_int_equal(a->port6, b->port6);
 	assert_int_equal(a->epoch, b->epoch);
@@ -59,7 +69,8 @@ static void extremes(void **state)
 	(void)state;
 	struct beacon most = {.address = 0xffffffffff, .port4 = 65535, .port6 = 0, .epoch = UINT32_MAX, .seq = UINT32_MAX}, back;
 	uint8_t bytes[BEACON_BYTES];
-	memset(most.name, 0xff, sizeof(most.name));
+	memset(most.x, 0xff, 32);
+	memset(most.ed, 0xff, 32);
 	beacon_create(gate, &most, NULL, bytes);
 	assert_true(beacon_parse(gate, bytes, sizeof(bytes), &back));
 	assert_same(&back, &most);

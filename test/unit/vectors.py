@@ -332,7 +332,7 @@ def primitives(v):
     for name, value in gate_keys(v["key_hash"], bytes(32)).items():
         check("gate." + name, value, v["gate." + name])
     check("gate.pair", h256("fln1 pair gate", x25519(bytes(range(0x20, 0x40)), v["identity"][:32])), v["gate.pair"])
-    calls = v["address"] + v["key_hash"][:8] + struct.pack("<HH", 9993, 9995) + struct.pack(">II", 7, 3)
+    calls = v["address"] + v["identity"] + struct.pack("<HH", 9993, 9995) + struct.pack(">II", 7, 3)
     salt = bytes(range(0xA0, 0xB0))
     key = h256("fln1 lan", bytes(range(0x40, 0x60)))
     check("beacon.key", key, v["beacon.key"])
