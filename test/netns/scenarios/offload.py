@@ -289,8 +289,8 @@ def may_bridge(lab, net):
 
 def behind_bridge(lab, net, kept, lossy):
     """H has a plain veth into a bridge with B's device: what reaches it are whole frames, complete, none too long."""
+    b, h, where = lab.hosts['B'], lab.hosts['H'], f'behind a bridge, network {net.mtu}'  # as it was made: what is compared has that name
     may_bridge(lab, net)
-    b, h, where = lab.hosts['B'], lab.hosts['H'], f'behind a bridge, network {net.mtu}'
     run_b = ('ip', '-n', b.ns, 'link')
     command(*run_b, 'add', 'name', 'br1', 'mtu', net.mtu, 'type', 'bridge', 'mcast_snooping', '0')
     command(*run_b, 'add', 'name', 'hv', 'mtu', net.mtu, 'type', 'veth', 'peer', 'name', 'eth', 'mtu', net.mtu, 'netns', h.ns)
