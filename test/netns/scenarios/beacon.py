@@ -5,7 +5,7 @@ import time
 
 from lab import Capture, now, pcap_frames, udp_payload, until
 
-GROUP, PORT, BYTES = '239.255.99.95', 9995, 57
+GROUP, PORT, BYTES = '239.255.99.95', 9995, 113
 LAN_S = 5.0
 
 # Sends each line of stdin, a hex datagram, to the group: "TTL [SOURCE]".
@@ -80,7 +80,7 @@ def silence(lab, stranger):
     lab.check(good, 'a beacon of B was recorded')
     before = a.drops().get('beacon', 0)
     watch = seen(lab, stranger)
-    noise = [os.urandom(BYTES) for _ in range(60)] + [os.urandom(n) for n in (0, 1, 16, 56, 58, 200, 1400)]
+    noise = [os.urandom(BYTES) for _ in range(60)] + [os.urandom(n) for n in (0, 1, 16, 57, 112, 114, 200, 1400)]
     shout(stranger, stranger.address, 255, noise)
     time.sleep(1.5)
     shout(stranger, stranger.address, 255, [good[-1][2]] * 20)  # a replay, with the stranger as its source

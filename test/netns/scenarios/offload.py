@@ -54,7 +54,7 @@ class Network:
     """One of the two networks the members share; the IPv6 addresses are ours."""
 
     def __init__(self, lab, number, mtu):
-        self.lab, self.number, self.mtu = lab, number, mtu
+        self.lab, self.number, self.mtu, self.made = lab, number, mtu, mtu  # made: what is compared has that name, whatever becomes of it
         self.nwid = lab.create(f'mtu{mtu}', mtu=mtu, ipv4=f'10.{77 + number}.0.0/24')
 
     def dev(self, name):
@@ -145,7 +145,7 @@ def datagrams(lab, sender, receiver, address, port, specs, where, tries=4):
 
 def family(lab, net, version, rows, specs, where, kept, to):
     a, other, address = lab.hosts['A'], lab.hosts[to], net.ip(to, version)
-    where = f'{where}, network {net.mtu}, IPv{version}'
+    where = f'{where}, network {net.made}, IPv{version}'
     for row in rows:
         stream(lab, a, address, row, where, kept)
     if specs:
@@ -203,18 +203,18 @@ def superframes(lab, net, where, on):
     udp = Ended(lab.hosts['A'], 'witness', net.dev('A'), net.mtu, 'out')
     both_families(lab, net, [], ['1200x48'], f'{where}, looked at', {}, 'B')
     udp = udp.end()
-    lab.note(f'{where}, network {net.mtu}: {out["longer"]} of {out["frames"]} frames out and {into["longer"]} of {into["frames"]} in are superframes')
+    lab.note(f'{where}, network {net.made}: {out["longer"]} of {out["frames"]} frames out and {into["longer"]} of {into["frames"]} in are superframes')
     for side, seen in (('out', out), ('in', into)):
-        lab.equal((seen['bad_ip'], seen['bad_l4'], seen['malformed']), (0, 0, 0), f'{where}, network {net.mtu}, {side}: wrong checksums and lengths: {seen}')
-        lab.check(seen['tcp'] > 100, f'{where}, network {net.mtu}, {side}: the witness saw the streams: {seen}')
-    lab.note(f'{where}, network {net.mtu}: up to {out["segments"]} segments in one frame out, {into["segments"]} in; {udp["longer"]} frames of datagrams out')
+        lab.equal((seen['bad_ip'], seen['bad_l4'], seen['malformed']), (0, 0, 0), f'{where}, network {net.made}, {side}: wrong checksums and lengths: {seen}')
+        lab.check(seen['tcp'] > 100, f'{where}, network {net.made}, {side}: the witness saw the streams: {seen}')
+    lab.note(f'{where}, network {net.made}: up to {out["segments"]} segments in one frame out, {into["segments"]} in; {udp["longer"]} frames of datagrams out')
     if on and uso:
-        lab.check(udp['longer'] > 5, f'{where}, network {net.mtu}: superframes of datagrams: {udp}')
+        lab.check(udp['longer'] > 5, f'{where}, network {net.made}: superframes of datagrams: {udp}')
     if on and offered:
         lab.segments.append(out['segments'])
-        lab.check(out['longer'] > 10 and into['longer'] > 10, f'{where}, network {net.mtu}: superframes on both sides: {out}, {into}')
+        lab.check(out['longer'] > 10 and into['longer'] > 10, f'{where}, network {net.made}: superframes on both sides: {out}, {into}')
     if not on:
-        lab.equal((offered, out['longer'], out['partial']), (False, 0, 0), f'{where}, network {net.mtu}: offloads are off: {out}')
+        lab.equal((offered, out['longer'], out['partial']), (False, 0, 0), f'{where}, network {net.made}: offloads are off: {out}')
 
 
 def no_drops(lab, before, where):
@@ -253,7 +253,7 @@ def underlay(lab, mtu):
 
 def flags(lab, net, tries=8):
     """FIN, PSH and CWR stand on one segment each: as many leave A's kernel as arrive at H, cut, joined and cut again."""
-    what = f'behind a bridge, network {net.mtu}'
+    what = f'behind a bridge, network {net.made}'
     rows = [('bulk', 1 << 20, 65536, '-', 0), ('mixed writes, nodelay', 300000, 0, 'n', 0), ('one byte', 1, 1, '-', 0)]
     lab.hosts['H'].run('nft', '-f', '-', input=MARK)
     for version in (4, 6):
@@ -289,7 +289,7 @@ def may_bridge(lab, net):
 
 def behind_bridge(lab, net, kept, lossy):
     """H has a plain veth into a bridge with B's device: what reaches it are whole frames, complete, none too long."""
-    b, h, where = lab.hosts['B'], lab.hosts['H'], f'behind a bridge, network {net.mtu}'  # as it was made: what is compared has that name
+    b, h, where = lab.hosts['B'], lab.hosts['H'], f'behind a bridge, network {net.made}'
     may_bridge(lab, net)
     run_b = ('ip', '-n', b.ns, 'link')
     command(*run_b, 'add', 'name', 'br1', 'mtu', net.mtu, 'type', 'bridge', 'mcast_snooping', '0')
