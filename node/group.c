@@ -22,12 +22,13 @@
 #define TELL_AGAIN_MAX_MS 5000
 #define FLYING_MAX        3
 #define LOOK_PAUSE_MS     20 /* to read the device takes a millisecond where there are hundreds */
-/* Changes of our own set are told at once, but of a program that joins and leaves without end no more than ten a second. */
-#define CHANGE_MS        100
-#define CHANGES_BURST_MS (16 * CHANGE_MS)
-#define BUILD_PAUSE_MS   20  /* between two of them: a flood of SUBs costs no more */
-#define BUILD_PER_MS     500 /* and so much longer per group named; to build takes some 0.2 us each */
-#define OF_CONTROLLER    1   /* in a request's context */
+/* Changes of our own set are told at once; of a program that joins and leaves without end no more than ten a second, one in a network of a thousand,
+ * each of whom is told. */
+#define CHANGE_MS       100 /* and one more per member */
+#define CHANGES_AT_ONCE 16
+#define BUILD_PAUSE_MS  20  /* between two of them: a flood of SUBs costs no more */
+#define BUILD_PER_MS    500 /* and so much longer per group named; to build takes some 0.2 us each */
+#define OF_CONTROLLER   1   /* in a request's context */
 
 /* ---- telling ---------------------------------------------------------------------------------------------------- */
 
@@ -196,8 +197,9 @@ static void own_read(struct net *net)
 	memset(group[kept], 0, (SUB_GROUPS_MAX - kept) * sizeof group[0]);
 	if (g->known && g->all == all && g->blocked == blocked && g->n == kept && !memcmp(g->group, group, sizeof group))
 		return;
-	if (g->blocked == blocked && !meter_take(&g->told_ms, net->node->now, CHANGE_MS, CHANGES_BURST_MS)) {
-		g->read_ms = net->node->now + CHANGE_MS;
+	uint64_t cost = CHANGE_MS + net->n_members;
+	if (g->blocked == blocked && !meter_take(&g->told_ms, net->node->now, cost, CHANGES_AT_ONCE * cost)) {
+		g->read_ms = net->node->now + cost;
 		group_schedule(net, g->read_ms);
 		return;
 	}
