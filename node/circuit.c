@@ -193,6 +193,55 @@ static void connect_failed(struct peer *peer, struct peer *relay, struct circuit
 	}
 }
 
+/* What the called one answers first; all else would need a session that only this makes. The letter is changed. */
+static void early_open(struct node *node, struct circuit *c, struct letter *l)
+{
+	uint32_t seq;
+	if (!leg_open(&c->rx, l->data, l->len, &seq)) {
+		node_drop(node, DROP_LEG_TAG);
+		return;
+	}
+	pthread_mutex_lock(&c->lock);
+	bool fresh = window_commit(c->window, seq);
+	pthread_mutex_unlock(&c->lock);
+	if (!fresh) {
+		node_drop(node, DROP_LEG_REPLAY);
+		return;
+	}
+	l->len -= LEG_HEADER;
+	memmove(l->data, l->data + LEG_HEADER, l->len);
+	const struct named *named = index_find(node->index, le32_at(l->data));
+	l->idx = named ? named->idx : 0;
+	switch (wire_classify(named ? named->kind : INDEX_NONE, l->len)) {
+	case WIRE_RESP: initiator_resp(node, l); break;
+	case WIRE_RETRY: initiator_retry(node, l); break;
+	default: node_drop(node, DROP_LEG_DEAD);
+	}
+}
+
+/* One is kept: there is one answer to one INIT, and whoever sends more than that is not the relay. */
+void circuit_early(struct node *node, struct letter *l)
+{
+	struct circuit *c = node_circuit(node, l->circuit);
+	if (!c || c->at_relay) {
+		node_drop(node, DROP_LEG_DEAD);
+		return;
+	}
+	if (c->tx_idx) { /* the answer was read meanwhile */
+		early_open(node, c, l);
+		return;
+	}
+	struct letter *kept = malloc(sizeof *l + l->len);
+	if (!kept || c->early)
+		node_drop(node, DROP_LEG_DEAD); /* this one, or the one that it replaces */
+	if (!kept)
+		return;
+	memcpy(kept, l, sizeof *l);
+	memcpy(kept->data, l->data, l->len);
+	free(c->early);
+	c->early = kept;
+}
+
 static void connect_done(struct peer *relay, const struct request *r, const struct message *reply)
 {
 	struct circuit *c = node_circuit(relay->node, (uint32_t)r->context);
@@ -215,6 +264,11 @@ static void connect_done(struct peer *relay, const struct request *r, const stru
 		return;
 	}
 	circuit_keys(c, b.idx & IDX_MASK, s->exporter);
+	struct letter *early = c->early;
+	c->early = NULL;
+	if (early)
+		early_open(relay->node, c, early); /* may end this leg, too */
+	free(early);
 }
 
 /* The peer was heard by this leg of late. */
@@ -323,7 +377,11 @@ static void hedge(struct peer *peer, uint64_t now)
 	}
 	unsigned others;
 	struct peer *relay = relay_next(peer, &others);
-	if ((s && s->born_ms >= peer->hedge_since_ms) || !relay || peer->hedges >= HEDGES_MAX || peer->hedges >= others)
+	if ((s && s->born_ms >= peer->hedge_since_ms) || !relay || peer->hedges >= HEDGES_MAX)
+		return;
+	/* Each has had its turn; but one that is left because who was asked is no way any more has not. */
+	const struct circuit *leg = leg_by(peer, relay);
+	if (peer->hedges >= others && leg && leg->asked_ms >= peer->hedge_since_ms)
 		return;
 	peer->hedges++;
 	peer->hedge_ms = now + HEDGE_MS;

@@ -243,6 +243,7 @@ void circuit_incoming(struct peer *relay, struct session *, uint32_t req, const 
 bool circuit_unreach(struct peer *relay, const struct body_unreach *); /* false: not a leg of that relay */
 /* Answers by a leg; the first answer of an incoming circuit travels inside ACCEPT. */
 void circuit_reply(struct node *, struct circuit *, const uint8_t *datagram, size_t len);
+void circuit_early(struct node *, struct letter *);             /* a packet on a leg that had no keys when it came */
 void circuit_collision(struct node *, const struct identity *); /* its work was good */
 void circuit_root_up(struct peer *root);                        /* our session with a root stands: register */
 /* Of one peer: another relay for one that is silent, a new circuit for one whose keys are old, a member's for a root's. */

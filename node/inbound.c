@@ -207,6 +207,21 @@ static enum drop forward(struct worker *w, struct packet *p, struct circuit *c)
 	return DROP_NONE;
 }
 
+/* The called one's answer can be faster than control is with the relay's, and nobody sends it again for a second or more. Nothing of it is proven yet:
+ * no more of them than of INITs, whose bucket it takes since none come by a leg without keys. */
+static void leg_early(struct worker *w, struct packet *p, struct circuit *c)
+{
+	if (c->at_relay || p->len < LEG_HEADER + RETRY_BYTES || p->len > LEG_HEADER + INIT_MAX) {
+		p->verdict = DROP_LEG_DEAD;
+	} else if (!meter_take(&c->init_us, w->now_us, INIT_US, INIT_BURST)) {
+		p->verdict = DROP_MAIL_RATE;
+	} else {
+		p->circuit = c;
+		mail(w, p, LETTER_LEG, 0, p->data, p->len);
+		p->circuit = NULL;
+	}
+}
+
 /* true: taken off, what is inside is to be sorted. */
 static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 {
@@ -216,7 +231,7 @@ static bool sort_leg(struct worker *w, struct packet *p, struct circuit *c)
 		return false;
 	}
 	if (!atomic_load(&c->tx_idx)) { /* no keys before it: all zero would open to anybody */
-		p->verdict = DROP_LEG_DEAD;
+		leg_early(w, p, c);
 		return false;
 	}
 	if (!leg_open(&c->rx, p->data, p->len, &seq)) {

@@ -19,6 +19,7 @@ enum letter_kind {
 	/* authenticated ring; RESP and RETRY match a pending handshake of ours */
 	LETTER_RESP, /* data = datagram, idx = pending */
 	LETTER_RETRY,
+	LETTER_LEG, /* data = leg packet on a leg of ours whose keys the answer to our CONNECT brings: it may be behind it, on its way to control */
 	LETTER_CTRL,  /* data = body after the inner header; idx = session */
 	LETTER_PROBE, /* data = body; size = UDP payload bytes of the datagram (leg header not counted) */
 	LETTER_PROBE_ACK,

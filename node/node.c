@@ -246,6 +246,7 @@ static void letter_read(struct node *node, struct letter *l)
 	case LETTER_INIT: responder_init(node, l); return;
 	case LETTER_RESP: initiator_resp(node, l); return;
 	case LETTER_RETRY: initiator_retry(node, l); return;
+	case LETTER_LEG: circuit_early(node, l); return;
 	case LETTER_FRAME_OUT: channel_frame_out(node, l); return;
 	case LETTER_FLOOD_OUT: channel_flood_out(node, l); return;
 	case LETTER_LOOP: loopguard_letter(node, l); return;

@@ -180,6 +180,7 @@ void circuit_free(void *circuit)
 		return;
 	pthread_mutex_destroy(&c->lock);
 	free(c->window);
+	free(c->early);
 	explicit_bzero(&c->rx, sizeof(c->rx));
 	explicit_bzero(&c->tx, sizeof(c->tx));
 	free(c);

@@ -106,8 +106,9 @@ struct circuit {
 	bool ours;     /* at a node: we asked for it */
 	uint32_t
 	    session; /* at a node: index of the session with the relay that CONNECT or ACCEPT travels on: its exporter makes the keys */
-	uint64_t asked_ms; /* at a node: the last CONNECT for it */
-	struct pair *pair; /* at the relay: what this leg is half of */
+	uint64_t asked_ms;    /* at a node: the last CONNECT for it */
+	struct letter *early; /* at a node: the newest packet that came before the keys; NULL = none */
+	struct pair *pair;    /* at the relay: what this leg is half of */
 	uint64_t made_ms;
 };
 

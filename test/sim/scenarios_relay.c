@@ -250,6 +250,74 @@ static void hedge(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* On a LAN: what a root says is as fast as what it passes on, so a control thread that is a little late has the called one's answer before the keys of
+ * the leg that it came by. */
+struct late {
+	const struct host *root;
+	struct endpoint caller;
+	unsigned n, lost, lose;
+};
+
+#define SAYS_MAX 200 /* bytes: an answer of the root is shorter, a leg packet with a RESP in it longer */
+
+static bool says_late(void *self, struct sim *sim, const struct host *from, const struct endpoint *to, const uint8_t *bytes, size_t len)
+{
+	struct late *late = self;
+	if (from != late->root || !endpoint_equal(to, &late->caller))
+		return true;
+	if (len > SAYS_MAX && late->lost < late->lose) {
+		late->lost++;
+		return false;
+	}
+	if (len > SAYS_MAX || late->lose)
+		return true;
+	late->n++;
+	sim_inject(sim, &from->at, to, bytes, len, 3 * MS + sim_draw(sim, 2 * MS));
+	return false;
+}
+
+/* One of two roots has died a moment ago, and one frame is all that a pair which never spoke has to say (an ARP broadcast would open sessions with
+ * everybody). */
+static void first_word(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	sim->link = (struct link){.delay_min = 50, .delay_max = seed & 4 ? MS : 200};
+	if (world_new(sim, 4)) {
+		host_start(host_new(sim, HOST_ROOT));
+		sim_run(sim, SECOND);
+		host_kill(sim->controller);
+		host_start(sim->controller);
+		for (unsigned i = 0; i < 4; i++) {
+			host_kill(world_member(sim, i));
+			host_start(world_member(sim, i));
+			for (unsigned k = 0; k < i && seed & 8; k++)
+				sim_cut(sim, world_member(sim, i), world_member(sim, k), true);
+		}
+		sim_run(sim, 20 * SECOND);
+		struct host *dead = seed & 1 ? sim->root : sim->second, *left = seed & 1 ? sim->second : sim->root;
+		host_kill(dead);
+		if (seed & 16) /* both have been away */
+			host_start(dead), sim_run(sim, SECOND + sim_draw(sim, 60 * SECOND)), host_kill(dead);
+		sim_run(sim, sim_draw(sim, 10 * MS));
+		for (unsigned i = 0; i < 4 && !*sim->failed; i += 2) {
+			struct host *a = world_member(sim, i), *b = world_member(sim, i + 1);
+			struct late late = {.root = left, .caller = a->at, .lose = seed >> 5 & 1 ? 1 : 0};
+			const struct peer *peer = host_peer(a, b);
+			expect(sim, peer && peer->best < 0 && !peer_up(peer, CLASS_DATA), "pair %u has spoken before", i);
+			sim->watch = seed & 34 ? says_late : NULL;
+			sim->watch_self = &late;
+			uint64_t begun = sim->now;
+			expect(sim, frame_passes(a, b, 3 * SECOND), "pair %u: no frame within 3 s", i);
+			sim->watch = NULL;
+			uint64_t took = (sim->now - begun) / MS;
+			/* the INIT that follows a lost answer comes after a second and may ask the dead root first */
+			expect(sim, took <= (late.lose ? 1700 : 600), "pair %u: %" PRIu64 " ms", i, took);
+			expect(sim, !(seed & 34) || late.n || late.lost, "pair %u: nothing was late or lost", i);
+		}
+	}
+	finish(sim, failed);
+}
+
 /* ---- keys of legs ------------------------------------------------------------------------------------------------------------ */
 
 /* Both ends shake hands anew with the root while CONNECT, INCOMING and ACCEPT are under way, some of them lost: the circuit carries all the same,
@@ -395,6 +463,7 @@ const struct scenario scenarios_relay[] = {
     {"member", "a member relays, with a root and without, as long as it may", member, 4},
     {"refused", "whom and what a member does not relay", refused, 4},
     {"hedge", "either of two roots dies: a new pair within 3 s", hedge, 12},
+    {"first_word", "... on a LAN, where the called one answers before the keys of the leg are there", first_word, 64},
     {"leg_keys", "rekeys with the root while a circuit is set up", leg_keys, 60},
     {"storm", "10 000 CONNECTs a second of one node", storm, 1},
     {"clone", "one identity on two machines", cloned, 6},

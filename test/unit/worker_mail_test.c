@@ -234,6 +234,41 @@ static void through_circuit(void **state)
 	letter_none(1);
 }
 
+/* A leg that has no keys yet: control gets it as it came, so many at once and no more, and of a size that an answer can have. */
+static void early_leg(void **state)
+{
+	(void)state;
+	circuits(true);
+	static uint8_t d[LEG_HEADER + INIT_MAX + 1];
+	struct endpoint e = endpoint_of(RELAY);
+	uint32_t tx_idx = atomic_exchange(&bed.host[1].circuit->tx_idx, 0);
+	leg_seal(&bed.leg[1]->tx, bed.leg[1]->tx_idx, 0, d, sizeof(d) - LEG_HEADER);
+	static const uint32_t wrong[] = {LEG_HEADER + RETRY_BYTES - 1, LEG_HEADER + INIT_MAX + 1};
+	for (unsigned i = 0; i < 2; i++) {
+		queue_put(wire_to(1), d, wrong[i], &e);
+		expect_drop(1, DROP_LEG_DEAD, turn(1));
+	}
+	letter_none(1);
+	unsigned taken = 0;
+	for (unsigned i = 0; i < 40; i++) {
+		uint64_t before = drops(1);
+		queue_put(wire_to(1), d, LEG_HEADER + (i ? INIT_MAX : RETRY_BYTES), &e);
+		turn(1);
+		if (drops(1) != before)
+			continue;
+		struct letter *l = letter_expect(1, LETTER_LEG);
+		assert_int_equal(l->circuit, bed.host[1].circuit->named.idx);
+		assert_int_equal(l->idx, 0);
+		assert_int_equal(l->len, LEG_HEADER + (i ? INIT_MAX : RETRY_BYTES));
+		assert_memory_equal(l->data, d, l->len);
+		letter_done(1, l);
+		taken++;
+	}
+	assert_in_range(taken, 10, 20);
+	letter_none(1);
+	atomic_store(&bed.host[1].circuit->tx_idx, tx_idx);
+}
+
 static void roam(void **state)
 {
 	(void)state;
@@ -514,9 +549,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(closed_channel), T(no_session),      T(rekey),          T(control_types), T(chosen),
-	    T(confirm),        T(through_circuit), T(roam),           T(leg_roam),      T(pending_handshake),
-	    T(gates),          T(flood),           T(strangers_ring), T(link_local),    T(crowd),
+	    T(closed_channel), T(no_session), T(rekey),    T(control_types),     T(chosen), T(confirm), T(through_circuit),
+	    T(early_leg),      T(roam),       T(leg_roam), T(pending_handshake), T(gates),  T(flood),   T(strangers_ring),
+	    T(link_local),     T(crowd),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
