@@ -33,11 +33,32 @@ static void session_swap(struct peer *peer, enum session_class class)
 		atomic_store(&peer->remote->session, peer->current[class]);
 }
 
+/* A session that was displaced here is the one that the other side sends on: each of several attempts of one initiator was answered, and the answers
+ * came in another order. The side that follows takes it back before its time is over. */
+static void displaced_follow(struct peer *peer, enum session_class class)
+{
+	struct session *s = peer->current[class];
+	for (unsigned i = 0; i < 2 && s; i++) {
+		struct session **slot = &peer->next[class][i], *other = *slot;
+		if (!other || !atomic_load(&other->confirmed) || other->reject_ms <= peer->node->now || other->peer_epoch != s->peer_epoch)
+			continue;
+		uint64_t chosen = session_last_chosen(other);
+		if (chosen < session_last_chosen(s) + FOLLOW_MS || chosen < s->born_ms + FOLLOW_MS)
+			continue;
+		*slot = s;
+		peer->current[class] = s = other;
+		if (class == CLASS_DATA)
+			atomic_store(&peer->remote->session, other);
+	}
+}
+
 /* Two sessions crossed, and the sides judged differently which one to send on: births are each side's own, and one may not have heard under the
  * session that should win. The side with the smaller key_hash takes its own as soon as it is heard; the other follows what is sent to it.
  * A session of ours that is never heard at all is unknown over there (newer INITs displaced it): the one before serves on. */
 void crossing_follow(struct peer *peer, enum session_class class)
 {
+	if (!we_smaller(peer))
+		displaced_follow(peer, class);
 	struct session *s = peer->current[class], *other = peer->previous[class];
 	uint64_t now = peer->node->now;
 	if (!s || !other || other->reject_ms <= now || other->peer_epoch != s->peer_epoch)
