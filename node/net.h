@@ -137,7 +137,7 @@ void net_schedule(struct net *, uint64_t at);
 void net_set_state(struct net *, enum net_state, const char *reason);
 void net_join_res(struct peer *, const struct body_join_res *);    /* an answer */
 void net_join_pushed(struct peer *, const struct body_join_res *); /* unasked */
-void net_whois(struct node *, const struct identity *); /* a root answered, or an identity's work was verified */
+void net_whois(struct node *, const struct identity *);            /* a root answered, or an identity's work was verified */
 void net_work_bad(struct node *, const struct identity *);
 void net_controller_up(struct peer *);
 void net_apply_device(struct net *); /* device, addresses, routes as credential and configuration say */
@@ -170,7 +170,8 @@ struct net_member *roster_address(const struct net *, uint64_t address);
 struct net_member *roster_get(struct net *, struct peer *, uint64_t address); /* finds or makes (not listed) */
 void roster_apply(struct net *);                                              /* the directory section changed */
 void roster_publish(struct net *);
-void roster_rights(struct net *, struct net_member *, uint32_t flags); /* MEMBER_* that count now; no bridge any more: its MACs are forgotten */
+void roster_rights(struct net *, struct net_member *,
+                   uint32_t flags);   /* MEMBER_* that count now; no bridge any more: its MACs are forgotten */
 void neighbour_publish(struct net *); /* after a change of members, their addresses or credentials, or of our own */
 void roster_free(struct net *);
 
@@ -190,7 +191,7 @@ void channel_net_close(struct peer *, const uint8_t *body, size_t len);
 void channel_cred_in(struct peer *, uint32_t req, const uint8_t *body, size_t len);
 void channel_push_cred(struct net *);
 void channel_recheck(struct net *); /* after a new HEAD: every channel against REVLIST and ctime */
-void channel_flush(struct peer *); /* frames that waited */
+void channel_flush(struct peer *);  /* frames that waited */
 void channel_wait_tick(struct peer *, uint64_t now);
 void channel_frame_to(struct net *, struct net_member *, const uint8_t *frame, uint32_t len); /* now, or as soon as it can be sent to */
 void channel_frame_in(struct node *, const struct letter *);

@@ -31,9 +31,9 @@ enum tag {
 	TAG_HEAD,
 	TAG_GATE,
 	TAG_BLOB,
-	TAG_STATE,   /* u8 1 = denied */
-	TAG_FLOOR,   /* newest HEAD verified */
-	TAG_OFFLINE, /* u64 own seconds since it */
+	TAG_STATE,      /* u8 1 = denied */
+	TAG_FLOOR,      /* newest HEAD verified */
+	TAG_OFFLINE,    /* u64 own seconds since it */
 	TAG_LOCAL = 40, /* local_encode() */
 };
 

@@ -104,10 +104,10 @@ struct port {
 	_Atomic uint32_t network_flags;              /* NETWORK_* */
 	_Atomic uint32_t storm_frames, mcast_kbit;   /* limits of a sender, 0 = none: storm.h */
 	struct storm storm;                          /* of our device */
-	_Atomic(struct mirrors *) mirrors; /* who watches its frames (tap/mirror.h); NULL = nobody */
+	_Atomic(struct mirrors *) mirrors;           /* who watches its frames (tap/mirror.h); NULL = nobody */
 	struct fdb *fdb;                             /* learned MACs */
 	_Atomic bool blocked;                        /* by the loop guard: nothing passes between device and wire */
-	_Atomic uint64_t suspect_ms; /* until then the same flooded frame twice is an echo (loopguard.h) */
+	_Atomic uint64_t suspect_ms;                 /* until then the same flooded frame twice is an echo (loopguard.h) */
 	_Atomic uint64_t loop_us, suspect_us;        /* buckets of what workers tell the loop guard: probes, suspicions */
 	struct {
 		_Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;

@@ -503,7 +503,8 @@ static unsigned frames_in(const uint8_t *p, size_t len)
 	if (p[0] != INNER_BUNDLE)
 		return 1;
 	for (size_t at = 4; at < len; n++) {
-		if (len - at < 4 || (p[at + 2] != 1 && p[at + 2] != 2) || p[at + 3] & (FRAME_SEG | FRAME_REPLICATE | FRAME_REPLICATED) || n == 16)
+		if (len - at < 4 || (p[at + 2] != 1 && p[at + 2] != 2) || p[at + 3] & (FRAME_SEG | FRAME_REPLICATE | FRAME_REPLICATED) ||
+		    n == 16)
 			return 0;
 		at += 4u + le16_at(p + at);
 		if (at > len)
