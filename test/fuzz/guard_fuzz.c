@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(d != DROP_IP_GUARD || g.network_flags & NETWORK_IP_GUARD);
 	g.network_flags = NETWORK_NO_RA_GUARD | NETWORK_NO_DHCP_GUARD;
 	require(guard_frame(&g, frame, len) == DROP_NONE);
-	enum drop s = storm_take(&storm, (struct storm_limit){data[0], data[1]}, frame, len, data[0] & 64, now_us += data[2]);
+	enum drop s = storm_take(&storm, (struct storm_limit){data[0], data[1], data[2]}, frame, len, data[0] & 64, now_us += data[2]);
 	require(s == DROP_NONE || s == DROP_STORM || s == DROP_STORM_MULTICAST);
 	require(s != DROP_STORM_MULTICAST || frame[0] & 1);
 	free(frame);
