@@ -175,7 +175,7 @@ static int list_read(struct collection *c)
 int tap_groups(unsigned ifindex, const char *dev, uint8_t (*ret)[6], unsigned room, bool *ret_all)
 {
 	struct collection c = {.ifindex = ifindex, .group = ret, .room = room};
-	bool all;
+	bool all = false;
 	(void)dev; /* the index is the device's for its life, the name is not */
 	int err = takes_all(ifindex, &all);
 	if (!err)

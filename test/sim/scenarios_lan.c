@@ -413,7 +413,7 @@ static uint8_t asks(struct host *from, struct host *to, enum session_class class
 	answered = UINT8_MAX;
 	host_running = from;
 	from->node->now = sim->now / 1000;
-	bool sent = request_send(host_peer(from, to), class, op, body, len, heard, 0, NULL);
+	bool sent = request_send(host_peer(from, to), class, (uint8_t)op, body, len, heard, 0, NULL);
 	host_running = NULL;
 	from->next_us = sim->now;
 	expect(sim, sent, "host %u cannot ask", from->number);
