@@ -26,6 +26,7 @@
 #define SPREAD_MS    3000u
 #define RETRY_MS     1000u /* doubled */
 #define RETRY_SHIFTS 6     /* 64 s */
+#define ALONE_SHIFTS 2     /* 4 s while no root answers at all: there is nothing else to hope for */
 
 static_assert(FALLBACK_ROOTS == ROOTS_MAX, "a slot for each root");
 
@@ -90,13 +91,22 @@ static void hurry(struct peer *peer, void *self)
 		}
 }
 
+static bool alone(const struct node *node)
+{
+	for (unsigned i = 0; i < node->n_roots; i++)
+		if (peer_up(node->root[i], CLASS_CTRL) && node->root[i]->best >= 0)
+			return false;
+	return true;
+}
+
 /* Its stream is gone. */
 static void ended(struct node *node, struct fallback_root *r)
 {
 	const struct path *p = path_at(r->root, &r->at);
 	if (r->up)
 		tell(node, EVENT_STREAM_DOWN, r);
-	uint32_t pause = RETRY_MS << (r->tries < RETRY_SHIFTS ? r->tries : RETRY_SHIFTS);
+	unsigned most = alone(node) ? ALONE_SHIFTS : RETRY_SHIFTS;
+	uint32_t pause = RETRY_MS << (r->tries < most ? r->tries : most);
 	r->next_ms = node->now + pause + random_below(r->up ? SPREAD_MS : pause / 2);
 	r->tries += r->tries < 1000;
 	r->up = false;
