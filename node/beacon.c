@@ -34,14 +34,6 @@ static const uint16_t burst_ms[BURST] = {0, 1000, 3000};
 
 /* ---- calling ---------------------------------------------------------------------------------------------------- */
 
-static bool root_up(const struct node *node)
-{
-	for (unsigned i = 0; i < node->n_roots; i++)
-		if (peer_up(node->root[i], CLASS_CTRL) && node->root[i]->best >= 0)
-			return true;
-	return false;
-}
-
 static bool speaks(const struct net *net)
 {
 	return net && net->state == NET_JOINED && net->gate_set && net->cred_ok;
@@ -90,7 +82,7 @@ static void due(struct timer *t, uint64_t now)
 	if (b->burst < BURST)
 		b->burst++;
 	else
-		b->interval_ms = root_up(node) ? b->interval_ms * 2 : CALL_MS;
+		b->interval_ms = node_root_up(node) ? b->interval_ms * 2 : CALL_MS;
 	if (b->interval_ms > CALL_RARELY_MS)
 		b->interval_ms = CALL_RARELY_MS;
 	heap_set(&node->heap, t, b->burst < BURST ? b->burst_ms + burst_ms[b->burst] : now + random_about(b->interval_ms));
@@ -131,7 +123,7 @@ void beacon_hosts_changed(struct node *node)
 
 void beacon_wanted(struct peer *peer)
 {
-	if (peer->best < 0 && !root_up(peer->node) && channel_shared(peer))
+	if (peer->best < 0 && !node_root_up(peer->node) && channel_shared(peer))
 		burst_unless_just(peer->node);
 }
 
@@ -227,7 +219,7 @@ static void act(struct peer *peer, bool first)
 	bool business = peer->wait_first || peer->want[CLASS_DATA] || restarted;
 	if (!business) {
 		bool smaller = memcmp(node->config.self.self.key_hash, peer->identity.key_hash, KEY_HASH_BYTES) < 0;
-		if (root_up(node) || !smaller || b->hello_epoch == b->epoch ||
+		if (node_root_up(node) || !smaller || b->hello_epoch == b->epoch ||
 		    !bucket_take(&node->beacons.hello_tat_ms, now, HELLO_MS, HELLO_BURST))
 			return;
 	}

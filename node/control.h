@@ -132,7 +132,8 @@ void node_datagram_leg(struct node *, struct circuit *, const uint8_t *bytes, si
 void node_datagram_path(struct node *, const struct path *, const uint8_t *bytes, size_t len);
 /* Seals plaintext (inner header and body) on lane 0 of a session and queues it by that path. false: key used up or expired. */
 bool node_seal(struct node *, struct session *, const struct path *, const uint8_t *plain, size_t len);
-void node_changed(struct node *); /* tell waiting clients */
+void node_changed(struct node *);       /* tell waiting clients */
+bool node_root_up(const struct node *); /* some root answers */
 struct circuit *node_circuit(struct node *, uint32_t idx);
 struct session *node_session(struct node *, uint32_t idx);
 

@@ -135,14 +135,7 @@ static enum drop source_check(struct worker *w, struct port *port, const struct 
 		return DROP_LOOP;
 	if (!memcmp(mac, m->mac, 6) || !(atomic_load(&m->flags) & MEMBER_BRIDGE))
 		return DROP_NONE;
-	switch (fdb_see(port->fdb, frame_vlan(p->data, p->len), mac, m->address, w->now_ms)) {
-	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
-	case FDB_MOVED: loopguard_suspect(w, port); break;
-	case FDB_KNOWN:
-	case FDB_LEARNED:
-	case FDB_FULL: break;
-	}
-	return DROP_NONE;
+	return source_see(w, port, m->address, p->data, p->len);
 }
 
 /* A unicast to neither us nor anything known here: its sender flooded it. */

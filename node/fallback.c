@@ -91,21 +91,13 @@ static void hurry(struct peer *peer, void *self)
 		}
 }
 
-static bool alone(const struct node *node)
-{
-	for (unsigned i = 0; i < node->n_roots; i++)
-		if (peer_up(node->root[i], CLASS_CTRL) && node->root[i]->best >= 0)
-			return false;
-	return true;
-}
-
 /* Its stream is gone. */
 static void ended(struct node *node, struct fallback_root *r)
 {
 	const struct path *p = path_at(r->root, &r->at);
 	if (r->up)
 		tell(node, EVENT_STREAM_DOWN, r);
-	unsigned most = alone(node) ? ALONE_SHIFTS : RETRY_SHIFTS;
+	unsigned most = node_root_up(node) ? RETRY_SHIFTS : ALONE_SHIFTS;
 	uint32_t pause = RETRY_MS << (r->tries < most ? r->tries : most);
 	r->next_ms = node->now + pause + random_below(r->up ? SPREAD_MS : pause / 2);
 	r->tries += r->tries < 1000;

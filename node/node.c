@@ -63,6 +63,14 @@ void node_index_take(struct node *node, struct named *named)
 		index_take(node->index, named);
 }
 
+bool node_root_up(const struct node *node)
+{
+	for (unsigned i = 0; i < node->n_roots; i++)
+		if (peer_up(node->root[i], CLASS_CTRL) && node->root[i]->best >= 0)
+			return true;
+	return false;
+}
+
 struct circuit *node_circuit(struct node *node, uint32_t idx)
 {
 	struct named *named = idx ? index_find(node->index, idx) : NULL;

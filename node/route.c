@@ -65,20 +65,6 @@ static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
 
 /* ---- many ------------------------------------------------------------------------------------------------------- */
 
-/* Where a member stands in the roster; its length: nowhere. */
-static uint32_t place_of(const struct roster *r, uint64_t address)
-{
-	uint32_t low = 0, high = r->n;
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-		if (r->member[mid]->address < address)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < r->n && r->member[low]->address == address ? low : r->n;
-}
-
 /* Whom a frame could not be sent to, by place in the roster. */
 struct missing {
 	uint8_t slots[sizeof(((struct letter *)0)->slots)];
@@ -89,7 +75,7 @@ static void copy_to(struct worker *w, struct errand *job, const struct member *m
 {
 	if (m->address == job->port->address || m->address == job->origin || outbound_send(w, job, m))
 		return;
-	uint32_t at = place_of(job->roster, m->address);
+	uint32_t at = roster_place(job->roster, m->address);
 	if (at >= sizeof(missing->slots) * 8 || at == job->roster->n)
 		return;
 	missing->any = true;
@@ -269,6 +255,18 @@ static bool nested(const struct view *v, const struct packet *p)
 
 /* ---- from the device -------------------------------------------------------------------------------------------- */
 
+enum drop source_see(struct worker *w, struct port *port, uint64_t behind, const uint8_t *frame, size_t len)
+{
+	switch (fdb_see(port->fdb, frame_vlan(frame, len), frame + 6, behind, w->now_ms)) {
+	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
+	case FDB_MOVED: loopguard_suspect(w, port); break;
+	case FDB_KNOWN:
+	case FDB_LEARNED:
+	case FDB_FULL: break;
+	}
+	return DROP_NONE;
+}
+
 /* What comes from the LAN behind the device and not from the host itself: the loop guard's own frames, what would not be here
  * without a loop, and MACs to learn. */
 static enum drop lan_check(struct worker *w, struct errand *job)
@@ -292,14 +290,7 @@ static enum drop lan_check(struct worker *w, struct errand *job)
 	}
 	if (loopguard_echo(w, port, job->frame, job->len) != DROP_NONE)
 		return DROP_LOOP;
-	switch (fdb_see(port->fdb, frame_vlan(job->frame, job->len), source, port->address, w->now_ms)) {
-	case FDB_FROZEN: loopguard_suspect(w, port); return DROP_FLAP;
-	case FDB_MOVED: loopguard_suspect(w, port); break;
-	case FDB_KNOWN:
-	case FDB_LEARNED:
-	case FDB_FULL: break;
-	}
-	return DROP_NONE;
+	return source_see(w, port, port->address, job->frame, job->len);
 }
 
 static void hand_one(struct worker *w, struct tap *tap, uint8_t *frame, size_t len, const struct offload *offload)

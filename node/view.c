@@ -108,20 +108,23 @@ struct index *index_larger(const struct index *x)
 
 /* ---- roster ----------------------------------------------------------------------------------------------------- */
 
-struct member *roster_find(const struct roster *r, uint64_t address)
+uint32_t roster_place(const struct roster *r, uint64_t address)
 {
 	uint32_t from = 0, to = r->n;
 	while (from < to) {
 		uint32_t middle = from + (to - from) / 2;
-		struct member *m = r->member[middle];
-		if (m->address == address)
-			return m;
-		if (m->address < address)
+		if (r->member[middle]->address < address)
 			from = middle + 1;
 		else
 			to = middle;
 	}
-	return NULL;
+	return from < r->n && r->member[from]->address == address ? from : r->n;
+}
+
+struct member *roster_find(const struct roster *r, uint64_t address)
+{
+	uint32_t at = roster_place(r, address);
+	return at < r->n ? r->member[at] : NULL;
 }
 
 bool port_address(const struct port *port, const uint8_t mac[6], uint64_t *ret_address)

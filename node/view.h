@@ -82,6 +82,7 @@ struct roster {
 	uint32_t n;
 	struct member *member[];
 };
+uint32_t roster_place(const struct roster *, uint64_t address);      /* its length: nowhere */
 struct member *roster_find(const struct roster *, uint64_t address); /* binary search */
 
 /* A network as workers see it. */

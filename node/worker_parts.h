@@ -111,6 +111,8 @@ struct errand {
 };
 /* A frame of the device finds its receivers; p->verdict says what became of it. */
 void route_packet(struct worker *, struct port *, struct packet *, bool nic);
+/* The source of a frame is behind that member, or (our own address) on our LAN: learned; DROP_FLAP: it moves too often. */
+enum drop source_see(struct worker *, struct port *, uint64_t behind, const uint8_t *frame, size_t len);
 /* A frame that a member asks us to copy: to those of its audience in that stretch of the ring (audience.h). */
 void route_replica(struct worker *, struct port *, const struct member *origin, const struct packet *, uint64_t from, uint64_t to);
 /* false: this member cannot be sent this frame (yet). Packets that die here are counted. What is loaded leaves with the flush. */
