@@ -125,6 +125,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 	pushes_repeat(c);
 	letters_send(c);
 	publications_push(c);
+	changes_emit(c);
 	return deadline(c);
 }
 

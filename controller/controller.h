@@ -18,8 +18,18 @@
 
 struct controller;
 
+/* What changed, for who shows it; told once a turn after the commit, each thing once. */
+enum change_kind { CHANGE_NETWORK, CHANGE_MEMBER, CHANGE_LIVE, CHANGE_INVITE, CHANGE_AUDIT, CHANGE_ACCOUNT }; /* LIVE: online, path, round trip */
+struct change {
+	enum change_kind kind;
+	bool gone;
+	uint64_t nwid, address; /* 0 = none, or all of them */
+};
+
 struct controller_port {
 	void *self;
+	/* May be NULL. Must not call the controller. */
+	void (*changed)(void *self, const struct change *);
 	/* Queues one control message to that identity's session (req 0 with OP_REPLY clear = a request of ours that wants no
 	 * answer handling; otherwise a reply). body is copied. false: no session with it. */
 	bool (*send)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *);
@@ -43,6 +53,13 @@ uint64_t controller_settle(struct controller *, uint64_t now_ms, uint64_t wall_s
 bool controller_knows(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* has a member row in any network */
 
 /* ---- the admin's side: command line, API, page -------------------------------------------------------------- */
+
+/* Who acts, for the audit: set before each call below. "socket:root", "user:anna", "token:ci"; from = where from. */
+struct actor {
+	char name[64];
+	char from[64];
+};
+void controller_actor(struct controller *, const struct actor *);
 
 enum admin_status {
 	ADMIN_OK = 0,

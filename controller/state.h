@@ -88,9 +88,14 @@ struct letter {
 	size_t len;
 };
 
+#define CHANGES_MAX 1024 /* of a turn; more become one change of everything */
+
 struct controller {
 	struct secret self;
 	struct controller_port port;
+	struct actor actor;
+	struct change changes[CHANGES_MAX];
+	unsigned n_changes;
 	struct store *store;
 	char *dir; /* NULL = in memory */
 	uint64_t now_ms, wall_s, opened_ms;
@@ -149,6 +154,10 @@ void push_acknowledged(struct controller *, const uint8_t key_hash[KEY_HASH_BYTE
 void pushes_forget(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* it is offline */
 void pushes_repeat(struct controller *);
 uint64_t pushes_next(const struct controller *);
+
+/* change.c */
+void change_note(struct controller *, enum change_kind, uint64_t nwid, uint64_t address, bool gone);
+void changes_emit(struct controller *); /* after the commit */
 
 /* groups.c */
 /* SUB and GATHER of an authenticated identity: what is answered. *ret_len only with STATUS_OK. */

@@ -27,7 +27,9 @@ static const char schema_1[] =
 static const char schema_2[] = "ALTER TABLE network ADD COLUMN storm INTEGER NOT NULL DEFAULT 1000;"
 			       "ALTER TABLE network ADD COLUMN mcast_kbit INTEGER NOT NULL DEFAULT 50000;"
 			       "ALTER TABLE network ADD COLUMN mcast_limit INTEGER NOT NULL DEFAULT 32;";
-static const char *const migrations[STORE_VERSION] = {schema_1, schema_2}; /* [n] leads from version n to n + 1 */
+/* [n] leads from version n to n + 1. */
+static const char *const migrations[STORE_VERSION] = {
+    schema_1, schema_2, store_schema_members, store_schema_invites, store_schema_audits, store_schema_accounts};
 
 struct query {
 	struct store *store;

@@ -9,6 +9,8 @@
 
 #include "controller/query.h"
 
+const char store_schema_members[] = "";
+
 #define MEMBER_COLUMNS                                                                                                                     \
 	"id, nwid, keys, key_hash, address, state, name, hostname, os, version, flags_on, flags_off, serial, "                             \
 	"first_seen_wall, last_seen_wall, revision"

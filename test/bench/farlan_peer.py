@@ -8,6 +8,7 @@ A figure must not be that of another path than its name says: the path between t
 returns, and once more when the lab closes; either raises. Root and controller are no part of the direct data path, so
 their CPU time and memory are not counted; in farlan_relay the root carries every frame and is counted like the members.
 """
+import base64
 import glob
 import json
 import os
@@ -144,7 +145,9 @@ def _setup(lab, path='direct', suite=None, mtu=None):
     if relayed:
         _third_side(lab)
     place, at = (2, _ROOT) if relayed else (0, UNDER[0])
-    root = _Daemon(lab, place, 'root', 'farland', '--root', '--listen', f'{at}:9993', overlay=relayed)
+    # A root of one's own has a gate; a public one gives each stranger 50 Mbit/s unless told otherwise.
+    gate = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip('=')
+    root = _Daemon(lab, place, 'root', 'farland', '--root', '--listen', f'{at}:9993', overlay=relayed, config=f'root-gate = {gate}\n')
     line = root.cli('root-line', f'{at}:9993').strip()
     controller = _Daemon(lab, place, 'controller', 'farlan-controller', '--add-root', line)
     members = [_Daemon(lab, side, f'member{side}', 'farland', '--add-root', line, overlay=True,

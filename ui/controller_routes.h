@@ -1,0 +1,43 @@
+/* controller_routes.h: the handlers behind the controller's routes, a file for each resource, and what they share.
+ *
+ * Control thread only. self is the struct controller_api; a handler answers at once.
+ */
+#ifndef FARLAN_UI_CONTROLLER_ROUTES_H
+#define FARLAN_UI_CONTROLLER_ROUTES_H
+
+#include "ui/controller_api.h"
+#include "ui/json.h"
+#include "ui/settings.h"
+
+/* ---- controller_api.c: shared */
+
+void admin_problem(struct reply *, enum admin_status, const struct admin_error *);
+/* The ids of the path; false: answered. */
+bool network_of(const struct request *, struct reply *, uint64_t *ret);
+bool member_of(const struct request *, struct reply *, uint64_t *ret_nwid, uint64_t *ret);
+bool body_none(const struct request *, struct reply *); /* nothing or {}; false: answered */
+void flags_json(json_t *, const struct flag_name *, uint32_t flags);
+void reply_row(struct reply *, unsigned status, const char *schema, json_t *row); /* takes row */
+
+/* ---- network_api.c */
+
+json_t *network_json(const struct network_row *);
+void network_append(void *array, const struct network_row *);
+void networks_get(void *self, const struct request *, struct reply *);
+void networks_post(void *self, const struct request *, struct reply *);
+void network_get(void *self, const struct request *, struct reply *);
+void network_patch(void *self, const struct request *, struct reply *);
+void network_delete(void *self, const struct request *, struct reply *);
+
+/* ---- member_api.c */
+
+json_t *member_json(const struct member_row *);
+void members_get(void *self, const struct request *, struct reply *);
+void member_get(void *self, const struct request *, struct reply *);
+void member_patch(void *self, const struct request *, struct reply *);
+void member_delete(void *self, const struct request *, struct reply *);
+void member_approve(void *self, const struct request *, struct reply *);
+void member_deny(void *self, const struct request *, struct reply *);
+void member_revoke(void *self, const struct request *, struct reply *);
+
+#endif
