@@ -17,8 +17,8 @@
 
 struct query;
 
-/* Steps 3 to 6 of the schema, each with the file that knows its tables. */
-extern const char store_schema_members[], store_schema_invites[], store_schema_audits[], store_schema_accounts[];
+/* Steps of the schema: the first, and 3 to 6, each with the file that knows its tables. */
+extern const char store_schema_first[], store_schema_members[], store_schema_invites[], store_schema_audits[], store_schema_accounts[];
 
 /* NULL: the transaction is broken already, or preparing failed (which breaks it). All below accept NULL. */
 struct query *query_read(struct store *, const char *sql);

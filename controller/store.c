@@ -20,7 +20,7 @@
 
 #include "controller/query.h"
 
-static const char schema_1[] =
+const char store_schema_first[] =
 #include "schema.inc"
     ;
 /* Limits of a network; the defaults are those of cred.h, which are what older members hold to. */
@@ -29,7 +29,7 @@ static const char schema_2[] = "ALTER TABLE network ADD COLUMN storm INTEGER NOT
 			       "ALTER TABLE network ADD COLUMN mcast_limit INTEGER NOT NULL DEFAULT 32;";
 /* [n] leads from version n to n + 1. */
 static const char *const migrations[STORE_VERSION] = {
-    schema_1, schema_2, store_schema_members, store_schema_invites, store_schema_audits, store_schema_accounts};
+    store_schema_first, schema_2, store_schema_members, store_schema_invites, store_schema_audits, store_schema_accounts};
 
 struct query {
 	struct store *store;
