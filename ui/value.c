@@ -1,9 +1,10 @@
-/* value.c: reading a gate, a rate and a prefix.
+/* value.c: reading a gate, a rate, a duration and a prefix.
  *
  * They are written by people and by programs, so there is one form of each: no blanks, no signs, no fractions, decimal thousands.
  */
 #include "ui/value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/ident.h"
@@ -38,6 +39,41 @@ bool value_rate(const char *text, uint64_t *ret)
 		return false;
 	*ret = n;
 	return true;
+}
+
+static const struct {
+	char letter;
+	unsigned seconds;
+} durations[] = {{'w', 7 * 86400}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+
+bool value_duration(const char *text, uint64_t *ret)
+{
+	uint64_t n = 0;
+	size_t len = strspn(text, "0123456789");
+	unsigned unit = text[len] ? 0 : 1;
+	for (size_t i = 0; i < len && n <= DURATION_MOST; i++)
+		n = 10 * n + (uint64_t)(text[i] - '0');
+	for (size_t i = 0; text[len] && !text[len + 1] && i < sizeof(durations) / sizeof(durations[0]); i++)
+		if (text[len] == durations[i].letter)
+			unit = durations[i].seconds;
+	if (!n || !unit || n > DURATION_MOST / unit)
+		return false;
+	*ret = n * unit;
+	return true;
+}
+
+void duration_format(uint64_t seconds, char ret[DURATION_TEXT])
+{
+	size_t i = 1; /* from days on: weeks are how some people give it, days are how all read it */
+	while (i < 4 && seconds < 2 * (uint64_t)durations[i].seconds)
+		i++;
+	uint64_t whole = seconds / durations[i].seconds, rest = seconds % durations[i].seconds;
+	uint64_t part = i < 4 ? rest / durations[i + 1].seconds : 0;
+	if (part)
+		snprintf(ret, DURATION_TEXT, "%llu%c %llu%c", (unsigned long long)whole, durations[i].letter, (unsigned long long)part,
+		         durations[i + 1].letter);
+	else
+		snprintf(ret, DURATION_TEXT, "%llu%c", (unsigned long long)whole, durations[i].letter);
 }
 
 bool value_prefix(const char *text, struct prefix *ret)

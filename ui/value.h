@@ -18,6 +18,13 @@ bool value_gate(const char *text, uint8_t ret[32]);
 /* Bits per second: "50M", "800k", "2G", plain bits, RATE_LEAST to RATE_MOST; "0" = no limit. */
 bool value_rate(const char *text, uint64_t *ret);
 
+#define DURATION_TEXT 32
+#define DURATION_MOST (100 * 365 * 86400u) /* longer is never */
+/* Seconds: "90", "90s", "90m", "24h", "30d", "2w", 1 s to DURATION_MOST. */
+bool value_duration(const char *text, uint64_t *ret);
+/* The same in words of people, the two largest units: "29d 4h", "90s"; never longer than DURATION_TEXT. */
+void duration_format(uint64_t seconds, char ret[DURATION_TEXT]);
+
 /* "10.8.0.0/16", or one address; bits set behind the "/N" are a mistake of somebody. */
 bool value_prefix(const char *text, struct prefix *ret);
 
