@@ -117,9 +117,7 @@ static void page_link_post(void *self, const struct request *request, struct rep
 	if (!body_none(request, reply))
 		return;
 	page_url(api->page, url, sizeof(url));
-	if (!request->local) {
-		problem_set(&problem, 403, "not from here", "links are made on the controller's machine only");
-	} else if (!*url) {
+	if (!*url) {
 		problem_set(&problem, 409, "no page", "this controller serves no page");
 		snprintf(problem.hint, sizeof(problem.hint), "start it with --http 127.0.0.1:8080");
 	} else if (page_link(api->page, api->now, token) < 0) {
@@ -136,20 +134,20 @@ static void page_link_post(void *self, const struct request *request, struct rep
 }
 
 static const struct api_route routes[] = {
-    {METHOD_GET, "/v1/status", status_get},
-    {METHOD_GET, "/v1/networks", networks_get},
-    {METHOD_POST, "/v1/networks", networks_post},
-    {METHOD_GET, "/v1/networks/*", network_get},
-    {METHOD_PATCH, "/v1/networks/*", network_patch},
-    {METHOD_DELETE, "/v1/networks/*", network_delete},
-    {METHOD_GET, "/v1/networks/*/members", members_get},
-    {METHOD_GET, "/v1/networks/*/members/*", member_get},
-    {METHOD_PATCH, "/v1/networks/*/members/*", member_patch},
-    {METHOD_DELETE, "/v1/networks/*/members/*", member_delete},
-    {METHOD_POST, "/v1/networks/*/members/*/approve", member_approve},
-    {METHOD_POST, "/v1/networks/*/members/*/deny", member_deny},
-    {METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke},
-    {METHOD_POST, "/v1/page-link", page_link_post},
+    {METHOD_GET, "/v1/status", status_get, SCOPE_READ},
+    {METHOD_GET, "/v1/networks", networks_get, SCOPE_READ},
+    {METHOD_POST, "/v1/networks", networks_post, SCOPE_ADMIN},
+    {METHOD_GET, "/v1/networks/*", network_get, SCOPE_READ},
+    {METHOD_PATCH, "/v1/networks/*", network_patch, SCOPE_WRITE},
+    {METHOD_DELETE, "/v1/networks/*", network_delete, SCOPE_WRITE},
+    {METHOD_GET, "/v1/networks/*/members", members_get, SCOPE_READ},
+    {METHOD_GET, "/v1/networks/*/members/*", member_get, SCOPE_READ},
+    {METHOD_PATCH, "/v1/networks/*/members/*", member_patch, SCOPE_WRITE},
+    {METHOD_DELETE, "/v1/networks/*/members/*", member_delete, SCOPE_WRITE},
+    {METHOD_POST, "/v1/networks/*/members/*/approve", member_approve, SCOPE_APPROVE},
+    {METHOD_POST, "/v1/networks/*/members/*/deny", member_deny, SCOPE_APPROVE},
+    {METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke, SCOPE_WRITE},
+    {METHOD_POST, "/v1/page-link", page_link_post, SCOPE_LOCAL},
 };
 
 void controller_api_serve(struct controller_api *api, const struct request *request, struct reply *reply)

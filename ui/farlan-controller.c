@@ -77,7 +77,10 @@ static void serve(void *self, const struct request *request, struct reply *reply
 		return;
 	if (!request->local && request->method == METHOD_GET && web_serve(program->daemon.start.ui_dir, request, reply))
 		return;
-	controller_api_serve(&program->api, request, reply);
+	struct request known = *request; /* whoever has a session may do all */
+	if (!request->local)
+		known.scopes = SCOPE_SELF | SCOPE_ADMIN;
+	controller_api_serve(&program->api, &known, reply);
 	if (request->method != METHOD_GET)
 		loop_kick(program->daemon.loop);
 }

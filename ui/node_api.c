@@ -20,6 +20,20 @@
 #include "ui/wake_api.h"
 #include "ui/watch_api.h"
 
+static json_t *dns_json(const struct section_dns *dns)
+{
+	char text[PREFIX_TEXT];
+	json_t *o = json_object(), *servers = json_array();
+	json_object_set_new(o, "domain", json_text(dns->domain));
+	for (unsigned i = 0; i < dns->n_servers; i++) {
+		prefix_format(&dns->servers[i], text, sizeof(text));
+		*strchr(text, '/') = '\0';
+		json_array_append_new(servers, json_string(text));
+	}
+	json_object_set_new(o, "servers", servers);
+	return o;
+}
+
 static json_t *net_json(const struct net_view *view, const char *schema)
 {
 	char text[PREFIX_TEXT], mac[18];
@@ -41,6 +55,7 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	json_object_set_new(o, "dev", json_text(view->dev));
 	json_object_set_new(o, "mac", json_string(mac));
 	json_object_set_new(o, "addresses", addresses);
+	json_object_set_new(o, "dns", view->dns.n_servers ? dns_json(&view->dns) : json_null());
 	json_object_set_new(o, "mtu", json_integer(view->mtu));
 	json_object_set_new(o, "members", json_integer(view->members));
 	json_object_set_new(o, "peers_up", json_integer(view->peers_up));
@@ -295,28 +310,28 @@ static void peers_get(void *self, const struct request *request, struct reply *r
 }
 
 static const struct api_route routes[] = {
-    {METHOD_GET, "/v1/status", status_get},
-    {METHOD_GET, "/v1/networks", networks_get},
-    {METHOD_GET, "/v1/networks/*", node_api_network},
-    {METHOD_PATCH, "/v1/networks/*", local_patch},
-    {METHOD_POST, "/v1/networks/*/port", local_port_post},
-    {METHOD_DELETE, "/v1/networks/*/port/*", local_port_delete},
-    {METHOD_POST, "/v1/networks/*", network_post},
-    {METHOD_DELETE, "/v1/networks/*", network_delete},
-    {METHOD_GET, "/v1/peers", peers_get},
-    {METHOD_POST, "/v1/peers/*/ping", sight_ping_post},
-    {METHOD_GET, "/v1/pings/*", sight_ping_get},
-    {METHOD_POST, "/v1/netcheck", sight_check_post},
-    {METHOD_GET, "/v1/netcheck", sight_check_get},
-    {METHOD_GET, "/v1/events", sight_events_get},
-    {METHOD_GET, "/v1/drops", drops_get},
-    {METHOD_GET, "/v1/networks/*/drops", drops_network_get},
-    {METHOD_POST, "/v1/wake", wake_post},
-    {METHOD_POST, "/v1/networks/*/watch", watch_post},
-    {METHOD_GET, "/v1/fdb", lan_fdb_get},
-    {METHOD_GET, "/v1/networks/*/fdb", lan_fdb_get},
-    {METHOD_GET, "/v1/groups", lan_groups_get},
-    {METHOD_GET, "/v1/networks/*/groups", lan_groups_get},
+    {METHOD_GET, "/v1/status", status_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/networks", networks_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/networks/*", node_api_network, SCOPE_LOCAL},
+    {METHOD_PATCH, "/v1/networks/*", local_patch, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/networks/*/port", local_port_post, SCOPE_LOCAL},
+    {METHOD_DELETE, "/v1/networks/*/port/*", local_port_delete, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/networks/*", network_post, SCOPE_LOCAL},
+    {METHOD_DELETE, "/v1/networks/*", network_delete, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/peers", peers_get, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/peers/*/ping", sight_ping_post, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/pings/*", sight_ping_get, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/netcheck", sight_check_post, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/netcheck", sight_check_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/events", sight_events_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/drops", drops_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/networks/*/drops", drops_network_get, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/wake", wake_post, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/networks/*/watch", watch_post, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/fdb", lan_fdb_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/networks/*/fdb", lan_fdb_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/groups", lan_groups_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/networks/*/groups", lan_groups_get, SCOPE_LOCAL},
 };
 
 void node_api_serve(struct node_api *api, const struct request *request, struct reply *reply)

@@ -102,7 +102,8 @@ static void handled(void *self, const struct request *request, struct reply *rep
 /* Four texts, cut at NUL: path, Host, Origin, Cookie. */
 static void way_in(const char *text, size_t len, bool write)
 {
-	static const struct api_route routes[] = {{METHOD_GET, "/v1/a/*", handled}, {METHOD_POST, "/v1/*/b/*/*", handled}};
+	static const struct api_route routes[] = {{METHOD_GET, "/v1/a/*", handled, SCOPE_OPEN},
+	                                          {METHOD_POST, "/v1/*/b/*/*", handled, SCOPE_OPEN}};
 	static const struct endpoint at = {.family = 4, .port = 8080, .ip = {127, 0, 0, 1}};
 	const char *part[4] = {"", "", "", ""};
 	struct page page;
