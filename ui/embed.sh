@@ -1,6 +1,7 @@
 #!/bin/sh
 # embed.sh OUT.S OUT_table.inc FILES...: compresses each file beside OUT.S and writes the assembly that takes the bytes in
-# and the rows of web.c's table. The same files give the same bytes: gzip -n keeps names and times out.
+# and the rows of web.c's table. A file given as NAME=PATH is served as /NAME. The same files give the same bytes: gzip -n
+# keeps names and times out.
 set -eu
 asm=$1 table=$2
 shift 2
@@ -11,7 +12,10 @@ i=0
 echo '	.section .rodata' >>"$asm.tmp"
 : >"$table.tmp"
 for file in "$@"; do
-	name=${file##*/}
+	case $file in
+	*=*) name=${file%%=*} file=${file#*=} ;;
+	*) name=${file##*/} ;;
+	esac
 	case $name in
 	*.html) type='text/html; charset=utf-8' ;;
 	*.js) type='text/javascript; charset=utf-8' ;;
