@@ -114,6 +114,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 {
 	uint64_t ceiling = 0;
 	clock_advance(c, now_ms, wall_s);
+	c->actor = (struct actor){0}; /* what happens from here on nobody asked for */
 	if (c->trusted) {
 		publications_prepare(c);
 		ceiling = ceiling_reserve(c);
