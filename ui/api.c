@@ -41,7 +41,7 @@ static bool pattern_fits(const char *pattern, char *const *segment, int n, const
 	for (int i = 0; i < n; i++) {
 		if (*pattern++ != '/')
 			return false;
-		size_t len = strcspn(pattern, "/");
+		size_t len = strcspn(pattern, "/?");
 		if (len == 1 && *pattern == '*') {
 			if (args == API_ARGS_MAX || !*segment[i])
 				return false;
@@ -51,7 +51,7 @@ static bool pattern_fits(const char *pattern, char *const *segment, int n, const
 		}
 		pattern += len;
 	}
-	return !*pattern;
+	return !*pattern || *pattern == '?';
 }
 
 static void allow_add(struct reply *reply, enum method method)
@@ -101,14 +101,15 @@ void reply_denied(const struct request *request, enum scope scope, struct reply 
 
 /* ---- queries ---- */
 
+/* list: "?since&limit". */
 static bool name_listed(const char *list, const char *name)
 {
 	size_t len = strlen(name);
 	for (const char *at = list; at && *at;) {
-		size_t one = strcspn(at, " ");
+		size_t one = strcspn(++at, "&");
 		if (one == len && memcmp(at, name, len) == 0)
 			return true;
-		at += one + strspn(at + one, " ");
+		at += one;
 	}
 	return false;
 }
@@ -126,7 +127,7 @@ static bool query_known(const struct request *request, const char *list, struct 
 	}
 	if (!problem.status)
 		return true;
-	snprintf(problem.hint, sizeof(problem.hint), list ? "known here: %.200s" : "this path takes no query", list);
+	snprintf(problem.hint, sizeof(problem.hint), list ? "known here: %.200s" : "this path takes no query", list ? list + 1 : "");
 	reply_problem(reply, &problem);
 	return false;
 }
@@ -258,13 +259,13 @@ void api_dispatch(const struct api_route *routes, size_t n, void *self, const st
 			continue;
 		}
 		reply->allow[0] = '\0';
-		if (!query_known(&request, routes[i].query, reply))
-			return;
-		if (request_may(&request, routes[i].scope,
-		                strncmp(routes[i].pattern, NETWORK_PATH, strlen(NETWORK_PATH)) ? NULL : request.arg[0]))
-			routes[i].handle(self, &request, reply);
-		else
+		if (!request_may(&request, routes[i].scope,
+		                 strncmp(routes[i].pattern, NETWORK_PATH, strlen(NETWORK_PATH)) ? NULL : request.arg[0])) {
 			reply_denied(&request, routes[i].scope, reply);
+		} else if (query_known(&request, strchr(routes[i].pattern, '?'), reply)) {
+			routes[i].handle(self, &request, reply);
+			revalidate(&request, reply);
+		}
 		return;
 	}
 	struct problem problem = {0};

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define API_ARGS_MAX     4
-#define API_PATH_MAX     256 /* longer ones are not found */
+#define API_ARGS_MAX       4
+#define API_PATH_MAX       256 /* longer ones are not found */
 #define API_LINK_MAX       640
 #define REQUEST_BODY_MAX   (64 * 1024)
 #define PROBLEM_ERRORS_MAX 8
@@ -48,12 +48,12 @@ struct request {
 	const char *path; /* unescaped, without the query */
 	const char *body; /* terminated by a NUL that len does not count; len 0 = none */
 	size_t body_len;
-	int body_fd;    /* 0, or what an upload came into: a nameless file of body_len bytes, read from its begin; body is "" then */
-	bool late;      /* it waited as long as it may (see reply.wait): answer now */
-	bool again;     /* asked before: it waited, or its work is done */
-	bool tls;       /* by the HTTPS listener */
-	char peer[64];  /* "192.0.2.7", or "uid 1000" behind the unix socket; "" = unknown */
-	unsigned uid;   /* of the unix socket's other side, by its credentials; UINT_MAX = unknown */
+	int body_fd;   /* 0, or what an upload came into: a nameless file of body_len bytes, read from its begin; body is "" then */
+	bool late;     /* it waited as long as it may (see reply.wait): answer now */
+	bool again;    /* asked before: it waited, or its work is done */
+	bool tls;      /* by the HTTPS listener */
+	char peer[64]; /* "192.0.2.7", or "uid 1000" behind the unix socket; "" = unknown */
+	unsigned uid;  /* of the unix socket's other side, by its credentials; UINT_MAX = unknown */
 	struct query_argument query[QUERY_ARGUMENTS_MAX]; /* unescaped, in their order; see request_query() */
 	unsigned n_query;
 	struct work_slot *work; /* where work off the thread hangs (ui/work.h); NULL: there is none to be had */
@@ -70,9 +70,9 @@ struct reply {
 	void *body;           /* from malloc if owned, else static */
 	size_t body_len;
 	bool owned;
-	bool wait;      /* nothing to say yet: the same request is asked again after http_wake(), at last with late set. GET only */
-	bool cacheable; /* may be kept and revalidated by etag; else no-store */
-	char etag[40];  /* quoted; see reply_etag() */
+	bool wait;        /* nothing to say yet: the same request is asked again after http_wake(), at last with late set. GET only */
+	bool cacheable;   /* may be kept and revalidated by etag; else no-store */
+	char etag[40];    /* quoted; see reply_etag() */
 	char cookie[192]; /* Set-Cookie */
 	char allow[40];
 	char link[API_LINK_MAX]; /* the Link header: where a list goes on; see reply_link() */
@@ -89,11 +89,11 @@ struct reply {
 
 struct api_route {
 	enum method method;
-	const char *pattern; /* '*' stands for one segment; the one behind /v1/networks/ is a network's id */
+	/* '*' stands for one segment; the one behind /v1/networks/ is a network's id. "?since&limit" at the end are the names the query
+	 * may have: others are refused. */
+	const char *pattern;
 	void (*handle)(void *self, const struct request *, struct reply *);
 	enum scope scope;
-	const char *query; /* the names its query may have, blank between them; NULL = none. Others are refused */
-	uint64_t upload;   /* a body of up to that many bytes comes in a file (body_fd); 0 = one of REQUEST_BODY_MAX in memory */
 };
 
 /* May this caller do what needs that scope? network: the text of a network's id, NULL = it is about none. For handlers that

@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -45,6 +46,8 @@ struct client { /* one open connection */
 	struct http *http;
 	int fd;
 	uint64_t deadline;
+	unsigned uid;
+	char peer[64];
 };
 
 struct http {
@@ -134,6 +137,28 @@ static void sweep_fired(uv_timer_t *timer)
 			shutdown(client->fd, SHUT_RDWR);
 }
 
+/* Who is at the other end, for the audit and for what one of them may cost. */
+static void peer_name(struct client *client)
+{
+	struct sockaddr_storage at = {0};
+	socklen_t len = sizeof(at);
+	struct ucred who;
+	client->uid = UINT_MAX;
+	if (getpeername(client->fd, (struct sockaddr *)&at, &len) < 0)
+		return;
+	if (at.ss_family == AF_INET) {
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&at)->sin_addr, client->peer, sizeof(client->peer));
+	} else if (at.ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&at)->sin6_addr, client->peer, sizeof(client->peer));
+	} else {
+		len = sizeof(who);
+		if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+			return;
+		client->uid = who.uid;
+		snprintf(client->peer, sizeof(client->peer), "uid %u", who.uid);
+	}
+}
+
 static void connection_notify(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct listener *listener = self;
@@ -159,6 +184,7 @@ static void connection_notify(void *self, struct MHD_Connection *connection, voi
 	}
 	*client = (struct client){
 	    .next = http->clients, .link = &http->clients, .http = http, .fd = info->connect_fd, .deadline = deadline_after(http)};
+	peer_name(client);
 	if (client->next)
 		client->next->link = &client->next;
 	else
@@ -218,12 +244,21 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, struct repl
 		header_add(response, "Content-Encoding", reply->encoding);
 		header_add(response, "Vary", "Accept-Encoding");
 	}
-	if (reply->etag)
+	if (reply->etag[0])
 		header_add(response, "ETag", reply->etag);
 	if (reply->cookie[0])
 		header_add(response, "Set-Cookie", reply->cookie);
 	if (reply->allow[0])
 		header_add(response, "Allow", reply->allow);
+	if (reply->link[0])
+		header_add(response, "Link", reply->link);
+	if (reply->disposition[0])
+		header_add(response, "Content-Disposition", reply->disposition);
+	if (reply->retry_after) {
+		char seconds[16];
+		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after);
+		header_add(response, "Retry-After", seconds);
+	}
 	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
 	MHD_destroy_response(response); /* the queue holds its own reference, and with it the owned body */
 	if (client)
@@ -245,6 +280,40 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+static enum MHD_Result argument_note(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct request *request = self;
+	(void)kind;
+	if (request->n_query < QUERY_ARGUMENTS_MAX)
+		request->query[request->n_query] = (struct query_argument){.name = name, .value = value ? value : ""};
+	request->n_query++; /* one too many is told by the number */
+	return request->n_query > QUERY_ARGUMENTS_MAX ? MHD_NO : MHD_YES;
+}
+
+/* What the head says. */
+static void request_fill(struct request *request, struct MHD_Connection *connection)
+{
+	const struct client *client = client_of(connection);
+	request->host = header(connection, "Host");
+	request->origin = header(connection, "Origin");
+	request->fetch_site = header(connection, "Sec-Fetch-Site");
+	request->cookie = header(connection, "Cookie");
+	request->accept = header(connection, "Accept");
+	request->accept_encoding = header(connection, "Accept-Encoding");
+	request->content_type = header(connection, "Content-Type");
+	request->if_match = header(connection, "If-Match");
+	request->if_none_match = header(connection, "If-None-Match");
+	request->authorization = header(connection, "Authorization");
+	request->last_event_id = header(connection, "Last-Event-ID");
+	request->passphrase = header(connection, "Farlan-Passphrase");
+	request->uid = UINT_MAX;
+	if (client) {
+		memcpy(request->peer, client->peer, sizeof(request->peer));
+		request->uid = client->uid;
+	}
+	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, argument_note, request);
+}
+
 /* The first call, with the headers: is there a body, and is it small enough to be worth reading? */
 static enum MHD_Result exchange_begin(struct MHD_Connection *connection, void **context)
 {
@@ -253,7 +322,7 @@ static enum MHD_Result exchange_begin(struct MHD_Connection *connection, void **
 	unsigned long long room = chunked ? REQUEST_BODY_MAX : length ? strtoull(length, NULL, 10) : 0;
 	if (room > REQUEST_BODY_MAX)
 		return refuse(connection, 413, "body too large", "a request body may have 65536 bytes");
-	struct exchange *exchange = calloc(1, sizeof(*exchange) + (size_t)room);
+	struct exchange *exchange = calloc(1, sizeof(*exchange) + (size_t)room + 1);
 	if (!exchange)
 		return MHD_NO;
 	exchange->room = (size_t)room;
@@ -285,17 +354,13 @@ static enum MHD_Result access_handle(void *self, struct MHD_Connection *connecti
 	    .path = url,
 	    .body = exchange->body,
 	    .body_len = exchange->len,
-	    .since = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "since"),
 	    .late = exchange->until && uv_now(http->loop) >= exchange->until,
-	    .host = header(connection, "Host"),
-	    .origin = header(connection, "Origin"),
-	    .fetch_site = header(connection, "Sec-Fetch-Site"),
-	    .cookie = header(connection, "Cookie"),
-	    .accept_encoding = header(connection, "Accept-Encoding"),
-	    .content_type = header(connection, "Content-Type"),
-	    .if_none_match = header(connection, "If-None-Match"),
+	    .again = exchange->until,
 	};
 	struct reply reply = {0};
+	request_fill(&request, connection);
+	if (request.n_query > QUERY_ARGUMENTS_MAX)
+		return refuse(connection, 400, "too many arguments", "a query may have 16 arguments");
 	http->config.serve(http->config.self, &request, &reply);
 	if (reply.wait && !reply.status && request.method == METHOD_GET && !request.late) {
 		if (http->n_waiting >= HTTP_WAITING_MAX)

@@ -89,6 +89,7 @@ json_t *json_body(const char *body, size_t len, const char *const *names, struct
 	json_error_t error;
 	const char *name;
 	json_t *value, *object;
+	unsigned unknown = 0;
 
 	if (!len)
 		return json_object();
@@ -106,12 +107,15 @@ json_t *json_body(const char *body, size_t len, const char *const *names, struct
 	{
 		if (name_known(name, names))
 			continue;
-		problem_set(problem, 400, "unknown field", "there is no field named \"%.100s\" here", name);
-		names_hint(names, problem);
-		json_decref(object);
-		return NULL;
+		if (!unknown++)
+			problem_set(problem, 400, "unknown field", "there is no field named \"%.100s\" here", name);
+		problem_error(problem, '/', name, "not known here");
 	}
-	return object;
+	if (!unknown)
+		return object;
+	names_hint(names, problem);
+	json_decref(object);
+	return NULL;
 }
 
 bool json_take_text(const json_t *object, const char *name, size_t min, char *ret, size_t room, bool *ret_set, struct problem *problem)
@@ -122,11 +126,13 @@ bool json_take_text(const json_t *object, const char *name, size_t min, char *re
 		return true;
 	if (!json_is_string(value)) {
 		problem_set(problem, 400, "wrong type", "\"%s\" must be a string", name);
+		problem_error(problem, '/', name, "must be a string");
 		return false;
 	}
 	size_t len = json_string_length(value);
 	if (len < min || len >= room) {
 		problem_set(problem, 400, "wrong length", "\"%s\" must be %zu to %zu bytes long", name, min, room - 1);
+		problem_error(problem, '/', name, "must be %zu to %zu bytes long", min, room - 1);
 		return false;
 	}
 	memcpy(ret, json_string_value(value), len + 1);
@@ -142,6 +148,7 @@ bool json_take_bool(const json_t *object, const char *name, bool *ret, bool *ret
 		return true;
 	if (!json_is_boolean(value)) {
 		problem_set(problem, 400, "wrong type", "\"%s\" must be true or false", name);
+		problem_error(problem, '/', name, "must be true or false");
 		return false;
 	}
 	*ret = json_is_true(value);
@@ -160,6 +167,8 @@ bool json_take_count(const json_t *object, const char *name, uint64_t min, uint6
 	if (!json_is_integer(value) || n < 0 || (uint64_t)n < min || (uint64_t)n > max) {
 		problem_set(problem, 400, "out of range", "\"%s\" must be a whole number from %llu to %llu", name, (unsigned long long)min,
 		            (unsigned long long)max);
+		problem_error(problem, '/', name, "must be a whole number from %llu to %llu", (unsigned long long)min,
+		              (unsigned long long)max);
 		return false;
 	}
 	*ret = (uint64_t)n;

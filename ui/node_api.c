@@ -323,7 +323,7 @@ static const struct api_route routes[] = {
     {METHOD_GET, "/v1/pings/*", sight_ping_get, SCOPE_LOCAL},
     {METHOD_POST, "/v1/netcheck", sight_check_post, SCOPE_LOCAL},
     {METHOD_GET, "/v1/netcheck", sight_check_get, SCOPE_LOCAL},
-    {METHOD_GET, "/v1/events", sight_events_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/events?since", sight_events_get, SCOPE_LOCAL},
     {METHOD_GET, "/v1/drops", drops_get, SCOPE_LOCAL},
     {METHOD_GET, "/v1/networks/*/drops", drops_network_get, SCOPE_LOCAL},
     {METHOD_POST, "/v1/wake", wake_post, SCOPE_LOCAL},

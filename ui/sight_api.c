@@ -338,7 +338,8 @@ void sight_events_get(void *self, const struct request *request, struct reply *r
 	struct timespec wall;
 	struct problem problem;
 	uint64_t since;
-	if (!since_read(request->since, &since)) {
+	const char *asked = request_query(request, "since");
+	if (!since_read(asked, &since)) {
 		json_decref(telling.array);
 		problem_set(&problem, 400, "bad number", "since is the number of the last event seen, 0 for all there are");
 		reply_problem(reply, &problem);
@@ -351,7 +352,7 @@ void sight_events_get(void *self, const struct request *request, struct reply *r
 	bool restarted = since > last;
 	if (restarted)
 		node_events(api->node, 0, event_append, &telling);
-	if (!json_array_size(telling.array) && request->since && !restarted && !request->late) {
+	if (!json_array_size(telling.array) && asked && !restarted && !request->late) {
 		json_decref(telling.array);
 		reply->wait = true;
 		return;

@@ -64,7 +64,7 @@ static void asset_serve(const struct asset *asset, const struct request *request
 		return;
 	}
 	reply->cacheable = true;
-	reply->etag = asset->etag;
+	snprintf(reply->etag, sizeof(reply->etag), "%s", asset->etag);
 	if (request->if_none_match && strstr(request->if_none_match, asset->etag)) {
 		reply->status = 304;
 		return;

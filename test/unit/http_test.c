@@ -59,7 +59,7 @@ static void serve(void *self, const struct request *request, struct reply *reply
 	} else if (strcmp(request->path, "/wait") == 0) {
 		reply->status = t.happened || request->late ? 200 : 0;
 		reply->wait = !reply->status;
-		reply->body = request->late ? "late" : request->since && !strcmp(request->since, "7 8") ? "seven" : "happened";
+		reply->body = request->late ? "late" : request_query(request, "since") && !strcmp(request_query(request, "since"), "7 8") ? "seven" : "happened";
 		reply->body_len = strlen(reply->body);
 	} else {
 		struct problem problem;

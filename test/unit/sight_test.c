@@ -304,7 +304,9 @@ static void two_roots_tell_the_mapping(void **state)
 
 static unsigned call(enum method method, const char *path, const char *since, bool late)
 {
-	struct request request = {.method = method, .local = true, .path = path, .since = since, .late = late};
+	struct request request = {.method = method, .local = true, .path = path, .late = late};
+	if (since)
+		request.query[request.n_query++] = (struct query_argument){"since", since};
 	reply_fini(&t.reply);
 	memset(&t.reply, 0, sizeof(t.reply));
 	node_api_serve(&t.api, &request, &t.reply);
