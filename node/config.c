@@ -124,15 +124,18 @@ static bool apply(struct net *net, const struct head *head, const uint8_t *env, 
 	struct manifest m;
 	struct section_base base;
 	struct route routes[ROUTES_MAX];
+	struct section_dns dns = {0};
 	unsigned n_routes = 0;
 	struct revocations revocations;
 	if (!manifest_parse(blobs[MANIFEST_BLOB].bytes, blobs[MANIFEST_BLOB].len, &m))
 		return false;
 	const struct blob *b = section_in(&m, blobs + SECTION_BLOBS, SECTION_BASE),
 			  *r = section_in(&m, blobs + SECTION_BLOBS, SECTION_ROUTES),
+			  *n = section_in(&m, blobs + SECTION_BLOBS, SECTION_DNS),
 			  *d = section_in(&m, blobs + SECTION_BLOBS, SECTION_MEMBERS);
 	if (!b || !section_base_parse(b->bytes, b->len, &base) || (r && !section_routes_parse(r->bytes, r->len, routes, &n_routes)) ||
-	    (d && section_members_count(d->bytes, d->len) < 0) || !revocations_parse(&blobs[REVLIST_BLOB], &revocations))
+	    (n && !section_dns_parse(n->bytes, n->len, &dns)) || (d && section_members_count(d->bytes, d->len) < 0) ||
+	    !revocations_parse(&blobs[REVLIST_BLOB], &revocations))
 		return false;
 	config_free(net); /* ends the fetch, whose blobs the caller took out before */
 	net->revocation = revocations.at;
@@ -144,6 +147,7 @@ static bool apply(struct net *net, const struct head *head, const uint8_t *env, 
 	net->base = base;
 	memcpy(net->route, routes, n_routes * sizeof *routes);
 	net->n_routes = n_routes;
+	net->dns = dns;
 	net->head = *head;
 	memcpy(net->head_env, env, len);
 	net->head_len = len;

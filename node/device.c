@@ -85,6 +85,15 @@ static bool covers_root(const struct node *node, const struct prefix *p)
 	return false;
 }
 
+/* The way goes through this very machine: what lies behind it is its own to know. */
+static bool via_self(const struct net *net, const struct route *r)
+{
+	for (unsigned k = 0; r->via_set && k < net->n_addresses; k++)
+		if (net->address[k].family == r->target.family && !memcmp(net->address[k].ip, r->via, r->target.family == 4 ? 4 : 16))
+			return true;
+	return false;
+}
+
 static void routes_set(struct net *net)
 {
 	struct netlink *nl = net->node->netlink;
@@ -101,7 +110,7 @@ static void routes_set(struct net *net)
 		bool connected = false;
 		for (unsigned k = 0; k < net->n_addresses; k++)
 			connected = connected || (!r->via_set && same_net(&net->address[k], &r->target));
-		if (connected || !route_allowed(&r->target) || covers_root(net->node, &r->target))
+		if (connected || via_self(net, r) || !route_allowed(&r->target) || covers_root(net->node, &r->target))
 			continue;
 		int error =
 		    netlink_route(nl, true, ifindex, r->target.family, r->target.ip, r->target.bits, r->via_set ? r->via : NULL, r->metric);

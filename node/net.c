@@ -257,8 +257,10 @@ static void join_done(struct peer *peer, const struct request *r, const struct m
 static void ask(struct net *net)
 {
 	struct node *node = net->node;
-	struct body_join_req b = {
-	    .nwid = net->nwid, .identity = node->config.self.self, .have_version = net->head_ok ? net->head.version : 0};
+	struct body_join_req b = {.nwid = net->nwid,
+	                          .identity = node->config.self.self,
+	                          .have_version = net->head_ok ? net->head.version : 0,
+	                          .asked = net->asked};
 	struct utsname host;
 	uint8_t body[BODY_MAX];
 	net->ask_ms = node->now + WANT_AGAIN_MS;
@@ -285,6 +287,7 @@ void net_controller_up(struct peer *peer)
 		struct net *net = peer->node->net[i];
 		if (net && net->controller_peer == peer) {
 			group_controller_up(net);
+			report_controller_up(net);
 			net->ask_ms = peer->node->now;
 			net_schedule(net, net->ask_ms);
 		}
@@ -321,6 +324,15 @@ static bool memberconf_take(struct net *net, const struct body_join_res *b)
 	return true;
 }
 
+/* With what the admin says of it, if anything. */
+static void denied(struct net *net, const char *reason)
+{
+	char text[sizeof net->reason], shown[sizeof text - 32];
+	snprintf(text, sizeof text, "refused by the controller%s%s", reason[0] ? ": " : "",
+	         reason[0] ? log_text(shown, sizeof shown, reason, strlen(reason)) : "");
+	net_set_state(net, NET_DENIED, text);
+}
+
 void net_join_res(struct peer *peer, const struct body_join_res *b)
 {
 	struct net *net = net_find(peer->node, b->nwid);
@@ -347,7 +359,7 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 	case JOIN_DENIED:
 		net_down(net);
 		net->cred_ok = false;
-		net_set_state(net, NET_DENIED, "refused by the controller");
+		denied(net, b->reason);
 		net->ask_ms = now + DENIED_AGAIN_MS;
 		net_save_soon(net);
 		break;
@@ -532,6 +544,10 @@ int node_join(struct node *node, uint64_t nwid, const uint8_t pin_bits[17], cons
 		net->pin_bits_set = true;
 		memcpy(net->pin_bits, pin_bits, 17);
 	}
+	do
+		random_bytes(&net->asked, sizeof net->asked);
+	while (!net->asked);
+	net->overtaken = net->asking; /* what is on its way asks with the old one */
 	if (net->state != NET_ASKING)
 		net->ask_ms = now; /* whatever we believe, the controller may think otherwise */
 	net_save_soon(net);

@@ -13,6 +13,7 @@
 #include "node/loopguard.h"
 #include "node/node.h"
 #include "node/peer.h"
+#include "node/report.h"
 #include "proto/cred.h"
 #include "tap/tap.h"
 
@@ -74,6 +75,7 @@ struct net {
 	uint32_t whois_round;
 	uint64_t whois_ms, ask_ms; /* next try; NEVER = none */
 	bool asking;               /* a JOIN_REQ is on its way */
+	uint64_t asked;            /* of the last join somebody typed; 0 = by a version that drew none */
 	bool overtaken;            /* and something was pushed meanwhile: its answer may be the older word */
 
 	char dev_wanted[TAP_NAME_MAX], dev[TAP_NAME_MAX];
@@ -105,6 +107,7 @@ struct net {
 	struct section_base base;
 	struct route route[ROUTES_MAX];
 	unsigned n_routes;
+	struct section_dns dns;              /* n_servers 0 = none */
 	struct prefix address[CRED_IPS_MAX]; /* as set on the device */
 	unsigned n_addresses;
 	struct route route_set[ROUTES_MAX]; /* as set on the device */
@@ -119,6 +122,7 @@ struct net {
 	uint64_t offline_saved_ms;
 
 	struct groups groups;
+	struct report report;
 	struct local local;
 	struct net_member **member; /* ascending address */
 	unsigned n_members, room_members;

@@ -156,6 +156,7 @@ struct net_view {
 	uint16_t mtu;
 	struct prefix addresses[CRED_IPS_MAX + 1]; /* managed ones, then the derived IPv6 */
 	unsigned n_addresses;
+	struct section_dns dns; /* what the controller says; nothing of this system is set by it */
 	unsigned members, peers_up;
 	uint64_t rx_frames, tx_frames, rx_bytes, tx_bytes;
 	bool blocked;   /* by the loop guard */

@@ -34,6 +34,7 @@ enum tag {
 	TAG_STATE,      /* u8 1 = denied */
 	TAG_FLOOR,      /* newest HEAD verified */
 	TAG_OFFLINE,    /* u64 own seconds since it */
+	TAG_ASKED,      /* u64 */
 	TAG_LOCAL = 40, /* local_encode() */
 };
 
@@ -299,7 +300,9 @@ void state_save_network(struct net *net)
 	record_put(&w, TAG_DEV, net->dev_wanted, strlen(net->dev_wanted));
 	uint8_t denied = net->state == NET_DENIED;
 	record_put(&w, TAG_STATE, &denied, 1);
-	uint8_t local[LOCAL_BYTES];
+	uint8_t asked[8], local[LOCAL_BYTES];
+	le64_to(asked, net->asked);
+	record_put(&w, TAG_ASKED, asked, sizeof asked);
 	record_put(&w, TAG_LOCAL, local, local_encode(net, local)); /* before the HEAD, which brings the device up when it is read */
 	if (net->pin_bits_set)
 		record_put(&w, TAG_PIN_BITS, net->pin_bits, sizeof net->pin_bits);
@@ -397,6 +400,7 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		if (net->pinned)
 			config_floor_restore(net, r->p, len);
 		break;
+	case TAG_ASKED: net->asked = get_le64(r); break;
 	case TAG_OFFLINE: net->offline_s = get_le64(r); break;
 	case TAG_BLOB:
 		if (l->n < NET_BLOBS && (l->blob[l->n].bytes = malloc(len + 1))) {

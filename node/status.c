@@ -13,6 +13,8 @@ static void net_fill(const struct net *net, struct net_view *v)
 	snprintf(v->reason, sizeof v->reason, "%s", net->reason);
 	snprintf(v->dev, sizeof v->dev, "%s", net->dev);
 	memcpy(v->mac, net->port->mac, 6);
+	if (net->head_ok)
+		v->dns = net->dns;
 	v->blocked = net->loop.blocked;
 	loopguard_text(net, v->loop);
 	v->head_version = net->head_ok ? net->head.version : 0;

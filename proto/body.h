@@ -51,6 +51,7 @@ enum op {
 	OP_JOIN_REQ = 40,
 	OP_ACK = 41,
 	OP_LEAVE = 42,
+	OP_REPORT = 43,
 	OP_PQ_EK = 50,
 	OP_PQ_CT = 51,
 };
@@ -253,6 +254,7 @@ struct body_join_req {
 	char os[NAME_MAX_BYTES + 1];
 	char version[NAME_MAX_BYTES + 1];
 	uint64_t have_version; /* HEAD version held, 0 = none */
+	uint64_t asked;        /* drawn each time somebody types the join; 0 = an older node */
 };
 /* JOIN_REQ result, and the push of a changed MEMBERCONF (sent as OP_JOIN_REQ | OP_REPLY with req 0). */
 struct body_join_res {
@@ -260,6 +262,7 @@ struct body_join_res {
 	uint8_t status;
 	const uint8_t *memberconf;
 	size_t memberconf_len;
+	char reason[NAME_MAX_BYTES + 1]; /* with JOIN_DENIED, the admin's words; "" = none */
 };
 struct body_ack {
 	uint64_t nwid, version;
@@ -267,6 +270,21 @@ struct body_ack {
 };
 struct body_leave {
 	uint64_t nwid;
+};
+
+/* How a member reaches the others, told to the controller (body_report.c). The newest seq replaces all before it. */
+#define REPORT_LINKS_MAX 64
+enum report_kind { LINK_NONE = 0, LINK_DIRECT = 1, LINK_RELAY = 2 };
+struct body_report {
+	uint64_t nwid;
+	uint64_t seq; /* epoch << 32 | count */
+	unsigned n;
+	struct report_link {
+		uint64_t address;
+		uint8_t kind;     /* enum report_kind, or one that we do not know */
+		uint32_t rtt_us;  /* 0 = not known */
+		uint32_t age_s;   /* since it was last heard; 65535 stands for all above */
+	} link[REPORT_LINKS_MAX]; /* ascending */
 };
 
 /* One encode and one decode each: body_<name>_encode(const struct body_<name> *, out, room) -> length or 0;
@@ -277,7 +295,7 @@ struct body_leave {
 	X(net_open) X(net_close) X(head) X(get_blob) X(blob) X(cands) X(cred) X(whois) X(identity) X(connect) X(idx) \
 	X(incoming) X(accept) X(unreach) X(register) X(observed) X(peer_restart) X(join_req) X(join_res) X(ack) X(leave) \
 	X(spray) X(locate) X(located) X(rootset) X(rootset_piece) X(sync) X(sync_result) \
-	X(sub) X(gather) X(gathered)
+	X(sub) X(gather) X(gathered) X(report)
 /* clang-format on */
 #define X(name)                                                                                                                            \
 	size_t body_##name##_encode(const struct body_##name *, uint8_t *out, size_t room);                                                \

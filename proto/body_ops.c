@@ -51,12 +51,6 @@ static void field_bin(struct writer *w, unsigned key, const void *bytes, size_t 
 	pack_bin(w, bytes, n);
 }
 
-static void field_text(struct writer *w, unsigned key, const char *text)
-{
-	pack_uint(w, key);
-	pack_text(w, text);
-}
-
 static uint64_t read_uint(struct document *d, unsigned key, uint64_t max)
 {
 	return document_uint(d, document_field(d, key), max);
@@ -478,99 +472,5 @@ bool body_peer_restart_parse(const uint8_t *bytes, size_t len, struct body_peer_
 	if (!body_open(&d, bytes, len))
 		return false;
 	document_copy(&d, document_field(&d, 0), b.key_hash, KEY_HASH_BYTES);
-	return body_close(&d, ret, &b, sizeof b);
-}
-
-size_t body_join_req_encode(const struct body_join_req *b, uint8_t *out, size_t room)
-{
-	struct writer w = body_writer(out, room);
-	pack_map(&w, 6);
-	field_nwid(&w, 0, b->nwid);
-	field_identity(&w, 1, &b->identity);
-	field_text(&w, 2, b->hostname);
-	field_text(&w, 3, b->os);
-	field_text(&w, 4, b->version);
-	field_uint(&w, 5, b->have_version);
-	return pack_end(&w);
-}
-
-bool body_join_req_parse(const uint8_t *bytes, size_t len, struct body_join_req *ret)
-{
-	struct document d;
-	struct body_join_req b = {0};
-	if (!body_open(&d, bytes, len))
-		return false;
-	b.nwid = read_nwid(&d, 0);
-	read_identity(&d, 1, &b.identity);
-	document_text(&d, document_field(&d, 2), b.hostname, sizeof b.hostname);
-	document_text(&d, document_field(&d, 3), b.os, sizeof b.os);
-	document_text(&d, document_field(&d, 4), b.version, sizeof b.version);
-	b.have_version = read_uint(&d, 5, UINT64_MAX);
-	return body_close(&d, ret, &b, sizeof b);
-}
-
-size_t body_join_res_encode(const struct body_join_res *b, uint8_t *out, size_t room)
-{
-	struct writer w = body_writer(out, room);
-	pack_map(&w, b->memberconf ? 3 : 2);
-	field_nwid(&w, 0, b->nwid);
-	field_uint(&w, 1, b->status);
-	if (b->memberconf)
-		field_bin(&w, 2, b->memberconf, b->memberconf_len, BODY_MAX);
-	return pack_end(&w);
-}
-
-bool body_join_res_parse(const uint8_t *bytes, size_t len, struct body_join_res *ret)
-{
-	struct document d;
-	struct body_join_res b = {0};
-	if (!body_open(&d, bytes, len))
-		return false;
-	b.nwid = read_nwid(&d, 0);
-	b.status = (uint8_t)read_uint(&d, 1, UINT8_MAX);
-	if (document_field(&d, 2))
-		b.memberconf = read_bin(&d, 2, BODY_MAX, &b.memberconf_len);
-	return body_close(&d, ret, &b, sizeof b);
-}
-
-size_t body_ack_encode(const struct body_ack *b, uint8_t *out, size_t room)
-{
-	struct writer w = body_writer(out, room);
-	pack_map(&w, b->serial ? 3 : 2);
-	field_nwid(&w, 0, b->nwid);
-	field_uint(&w, 1, b->version);
-	if (b->serial)
-		field_uint(&w, 2, b->serial);
-	return pack_end(&w);
-}
-
-bool body_ack_parse(const uint8_t *bytes, size_t len, struct body_ack *ret)
-{
-	struct document d;
-	struct body_ack b = {0};
-	if (!body_open(&d, bytes, len))
-		return false;
-	b.nwid = read_nwid(&d, 0);
-	b.version = read_uint(&d, 1, UINT64_MAX);
-	if (document_field(&d, 2))
-		b.serial = read_uint(&d, 2, UINT64_MAX);
-	return body_close(&d, ret, &b, sizeof b);
-}
-
-size_t body_leave_encode(const struct body_leave *b, uint8_t *out, size_t room)
-{
-	struct writer w = body_writer(out, room);
-	pack_map(&w, 1);
-	field_nwid(&w, 0, b->nwid);
-	return pack_end(&w);
-}
-
-bool body_leave_parse(const uint8_t *bytes, size_t len, struct body_leave *ret)
-{
-	struct document d;
-	struct body_leave b = {0};
-	if (!body_open(&d, bytes, len))
-		return false;
-	b.nwid = read_nwid(&d, 0);
 	return body_close(&d, ret, &b, sizeof b);
 }

@@ -118,7 +118,7 @@ bool manifest_parse(const uint8_t *blob, size_t len, struct manifest *ret)
 	struct document d;
 	struct manifest m = {0};
 	size_t sum = 0;
-	if (!section_open(&d, blob, len, BODY_ELEMENTS_MAX))
+	if (len > MANIFEST_MAX || !section_open(&d, blob, len, BODY_ELEMENTS_MAX))
 		return false;
 	m.n = document_pairs(&d, d.root, SECTIONS_MAX);
 	for (unsigned i = 0; i < m.n; i++) {
@@ -236,6 +236,54 @@ bool section_routes_parse(const uint8_t *blob, size_t len, struct route ret[ROUT
 		return false;
 	memcpy(ret, routes, n * sizeof *ret);
 	*ret_n = n;
+	return true;
+}
+
+/* What is asked of a resolver and shown on terminals: letters that mean nothing to either. */
+static bool domain_valid(const char *domain)
+{
+	size_t label = 0;
+	for (const char *p = domain; *p; p++) {
+		bool letter = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_' || (*p == '-' && label);
+		if (*p == '.' ? !label || p[-1] == '-' || !p[1] : !letter)
+			return false;
+		label = *p == '.' ? 0 : label + 1;
+	}
+	return !label || domain[strlen(domain) - 1] != '-';
+}
+
+size_t section_dns_encode(const struct section_dns *s, uint8_t *out, size_t room)
+{
+	struct writer w = writer_over(out, section_room(room));
+	if (s->n_servers > DNS_SERVERS_MAX || !domain_valid(s->domain))
+		return 0;
+	pack_map(&w, 2);
+	pack_uint(&w, 0);
+	pack_text(&w, s->domain);
+	pack_uint(&w, 1);
+	pack_array(&w, s->n_servers);
+	for (unsigned i = 0; i < s->n_servers; i++)
+		pack_prefix(&w, &s->servers[i]);
+	return pack_end(&w);
+}
+
+bool section_dns_parse(const uint8_t *blob, size_t len, struct section_dns *ret)
+{
+	struct document d;
+	struct section_dns s = {0};
+	if (!section_open(&d, blob, len, BODY_ELEMENTS_MAX))
+		return false;
+	document_text(&d, document_field(&d, 0), s.domain, sizeof s.domain);
+	const struct value *servers = document_field(&d, 1);
+	s.n_servers = document_count(&d, servers, DNS_SERVERS_MAX);
+	for (unsigned i = 0; i < s.n_servers; i++) {
+		document_prefix(&d, document_at(&d, servers, i), &s.servers[i]);
+		if (s.servers[i].bits != 8 * ip_bytes(&s.servers[i]))
+			d.bad = true;
+	}
+	if (!document_close(&d) || !domain_valid(s.domain))
+		return false;
+	*ret = s;
 	return true;
 }
 

@@ -20,12 +20,15 @@
 #define CRED_IPS_MAX      8
 #define CRED_MACS_MAX     8
 #define CRED_TAGS_MAX     16
-#define SECTION_MAX       (256 * 1024)
-#define CONFIG_MAX        (1024 * 1024)
-#define MEMBERS_MAX       1000
-#define REVLIST_MAX       4096 /* entries; at most 45 bytes each, so always within SECTION_MAX */
-#define SECTIONS_MAX      8
+#define SECTION_MAX       (1280 * 1024) /* all members in one: 10240 with 8 IPv4 each are 106 bytes each */
+#define CONFIG_MAX        (2 * 1024 * 1024)
+#define MEMBERS_MAX       10240 /* in all shards together */
+#define REVLIST_MAX       20480 /* entries, in all shards together; at most 45 bytes each */
+#define SHARDS            64
+#define SECTIONS_MAX      (8 + 2 * SHARDS)
+#define MANIFEST_MAX      8192 /* bytes; a section takes 43 of them */
 #define ROUTES_MAX        64
+#define DNS_SERVERS_MAX   4
 #define NAME_MAX_BYTES    63 /* of text: UTF-8 without control characters, else it is not signed and not accepted */
 #define MTU_MIN           1280
 #define MTU_MAX           9000
@@ -108,8 +111,14 @@ enum section_id {
 	SECTION_DNS = 4,
 	SECTION_MEMBERS = 5,
 	SECTION_ANCHORS = 6,
-	SECTION_BRIDGES = 7
+	SECTION_BRIDGES = 7,
+	SECTION_MEMBERS_SHARD = 64,  /* + shard_of(key_hash): the directory of a large network, each part like SECTION_MEMBERS */
+	SECTION_REVOKED_SHARD = 128, /* + shard_of(key_hash): its revocations, each part like REVLIST */
 };
+static inline unsigned shard_of(const uint8_t key_hash[KEY_HASH_BYTES])
+{
+	return key_hash[0] >> 2;
+}
 struct manifest {
 	unsigned n;
 	struct {
@@ -153,6 +162,15 @@ struct route {
 };
 size_t section_routes_encode(const struct route *, unsigned n, uint8_t *out, size_t room);
 bool section_routes_parse(const uint8_t *blob, size_t len, struct route ret[ROUTES_MAX], unsigned *ret_n);
+
+/* Names of the network's own: who answers for them. The section is there when there is one server at least. */
+struct section_dns {
+	char domain[NAME_MAX_BYTES + 1]; /* lower case, no dot at the ends; "" = none */
+	unsigned n_servers;
+	struct prefix servers[DNS_SERVERS_MAX]; /* hosts: bits 32 or 128 */
+};
+size_t section_dns_encode(const struct section_dns *, uint8_t *out, size_t room);
+bool section_dns_parse(const uint8_t *blob, size_t len, struct section_dns *ret);
 
 /* The directory: every approved member, [address, key_hash, ips, flags], ascending address. */
 struct directory_entry {

@@ -58,6 +58,7 @@ static void try_blobs(const uint8_t *bytes, size_t len)
 	struct section_base base;
 	struct route routes[ROUTES_MAX];
 	struct memberconf conf;
+	struct section_dns dns;
 	uint8_t again[4096];
 	unsigned n_routes;
 	long n = 0;
@@ -72,6 +73,8 @@ static void try_blobs(const uint8_t *bytes, size_t len)
 		assert(section_base_encode(&base, again, sizeof(again)));
 	if (section_routes_parse(bytes, len, routes, &n_routes))
 		assert(n_routes <= ROUTES_MAX && section_routes_encode(routes, n_routes, again, sizeof(again)));
+	if (section_dns_parse(bytes, len, &dns))
+		assert(section_dns_encode(&dns, again, sizeof(again)));
 	if (memberconf_parse(bytes, len, &conf))
 		assert(memberconf_encode(&conf, again, sizeof(again)));
 }

@@ -538,6 +538,14 @@ static void controller_bodies(void **state)
 		                           .have_version = 1ull << 40};
 		TRIP(join_req, in, out);
 		SAME(nwid), SAME(have_version);
+		assert_int_equal(out.asked, 0); /* as an older node sends it */
+		size_t before = len;
+		in.asked = UINT64_MAX;
+		len = body_join_req_encode(&in, bytes, sizeof(bytes));
+		assert_true(body_join_req_parse(bytes, len, &out));
+		SAME(asked);
+		assert_int_equal(len, before + 10);
+		in.asked = 0;
 		assert_identity(&in.identity, &out.identity);
 		assert_string_equal(in.hostname, out.hostname);
 		assert_string_equal(in.os, out.os);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -412,13 +413,44 @@ static void hungry_counts(void **state)
 	}
 }
 
+static void test_dns(void **state)
+{
+	static const char *const bad[] = {".", ".a", "a.", "a..b", "-a", "a-", "a-.b", "A", "a b", "a/b", "\xc3\xa4", "a.-b"};
+	struct section_dns s = {.domain = "office_1.l-an", .n_servers = 2}, back = {0}, longest = {0};
+	uint8_t out[256];
+	(void)state;
+	assert_true(prefix_parse("10.1.2.3/32", false, &s.servers[0]));
+	assert_true(prefix_parse("fd00::53/128", false, &s.servers[1]));
+	size_t len = section_dns_encode(&s, out, sizeof(out));
+	assert_true(section_dns_parse(out, len, &back));
+	assert_memory_equal(&s, &back, sizeof(s));
+	assert_false(section_dns_parse(out, len - 1, &back));
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(s.domain, sizeof(s.domain), "%s", bad[i]);
+		assert_int_equal(section_dns_encode(&s, out, sizeof(out)), 0);
+	}
+	memset(longest.domain, 'a', sizeof(longest.domain) - 1);
+	longest.n_servers = DNS_SERVERS_MAX;
+	for (unsigned i = 0; i < DNS_SERVERS_MAX; i++)
+		longest.servers[i] = s.servers[1];
+	len = section_dns_encode(&longest, out, sizeof(out));
+	assert_true(section_dns_parse(out, len, &back));
+	assert_memory_equal(&longest, &back, sizeof(back));
+	out[len - 1] = 64; /* a network is no server */
+	memset(&back, 7, sizeof(back));
+	assert_false(section_dns_parse(out, len, &back));
+	assert_int_equal(back.n_servers, 0x07070707);
+	longest.n_servers++;
+	assert_int_equal(section_dns_encode(&longest, out, sizeof(out)), 0);
+}
+
 int main(void)
 {
 	unhex(key_hash, sizeof(key_hash), KEY_HASH);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(vectors_revlist),    cmocka_unit_test(vectors_sections), cmocka_unit_test(vectors_manifest),
-	    cmocka_unit_test(vectors_memberconf), cmocka_unit_test(cuts_and_flips),   cmocka_unit_test(members_limits),
-	    cmocka_unit_test(list_limits),        cmocka_unit_test(hungry_counts),
+	    cmocka_unit_test(test_dns),         cmocka_unit_test(vectors_revlist),    cmocka_unit_test(vectors_sections),
+	    cmocka_unit_test(vectors_manifest), cmocka_unit_test(vectors_memberconf), cmocka_unit_test(cuts_and_flips),
+	    cmocka_unit_test(members_limits),   cmocka_unit_test(list_limits),        cmocka_unit_test(hungry_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
