@@ -225,6 +225,8 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 	if (!who || who->online == online)
 		return;
 	who->online = online;
+	who->link = LINK_NONE;
+	who->rtt_us = 0;
 	if (!online)
 		pushes_forget(c, key_hash);
 	if (store_member_networks(c->store, key_hash, nwids, KEY_NETWORKS_MAX, &n))

@@ -41,12 +41,15 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
                     uint64_t wall_s, const char **ret_why);
 void controller_close(struct controller *); /* settles first */
 
-/* An authenticated control message of a member or a stranger with proven work: JOIN_REQ, GET_BLOB, ACK, LEAVE, SUB, GATHER (and
+/* An authenticated control message of a member or a stranger with proven work: JOIN_REQ, GET_BLOB, ACK, LEAVE, SUB, GATHER, REPORT (and
  * HEAD requests). Anything else gets STATUS_UNKNOWN_OP. physical = where its packets come from (for the page). */
 void controller_request(struct controller *, const struct identity *from, const struct endpoint *physical, const struct message *,
                         uint64_t now_ms, uint64_t wall_s);
 /* The session with an identity came up or went down. */
 void controller_online(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], bool online, uint64_t now_ms, uint64_t wall_s);
+/* By which kind of path the controller's node reaches an identity, and how far it is (us; 0 = not known). */
+void controller_path(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], enum report_kind, uint32_t rtt_us, uint64_t now_ms,
+                     uint64_t wall_s);
 /* End of a control turn. Returns the next deadline in ms of now (NEVER = none): hourly HEAD, time ceiling, coalesced pushes. */
 uint64_t controller_settle(struct controller *, uint64_t now_ms, uint64_t wall_s);
 /* The INIT gate of a network's members is no concern of the node; but the node asks whom to talk to at all: */
@@ -156,6 +159,16 @@ enum admin_status controller_member_set(struct controller *, uint64_t nwid, uint
 enum admin_status controller_member_get(struct controller *, uint64_t nwid, uint64_t member, struct member_row *ret, struct admin_error *);
 enum admin_status controller_member_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct member_row *), void *,
                                          struct admin_error *);
+
+/* Who reaches whom, as approved members and the controller's own node tell: each pair once. cut: there were more. */
+#define TOPOLOGY_LINKS_MAX 65536
+struct topology_link {
+	uint64_t a, b; /* a < b; one of them may be the controller's own address */
+	enum report_kind kind;
+	uint32_t rtt_us, age_s; /* 0 = not known; since one of them heard the other */
+};
+enum admin_status controller_topology(struct controller *, uint64_t nwid, void (*each)(void *, const struct topology_link *), void *,
+                                      bool *ret_cut, struct admin_error *);
 
 /* For status: ok, or why it does not sign. */
 const char *controller_health(const struct controller *);

@@ -46,6 +46,7 @@ void publication_free(struct publication *p)
 	}
 	free(p->listed);
 	groups_free(p);
+	reports_free(NULL, p);
 	free(p);
 }
 
@@ -53,6 +54,7 @@ void publication_remove(struct controller *c, uint64_t nwid)
 {
 	for (unsigned i = 0; i < c->n_publications; i++)
 		if (c->publications[i]->nwid == nwid) {
+			reports_free(c, c->publications[i]);
 			publication_free(c->publications[i]);
 			c->publications[i] = c->publications[--c->n_publications];
 			return;

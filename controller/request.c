@@ -230,6 +230,7 @@ void controller_request(struct controller *c, const struct identity *from, const
 	case OP_LEAVE: leave(&a); break;
 	case OP_SUB: sub(&a); break;
 	case OP_GATHER: gather(&a); break;
+	case OP_REPORT: reply(&a, report_take(c, from, m->body, m->len), NULL, 0); break;
 	default: reply(&a, STATUS_UNKNOWN_OP, NULL, 0);
 	}
 }

@@ -58,12 +58,15 @@ struct publication { /* of one network */
 	unsigned n_listed, push_at, push_left;
 	uint64_t push_next;    /* ms */
 	struct takers *takers; /* owned, groups.c; NULL = none */
+	struct reports *reports; /* owned, report.c; NULL = none */
 };
 
 struct presence {
 	struct presence *next; /* in its bucket */
 	uint8_t key_hash[KEY_HASH_BYTES];
 	bool online;
+	enum report_kind link; /* how the controller reaches it; LINK_NONE = not known */
+	uint32_t rtt_us;       /* 0 = not known */
 	struct endpoint physical;
 	uint64_t allowance; /* ms, policy.h */
 	uint64_t wrote;     /* ms of the last row written at its asking; 0 = none */
@@ -111,6 +114,8 @@ struct controller {
 	unsigned n_pushes, pushes_room;
 	struct presence *presences[PRESENCE_BUCKETS];
 	unsigned n_presences;
+	size_t reports_bytes; /* of all networks */
+	uint64_t reports_swept;
 };
 
 /* controller.c */
@@ -166,6 +171,14 @@ enum status groups_gather(struct controller *, const struct identity *from, cons
                           size_t *ret_len);
 void groups_forget(struct publication *, uint64_t address); /* it is no member any more */
 void groups_free(struct publication *);
+
+/* report.c */
+enum status report_take(struct controller *, const struct identity *from, const uint8_t *body, size_t len);
+bool report_moved(uint32_t was_us, uint32_t is_us); /* is the round trip another one, for whoever watches? */
+/* Each link told by a member, a = who told it; not the stale ones. */
+void reports_each(const struct controller *, const struct publication *,
+                  void (*each)(void *, const uint8_t key_hash[KEY_HASH_BYTES], const struct topology_link *), void *);
+void reports_free(struct controller *, struct publication *); /* controller NULL: it ends, nobody counts any more */
 
 /* presence.c */
 struct presence *presence_find(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);

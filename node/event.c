@@ -125,6 +125,7 @@ void event_peer(struct peer *peer)
 	enum event_kind kind = EVENT_PEER_PATH;
 	if (!*old || !*text)
 		kind = peer->is_root ? (up ? EVENT_ROOT_UP : EVENT_ROOT_DOWN) : up ? EVENT_PEER_UP : EVENT_PEER_DOWN;
+	report_moved(peer);
 	event_change(peer->node, kind, peer, old, text);
 }
 

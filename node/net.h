@@ -31,6 +31,7 @@ struct blob {
 
 struct net_member {
 	struct member *member; /* the workers' side */
+	struct net_member *next_gone;
 	struct peer *peer;
 	bool listed; /* in the directory (else: only its credential spoke for it) */
 	struct directory_entry entry;
@@ -52,6 +53,8 @@ struct fetch {
 	struct blob blob[NET_BLOBS]; /* [0] manifest, [1] revlist, then sections */
 	uint32_t got[NET_BLOBS], asked[NET_BLOBS];
 	unsigned n;
+	struct blob spare[NET_BLOBS]; /* whole ones of the fetches that a newer HEAD ended: most of what they named is still named */
+	unsigned n_spare;
 	bool sections_known;
 	unsigned in_flight;
 	uint64_t since_ms;
@@ -100,7 +103,7 @@ struct net {
 	uint8_t head_env[HEAD_ENVELOPE_MAX];
 	size_t head_len;
 	struct blob manifest_blob, revlist;
-	struct revocation *revocation; /* revlist, as it was signed: ascending key_hash */
+	struct revocation *revocation; /* of REVLIST and its shards: ascending key_hash */
 	size_t n_revocations;
 	struct manifest manifest;
 	struct blob section[SECTIONS_MAX]; /* as in manifest */
@@ -167,6 +170,14 @@ void config_floor_restore(struct net *, const uint8_t *envelope, size_t len);
 uint64_t config_min_serial(const struct net *, const uint8_t key_hash[KEY_HASH_BYTES]);
 void config_gossip(struct net *);
 void config_fetch_end(struct net *);
+
+/* directory.c: what stands in several sections of an edition; sections[] as in the manifest */
+/* Are all its members where they belong, and not more than may be? */
+bool directory_valid(const struct manifest *, const struct blob *sections);
+/* Everybody, ascending by address; to be freed. NULL: no memory, or a section does not parse. */
+struct directory_entry *directory_read(const struct manifest *, const struct blob *sections, size_t *ret_n);
+/* All revocations of REVLIST and its shards, ascending by key_hash, one for each; to be freed. NULL: as above. */
+struct revocation *revocations_read(const struct blob *revlist, const struct manifest *, const struct blob *sections, size_t *ret_n);
 
 /* roster.c */
 struct net_member *roster_member(struct net *, uint64_t address, const uint8_t key_hash[KEY_HASH_BYTES]);

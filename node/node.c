@@ -316,6 +316,7 @@ static void housekeeping(struct timer *t, uint64_t now)
 	circuit_tick(node);
 	peers_sweep(node, now);
 	group_second(node, now);
+	report_second(node, now);
 	federation_tick(node, now);
 	resolve_tick(node, now);
 	fallback_tick(node, now);

@@ -340,6 +340,7 @@ static void request_in(struct peer *peer, struct session *s, const struct messag
 		return;
 	if (node->config.port.request && s->class == CLASS_CTRL) {
 		peer->served = true;
+		report_path(peer);
 		/* What came through a relay says nothing of where its sender is. */
 		const struct endpoint *physical = l->circuit ? &(struct endpoint){0} : &l->from;
 		node->config.port.request(node->config.port.self, &peer->identity, physical, m, node->now);

@@ -41,6 +41,13 @@ static void member_online(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bo
 		controller_online(program->controller, key_hash, online, now, wall_s());
 }
 
+static void member_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now)
+{
+	struct program *program = self;
+	if (program->controller)
+		controller_path(program->controller, key_hash, direct ? LINK_DIRECT : LINK_RELAY, rtt_us, now, wall_s());
+}
+
 static bool member_known(void *self, const uint8_t key_hash[KEY_HASH_BYTES])
 {
 	const struct program *program = self;
@@ -113,7 +120,12 @@ int main(int argc, char **argv)
 	struct daemon *daemon = &program.daemon;
 	struct controller_port port = {.self = &program, .send = message_send};
 	struct loop_config config = {
-	    .node = {.workers = 1, .port = {.self = &program, .request = member_request, .online = member_online, .knows = member_known}},
+	    .node = {.workers = 1,
+	             .port = {.self = &program,
+	                      .request = member_request,
+	                      .online = member_online,
+	                      .knows = member_known,
+	                      .path = member_path}},
 	    .settle = settle,
 	    .self = &program,
 	};
