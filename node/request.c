@@ -321,7 +321,7 @@ static bool network_in(struct peer *peer, enum session_class class, const struct
 	}
 }
 
-static void request_in(struct peer *peer, struct session *s, const struct message *m, const struct letter *l)
+static void request_in(struct peer *peer, struct session *s, struct message *m, const struct letter *l)
 {
 	struct node *node = peer->node;
 	struct answer *a = answer_find(peer, m->req);
@@ -340,6 +340,7 @@ static void request_in(struct peer *peer, struct session *s, const struct messag
 		return;
 	if (node->config.port.request && s->class == CLASS_CTRL) {
 		peer->served = true;
+		m->exporter = s->exporter;
 		report_path(peer);
 		/* What came through a relay says nothing of where its sender is. */
 		const struct endpoint *physical = l->circuit ? &(struct endpoint){0} : &l->from;

@@ -78,6 +78,7 @@ struct message {
 	uint8_t status;      /* replies only */
 	const uint8_t *body; /* a document of its own; for a reply the result (may be empty: len 0) */
 	size_t len;
+	const uint8_t *exporter; /* 32 bytes: of the session it came by; NULL = not told. Never sent */
 };
 size_t message_encode(const struct message *, uint8_t *out, size_t room);
 bool message_parse(const uint8_t *bytes, size_t len, struct message *ret);
@@ -255,6 +256,8 @@ struct body_join_req {
 	char version[NAME_MAX_BYTES + 1];
 	uint64_t have_version; /* HEAD version held, 0 = none */
 	uint64_t asked;        /* drawn each time somebody types the join; 0 = an older node */
+	uint64_t invite;       /* an invitation it holds, 0 = none, and */
+	uint8_t proof[64];     /* the proof (invite.h) */
 };
 /* JOIN_REQ result, and the push of a changed MEMBERCONF (sent as OP_JOIN_REQ | OP_REPLY with req 0). */
 struct body_join_res {

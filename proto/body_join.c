@@ -48,10 +48,34 @@ static uint64_t read_uint(struct document *d, unsigned key, uint64_t max)
 	return document_uint(d, document_field(d, key), max);
 }
 
+#define INVITE_FIELD (8 + sizeof((struct body_join_req *)0)->proof)
+
+static void field_invite(struct writer *w, const struct body_join_req *b)
+{
+	uint8_t both[INVITE_FIELD];
+	struct writer field = writer_over(both, sizeof both);
+	put_be(&field, b->invite, 8);
+	put_bytes(&field, b->proof, sizeof b->proof);
+	pack_uint(w, 7);
+	pack_bin(w, both, sizeof both);
+}
+
+static void read_invite(struct document *d, struct body_join_req *b)
+{
+	uint8_t both[INVITE_FIELD] = {0};
+	const struct value *field = document_field(d, 7);
+	if (!field)
+		return;
+	document_copy(d, field, both, sizeof both);
+	struct reader r = reader_over(both, sizeof both);
+	b->invite = get_be(&r, 8);
+	get_copy(&r, b->proof, sizeof b->proof);
+}
+
 size_t body_join_req_encode(const struct body_join_req *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
-	pack_map(&w, 6u + !!b->asked);
+	pack_map(&w, 6u + !!b->asked + !!b->invite);
 	field_nwid(&w, b->nwid);
 	pack_uint(&w, 1);
 	pack_identity(&w, &b->identity);
@@ -61,6 +85,8 @@ size_t body_join_req_encode(const struct body_join_req *b, uint8_t *out, size_t 
 	field_uint(&w, 5, b->have_version);
 	if (b->asked)
 		field_uint(&w, 6, b->asked);
+	if (b->invite)
+		field_invite(&w, b);
 	return pack_end(&w);
 }
 
@@ -78,6 +104,7 @@ bool body_join_req_parse(const uint8_t *bytes, size_t len, struct body_join_req 
 	b.have_version = read_uint(&d, 5, UINT64_MAX);
 	if (document_field(&d, 6))
 		b.asked = read_uint(&d, 6, UINT64_MAX);
+	read_invite(&d, &b);
 	return body_close(&d, ret, &b, sizeof b);
 }
 

@@ -546,6 +546,14 @@ static void controller_bodies(void **state)
 		SAME(asked);
 		assert_int_equal(len, before + 10);
 		in.asked = 0;
+		in.invite = 0x0123456789abcdef;
+		memset(in.proof, 0x77, sizeof(in.proof));
+		len = body_join_req_encode(&in, bytes, sizeof(bytes));
+		assert_true(body_join_req_parse(bytes, len, &out));
+		SAME(invite);
+		assert_memory_equal(in.proof, out.proof, sizeof(in.proof));
+		assert_int_equal(len, before + 1 + 2 + 72);
+		in.invite = 0;
 		assert_identity(&in.identity, &out.identity);
 		assert_string_equal(in.hostname, out.hostname);
 		assert_string_equal(in.os, out.os);
