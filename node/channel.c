@@ -258,12 +258,14 @@ void channel_push_cred(struct net *net)
 
 void channel_recheck(struct net *net)
 {
+	bool closed = false;
 	for (unsigned i = net->n_members; i-- > 0;) {
 		struct net_member *m = net->member[i];
 		if (!m->cred_ok || valid(net, &m->cred, m->peer->identity.key_hash))
 			continue;
 		struct peer *peer = m->peer;
 		m->cred_ok = false;
+		closed = true;
 		channel_close(net, m, false);
 		if (!m->listed)
 			roster_rights(net, m, 0);
@@ -271,7 +273,8 @@ void channel_recheck(struct net *net)
 		if (!channel_shared(peer) && !peer->is_root && !peer->is_controller)
 			peer_cut(peer);
 	}
-	roster_apply(net);
+	if (closed)
+		roster_apply(net);
 }
 
 void channel_peer_restarted(struct peer *peer)

@@ -23,8 +23,10 @@ static void blob_free(struct blob *b)
 
 void config_fetch_end(struct net *net)
 {
-	for (unsigned i = 0; i < NET_BLOBS; i++)
+	for (unsigned i = 0; i < NET_BLOBS; i++) {
 		blob_free(&net->fetch.blob[i]);
+		blob_free(&net->fetch.spare[i]);
+	}
 	net->fetch = (struct fetch){0};
 }
 
@@ -84,32 +86,6 @@ uint64_t config_min_serial(const struct net *net, const uint8_t key_hash[KEY_HAS
 
 /* ---- putting it in force ---------------------------------------------------------------------------------------------- */
 
-struct revocations {
-	struct revocation *at;
-	size_t n, room;
-};
-
-static void revocation_add(void *self, const struct revocation *r)
-{
-	struct revocations *list = self;
-	if (list->n < list->room)
-		list->at[list->n++] = *r;
-}
-
-static bool revocations_parse(const struct blob *blob, struct revocations *ret)
-{
-	long n = revlist_count(blob->bytes, blob->len);
-	if (n < 0 || n > REVLIST_MAX)
-		return false;
-	struct revocations list = {.at = calloc((size_t)n + 1, sizeof *list.at), .room = (size_t)n};
-	if (!list.at || !revlist_walk(blob->bytes, blob->len, revocation_add, &list)) {
-		free(list.at);
-		return false;
-	}
-	*ret = list;
-	return true;
-}
-
 static const struct blob *section_in(const struct manifest *m, const struct blob *sections, uint8_t id)
 {
 	for (unsigned i = 0; i < m->n; i++)
@@ -126,20 +102,20 @@ static bool apply(struct net *net, const struct head *head, const uint8_t *env, 
 	struct route routes[ROUTES_MAX];
 	struct section_dns dns = {0};
 	unsigned n_routes = 0;
-	struct revocations revocations;
+	struct revocation *revocation = NULL;
+	size_t n_revocations = 0;
 	if (!manifest_parse(blobs[MANIFEST_BLOB].bytes, blobs[MANIFEST_BLOB].len, &m))
 		return false;
 	const struct blob *b = section_in(&m, blobs + SECTION_BLOBS, SECTION_BASE),
 			  *r = section_in(&m, blobs + SECTION_BLOBS, SECTION_ROUTES),
-			  *n = section_in(&m, blobs + SECTION_BLOBS, SECTION_DNS),
-			  *d = section_in(&m, blobs + SECTION_BLOBS, SECTION_MEMBERS);
+			  *n = section_in(&m, blobs + SECTION_BLOBS, SECTION_DNS);
 	if (!b || !section_base_parse(b->bytes, b->len, &base) || (r && !section_routes_parse(r->bytes, r->len, routes, &n_routes)) ||
-	    (n && !section_dns_parse(n->bytes, n->len, &dns)) || (d && section_members_count(d->bytes, d->len) < 0) ||
-	    !revocations_parse(&blobs[REVLIST_BLOB], &revocations))
+	    (n && !section_dns_parse(n->bytes, n->len, &dns)) || !directory_valid(&m, blobs + SECTION_BLOBS) ||
+	    !(revocation = revocations_read(&blobs[REVLIST_BLOB], &m, blobs + SECTION_BLOBS, &n_revocations)))
 		return false;
 	config_free(net); /* ends the fetch, whose blobs the caller took out before */
-	net->revocation = revocations.at;
-	net->n_revocations = revocations.n;
+	net->revocation = revocation;
+	net->n_revocations = n_revocations;
 	net->manifest = m;
 	net->manifest_blob = blobs[MANIFEST_BLOB];
 	net->revlist = blobs[REVLIST_BLOB];
@@ -172,6 +148,8 @@ static void fetch_done(struct net *net)
 {
 	struct fetch f = net->fetch;
 	net->fetch = (struct fetch){0};
+	for (unsigned i = 0; i < NET_BLOBS; i++)
+		blob_free(&f.spare[i]);
 	if (!apply(net, &f.head, f.head_env, f.head_len, f.blob)) {
 		for (unsigned i = 0; i < NET_BLOBS; i++)
 			blob_free(&f.blob[i]);
@@ -231,15 +209,41 @@ static void want(struct net *net, unsigned i, const uint8_t hash[32], uint32_t l
 	const struct blob *have = held(net, hash);
 	memcpy(f->blob[i].hash, hash, 32);
 	f->blob[i].len = len;
-	if (have && (f->blob[i].bytes = malloc(have->len + 1))) {
+	if (have && (f->blob[i].bytes = malloc(have->len + 1)))
 		memcpy(f->blob[i].bytes, have->bytes, have->len);
+	for (unsigned k = 0; !have && k < f->n_spare; k++)
+		if (f->spare[k].bytes && bytes_equal(f->spare[k].hash, hash, 32)) {
+			have = &f->blob[i];
+			f->blob[i] = f->spare[k];
+			f->spare[k] = (struct blob){0};
+		}
+	if (have && f->blob[i].bytes)
 		f->blob[i].len = f->got[i] = f->asked[i] = have->len;
-	}
 }
 
 static bool complete(const struct fetch *f, unsigned i)
 {
 	return f->blob[i].bytes && f->got[i] == f->blob[i].len;
+}
+
+/* A newer HEAD ends a fetch: what was whole is kept for the next one. A network that changes faster than a newcomer can read its directory would else never
+ * let it in. Only whole blobs are believed, those passed blob_check(). */
+static void fetch_supersede(struct net *net)
+{
+	struct fetch old = net->fetch, *f = &net->fetch;
+	*f = (struct fetch){0};
+	for (unsigned i = 0; i < NET_BLOBS; i++) {
+		if (complete(&old, i) && f->n_spare < NET_BLOBS)
+			f->spare[f->n_spare++] = old.blob[i];
+		else
+			blob_free(&old.blob[i]);
+	}
+	for (unsigned i = 0; i < NET_BLOBS; i++) {
+		if (old.spare[i].bytes && f->n_spare < NET_BLOBS)
+			f->spare[f->n_spare++] = old.spare[i];
+		else
+			blob_free(&old.spare[i]);
+	}
 }
 
 static void fetch_more(struct net *net);
@@ -349,7 +353,7 @@ static void fetch_more(struct net *net)
 
 static void fetch_start(struct net *net, struct peer *from, const struct head *head, const uint8_t *env, size_t len)
 {
-	config_fetch_end(net);
+	fetch_supersede(net);
 	struct fetch *f = &net->fetch;
 	net->fetches++; /* answers to the fetch before this one count for nothing, even where a blob is the same */
 	f->active = true;

@@ -31,7 +31,8 @@ struct blob {
 
 struct net_member {
 	struct member *member; /* the workers' side */
-	struct net_member *next_gone;
+	struct net_member *next_gone; /* roster.c, while it is taken out */
+	bool going;
 	struct peer *peer;
 	bool listed; /* in the directory (else: only its credential spoke for it) */
 	struct directory_entry entry;

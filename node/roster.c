@@ -46,19 +46,40 @@ void roster_rights(struct net *net, struct net_member *m, uint32_t flags)
 		fdb_forget(net->port->fdb, m->member->address);
 }
 
-static void member_remove(struct net *net, unsigned i)
+/* Takes out whoever is going: from the workers' sight all at once, since each roster they see is a copy of the list. */
+static void members_remove(struct net *net)
 {
-	struct net_member *m = net->member[i];
-	atomic_store(&m->peer->remote->member[net->chan - 1], NULL);
-	memmove(&net->member[i], &net->member[i + 1], (net->n_members - i - 1) * sizeof *net->member);
-	net->n_members--;
-	fdb_forget(net->port->fdb, m->member->address);
+	struct net_member *gone = NULL, *next;
+	unsigned kept = 0;
+	for (unsigned i = 0; i < net->n_members; i++) {
+		struct net_member *m = net->member[i];
+		if (!m->going) {
+			net->member[kept++] = m;
+			continue;
+		}
+		m->next_gone = gone;
+		gone = m;
+		atomic_store(&m->peer->remote->member[net->chan - 1], NULL);
+	}
+	net->n_members = kept;
+	if (!gone)
+		return;
+	for (struct net_member *m = gone; m; m = m->next_gone)
+		fdb_forget(net->port->fdb, m->member->address);
 	roster_publish(net);
-	group_member_gone(net, m);
-	rights_retire(net, m->member);
-	guestbook_retire(&net->node->book, m->member, free);
-	peer_forget(m->peer);
-	free(m);
+	for (struct net_member *m = gone; m; m = next) {
+		next = m->next_gone;
+		group_member_gone(net, m);
+		rights_retire(net, m->member);
+		guestbook_retire(&net->node->book, m->member, free);
+		peer_forget(m->peer);
+		free(m);
+	}
+}
+
+static bool unwanted(const struct net_member *m)
+{
+	return !m->listed && !m->cred_ok;
 }
 
 struct net_member *roster_get(struct net *net, struct peer *peer, uint64_t address)
@@ -67,9 +88,10 @@ struct net_member *roster_get(struct net *net, struct peer *peer, uint64_t addre
 	if (i < net->n_members && net->member[i]->member->address == address) {
 		if (net->member[i]->peer == peer)
 			return net->member[i];
-		if (net->member[i]->listed || net->member[i]->cred_ok)
+		if (!unwanted(net->member[i]))
 			return NULL; /* the address is another's in this network */
-		member_remove(net, i);
+		net->member[i]->going = true;
+		members_remove(net);
 	}
 	if (net->n_members >= ROSTER_MAX || atomic_load(&peer->remote->member[net->chan - 1]))
 		return NULL;
@@ -178,17 +200,8 @@ void neighbour_publish(struct net *net)
 
 /* ---- the directory -------------------------------------------------------------------------------------------------------- */
 
-/* Who is listed already, so that the others go before new ones come: a directory may name a thousand others than the last. */
-static void entry_mark(void *self, const struct directory_entry *e)
+static void entry_take(struct net *net, const struct directory_entry *e)
 {
-	struct net_member *m = roster_member(self, e->address, e->key_hash);
-	if (m)
-		m->listed = true;
-}
-
-static void entry_take(void *self, const struct directory_entry *e)
-{
-	struct net *net = self;
 	const struct identity *own = &net->node->config.self.self;
 	if (e->address == own->address) {
 		net->listed = net->listed || bytes_equal(e->key_hash, own->key_hash, KEY_HASH_BYTES);
@@ -213,22 +226,25 @@ static void entry_take(void *self, const struct directory_entry *e)
 
 void roster_apply(struct net *net)
 {
-	const struct blob *section = NULL;
-	for (unsigned i = 0; i < net->manifest.n; i++)
-		if (net->manifest.section[i].id == SECTION_MEMBERS)
-			section = &net->section[i];
+	size_t n = 0;
+	struct directory_entry *all = directory_read(&net->manifest, net->section, &n);
+	if (!all)
+		return; /* no memory: the last one stands */
 	net->listed = false;
 	for (unsigned i = 0; i < net->n_members; i++)
 		net->member[i]->listed = false;
-	if (section)
-		section_members_walk(section->bytes, section->len, entry_mark, net);
-	for (unsigned i = net->n_members; i-- > 0;) {
-		struct net_member *m = net->member[i];
-		if (!m->listed && !m->cred_ok)
-			member_remove(net, i);
+	/* Those who stay, so that the others go before new ones come: a directory may name thousands of others than the last. */
+	for (size_t i = 0; i < n; i++) {
+		struct net_member *m = roster_member(net, all[i].address, all[i].key_hash);
+		if (m)
+			m->listed = true;
 	}
-	if (section)
-		section_members_walk(section->bytes, section->len, entry_take, net);
+	for (unsigned i = 0; i < net->n_members; i++)
+		net->member[i]->going = unwanted(net->member[i]);
+	members_remove(net);
+	for (size_t i = 0; i < n; i++)
+		entry_take(net, &all[i]);
+	free(all);
 	roster_publish(net);
 	neighbour_publish(net);
 	group_roster(net);
@@ -237,8 +253,9 @@ void roster_apply(struct net *net)
 
 void roster_free(struct net *net)
 {
-	while (net->n_members)
-		member_remove(net, net->n_members - 1);
+	for (unsigned i = 0; i < net->n_members; i++)
+		net->member[i]->going = true;
+	members_remove(net);
 	free(net->member);
 	net->member = NULL;
 	net->room_members = 0;

@@ -20,7 +20,7 @@
 #define SAVE_MANY_MS     60000
 #define RESTART_GAP_MS   50 /* 20/s */
 #define PEERS_FILE_MAX   (PEERS_SAVED_MAX * 176 + CHECK)
-#define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + 8192)
+#define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + MANIFEST_MAX + 16384) /* records have heads */
 
 enum tag {
 	TAG_PEER = 1, /* x 32, ed 32, address be40, flags u8, n u8, n endpoints of 20, u64 order of first sight */
@@ -433,7 +433,7 @@ static void network_load(void *self, const char *file)
 	network_file(nwid, name);
 	if (!load(node, name, NETWORK_FILE_MAX, &buf, &r))
 		return; /* joined, nothing known: asks again */
-	for (unsigned i = 0; i < 64 && record_next(&r, &tag, &record); i++)
+	for (unsigned i = 0; i < NET_BLOBS + 64 && record_next(&r, &tag, &record); i++)
 		network_record(&l, tag, &record);
 	for (unsigned i = 0; i < l.n; i++)
 		free(l.blob[i].bytes);

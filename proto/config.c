@@ -96,7 +96,7 @@ long revlist_count(const uint8_t *blob, size_t len)
 
 size_t manifest_encode(const struct manifest *m, uint8_t *out, size_t room)
 {
-	struct writer w = writer_over(out, section_room(room));
+	struct writer w = writer_over(out, room < MANIFEST_MAX ? room : MANIFEST_MAX);
 	size_t sum = 0;
 	if (m->n > SECTIONS_MAX)
 		return 0;

@@ -212,24 +212,55 @@ static void vectors_manifest(void **state)
 		assert_int_equal(m2.section[i].len, m.section[i].len);
 		assert_memory_equal(m2.section[i].hash, m.section[i].hash, 32);
 	}
-	/* the sum: four full sections are CONFIG_MAX, a byte more is refused, both ways */
-	m = (struct manifest){.n = 5};
-	for (unsigned i = 0; i < 5; i++) {
+	/* the sum: CONFIG_MAX, a byte more is refused, both ways */
+	m = (struct manifest){.n = 3};
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint32_t lens[] = {SECTION_MAX, CONFIG_MAX - SECTION_MAX, 0};
 		m.section[i].id = (uint8_t)(i + 1);
-		m.section[i].len = i < 4 ? SECTION_MAX : 0;
+		m.section[i].len = lens[i];
 	}
 	len = manifest_encode(&m, out, sizeof(out));
 	assert_int_not_equal(len, 0);
 	assert_true(manifest_parse(out, len, &m2));
 	out[len - 1] = 1;
 	assert_false(manifest_parse(out, len, &m2));
-	m.section[4].len = 1;
+	m.section[2].len = 1;
 	assert_int_equal(manifest_encode(&m, out, sizeof(out)), 0);
-	m.section[4].len = 0;
-	m.section[4].id = 4;
+	m.section[2].len = 0;
+	m.section[2].id = 2;
 	assert_int_equal(manifest_encode(&m, out, sizeof(out)), 0);
 	m = (struct manifest){.n = 1, .section = {{.id = 1, .len = SECTION_MAX + 1}}};
 	assert_int_equal(manifest_encode(&m, out, sizeof(out)), 0);
+}
+
+/* A manifest with every section it may have, one more, and one byte too many. */
+static void manifest_full(void **state)
+{
+	(void)state;
+	static struct manifest m, m2;
+	static uint8_t out[MANIFEST_MAX + 64];
+	m.n = SECTIONS_MAX;
+	for (unsigned i = 0; i < SECTIONS_MAX; i++) {
+		m.section[i].id = (uint8_t)(i < 8 ? i : SECTION_MEMBERS_SHARD + (i - 8));
+		m.section[i].len = CONFIG_MAX / SECTIONS_MAX;
+		memset(m.section[i].hash, (int)i, 32);
+	}
+	size_t len = manifest_encode(&m, out, sizeof(out));
+	assert_in_range(len, 1, MANIFEST_MAX);
+	assert_true(manifest_parse(out, len, &m2));
+	assert_int_equal(m2.n, SECTIONS_MAX);
+	assert_memory_equal(&m, &m2, sizeof(m));
+	assert_int_equal(manifest_encode(&m, out, len - 1), 0);
+	assert_int_equal(m.section[SECTIONS_MAX - 1].id, SECTION_REVOKED_SHARD + SHARDS - 1);
+	m.n = SECTIONS_MAX + 1;
+	assert_int_equal(manifest_encode(&m, out, sizeof(out)), 0);
+	/* one section more, as somebody else would write it */
+	static const uint8_t more[] = {0xcc, 0xc0, 0x92, 0xc4, 0x20};
+	memcpy(out + len, more, sizeof(more));
+	memset(out + len + sizeof(more), 0, 33);
+	out[1] = 0, out[2] = SECTIONS_MAX + 1;
+	assert_true(document_walk(out, len + 38, 8, 4096));
+	assert_false(manifest_parse(out, len + 38, &m2));
 }
 
 static void vectors_memberconf(void **state)
@@ -327,12 +358,12 @@ static void members_limits(void **state)
 {
 	(void)state;
 	struct seen seen = {0};
-	/* a full directory with 1 v4, with 8 v4 and with 8 v6 each: all within a section */
+	/* a full directory with 1 v4 and with 8 v4 each: all within a section */
 	static const struct {
 		unsigned n_ips;
 		bool v6;
 		size_t len;
-	} cases[] = {{1, false, 57003}, {8, false, 106003}, {8, true, 202003}};
+	} cases[] = {{1, false, MEMBERS_MAX * 57 + 3}, {8, false, MEMBERS_MAX * 106 + 3}};
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		members_fill(cases[i].n_ips, cases[i].v6);
 		size_t len = section_members_encode(members, MEMBERS_MAX, blob, sizeof(blob));
@@ -346,14 +377,18 @@ static void members_limits(void **state)
 		assert_int_equal(section_members_encode(members, MEMBERS_MAX, blob, len - 1), 0);
 	}
 	assert_int_equal(section_members_encode(members, MEMBERS_MAX + 1, blob, sizeof(blob)), 0);
-	/* 1001 entries that somebody else encoded */
+	/* with 8 v6 each they are more than a section takes, as the controller gives none of them */
+	members_fill(8, true);
+	assert_int_equal(section_members_encode(members, MEMBERS_MAX, blob, sizeof(blob)), 0);
+	assert_int_not_equal(section_members_encode(members, MEMBERS_MAX / 2, blob, sizeof(blob)), 0);
+	/* one more that somebody else encoded */
 	members_fill(1, false);
 	size_t len = section_members_encode(members, MEMBERS_MAX, blob, sizeof(blob));
 	size_t one = section_members_encode(members + MEMBERS_MAX, 1, blob + len, sizeof(blob) - len) - 1;
 	memmove(blob + len, blob + len + 1, one);
 	blob[1] = (MEMBERS_MAX + 1) >> 8;
 	blob[2] = (MEMBERS_MAX + 1) & 0xff;
-	assert_true(document_walk(blob, len + one, BODY_DEPTH_MAX, 100000));
+	assert_true(document_walk(blob, len + one, BODY_DEPTH_MAX, 1000000));
 	assert_int_equal(section_members_count(blob, len + one), -1);
 	seen.n = 0;
 	assert_false(section_members_walk(blob, len + one, see_entry, &seen));
@@ -448,9 +483,10 @@ int main(void)
 {
 	unhex(key_hash, sizeof(key_hash), KEY_HASH);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_dns),         cmocka_unit_test(vectors_revlist),    cmocka_unit_test(vectors_sections),
-	    cmocka_unit_test(vectors_manifest), cmocka_unit_test(vectors_memberconf), cmocka_unit_test(cuts_and_flips),
-	    cmocka_unit_test(members_limits),   cmocka_unit_test(list_limits),        cmocka_unit_test(hungry_counts),
+	    cmocka_unit_test(test_dns),         cmocka_unit_test(vectors_revlist), cmocka_unit_test(vectors_sections),
+	    cmocka_unit_test(vectors_manifest), cmocka_unit_test(manifest_full),   cmocka_unit_test(vectors_memberconf),
+	    cmocka_unit_test(cuts_and_flips),   cmocka_unit_test(members_limits),  cmocka_unit_test(list_limits),
+	    cmocka_unit_test(hungry_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
