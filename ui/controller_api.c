@@ -147,6 +147,7 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/networks/*/members/*/approve", member_approve, SCOPE_APPROVE},
     {METHOD_POST, "/v1/networks/*/members/*/deny", member_deny, SCOPE_APPROVE},
     {METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke, SCOPE_WRITE},
+    {METHOD_GET, "/v1/networks/*/topology", topology_get, SCOPE_READ},
     {METHOD_POST, "/v1/page-link", page_link_post, SCOPE_LOCAL},
 };
 

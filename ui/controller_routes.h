@@ -40,4 +40,8 @@ void member_approve(void *self, const struct request *, struct reply *);
 void member_deny(void *self, const struct request *, struct reply *);
 void member_revoke(void *self, const struct request *, struct reply *);
 
+/* ---- topology_api.c */
+
+void topology_get(void *self, const struct request *, struct reply *);
+
 #endif
