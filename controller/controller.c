@@ -171,6 +171,8 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
 	if (!r)
 		r = store_network_each(c->store, load, c);
 	if (!r)
+		r = accounts_load(c);
+	if (!r)
 		r = watermark_check(c, &why);
 	if (!r && !c->trusted) {
 		snprintf(c->health, sizeof(c->health), "%s", why);
@@ -198,6 +200,7 @@ void controller_close(struct controller *c)
 	for (unsigned i = 0; i < c->n_publications; i++)
 		publication_free(c->publications[i]);
 	presences_free(c);
+	accounts_free(c);
 	store_close(c->store);
 	free(c->letters);
 	free(c->pushes);

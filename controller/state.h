@@ -31,10 +31,12 @@
 #define PUSH_REPEATS_MAX 4
 #define GROUPS_TTL_MS    (10 * 60 * 1000)
 #define GROUPS_YOUNG_MS  20000 /* after a start: the members have not told it yet */
+#define PENDING_FOR_S    (7 * 24 * 3600) /* a request nobody repeats is forgotten, network time */
+#define END_TURN_MAX     64              /* approvals and requests that end in one turn */
 #define SEEN_EVERY_S     60    /* last-seen times are written at most this often */
 #define KEY_NETWORKS_MAX 64    /* networks of one key that are told when it comes or goes */
 
-enum blob_name { BLOB_MANIFEST, BLOB_BASE, BLOB_ROUTES, BLOB_MEMBERS, BLOB_REVLIST, BLOB_COUNT };
+enum blob_name { BLOB_MANIFEST, BLOB_BASE, BLOB_ROUTES, BLOB_DNS, BLOB_MEMBERS, BLOB_REVLIST, BLOB_COUNT };
 
 struct blob {
 	uint8_t *bytes; /* owned; NULL = none */
@@ -67,6 +69,8 @@ struct presence {
 	bool online;
 	enum report_kind link; /* how the controller reaches it; LINK_NONE = not known */
 	uint32_t rtt_us;       /* 0 = not known */
+	uint64_t acknowledged, acknowledged_nwid; /* HEAD version it said it holds, and of which network */
+	uint64_t asked, asked_nwid;               /* the number of its last join, and to which network */
 	struct endpoint physical;
 	uint64_t allowance; /* ms, policy.h */
 	uint64_t wrote;     /* ms of the last row written at its asking; 0 = none */
@@ -97,6 +101,9 @@ struct controller {
 	struct secret self;
 	struct controller_port port;
 	struct actor actor;
+	struct controller_limits limits;
+	uint64_t ends_next; /* network time at which an approval or a request ends; 0 = none */
+	bool ends_stale;    /* it has to be looked up */
 	struct change changes[CHANGES_MAX];
 	unsigned n_changes;
 	struct store *store;
@@ -114,6 +121,7 @@ struct controller {
 	unsigned n_pushes, pushes_room;
 	struct presence *presences[PRESENCE_BUCKETS];
 	unsigned n_presences;
+	struct accounts *accounts; /* owned, account.c */
 	size_t reports_bytes; /* of all networks */
 	uint64_t reports_swept;
 };
@@ -184,6 +192,10 @@ void reports_free(struct controller *, struct publication *); /* controller NULL
 struct presence *presence_find(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);
 struct presence *presence_note(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* NULL = full */
 void presences_free(struct controller *);
+
+/* account.c */
+int accounts_load(struct controller *); /* the sessions */
+void accounts_free(struct controller *);
 
 /* watermark.c: head.bak */
 int watermark_check(struct controller *, const char **ret_why); /* sets trusted */

@@ -1,0 +1,36 @@
+/* store_account.h: the rows of users, tokens and sessions. Control thread; rules as in store.h.
+ */
+#ifndef FARLAN_CONTROLLER_STORE_ACCOUNT_H
+#define FARLAN_CONTROLLER_STORE_ACCOUNT_H
+
+#include "controller/account.h"
+#include "controller/store.h"
+
+struct token_record {
+	struct token_row row; /* but for expires_in */
+	uint8_t hash[32];
+	uint64_t until; /* network time, when row.expires */
+};
+
+int store_user_insert(struct store *, const char *name, const char *kept, uint64_t wall_s);
+int store_user_password(struct store *, const char *name, const char *kept);
+int store_user_seen(struct store *, const char *name, uint64_t wall_s);
+int store_user_delete(struct store *, const char *name);
+/* ret_kept may be NULL. 0, -ENOENT or -errno. */
+int store_user_get(struct store *, const char *name, struct user_row *ret, char ret_kept[KEPT_MAX]);
+int store_user_each(struct store *, void (*each)(void *, const struct user_row *), void *);
+int store_user_count(struct store *, unsigned *ret);
+
+int store_session_put(struct store *, const struct session_row *); /* new, or used again */
+int store_session_delete(struct store *, const uint8_t hash[32]);
+int store_session_each(struct store *, void (*each)(void *, const struct session_row *), void *);
+
+int store_token_insert(struct store *, const struct token_record *);
+int store_token_used(struct store *, uint64_t id, uint64_t wall_s);
+int store_token_delete(struct store *, uint64_t id);
+int store_token_get(struct store *, uint64_t id, struct token_record *ret);
+int store_token_named(struct store *, const char *name, uint64_t *ret_id);
+int store_token_each(struct store *, void (*each)(void *, const struct token_record *), void *);
+int store_token_count(struct store *, unsigned *ret);
+
+#endif
