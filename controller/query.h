@@ -17,8 +17,9 @@
 
 struct query;
 
-/* Steps of the schema: the first, and 3 to 6, each with the file that knows its tables. */
-extern const char store_schema_first[], store_schema_members[], store_schema_invites[], store_schema_audits[], store_schema_accounts[];
+/* Steps of the schema: the first, and 3 to 7, each with the file that knows its tables. */
+extern const char store_schema_first[], store_schema_members[], store_schema_invites[], store_schema_audits[], store_schema_accounts[],
+    store_schema_tally[];
 
 /* NULL: the transaction is broken already, or preparing failed (which breaks it). All below accept NULL. */
 struct query *query_read(struct store *, const char *sql);
@@ -30,12 +31,19 @@ void query_blob(struct query *, int at, const void *, size_t); /* borrowed until
 bool query_row(struct query *);                                /* the next row; false at the end or on failure */
 uint64_t column_u64(struct query *, int at);
 bool column_null(struct query *, int at);
-void column_text(struct query *, int at, char *ret, size_t room);    /* cut at room - 1, terminated */
-void column_blob(struct query *, int at, uint8_t *ret, size_t want); /* zeros unless exactly want bytes */
-int query_end(struct query *);                                       /* 0 or -errno; NULL gives the store's failure */
-int query_run(struct query *);                                       /* row by row to the end, then query_end */
+void column_text(struct query *, int at, char *ret, size_t room);       /* cut at room - 1, terminated */
+void column_blob(struct query *, int at, uint8_t *ret, size_t want);    /* zeros unless exactly want bytes */
+size_t column_bytes(struct query *, int at, uint8_t *ret, size_t room); /* how many; 0 also for those that do not fit */
+int query_end(struct query *);                                          /* 0 or -errno; NULL gives the store's failure */
+int query_run(struct query *);                                          /* row by row to the end, then query_end */
 int store_failure(const struct store *);
 uint64_t store_changes(const struct store *); /* rows the last write touched */
 uint64_t store_revision_next(struct store *); /* 0 = failed */
+
+/* For who has a connection of its own: an SQLite code as -errno; and whose database is it? Reads only. *ret_version: 0 = nothing
+ * there yet. *ret_what as in store_open(), without the file's name. */
+struct sqlite3;
+int store_errno(int code);
+int store_judge(struct sqlite3 *, const char **ret_what, int64_t *ret_version);
 
 #endif

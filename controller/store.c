@@ -29,7 +29,8 @@ static const char schema_2[] = "ALTER TABLE network ADD COLUMN storm INTEGER NOT
 			       "ALTER TABLE network ADD COLUMN mcast_limit INTEGER NOT NULL DEFAULT 32;";
 /* [n] leads from version n to n + 1. */
 static const char *const migrations[STORE_VERSION] = {
-    store_schema_first, schema_2, store_schema_members, store_schema_invites, store_schema_audits, store_schema_accounts};
+    store_schema_first,    schema_2,          store_schema_members, store_schema_invites, store_schema_audits,
+    store_schema_accounts, store_schema_tally};
 
 struct query {
 	struct store *store;
@@ -47,7 +48,7 @@ struct store {
 	struct query queries[QUERIES_MAX];
 };
 
-static int errno_of(int code)
+int store_errno(int code)
 {
 	switch (code & 0xff) {
 	case SQLITE_OK:
@@ -79,7 +80,7 @@ static struct query *query_find(struct store *s, const char *sql)
 	*q = (struct query){.store = s, .sql = sql};
 	int code = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->statement, NULL);
 	if (code != SQLITE_OK) {
-		s->failure = s->open ? errno_of(code) : 0;
+		s->failure = s->open ? store_errno(code) : 0;
 		return NULL;
 	}
 	s->n_queries++;
@@ -101,7 +102,7 @@ struct query *query_write(struct store *s, const char *sql)
 	if (!s->open) {
 		int code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 		s->open = true; /* even a failed one: the turn is broken until it is rolled back */
-		s->failure = errno_of(code);
+		s->failure = store_errno(code);
 		if (s->failure)
 			return NULL;
 	}
@@ -166,11 +167,21 @@ void column_blob(struct query *q, int at, uint8_t *ret, size_t want)
 		memcpy(ret, bytes, want);
 }
 
+size_t column_bytes(struct query *q, int at, uint8_t *ret, size_t room)
+{
+	const void *bytes = sqlite3_column_blob(q->statement, at);
+	size_t n = (size_t)sqlite3_column_bytes(q->statement, at);
+	if (!bytes || n > room)
+		return 0;
+	memcpy(ret, bytes, n);
+	return n;
+}
+
 int query_end(struct query *q)
 {
 	if (!q)
 		return -EIO;
-	int r = errno_of(q->code);
+	int r = store_errno(q->code);
 	sqlite3_reset(q->statement);
 	sqlite3_clear_bindings(q->statement);
 	if (r && q->writes)
@@ -225,7 +236,7 @@ int store_commit(struct store *s)
 		return 0;
 	int r = s->failure;
 	if (!r)
-		r = errno_of(sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL));
+		r = store_errno(sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL));
 	store_rollback(s);
 	return r;
 }
@@ -260,7 +271,7 @@ static int number(sqlite3 *db, const char *sql, sqlite3_int64 *ret)
 	if (code == SQLITE_ROW)
 		*ret = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
-	return code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? -ENOENT : errno_of(code);
+	return code == SQLITE_ROW ? 0 : code == SQLITE_DONE ? -ENOENT : store_errno(code);
 }
 
 static int healthy(sqlite3 *db)
@@ -270,7 +281,7 @@ static int healthy(sqlite3 *db)
 	if (code == SQLITE_OK)
 		code = sqlite3_step(st);
 	const unsigned char *said = code == SQLITE_ROW ? sqlite3_column_text(st, 0) : NULL;
-	int r = said && !strcmp((const char *)said, "ok") ? 0 : code == SQLITE_ROW ? -EBADMSG : errno_of(code);
+	int r = said && !strcmp((const char *)said, "ok") ? 0 : code == SQLITE_ROW ? -EBADMSG : store_errno(code);
 	sqlite3_finalize(st);
 	return r;
 }
@@ -295,7 +306,7 @@ static int migrate(sqlite3 *db, sqlite3_int64 from, const uint8_t owner[KEY_HASH
 		code = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	if (code != SQLITE_OK)
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return errno_of(code);
+	return store_errno(code);
 }
 
 /* The gates of networks stand in it, so nobody else reads it; SQLite gives its log the rights of the file. */
@@ -310,8 +321,7 @@ static int file_make(const char *path)
 	return 0;
 }
 
-/* Whose database is it? Reads only. *ret_from = version to migrate from. */
-static int admit(sqlite3 *db, const char **ret_what, sqlite3_int64 *ret_from)
+int store_judge(sqlite3 *db, const char **ret_what, int64_t *ret_version)
 {
 	sqlite3_int64 app = 0, version = 0, tables = 0;
 	int r = number(db, "PRAGMA application_id", &app);
@@ -338,7 +348,7 @@ static int admit(sqlite3 *db, const char **ret_what, sqlite3_int64 *ret_from)
 		*ret_what = "is damaged (no tables); put the last backup in its place";
 		return -EBADMSG;
 	}
-	*ret_from = version;
+	*ret_version = version;
 	return 0;
 }
 
@@ -361,7 +371,7 @@ int store_open(struct store **ret, const char *path, const uint8_t owner[KEY_HAS
 {
 	static char why[512]; /* one control thread; lives until the next call */
 	const char *what = "cannot be opened; check its permissions and the disk";
-	sqlite3_int64 from = 0;
+	int64_t from = 0;
 	struct store *s = calloc(1, sizeof(*s));
 	int r = s ? 0 : -ENOMEM;
 	if (r)
@@ -369,16 +379,16 @@ int store_open(struct store **ret, const char *path, const uint8_t owner[KEY_HAS
 	r = file_make(path);
 	if (r)
 		goto out;
-	r = errno_of(sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
+	r = store_errno(sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
 	if (!r)
-		r = admit(s->db, &what, &from);
+		r = store_judge(s->db, &what, &from);
 	if (r)
 		goto out;
 	what = "cannot be written; check its permissions and the space on its disk";
-	r = errno_of(sqlite3_exec(s->db,
-	                          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-	                          "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304",
-	                          NULL, NULL, NULL));
+	r = store_errno(sqlite3_exec(s->db,
+	                             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+	                             "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304",
+	                             NULL, NULL, NULL));
 	if (!r && from < STORE_VERSION)
 		r = migrate(s->db, from, owner);
 	if (!r)
