@@ -29,7 +29,7 @@ rooms=(
 	'libmnl/.*\.h ^tap/netlink(_[a-z]+)?\.[ch]$'
 	'natpmp\.h ^node/mapping(_[a-z]+)?\.c$'
 	'miniupnpc/.*\.h ^node/mapping(_[a-z]+)?\.c$'
-	'microhttpd\.h ^ui/http\.c$'
+	'microhttpd\.h ^ui/http(_[a-z]+)?\.[ch]$'
 	'gnutls/.*\.h ^(node/stream_(tls|upgrade)|ui/certificate)\.c$'
 	'wslay/.*\.h ^node/stream_websocket\.c$'
 	'jansson\.h ^ui/'

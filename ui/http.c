@@ -17,67 +17,29 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "proto/base/log.h"
+#include "ui/http_parts.h"
 
-#define HEADER_BYTES_MAX (16 * 1024) /* MHD's memory of one connection: request line, headers, write buffer */
-#define SWEEP_MS         1000
-
-/* What surrounds one listening socket. Handles point back through data. */
-struct listener {
-	struct http *http;
-	struct MHD_Daemon *daemon;
-	bool local;
-	uv_poll_t poll;
-	uv_timer_t timer;
-};
-
-struct client { /* one open connection */
-	struct client *next, **link;
-	struct http *http;
-	int fd;
-	uint64_t deadline;
-	unsigned uid;
-	char peer[64];
-};
-
-struct http {
-	struct http_config config;
-	struct endpoint tcp;
-	uv_loop_t *loop;
-	struct listener listener[2];
-	unsigned n_listeners, handles; /* handles not closed yet */
-	struct client *clients;
-	struct exchange *waiting;
-	unsigned n_waiting;
-	uv_timer_t sweep;
-};
-
-struct exchange {                          /* one request while its body comes, or while its answer waits */
-	size_t len, room;                  /* of body; room follows from the headers */
-	struct MHD_Connection *connection; /* suspended: link is set */
-	struct exchange *next, **link;     /* http.waiting */
-	uint64_t until;                    /* when to answer at last; 0 = has not waited yet */
-	char body[];
-};
+#define SWEEP_MS    1000
+#define UPLOADS_MAX 2 /* at once */
 
 /* ---- connections and their deadlines ---- */
 
-static uint64_t deadline_after(const struct http *http)
+uint64_t deadline_after(const struct http *http)
 {
 	return uv_now(http->loop) + (http->config.deadline_ms ? http->config.deadline_ms : HTTP_DEADLINE_MS);
 }
 
-static struct client *client_of(struct MHD_Connection *connection)
+struct client *client_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	return info ? info->socket_context : NULL;
@@ -86,39 +48,55 @@ static struct client *client_of(struct MHD_Connection *connection)
 static void timer_fired(uv_timer_t *timer);
 
 /* MHD serves it in its next turn, which nothing but us would cause. */
-static void exchange_resume(struct http *http, struct exchange *exchange)
+static void exchange_resume(struct exchange *exchange)
 {
+	struct http *http = exchange->http;
 	for (unsigned i = 0; i < http->n_listeners; i++)
 		uv_timer_start(&http->listener[i].timer, timer_fired, 0, 0);
 	*exchange->link = exchange->next;
 	if (exchange->next)
 		exchange->next->link = exchange->link;
 	exchange->link = NULL;
-	http->n_waiting--;
+	http->n_waiting -= exchange->waits;
+	exchange->waits = false;
 	MHD_resume_connection(exchange->connection);
 }
 
-static void exchange_suspend(struct http *http, struct exchange *exchange, struct MHD_Connection *connection)
+void exchange_suspend(struct exchange *exchange, uint64_t until)
 {
-	struct client *client = client_of(connection);
-	if (!exchange->until)
-		exchange->until = uv_now(http->loop) + (http->config.wait_ms ? http->config.wait_ms : HTTP_WAIT_MS);
+	struct http *http = exchange->http;
+	struct client *client = client_of(exchange->connection);
+	exchange->until = until;
 	if (client) /* the sweep resumes it long before */
-		client->deadline = exchange->until + HTTP_DEADLINE_MS;
-	exchange->connection = connection;
+		client->deadline = until > UINT64_MAX - HTTP_DEADLINE_MS ? UINT64_MAX : until + HTTP_DEADLINE_MS;
 	exchange->link = &http->waiting;
 	exchange->next = http->waiting;
 	if (exchange->next)
 		exchange->next->link = &exchange->next;
 	http->waiting = exchange;
-	http->n_waiting++;
-	MHD_suspend_connection(connection);
+	MHD_suspend_connection(exchange->connection);
+}
+
+static void work_ended(void *self)
+{
+	struct exchange *exchange = self;
+	if (exchange->link)
+		exchange_resume(exchange);
+}
+
+static void wake(struct http *http, bool all)
+{
+	for (struct exchange *exchange = http->waiting, *next; exchange; exchange = next) {
+		next = exchange->next;
+		if (all || !work_running(&exchange->work))
+			exchange_resume(exchange);
+	}
 }
 
 void http_wake(struct http *http)
 {
-	while (http && http->waiting)
-		exchange_resume(http, http->waiting);
+	if (http)
+		wake(http, false);
 }
 
 static void sweep_fired(uv_timer_t *timer)
@@ -130,7 +108,7 @@ static void sweep_fired(uv_timer_t *timer)
 	for (struct exchange *exchange = http->waiting, *next; exchange; exchange = next) {
 		next = exchange->next;
 		if (now >= exchange->until)
-			exchange_resume(http, exchange);
+			exchange_resume(exchange);
 	}
 	for (const struct client *client = http->clients; client; client = client->next)
 		if (now >= client->deadline)
@@ -159,7 +137,7 @@ static void peer_name(struct client *client)
 	}
 }
 
-static void connection_notify(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+void connection_notify(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct listener *listener = self;
 	struct http *http = listener->http;
@@ -209,70 +187,13 @@ static enum method method_of(const char *name)
 	return METHOD_NONE;
 }
 
-static void header_add(struct MHD_Response *response, const char *name, const char *value)
-{
-	if (MHD_add_response_header(response, name, value) != MHD_YES)
-		log_warning("http: header %s was refused", name);
-}
-
-static enum MHD_Result reply_send(struct MHD_Connection *connection, struct reply *reply)
-{
-	struct MHD_Response *response;
-	struct client *client = client_of(connection);
-	if (!reply->status) {
-		struct problem problem;
-		problem_set(&problem, 500, "no answer", "this request was not answered; that is a bug");
-		reply_problem(reply, &problem);
-	}
-	response =
-	    MHD_create_response_from_buffer(reply->body_len, reply->body, reply->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-	if (!response) {
-		reply_fini(reply);
-		return MHD_NO;
-	}
-	header_add(response, "Content-Security-Policy",
-	           "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-	           "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
-	header_add(response, "X-Content-Type-Options", "nosniff");
-	header_add(response, "Referrer-Policy", "no-referrer");
-	header_add(response, "Cross-Origin-Resource-Policy", "same-origin");
-	header_add(response, "Cross-Origin-Opener-Policy", "same-origin");
-	header_add(response, "Cache-Control", reply->cacheable ? "no-cache" : "no-store");
-	if (reply->type)
-		header_add(response, "Content-Type", reply->type);
-	if (reply->encoding) {
-		header_add(response, "Content-Encoding", reply->encoding);
-		header_add(response, "Vary", "Accept-Encoding");
-	}
-	if (reply->etag[0])
-		header_add(response, "ETag", reply->etag);
-	if (reply->cookie[0])
-		header_add(response, "Set-Cookie", reply->cookie);
-	if (reply->allow[0])
-		header_add(response, "Allow", reply->allow);
-	if (reply->link[0])
-		header_add(response, "Link", reply->link);
-	if (reply->disposition[0])
-		header_add(response, "Content-Disposition", reply->disposition);
-	if (reply->retry_after) {
-		char seconds[16];
-		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after);
-		header_add(response, "Retry-After", seconds);
-	}
-	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
-	MHD_destroy_response(response); /* the queue holds its own reference, and with it the owned body */
-	if (client)
-		client->deadline = deadline_after(client->http);
-	return result;
-}
-
-static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *title, const char *detail)
+static enum MHD_Result refuse(struct MHD_Connection *connection, struct http *http, unsigned status, const char *title, const char *detail)
 {
 	struct reply reply = {0};
 	struct problem problem;
 	problem_set(&problem, status, title, "%s", detail);
 	reply_problem(&reply, &problem);
-	return reply_send(connection, &reply);
+	return reply_send(connection, http, NULL, &reply);
 }
 
 static const char *header(struct MHD_Connection *connection, const char *name)
@@ -314,74 +235,146 @@ static void request_fill(struct request *request, struct MHD_Connection *connect
 	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, argument_note, request);
 }
 
-/* The first call, with the headers: is there a body, and is it small enough to be worth reading? */
-static enum MHD_Result exchange_begin(struct MHD_Connection *connection, void **context)
+static bool file_open(struct exchange *exchange, const char *folder)
+{
+	char name[1200];
+	exchange->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (exchange->fd < 0) { /* not on every file system */
+		snprintf(name, sizeof(name), "%s/upload.XXXXXX", folder);
+		exchange->fd = mkostemp(name, O_CLOEXEC);
+		if (exchange->fd >= 0)
+			unlink(name);
+	}
+	if (exchange->fd > 0)
+		return true;
+	exchange->fd = 0;
+	return false;
+}
+
+/* The first call, with the headers: is there a body, and is it small enough to be worth reading? One that is meant for a file is
+ * asked for before it is read: a stranger's would fill the disk. */
+static enum MHD_Result exchange_begin(struct http *http, struct MHD_Connection *connection, struct request *request, void **context)
 {
 	const char *length = header(connection, "Content-Length");
 	bool chunked = header(connection, "Transfer-Encoding");
 	unsigned long long room = chunked ? REQUEST_BODY_MAX : length ? strtoull(length, NULL, 10) : 0;
-	if (room > REQUEST_BODY_MAX)
-		return refuse(connection, 413, "body too large", "a request body may have 65536 bytes");
-	struct exchange *exchange = calloc(1, sizeof(*exchange) + (size_t)room + 1);
+	struct reply reply = {0};
+	uint64_t spill = 0;
+
+	if (room && http->config.upload) {
+		request_fill(request, connection);
+		if (request->n_query > QUERY_ARGUMENTS_MAX)
+			request->n_query = 0; /* refused later */
+		spill = http->config.upload(http->config.self, request, &reply);
+		if (reply.status)
+			return reply_send(connection, http, NULL, &reply);
+	}
+	if (!spill && room > REQUEST_BODY_MAX)
+		return refuse(connection, http, 413, "body too large", "a request body may have 65536 bytes");
+	if (spill && room > spill)
+		return refuse(connection, http, 413, "file too large", "this is more than the controller takes");
+	if (spill && http->n_uploads == UPLOADS_MAX)
+		return refuse(connection, http, 503, "busy", "two files are coming in already");
+	struct exchange *exchange = calloc(1, sizeof(*exchange) + (spill ? 0 : (size_t)room) + 1);
 	if (!exchange)
 		return MHD_NO;
-	exchange->room = (size_t)room;
+	exchange->http = http;
+	exchange->room = spill ? 0 : (size_t)room;
+	exchange->work = (struct work_slot){.works = &http->works, .wake = work_ended, .self = exchange};
+	if (spill && !file_open(exchange, http->config.upload_folder)) {
+		free(exchange);
+		return refuse(connection, http, 503, "no file", "the controller cannot make a file in its folder; see its disk");
+	}
+	exchange->spill = spill;
+	http->n_uploads += spill > 0;
 	*context = exchange;
 	return MHD_YES;
 }
 
-static enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, const char *url, const char *method,
-                                     const char *version, const char *upload, size_t *upload_len, void **context)
+/* MHD_NO: in the middle of a body nothing can be answered, and the connection closes. */
+static enum MHD_Result exchange_take(struct exchange *exchange, struct MHD_Connection *connection, const char *bytes, size_t len)
+{
+	struct client *client = client_of(connection);
+	if (!exchange->spill) {
+		if (len > exchange->room - exchange->len)
+			return MHD_NO;
+		memcpy(exchange->body + exchange->len, bytes, len);
+	} else {
+		if (len > exchange->spill - exchange->len || write(exchange->fd, bytes, len) != (ssize_t)len)
+			return MHD_NO;
+		if (client) /* a file takes its time, each piece of it does not */
+			client->deadline = deadline_after(exchange->http);
+	}
+	exchange->len += len;
+	return MHD_YES;
+}
+
+static enum MHD_Result exchange_serve(struct exchange *exchange, struct MHD_Connection *connection, struct request *request)
+{
+	struct http *http = exchange->http;
+	struct reply reply = {0};
+	request_fill(request, connection);
+	request->body = exchange->body;
+	request->body_len = exchange->len;
+	request->body_fd = exchange->fd;
+	request->late = exchange->until && uv_now(http->loop) >= exchange->until;
+	request->again = exchange->until;
+	request->work = &exchange->work;
+	if (request->n_query > QUERY_ARGUMENTS_MAX)
+		return refuse(connection, http, 400, "too many arguments", "a query may have 16 arguments");
+	http->config.serve(http->config.self, request, &reply);
+	exchange->connection = connection;
+	if (work_running(&exchange->work) && !reply.status) {
+		exchange_suspend(exchange, UINT64_MAX);
+		return MHD_YES;
+	}
+	if (!reply.wait || reply.status || request->method != METHOD_GET || request->late)
+		return reply_send(connection, http, exchange, &reply);
+	if (http->n_waiting >= HTTP_WAITING_MAX)
+		return refuse(connection, http, 503, "too many wait", "too many clients wait for answers already");
+	exchange->waits = true;
+	http->n_waiting++;
+	uint64_t until = uv_now(http->loop) + (http->config.wait_ms ? http->config.wait_ms : HTTP_WAIT_MS);
+	exchange_suspend(exchange, exchange->until ? exchange->until : until);
+	return MHD_YES;
+}
+
+enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                              const char *upload, size_t *upload_len, void **context)
 {
 	const struct listener *listener = self;
-	struct http *http = listener->http;
 	struct exchange *exchange = *context;
+	struct request request = {
+	    .method = method_of(method), .local = listener->local, .tls = listener->tls, .path = url, .body = "", .uid = UINT_MAX};
 	(void)version;
 
 	if (!exchange)
-		return exchange_begin(connection, context);
-	if (*upload_len) {
-		if (*upload_len > exchange->room - exchange->len)
-			return MHD_NO; /* in the middle of a body nothing can be answered: closes */
-		memcpy(exchange->body + exchange->len, upload, *upload_len);
-		exchange->len += *upload_len;
-		*upload_len = 0;
-		return MHD_YES;
-	}
-	struct request request = {
-	    .method = method_of(method),
-	    .local = listener->local,
-	    .path = url,
-	    .body = exchange->body,
-	    .body_len = exchange->len,
-	    .late = exchange->until && uv_now(http->loop) >= exchange->until,
-	    .again = exchange->until,
-	};
-	struct reply reply = {0};
-	request_fill(&request, connection);
-	if (request.n_query > QUERY_ARGUMENTS_MAX)
-		return refuse(connection, 400, "too many arguments", "a query may have 16 arguments");
-	http->config.serve(http->config.self, &request, &reply);
-	if (reply.wait && !reply.status && request.method == METHOD_GET && !request.late) {
-		if (http->n_waiting >= HTTP_WAITING_MAX)
-			return refuse(connection, 503, "too many wait", "too many clients wait for answers already");
-		exchange_suspend(http, exchange, connection);
-		return MHD_YES;
-	}
-	return reply_send(connection, &reply);
+		return exchange_begin(listener->http, connection, &request, context);
+	if (!*upload_len)
+		return exchange_serve(exchange, connection, &request);
+	enum MHD_Result taken = exchange_take(exchange, connection, upload, *upload_len);
+	*upload_len = 0;
+	return taken;
 }
 
-static void exchange_end(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why)
+void exchange_end(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why)
 {
 	struct client *client = client_of(connection);
 	struct exchange *exchange = *context;
 	(void)self;
 	(void)why;
-	assert(!exchange || !exchange->link);
-	free(exchange);
 	*context = NULL;
 	if (client)
 		client->deadline = deadline_after(client->http);
+	if (!exchange)
+		return;
+	assert(!exchange->link);
+	work_drop(&exchange->work);
+	exchange->http->n_uploads -= exchange->spill > 0;
+	if (exchange->fd)
+		close(exchange->fd);
+	explicit_bzero(exchange->body, exchange->room); /* passwords, too */
+	free(exchange);
 }
 
 /* ---- turning ---- */
@@ -423,61 +416,16 @@ static void listener_turn(struct listener *listener)
 
 /* ---- listening ---- */
 
-static int tcp_listen(const struct endpoint *at, struct endpoint *ret_at, const char **why)
-{
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(at->port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
-	bool is6 = at->family == 6;
-	struct sockaddr *address = is6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-	socklen_t len = is6 ? sizeof(v6) : sizeof(v4);
-	int on = 1, error, fd;
-
-	memcpy(&v4.sin_addr, at->ip, 4);
-	memcpy(&v6.sin6_addr, at->ip, 16);
-	fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    (is6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) || bind(fd, address, len) < 0 || listen(fd, 64) < 0 ||
-	    getsockname(fd, address, &len) < 0) {
-		error = -errno;
-		*why = error == -EADDRINUSE ? "another program listens on the page's address; choose another with --http IP:PORT"
-		                            : "the page's address cannot be listened on; choose another with --http IP:PORT";
-		if (fd >= 0)
-			close(fd);
-		return error;
-	}
-	*ret_at = *at;
-	ret_at->port = ntohs(is6 ? v6.sin6_port : v4.sin_port);
-	return fd;
-}
-
-static void mhd_log(void *self, const char *format, va_list args)
-{
-	char line[256], safe[320];
-	(void)self;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_debug("http: %s", log_text(safe, sizeof(safe), line, strlen(line)));
-}
-
 /* Takes fd. */
-static int listener_start(struct http *http, int fd, bool local)
+static int listener_start(struct http *http, int fd, bool local, bool tls)
 {
 	struct listener *listener = &http->listener[http->n_listeners];
 	const union MHD_DaemonInfo *info;
 
-	listener->http = http;
-	listener->local = local;
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, access_handle,
-	                                    listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-	                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	                                    local ? 0u : (unsigned)HTTP_CONNECTIONS_PER_IP_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	                                    (size_t)HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000),
-	                                    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener,
-	                                    MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL, MHD_OPTION_END);
-	if (!listener->daemon) {
-		close(fd);
-		return -ENOMEM;
-	}
+	*listener = (struct listener){.http = http, .local = local, .tls = tls};
+	listener->daemon = daemon_start(listener, fd);
+	if (!listener->daemon)
+		return tls ? -EPROTO : -ENOMEM;
 	info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	assert(info && info->epoll_fd >= 0);
 	listener->poll.data = listener->timer.data = listener;
@@ -490,10 +438,40 @@ static int listener_start(struct http *http, int fd, bool local)
 	return 0;
 }
 
+/* The memory goes with the last handle and the last job. */
+static void let_go(struct http *http)
+{
+	if (!http->handles && !http->works.running)
+		free(http);
+}
+
+static void job_ended(void *self)
+{
+	let_go(self);
+}
+
+static int listeners_start(struct http *http, const char **why)
+{
+	const struct http_config *config = &http->config;
+	int fd, error = 0;
+	if (config->unix_fd >= 0)
+		error = listener_start(http, config->unix_fd, true, false);
+	if (!error && config->tcp) {
+		fd = tcp_listen(config->tcp, &http->tcp, "http", why);
+		error = fd < 0 ? fd : listener_start(http, fd, false, false);
+	}
+	if (!error && config->tls) {
+		fd = tcp_listen(config->tls, &http->tls, "https", why);
+		error = fd < 0 ? fd : listener_start(http, fd, false, true);
+		if (error == -EPROTO)
+			*why = "TLS does not start with this certificate and key";
+	}
+	return error;
+}
+
 int http_new(struct http **ret, struct uv_loop_s *loop, const struct http_config *config, const char **ret_why)
 {
 	struct http *http = calloc(1, sizeof(*http));
-	int fd, error;
 
 	*ret_why = "out of memory";
 	if (!http) {
@@ -503,42 +481,30 @@ int http_new(struct http **ret, struct uv_loop_s *loop, const struct http_config
 	}
 	http->config = *config;
 	http->loop = loop;
+	http->works = (struct works){.loop = loop, .ended = job_ended, .self = http};
 	uv_timer_init(loop, &http->sweep);
 	http->sweep.data = http;
 	http->handles = 1;
-	if (config->unix_fd >= 0) {
-		error = listener_start(http, config->unix_fd, true);
-		if (error)
-			goto bad;
-	}
-	if (config->tcp) {
-		error = fd = tcp_listen(config->tcp, &http->tcp, ret_why);
-		if (fd < 0)
-			goto bad;
-		error = listener_start(http, fd, false);
-		if (error)
-			goto bad;
-	}
-	*ret = http;
-	return 0;
-bad:
-	http_free(http);
+	int error = listeners_start(http, ret_why);
+	if (error)
+		http_free(http);
+	else
+		*ret = http;
 	return error;
 }
 
 static void handle_closed(uv_handle_t *handle)
 {
 	struct http *http = handle->data;
-	if (--http->handles)
-		return;
-	free(http);
+	http->handles--;
+	let_go(http);
 }
 
 void http_free(struct http *http)
 {
 	if (!http)
 		return;
-	http_wake(http); /* MHD does not end while a connection is suspended */
+	wake(http, true); /* MHD does not end while a connection is suspended */
 	for (unsigned i = 0; i < http->n_listeners; i++) {
 		struct listener *listener = &http->listener[i];
 		uv_poll_stop(&listener->poll); /* before MHD closes the descriptor it watches */
@@ -553,4 +519,14 @@ void http_free(struct http *http)
 struct endpoint http_tcp(const struct http *http)
 {
 	return http->tcp;
+}
+
+struct endpoint http_tls(const struct http *http)
+{
+	return http->tls;
+}
+
+uint64_t http_answers(const struct http *http, unsigned status)
+{
+	return status < HTTP_STATUS_END ? http->answers[status] : 0;
 }
