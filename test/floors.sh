@@ -34,6 +34,7 @@ rooms=(
 	'wslay/.*\.h ^node/stream_websocket\.c$'
 	'jansson\.h ^ui/'
 	'curl/.*\.h ^ui/cli/'
+	'qrencode\.h ^ui/qr\.c$'
 	'libsmartcols(/.*)?\.h ^ui/cli/'
 )
 
