@@ -1,49 +1,24 @@
-/* http_test.c: HTTP over real sockets: what a client may cost, and what it gets.
- *
- * The server turns on a thread of its own; the tests are plain blocking clients that write bytes as a hostile client would.
- * The module is taken in whole, so the test links with libmicrohttpd, libuv and jansson only.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* http_test.c: HTTP over real sockets: what a client may cost, and what it gets. */
+#include <limits.h>
+#include <stdlib.h>
 
-#include <cmocka.h>
+#include "test/unit/http_bed.h"
 
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/un.h>
-#include <time.h>
-
-#include "ui/api.c"
-#include "ui/http.c"
-#include "ui/json.c"
-
-#define DEADLINE_MS 1500u
-#define WAIT_MS     2500u /* longer than the deadline: who waits is not late */
-#define BIG         (8 * 1024 * 1024)
+#define BIG      (8 * 1024 * 1024)
+#define SWEEP_MS 1000
 
 static struct {
-	uv_loop_t loop;
-	uv_async_t stop, wake;
-	struct http *http;
-	pthread_t thread;
-	struct endpoint tcp;
-	char path[64];
-	int held; /* a connection that is still open at the end; 0 = none */
-	_Atomic unsigned served;
 	_Atomic unsigned last_local, last_body;
 	_Atomic bool happened; /* what /wait waits for */
-} t;
+} seen;
 
 static void serve(void *self, const struct request *request, struct reply *reply)
 {
 	static char big[BIG];
 	(void)self;
 	t.served++;
-	t.last_local = request->local;
-	t.last_body = (unsigned)request->body_len;
+	seen.last_local = request->local;
+	seen.last_body = (unsigned)request->body_len;
 	reply->status = 200;
 	reply->type = "text/plain";
 	if (strcmp(request->path, "/big") == 0) {
@@ -57,9 +32,11 @@ static void serve(void *self, const struct request *request, struct reply *reply
 	} else if (strcmp(request->path, "/silent") == 0) {
 		reply->status = 0;
 	} else if (strcmp(request->path, "/wait") == 0) {
-		reply->status = t.happened || request->late ? 200 : 0;
+		reply->status = seen.happened || request->late ? 200 : 0;
 		reply->wait = !reply->status;
-		reply->body = request->late ? "late" : request_query(request, "since") && !strcmp(request_query(request, "since"), "7 8") ? "seven" : "happened";
+		reply->body = request->late                                                                        ? "late"
+		              : request_query(request, "since") && !strcmp(request_query(request, "since"), "7 8") ? "seven"
+		                                                                                                   : "happened";
 		reply->body_len = strlen(reply->body);
 	} else {
 		struct problem problem;
@@ -68,121 +45,17 @@ static void serve(void *self, const struct request *request, struct reply *reply
 	}
 }
 
-static void stop_asked(uv_async_t *stop)
-{
-	http_free(t.http);
-	uv_close((uv_handle_t *)stop, NULL);
-	uv_close((uv_handle_t *)&t.wake, NULL);
-}
-
-static void wake_asked(uv_async_t *wake)
-{
-	(void)wake;
-	http_wake(t.http);
-}
-
-static void *turn(void *self)
-{
-	(void)self;
-	uv_run(&t.loop, UV_RUN_DEFAULT);
-	return NULL;
-}
-
 static int setup(void **state)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	struct endpoint tcp = {.family = 4, .ip = {127, 0, 0, 1}};
-	const char *why = "";
 	(void)state;
-	memset(&t, 0, sizeof(t));
-	signal(SIGPIPE, SIG_IGN);
-	snprintf(t.path, sizeof(t.path), "/tmp/farlan-http-%d.sock", (int)getpid());
-	strcpy(at.sun_path, t.path);
-	unlink(t.path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(fd, 64), 0);
-	uv_loop_init(&t.loop);
-	uv_async_init(&t.loop, &t.stop, stop_asked);
-	uv_async_init(&t.loop, &t.wake, wake_asked);
-	struct http_config config = {.unix_fd = fd, .tcp = &tcp, .deadline_ms = DEADLINE_MS, .wait_ms = WAIT_MS, .serve = serve};
-	assert_int_equal(http_new(&t.http, &t.loop, &config, &why), 0);
-	t.tcp = http_tcp(t.http);
-	assert_true(t.tcp.port != 0);
-	return pthread_create(&t.thread, NULL, turn, NULL);
+	memset(&seen, 0, sizeof(seen));
+	return bed_open(NULL);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	uv_async_send(&t.stop);
-	pthread_join(t.thread, NULL);
-	assert_int_equal(uv_loop_close(&t.loop), 0); /* nothing left open */
-	if (t.held)
-		close(t.held);
-	unlink(t.path);
-	return 0;
-}
-
-/* ---- a client ---- */
-
-static int tcp_open(void)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(t.tcp.port)};
-	memcpy(&at.sin_addr, t.tcp.ip, 4);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-static int unix_open(void)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	strcpy(at.sun_path, t.path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-static void say(int fd, const char *text)
-{
-	size_t len = strlen(text);
-	while (len) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-		if (n <= 0)
-			return; /* closed on us: what came back tells */
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-/* Reads until the far side closes, or nothing came for wait_ms. *ret_closed tells which. Returns bytes; room - 1 are kept. */
-static size_t hear(int fd, char *buf, size_t room, int wait_ms, bool *ret_closed)
-{
-	char spill[65536];
-	size_t len = 0;
-	*ret_closed = false;
-	for (;;) {
-		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-		if (poll(&poll_fd, 1, wait_ms) <= 0)
-			break;
-		bool keep = len < room - 1;
-		ssize_t n = read(fd, keep ? buf + len : spill, keep ? room - 1 - len : sizeof(spill));
-		if (n <= 0) {
-			*ret_closed = true;
-			break;
-		}
-		len += (size_t)n;
-	}
-	buf[len < room - 1 ? len : room - 1] = '\0';
-	return len;
-}
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return bed_close();
 }
 
 /* ---- tests ---- */
@@ -201,7 +74,7 @@ static void both_sockets_answer(void **state)
 		assert_non_null(strstr(buf, "Content-Security-Policy: default-src 'none'; script-src 'self';"));
 		assert_non_null(strstr(buf, "X-Content-Type-Options: nosniff"));
 		assert_non_null(strstr(buf, "Cache-Control: no-store"));
-		assert_int_equal(t.last_local, local);
+		assert_int_equal(seen.last_local, local);
 		assert_false(closed); /* kept for the next request */
 		say(fd, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
 		hear(fd, buf, sizeof(buf), 300, &closed);
@@ -261,7 +134,7 @@ static void what_is_too_large_is_refused(void **state)
 	text[REQUEST_BODY_MAX] = '\0';
 	say(fd, text);
 	assert_true(hear(fd, buf, sizeof(buf), 500, &closed) > REQUEST_BODY_MAX);
-	assert_int_equal(t.last_body, REQUEST_BODY_MAX);
+	assert_int_equal(seen.last_body, REQUEST_BODY_MAX);
 	close(fd);
 }
 
@@ -382,14 +255,14 @@ static void an_answer_may_wait(void **state)
 	uv_async_send(&t.wake);
 	assert_int_equal(hear(fd[1], buf, sizeof(buf), 200, &closed), 0);
 	assert_int_equal(t.served, 5);
-	t.happened = true;
+	seen.happened = true;
 	uv_async_send(&t.wake);
 	hear(fd[0], buf, sizeof(buf), 200, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nseven"));
 	hear(fd[1], buf, sizeof(buf), 200, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nhappened"));
 	assert_int_equal(t.served, 7);
-	t.happened = false;
+	seen.happened = false;
 	uint64_t begin = clock_ms();
 	say(fd[1], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
 	hear(fd[1], buf, sizeof(buf), (int)WAIT_MS + 2 * SWEEP_MS, &closed);
@@ -425,7 +298,7 @@ static void few_may_wait(void **state)
 	say(more, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
 	hear(more, buf, sizeof(buf), 200, &closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 503", 12), 0);
-	t.happened = true;
+	seen.happened = true;
 	uv_async_send(&t.wake);
 	hear(fd[0], buf, sizeof(buf), 200, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nhappened"));
