@@ -116,7 +116,7 @@ static bool differs(const struct report *old, const struct report *fresh)
 		return true;
 	for (uint32_t i = 0; i < fresh->n; i++) {
 		const struct kept *a = &old->link[i], *b = &fresh->link[i];
-		if (a->address != b->address || a->kind != b->kind || report_moved(a->rtt_us, b->rtt_us))
+		if (a->address != b->address || a->kind != b->kind || rtt_moved(a->rtt_us, b->rtt_us))
 			return true;
 	}
 	return false;
@@ -140,7 +140,7 @@ static struct report *report_new(const struct controller *c, const struct identi
 	return r;
 }
 
-bool report_moved(uint32_t was_us, uint32_t is_us)
+bool rtt_moved(uint32_t was_us, uint32_t is_us)
 {
 	uint32_t apart = was_us > is_us ? was_us - is_us : is_us - was_us;
 	return apart > was_us / 4 + 1000;

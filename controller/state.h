@@ -7,6 +7,7 @@
 #define FARLAN_CONTROLLER_STATE_H
 
 #include "controller/controller.h"
+#include "controller/directory.h"
 #include "controller/policy.h"
 #include "controller/store.h"
 #include "proto/base/heap.h"
@@ -22,6 +23,8 @@
 #define HARD_TTL_S       (7 * 24 * 3600)
 #define HEAD_EVERY_MS    3600000
 #define PUBLISH_EVERY_MS 250  /* a busy network: 4 HEADs per second */
+#define PUBLISH_SLOW_MS  5000 /* ... and a large one that only grows, at least this often: */
+#define PUBLISH_BYTES_MS 8000 /* what all its members together are to fetch on average, 64 Mbit/s */
 #define PUBLISH_TURN_MAX 16   /* networks published per turn */
 #define PUSH_CHUNK       250  /* HEADs pushed per network and */
 #define PUSH_EVERY_MS    125  /* this time: 2000 per second */
@@ -30,13 +33,23 @@
 #define PUSH_AGAIN_MS    1000 /* after the first time, then twice as long each time */
 #define PUSH_REPEATS_MAX 4
 #define GROUPS_TTL_MS    (10 * 60 * 1000)
-#define GROUPS_YOUNG_MS  20000 /* after a start: the members have not told it yet */
+#define GROUPS_YOUNG_MS  20000           /* after a start: the members have not told it yet */
 #define PENDING_FOR_S    (7 * 24 * 3600) /* a request nobody repeats is forgotten, network time */
 #define END_TURN_MAX     64              /* approvals and requests that end in one turn */
-#define SEEN_EVERY_S     60    /* last-seen times are written at most this often */
-#define KEY_NETWORKS_MAX 64    /* networks of one key that are told when it comes or goes */
+#define SEEN_EVERY_S     60              /* last-seen times are written at most this often */
+#define KEY_NETWORKS_MAX 64              /* networks of one key that are told when it comes or goes */
 
-enum blob_name { BLOB_MANIFEST, BLOB_BASE, BLOB_ROUTES, BLOB_DNS, BLOB_MEMBERS, BLOB_REVLIST, BLOB_COUNT };
+enum blob_name {
+	BLOB_MANIFEST,
+	BLOB_BASE,
+	BLOB_ROUTES,
+	BLOB_DNS,
+	BLOB_MEMBERS,
+	BLOB_REVLIST,
+	BLOB_MEMBERS_SHARD,
+	BLOB_REVOKED_SHARD = BLOB_MEMBERS_SHARD + SHARDS,
+	BLOB_COUNT = BLOB_REVOKED_SHARD + SHARDS
+};
 
 struct blob {
 	uint8_t *bytes; /* owned; NULL = none */
@@ -52,14 +65,21 @@ struct publication { /* of one network */
 	uint64_t serial_next, serials; /* next to give; end of the reserved block */
 	uint64_t signed_version;       /* largest that may have been signed */
 	bool stale;                    /* the current HEAD no longer tells the truth (or there is none) */
-	uint64_t earliest, hourly;     /* ms: not before; at the latest */
+	bool urgent;                   /* something was taken away */
+	uint64_t soonest, earliest;    /* ms: not before, if it is urgent; if it is not */
+	uint64_t hourly;               /* ms: at the latest */
 	uint8_t head[HEAD_ENVELOPE_MAX];
 	size_t head_len;                                 /* 0 = nothing published since start */
 	struct blob now[BLOB_COUNT], before[BLOB_COUNT]; /* the last edition still serves who is in the middle of it */
 	uint8_t (*listed)[KEY_HASH_BYTES];               /* owned: the members to push to */
 	unsigned n_listed, push_at, push_left;
-	uint64_t push_next;    /* ms */
-	struct takers *takers; /* owned, groups.c; NULL = none */
+	uint64_t push_next; /* ms */
+	struct directory directory;
+	bool members_sharded, revoked_sharded;
+	uint64_t rev_built;      /* rev_epoch of the revocations in now[] */
+	struct prefix pool;      /* pool.c: below pool_from it has no free address */
+	uint32_t pool_from;      /* 0 = not known */
+	struct takers *takers;   /* owned, groups.c; NULL = none */
 	struct reports *reports; /* owned, report.c; NULL = none */
 };
 
@@ -67,8 +87,8 @@ struct presence {
 	struct presence *next; /* in its bucket */
 	uint8_t key_hash[KEY_HASH_BYTES];
 	bool online;
-	enum report_kind link; /* how the controller reaches it; LINK_NONE = not known */
-	uint32_t rtt_us;       /* 0 = not known */
+	enum report_kind link;                    /* how the controller reaches it; LINK_NONE = not known */
+	uint32_t rtt_us;                          /* 0 = not known */
 	uint64_t acknowledged, acknowledged_nwid; /* HEAD version it said it holds, and of which network */
 	uint64_t asked, asked_nwid;               /* the number of its last join, and to which network */
 	struct endpoint physical;
@@ -103,7 +123,7 @@ struct controller {
 	struct actor actor;
 	struct controller_limits limits;
 	uint64_t ends_next; /* network time at which an approval or a request ends; 0 = none */
-	bool ends_stale;    /* it has to be looked up */
+	bool ends_known;    /* else it has to be looked up */
 	struct change changes[CHANGES_MAX];
 	unsigned n_changes;
 	struct store *store;
@@ -122,7 +142,7 @@ struct controller {
 	struct presence *presences[PRESENCE_BUCKETS];
 	unsigned n_presences;
 	struct accounts *accounts; /* owned, account.c */
-	size_t reports_bytes; /* of all networks */
+	size_t reports_bytes;      /* of all networks */
 	uint64_t reports_swept;
 };
 
@@ -150,6 +170,12 @@ const struct blob *publication_blob(const struct publication *, const uint8_t ha
 void publication_push_one(struct controller *, struct publication *, const uint8_t key_hash[KEY_HASH_BYTES]);
 /* MEMBERCONF of an approved member, signed now; 0 = nothing published yet. */
 size_t publication_memberconf(struct controller *, struct publication *, const struct member_record *, uint8_t *out, size_t room);
+
+/* pool.c */
+/* An address of the pool for a new member: the lowest that nobody holds or held lately, else the one freed longest ago. 0,
+ * -EADDRNOTAVAIL or -errno. */
+int pool_give(struct controller *, struct publication *, const struct prefix *pool, uint8_t ret[4]);
+void pool_doubt(struct publication *); /* after a rollback */
 
 /* letter.c */
 bool letter_plain(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], uint32_t req, uint8_t op, uint8_t status,
@@ -182,7 +208,7 @@ void groups_free(struct publication *);
 
 /* report.c */
 enum status report_take(struct controller *, const struct identity *from, const uint8_t *body, size_t len);
-bool report_moved(uint32_t was_us, uint32_t is_us); /* is the round trip another one, for whoever watches? */
+bool rtt_moved(uint32_t was_us, uint32_t is_us); /* is the round trip another one, for whoever watches? */
 /* Each link told by a member, a = who told it; not the stale ones. */
 void reports_each(const struct controller *, const struct publication *,
                   void (*each)(void *, const uint8_t key_hash[KEY_HASH_BYTES], const struct topology_link *), void *);

@@ -166,7 +166,7 @@ void controller_path(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES
 	struct presence *who = presence_find(c, key_hash);
 	if (!who || !who->online)
 		return;
-	bool news = who->link != kind || report_moved(who->rtt_us, rtt_us);
+	bool news = who->link != kind || rtt_moved(who->rtt_us, rtt_us);
 	who->link = kind;
 	who->rtt_us = rtt_us;
 	if (!news || store_member_networks(c->store, key_hash, nwids, KEY_NETWORKS_MAX, &n))
