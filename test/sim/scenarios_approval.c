@@ -154,10 +154,89 @@ static void limits(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* ---- the picture that members' reports make ------------------------------------------------------------------------------ */
+
+struct pair_sight { /* of one pair */
+	uint64_t a, b;
+	bool seen;
+	struct topology_link link;
+};
+
+static void pair_seen(void *self, const struct topology_link *l)
+{
+	struct pair_sight *s = self;
+	if ((l->a == s->a && l->b == s->b) || (l->a == s->b && l->b == s->a)) {
+		s->seen = true;
+		s->link = *l;
+	}
+}
+
+static enum report_kind link_between(struct host *a, struct host *b)
+{
+	struct sim *sim = a->sim;
+	struct pair_sight s = {.a = a->secret->self.address, .b = b->secret->self.address};
+	struct admin_error error;
+	bool cut;
+	expect(sim, controller_topology(sim->controller->controller, sim->nwid, pair_seen, &s, &cut, &error) == ADMIN_OK, "no picture");
+	expect(sim, !s.seen || (s.link.rtt_us > 1000 && s.link.rtt_us < 200000), "a round trip of %u us", s.link.rtt_us);
+	return s.seen ? s.link.kind : LINK_NONE;
+}
+
+struct wanted {
+	struct host *a, *b;
+	enum report_kind kind;
+};
+
+static bool link_is(struct sim *sim, void *arg)
+{
+	const struct wanted *w = arg;
+	(void)sim;
+	return link_between(w->a, w->b) == w->kind;
+}
+
+static void link_becomes(struct host *a, struct host *b, enum report_kind kind, uint64_t within, const char *what)
+{
+	struct wanted w = {a, b, kind};
+	expect(a->sim, sim_run_until(a->sim, within, link_is, &w), "%s: the controller sees kind %d", what, link_between(a, b));
+}
+
+/* Direct and relayed pairs, and the controller's own links, as the controller sees them; a path that turns shows within seconds. */
+static void topology(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	sim->link = (struct link){.delay_min = 4 * MS, .delay_max = 6 * MS};
+	if (world_new(sim, 3)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *m = world_member(sim, 2);
+		sim_cut(sim, a, b, true);
+		sim_run(sim, 6 * SECOND);
+		expect(sim, frame_passes(a, b, 5 * SECOND) && frame_passes(a, m, 5 * SECOND), "no frame");
+		link_becomes(a, b, LINK_RELAY, 20 * SECOND, "cut off from each other");
+		link_becomes(a, m, LINK_DIRECT, 20 * SECOND, "on one net");
+		link_becomes(a, sim->controller, LINK_DIRECT, 75 * SECOND, "the controller");
+		sim_heal(sim, a, b);
+		for (unsigned i = 0; i < 40; i++)
+			frame_send(a, b, 100), sim_run(sim, SECOND);
+		link_becomes(a, b, LINK_DIRECT, 20 * SECOND, "healed");
+		sim_cut(sim, a, sim->controller, true);
+		for (unsigned i = 0; i < 60; i++)
+			sim_run(sim, SECOND);
+		link_becomes(a, sim->controller, LINK_RELAY, 75 * SECOND, "cut off from the controller");
+		host_kill(m);
+		link_becomes(a, m, LINK_NONE, 6 * MINUTE, "killed");
+		host_kill(sim->controller);
+		host_start(sim->controller);
+		expect(sim, link_between(a, b) == LINK_NONE, "a controller that started knows what nobody told it");
+		frame_send(a, b, 100); /* who has not talked for minutes has no session to tell of */
+		link_becomes(a, b, LINK_DIRECT, 90 * SECOND, "told anew");
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_approval[] = {
     {"overtaken", "an approval comes before the answer that the member must wait", overtaken, 6},
     {"lost", "an approval is lost for 1.5 s", lost, 4},
     {"lost_long", "an approval is lost for 6 s", lost_long, 4},
     {"limits", "what the admin sets for a network is in force at its members", limits, 2},
+    {"topology", "direct, relayed and gone links as the controller sees them", topology, 4},
     {0},
 };

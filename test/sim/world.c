@@ -131,6 +131,13 @@ static void port_online(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool
 	h->kicked = true;
 }
 
+static void port_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now)
+{
+	struct host *h = self;
+	if (h->controller)
+		controller_path(h->controller, key_hash, direct ? LINK_DIRECT : LINK_RELAY, rtt_us, now, h->sim->wall_s);
+}
+
 static bool port_knows(void *self, const uint8_t key_hash[KEY_HASH_BYTES])
 {
 	const struct host *h = self;
@@ -206,7 +213,8 @@ void host_start(struct host *h)
 		port.resolve = port_resolve;
 	h->n_asked = 0;
 	if (h->kind == HOST_CONTROLLER) {
-		config.port = (struct message_port){.self = h, .request = port_request, .online = port_online, .knows = port_knows};
+		config.port = (struct message_port){
+		    .self = h, .request = port_request, .online = port_online, .knows = port_knows, .path = port_path};
 		controller_start(h);
 	}
 	if (h->kind != HOST_ROOT && sim->root) {
