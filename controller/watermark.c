@@ -2,7 +2,10 @@
  * the ceiling of network time, and per network the HEAD version, serial block and rev_epoch. It is written (temporary file,
  * fsync, rename, fsync of the folder) before a HEAD with those counters is signed. A database that is behind the file has
  * been restored from a backup: signing from it could repeat a version or a serial with other contents, so it is refused until
- * the operator says so by renaming head.bak to head.bak.accepted; then all counters jump above those in the file.
+ * the operator says so, by `farlan controller trust` or by renaming head.bak to head.bak.accepted before a start; then all counters
+ * jump. By how much must not depend on how old the backup is, or on a file that knows only what this machine signed: 2^32 versions
+ * are 34 years of four a second. Every member gets a new serial with it, since one that was approved anew after the backup holds a
+ * larger one than its row has.
  * A network of the file that the database lacks was deleted, since the database's revision is not behind.
  * A file that does not parse proves nothing and is replaced. */
 #include <errno.h>
@@ -14,11 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controller/audit.h"
 #include "controller/state.h"
+#include "controller/store_backup.h"
+#include "controller/watermark.h"
 #include "proto/base/log.h"
 
 #define LINE_BYTES 128
-#define JUMP       1000 /* above the file's counters: whatever was signed after it was written */
+#define JUMP       (UINT64_C(1) << 32) /* above the file's counters and the database's */
 
 struct mark {
 	uint64_t nwid, version, serials, rev_epoch;
@@ -140,26 +146,101 @@ static bool behind(const struct controller *c, const struct watermark *w, uint64
 	return false;
 }
 
-/* The operator accepted the older database: everything continues above the file. */
+static const struct mark *mark_of(const struct watermark *w, uint64_t nwid)
+{
+	for (unsigned i = 0; i < w->n; i++)
+		if (w->marks[i].nwid == nwid)
+			return &w->marks[i];
+	return NULL;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* One network, in the transaction. */
+static int jump_network(struct controller *c, const struct watermark *w, const struct publication *p)
+{
+	static const struct mark none;
+	const struct mark *m = mark_of(w, p->nwid);
+	uint64_t serials;
+	if (!m)
+		m = &none;
+	int r = store_member_reserial(c->store, p->nwid, larger(p->serials, m->serials) + JUMP, &serials);
+	return r ? r
+	         : store_network_counters(c->store, p->nwid, larger(p->version, m->version) + JUMP,
+	                                  larger(p->rev_epoch, m->rev_epoch) + JUMP, serials);
+}
+
+/* The operator accepted the older database: everything continues far above the file. */
 static int jump(struct controller *c, const struct watermark *w)
 {
-	int r = store_ceiling_set(c->store, w->ceiling + CEILING_S);
-	for (unsigned i = 0; !r && i < w->n; i++) {
-		const struct mark *m = &w->marks[i];
-		struct publication *p = publication_find(c, m->nwid);
-		if (!p)
-			continue;
-		p->version = p->signed_version = (p->version > m->version ? p->version : m->version) + JUMP;
-		p->rev_epoch = (p->rev_epoch > m->rev_epoch ? p->rev_epoch : m->rev_epoch) + JUMP;
-		p->serial_next = p->serials = (p->serials > m->serials ? p->serials : m->serials) + SERIAL_BLOCK;
-		r = store_network_counters(c->store, p->nwid, p->version, p->rev_epoch, p->serials);
-	}
+	struct audit_detail detail = {0};
+	struct network_record n;
+	uint64_t ceiling = larger(w->ceiling, c->ceiling) + CEILING_S;
+	audit_detail_count(&detail, "revision_signed", w->revision);
+	int r = store_ceiling_set(c->store, ceiling);
+	for (unsigned i = 0; !r && i < c->n_publications; i++)
+		r = jump_network(c, w, c->publications[i]);
+	if (!r)
+		r = audit_note(c, "controller.trust", 0, 0, audit_detail_end(&detail));
 	if (!r)
 		r = store_commit(c->store);
-	if (!r) {
-		c->ceiling = c->time_base = w->ceiling + CEILING_S > c->ceiling ? w->ceiling + CEILING_S : c->ceiling;
-		r = watermark_write(c);
+	if (r) {
+		store_rollback(c->store);
+		return r;
 	}
+	c->ceiling = c->time_base = ceiling;
+	c->time_start_ms = c->now_ms;
+	for (unsigned i = 0; !r && i < c->n_publications; i++) {
+		struct publication *p = c->publications[i];
+		r = store_network_get(c->store, p->nwid, &n);
+		p->version = p->signed_version = n.version;
+		p->rev_epoch = n.rev_epoch;
+		p->serial_next = p->serials = n.serials;
+		p->stale = true;
+	}
+	return r ? r : watermark_write(c);
+}
+
+bool controller_trusted(const struct controller *c)
+{
+	return c->trusted;
+}
+
+enum admin_status controller_trust(struct controller *c, struct admin_error *error)
+{
+	char path[4096];
+	struct watermark *w = malloc(sizeof(*w));
+	int r = w ? 0 : -ENOMEM;
+	if (!r && !c->trusted) {
+		path_of(c, "head.bak", path, sizeof(path));
+		r = watermark_read(path, w);
+		if (!r)
+			r = jump(c, w);
+		if (!r) {
+			c->trusted = true;
+			snprintf(c->health, sizeof(c->health), "ok");
+			log_notice(
+			    "controller: the older database is trusted from now on; all counters went on far above those of head.bak");
+		}
+	}
+	free(w);
+	if (!r)
+		return ADMIN_OK;
+	admin_error_set(error, "The database could not be taken over", "Look at the disk of the controller's home, then try again.",
+	                "The counters of head.bak cannot be taken over: %s.", strerror(-r));
+	return ADMIN_UNAVAILABLE;
+}
+
+int watermark_revision(const char *path, uint64_t *ret)
+{
+	struct watermark *w = malloc(sizeof(*w));
+	int r = w ? watermark_read(path, w) : -ENOMEM;
+	if (!r)
+		*ret = w->revision;
+	free(w);
 	return r;
 }
 
@@ -192,7 +273,7 @@ int watermark_check(struct controller *c, const char **ret_why)
 	if (!r && behind(c, w, revision)) {
 		snprintf(why, sizeof(why),
 		         "controller.db is older than head.bak (a restored backup?), so nothing is signed; put the newest "
-		         "database back, or rename head.bak to head.bak.accepted and start again");
+		         "database back, or go on with this one: farlan controller trust");
 		*ret_why = why;
 		c->trusted = false;
 	}
