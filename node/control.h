@@ -84,8 +84,10 @@ struct node {
 	struct identity collision; /* whom a root named as the holder of our address, until its work is computed */
 	unsigned n_roots;
 	struct resolve_root resolve[ROOTS_MAX]; /* by index of root[] */
-	struct federation *federation;          /* NULL: no sets of roots */
-	struct net *net[NETWORKS_MAX];          /* by chan - 1 */
+	struct root_line *brought[ROOTS_MAX];   /* owned: roots on the list by invitations (roots.c) */
+	unsigned n_brought;
+	struct federation *federation; /* NULL: no sets of roots */
+	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
 	unsigned net_next;
 	struct responder responder;
 	struct netlink *netlink;
@@ -269,6 +271,24 @@ void relay_tick(struct node *, uint64_t now);
 
 /* ---- net.c, member.c, config.c: networks (net.h) ------------------------------------------------------------------ */
 #include "node/net.h"
+
+/* ---- roots.c: the list of roots in use -------------------------------------------------------------------------------- */
+void roots_add(struct node *, struct peer *root);          /* what it is by is set already; at most ROOTS_MAX */
+void roots_remove(struct node *, const struct peer *root); /* off the list; its session and circuits stay */
+void roots_end(struct node *, struct peer *root);          /* it is off the list: now a peer like any other */
+/* What an invitation names. Those that are roots already, and we ourselves, are left as they are. */
+void roots_bring(struct node *, const struct root_line *, unsigned n);
+void roots_sweep(struct node *); /* those that only a network now left had brought */
+void roots_fini(struct node *);
+
+/* ---- invite.c: a network joined by a link ---------------------------------------------------------------------------- */
+/* The key goes with a request on this session; false: there is none. */
+bool invite_prove(const struct net *, const struct session *, struct body_join_req *);
+void invite_admitted(struct net *); /* the key has done its work */
+#define INVITE_STATE_MAX (64 + INVITE_ROOTS_MAX * (ROOT_LINE_MAX + 2))
+size_t invite_encode(const struct net *, uint8_t *out, size_t room); /* for the network's file; 0 = nothing */
+void invite_decode(struct net *, struct reader *);
+void invite_free(struct net *);
 
 /* ---- state.c ---------------------------------------------------------------------------------------------------- */
 void state_load_peers(struct node *);

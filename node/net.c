@@ -277,8 +277,11 @@ static void ask(struct net *net)
 		snprintf(b.os, sizeof b.os, "%.20s/%.20s", host.sysname, host.machine);
 	}
 	snprintf(b.version, sizeof b.version, "%s", FARLAN_VERSION);
+	struct session *s = peer_session(net->controller_peer, CLASS_CTRL);
+	net->proved = invite_prove(net, s, &b);
 	size_t n = body_join_req_encode(&b, body, sizeof body);
-	net->asking = n && request_send(net->controller_peer, CLASS_CTRL, OP_JOIN_REQ, body, n, join_done, net->nwid, NULL);
+	net->asking = n && (net->proved ? request_send_on(net->controller_peer, s, OP_JOIN_REQ, body, n, join_done, net->nwid, NULL)
+	                                : request_send(net->controller_peer, CLASS_CTRL, OP_JOIN_REQ, body, n, join_done, net->nwid, NULL));
 }
 
 void net_controller_up(struct peer *peer)
@@ -347,12 +350,15 @@ void net_join_res(struct peer *peer, const struct body_join_res *b)
 			break;
 		}
 		net->ask_ms = renew_at(net);
+		invite_admitted(net);
 		net_apply_device(net);
 		break;
 	case JOIN_PENDING:
 		net_down(net);
 		net->cred_ok = false;
-		net_set_state(net, NET_PENDING, "waiting for approval");
+		net_set_state(net, NET_PENDING,
+		              net->proved ? "waiting for approval: the invitation is used up, run out or withdrawn"
+		                          : "waiting for approval");
 		net->ask_ms = now + ASK_AGAIN_MS;
 		net_save_soon(net); /* a membership taken back does not return with the next start */
 		break;
@@ -529,6 +535,7 @@ void net_free(struct net *net)
 	if (net->controller_peer && !other)
 		net->controller_peer->is_controller = false;
 	wipe(net->gate, sizeof net->gate);
+	invite_free(net);
 	free(net);
 }
 
@@ -568,6 +575,7 @@ int node_leave(struct node *node, uint64_t nwid, uint64_t now)
 		request_send(net->controller_peer, CLASS_CTRL, OP_LEAVE, body, n, NULL, 0, NULL);
 	net->save_ms = NEVER;
 	net_free(net);
+	roots_sweep(node);
 	state_forget_network(node, nwid);
 	node_changed(node);
 	return 0;

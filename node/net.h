@@ -15,12 +15,21 @@
 #include "node/peer.h"
 #include "node/report.h"
 #include "proto/cred.h"
+#include "proto/invite.h"
 #include "tap/tap.h"
 
 #define FETCH_WINDOW 16
 #define NET_BLOBS    (SECTIONS_MAX + 2) /* manifest, revlist, sections */
 #define ASK_AGAIN_MS 30000
 #define ASK_FIRST_MS 500
+
+/* What a link said (invite.c). */
+struct invitation {
+	bool key_set; /* not let in yet */
+	struct invite_key key;
+	unsigned n_roots;
+	struct root_line root[INVITE_ROOTS_MAX];
+};
 
 /* Bytes we own, with their hash. */
 struct blob {
@@ -30,7 +39,7 @@ struct blob {
 };
 
 struct net_member {
-	struct member *member; /* the workers' side */
+	struct member *member;        /* the workers' side */
 	struct net_member *next_gone; /* roster.c, while it is taken out */
 	bool going;
 	struct peer *peer;
@@ -77,10 +86,12 @@ struct net {
 	bool found_set, working;
 	unsigned whois_sent, whois_heard;
 	uint32_t whois_round;
-	uint64_t whois_ms, ask_ms; /* next try; NEVER = none */
-	bool asking;               /* a JOIN_REQ is on its way */
-	uint64_t asked;            /* of the last join somebody typed; 0 = by a version that drew none */
-	bool overtaken;            /* and something was pushed meanwhile: its answer may be the older word */
+	uint64_t whois_ms, ask_ms;     /* next try; NEVER = none */
+	bool asking;                   /* a JOIN_REQ is on its way */
+	uint64_t asked;                /* of the last join somebody typed; 0 = by a version that drew none */
+	struct invitation *invitation; /* owned, invite.c: what a link said; NULL = joined without */
+	bool proved;                   /* ... the last one with the proof of an invitation */
+	bool overtaken;                /* and something was pushed meanwhile: its answer may be the older word */
 
 	char dev_wanted[TAP_NAME_MAX], dev[TAP_NAME_MAX];
 	struct port *port; /* made with the net; its tap when joined */

@@ -441,6 +441,7 @@ void node_free(struct node *node)
 		circuit_fini(node);
 	relay_free(node);
 	federation_free(node);
+	roots_fini(node);
 	for (unsigned i = 0; i < node->config.workers; i++)
 		if (node->worker[i])
 			worker_free(node->worker[i]);

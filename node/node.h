@@ -241,7 +241,13 @@ struct relay_view {
 
 /* 0, -EEXIST never (idempotent), -ENOSPC above NETWORKS_MAX, -EINVAL. pin_bits NULL or the 130 bits of the long form. */
 int node_join(struct node *, uint64_t nwid, const uint8_t pin_bits[17], const char *dev, uint64_t now);
+/* By an invitation: with its roots, and with its key until the controller lets this node in. As node_join, and -EPERM: that network is known here
+ * with another controller. */
+struct invite_link;
+int node_join_link(struct node *, const struct invite_link *, const char *dev, uint64_t now);
 int node_leave(struct node *, uint64_t nwid, uint64_t now); /* -ENOENT */
+/* The roots in use as their lines, gates included; the caller wipes them. Returns how many. */
+unsigned node_root_lines(const struct node *, struct root_line *ret, unsigned max);
 /* An interface of the host becomes the network's second device, or its filter another one. 0, -ENOENT: not joined, -EEXIST: there is another one,
  * whose name is *ret_why, -EINVAL: *ret_why says what is wrong with name or filter. Remove: 0, -ENOENT, -ENODEV: no such one. */
 int node_port_add(struct node *, uint64_t nwid, const char *iface, const char *filter, uint64_t now, const char **ret_why);

@@ -52,27 +52,6 @@ struct set_root *federation_set_root(const struct peer *root)
 
 /* ---- who is in a set -------------------------------------------------------------------------------------------------------- */
 
-static void root_list_add(struct node *node, struct peer *root)
-{
-	node->resolve[node->n_roots] = (struct resolve_root){0};
-	node->root[node->n_roots++] = root;
-	node_view_changed(node); /* gates */
-}
-
-static void root_list_remove(struct node *node, const struct peer *root)
-{
-	for (unsigned i = 0; i < node->n_roots; i++) {
-		if (node->root[i] != root)
-			continue;
-		unsigned last = --node->n_roots;
-		node->root[i] = node->root[last];
-		node->resolve[i] = node->resolve[last];
-		node->root[last] = NULL;
-		node->resolve[last] = (struct resolve_root){0};
-	}
-	node_view_changed(node);
-}
-
 static void line_changed(struct node *node, struct set_root *r, const struct root_line *line)
 {
 	char was[ROOT_LINE_MAX], is[ROOT_LINE_MAX];
@@ -103,7 +82,7 @@ static struct set_root *root_make(struct node *node, const struct rootset_root *
 		peer->is_root = peer->root_idle = true;
 		peer->root_line = &r->line;
 		peer_set_work(peer, named->line.identity.address); /* the word of those who sign the set */
-		root_list_add(node, peer);
+		roots_add(node, peer);
 	}
 	return r;
 }
@@ -120,7 +99,7 @@ static void root_named(struct node *node, struct node_set *set, const struct roo
 	}
 	if (r->leave_ms) { /* named again */
 		r->leave_ms = 0;
-		root_list_add(node, r->peer);
+		roots_add(node, r->peer);
 	}
 	struct root_line line = named->line;
 	memcpy(line.gate, set->gate, sizeof line.gate);
@@ -152,13 +131,6 @@ static void legs_age(struct peer *peer, void *root)
 		circuit_peer_tick(peer, peer->node->now);
 }
 
-static void legs_forget(struct peer *peer, void *root)
-{
-	for (int i = 0; i < PATHS_MAX; i++)
-		if (peer->path[i].state != PATH_FREE && peer->path[i].circuit && peer->path[i].relay == root)
-			path_forget_circuit(peer, peer->path[i].circuit);
-}
-
 static void leave_begin(struct node *node, struct set_root *r)
 {
 	if (r->configured) {
@@ -167,22 +139,13 @@ static void leave_begin(struct node *node, struct set_root *r)
 	}
 	r->leave_ms = node->now + LEAVE_MS;
 	r->peer->root_idle = true;
-	root_list_remove(node, r->peer);
+	roots_remove(node, r->peer);
 	peers_each(node, legs_age, r->peer);
 }
 
 static void leave_end(struct node *node, struct set_root *r)
 {
-	struct peer *root = r->peer;
-	homes_session_end(root);
-	peers_each(node, legs_forget, root);
-	for (unsigned i = 0; i < INCOMING_MAX; i++) {
-		struct circuit *c = node_circuit(node, node->incoming[i]);
-		if (c && c->far == root->remote)
-			circuit_drop(node, c);
-	}
-	root->is_root = root->root_idle = false;
-	root->root_line = NULL;
+	roots_end(node, r->peer);
 	root_free(node->federation, r);
 }
 

@@ -20,7 +20,8 @@
 #define SAVE_MANY_MS     60000
 #define RESTART_GAP_MS   50 /* 20/s */
 #define PEERS_FILE_MAX   (PEERS_SAVED_MAX * 176 + CHECK)
-#define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + MANIFEST_MAX + 16384) /* records have heads */
+#define NETWORK_FILE_MAX (CONFIG_MAX + SECTION_MAX + MANIFEST_MAX + INVITE_STATE_MAX + 16384) /* records have heads */
+#define SECRETS_WITHIN   12288 /* bytes from the file's begin: gate, key and roots of an invitation stand before anything large */
 
 enum tag {
 	TAG_PEER = 1, /* x 32, ed 32, address be40, flags u8, n u8, n endpoints of 20, u64 order of first sight */
@@ -35,6 +36,7 @@ enum tag {
 	TAG_FLOOR,      /* newest HEAD verified */
 	TAG_OFFLINE,    /* u64 own seconds since it */
 	TAG_ASKED,      /* u64 */
+	TAG_INVITE,     /* invite_encode() */
 	TAG_LOCAL = 40, /* local_encode() */
 };
 
@@ -298,6 +300,11 @@ void state_save_network(struct net *net)
 		return;
 	struct writer w = writer_over(buf, NETWORK_FILE_MAX);
 	record_put(&w, TAG_DEV, net->dev_wanted, strlen(net->dev_wanted));
+	uint8_t invite[INVITE_STATE_MAX];
+	size_t n_invite = invite_encode(net, invite, sizeof invite);
+	if (n_invite)
+		record_put(&w, TAG_INVITE, invite, n_invite);
+	wipe(invite, n_invite);
 	uint8_t denied = net->state == NET_DENIED;
 	record_put(&w, TAG_STATE, &denied, 1);
 	uint8_t asked[8], local[LOCAL_BYTES];
@@ -331,7 +338,7 @@ void state_save_network(struct net *net)
 	}
 	network_file(net->nwid, name);
 	save(net->node, name, &w, false);
-	wipe(buf, writer_len(&w) < 4096 ? writer_len(&w) : 4096);
+	wipe(buf, writer_len(&w) < SECRETS_WITHIN ? writer_len(&w) : SECRETS_WITHIN);
 	free(buf);
 }
 
@@ -400,6 +407,7 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		if (net->pinned)
 			config_floor_restore(net, r->p, len);
 		break;
+	case TAG_INVITE: invite_decode(net, r); break;
 	case TAG_ASKED: net->asked = get_le64(r); break;
 	case TAG_OFFLINE: net->offline_s = get_le64(r); break;
 	case TAG_BLOB:
@@ -437,7 +445,7 @@ static void network_load(void *self, const char *file)
 		network_record(&l, tag, &record);
 	for (unsigned i = 0; i < l.n; i++)
 		free(l.blob[i].bytes);
-	wipe(buf, 4096);
+	wipe(buf, SECRETS_WITHIN);
 	free(buf);
 	if (l.net->controller_peer)
 		initiator_want(l.net->controller_peer, CLASS_CTRL);
