@@ -1,16 +1,18 @@
 /* Theory of operation: what a network publishes is one edition at a time: the sections, their manifest, the REVLIST, and the
  * HEAD that binds them by hash. An edit marks the edition stale and reserves the next HEAD version in its own transaction;
- * issuing reads the rows as committed, builds the blobs, writes the watermark, signs, and only then replaces the edition.
+ * issuing builds the blobs from what is committed (edition.c), writes the watermark, signs, and only then replaces the edition.
  * No two HEADs ever carry one version: a version that may have been signed is never signed again, and a start counts every
  * version on disk among those.
  *
- * A quiet network issues at once, a busy one every PUBLISH_EVERY_MS. HEADs are pushed round the list of members without
- * starting over at a new edition, so that the last of a thousand is reached however often the first change. */
+ * A quiet network issues at once, a busy one every PUBLISH_EVERY_MS, a large one less often as long as nothing is taken away.
+ * HEADs are pushed round the list of members without starting over at a new edition, so that the last of a thousand is reached
+ * however often the first change. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/edition.h"
 #include "controller/state.h"
 
 /* ---- the list of networks ----------------------------------------------------------- */
@@ -66,8 +68,10 @@ void publication_remove(struct controller *c, uint64_t nwid)
 int publication_touch(struct controller *c, struct publication *p, bool revocations)
 {
 	p->stale = true;
-	if (revocations)
+	if (revocations) {
 		p->rev_epoch++;
+		p->urgent = true;
+	}
 	if (p->version == p->signed_version)
 		p->version++;
 	else if (!revocations)
@@ -99,14 +103,21 @@ void publications_reload(struct controller *c)
 		p->serials = n.serials;
 		if (p->serial_next > p->serials)
 			p->serial_next = p->serials;
+		pool_doubt(p);
 	}
+}
+
+/* When its HEAD is due, whatever the disk says. */
+static uint64_t due_at(const struct publication *p)
+{
+	return !p->stale ? p->hourly : p->urgent ? p->soonest : p->earliest;
 }
 
 static bool due(const struct controller *c, const struct publication *p)
 {
 	if (c->now_ms < c->retry_at)
 		return false;
-	return p->stale ? c->now_ms >= p->earliest : c->now_ms >= p->hourly;
+	return c->now_ms >= due_at(p);
 }
 
 unsigned publications_prepare(struct controller *c)
@@ -131,7 +142,7 @@ uint64_t publications_next(const struct controller *c)
 	uint64_t next = NEVER;
 	for (unsigned i = 0; i < c->n_publications; i++) {
 		const struct publication *p = c->publications[i];
-		uint64_t at = p->stale ? p->earliest : p->hourly;
+		uint64_t at = due_at(p);
 		if (at < c->retry_at)
 			at = c->retry_at;
 		if (p->push_left && p->push_next < at)
@@ -142,140 +153,38 @@ uint64_t publications_next(const struct controller *c)
 	return next > c->now_ms ? next : c->now_ms;
 }
 
-/* ---- an edition --------------------------------------------------------------------- */
+/* ---- signing -------------------------------------------------------------------------- */
 
-struct edition {
-	struct blob blobs[BLOB_COUNT];
-	struct directory_entry *entries; /* MEMBERS_MAX */
-	size_t n_entries;
-	uint8_t *room; /* SECTION_MAX */
-};
-
-static void edition_fini(struct edition *e)
+/* What an edition costs those who fetch it decides when the next one may follow: a member more can wait, it has its own papers at once. */
+static uint64_t pause_of(const struct controller *c, const struct publication *p, size_t bytes)
 {
-	for (unsigned i = 0; i < BLOB_COUNT; i++)
-		free(e->blobs[i].bytes);
-	free(e->entries);
-	free(e->room);
-}
-
-/* Takes the len bytes that stand in the edition's room. */
-static int blob_keep(struct edition *e, enum blob_name name, size_t len)
-{
-	struct blob *b = &e->blobs[name];
-	if (!len)
-		return -EMSGSIZE;
-	if (!(b->bytes = malloc(len)))
-		return -ENOMEM;
-	memcpy(b->bytes, e->room, len);
-	b->len = len;
-	blob_hash(b->bytes, len, b->hash);
-	return 0;
-}
-
-static void list_member(void *self, const struct member_record *m)
-{
-	struct edition *e = self;
-	if (m->state != MEMBER_APPROVED || e->n_entries >= MEMBERS_MAX)
-		return;
-	struct directory_entry *d = &e->entries[e->n_entries++];
-	*d = (struct directory_entry){.address = m->address, .n_ips = m->n_ips, .flags = policy_flags(m->flags_on, m->flags_off)};
-	memcpy(d->key_hash, m->identity.key_hash, KEY_HASH_BYTES);
-	memcpy(d->ips, m->ips, sizeof(d->ips));
-}
-
-static int edition_sections(struct controller *c, const struct network_record *n, struct edition *e)
-{
-	struct section_base base = {.mtu = n->mtu,
-	                            .mcast_limit = n->limits.mcast_limit,
-	                            .flags = n->flags,
-	                            .storm_frames = n->limits.storm_frames,
-	                            .mcast_kbit = n->limits.mcast_kbit};
-	struct route on_link = {.target = n->pool};
-	struct revocation *revoked = NULL;
-	size_t n_revoked = 0;
-	memcpy(base.name, n->name, sizeof(base.name));
-	int r = blob_keep(e, BLOB_BASE, section_base_encode(&base, e->room, SECTION_MAX));
-	if (!r)
-		r = blob_keep(e, BLOB_ROUTES, section_routes_encode(&on_link, n->pool.family ? 1 : 0, e->room, SECTION_MAX));
-	if (!r)
-		r = store_member_each(c->store, n->nwid, list_member, e);
-	if (!r)
-		r = blob_keep(e, BLOB_MEMBERS, section_members_encode(e->entries, e->n_entries, e->room, SECTION_MAX));
-	if (!r)
-		r = store_revocations(c->store, n->nwid, &revoked, &n_revoked);
-	if (!r)
-		r = blob_keep(e, BLOB_REVLIST, revlist_encode(revoked, n_revoked, e->room, SECTION_MAX));
-	free(revoked);
-	return r;
-}
-
-static int edition_manifest(struct edition *e)
-{
-	static const struct {
-		uint8_t id;
-		enum blob_name name;
-	} sections[] = {{SECTION_BASE, BLOB_BASE}, {SECTION_ROUTES, BLOB_ROUTES}, {SECTION_MEMBERS, BLOB_MEMBERS}};
-	struct manifest m = {.n = sizeof(sections) / sizeof(*sections)};
-	for (unsigned i = 0; i < m.n; i++) {
-		const struct blob *b = &e->blobs[sections[i].name];
-		m.section[i].id = sections[i].id;
-		m.section[i].len = (uint32_t)b->len;
-		memcpy(m.section[i].hash, b->hash, 32);
+	uint64_t online = 0;
+	for (unsigned i = 0; i < p->n_listed; i++) {
+		const struct presence *who = presence_find(c, p->listed[i]);
+		online += who && who->online;
 	}
-	return blob_keep(e, BLOB_MANIFEST, manifest_encode(&m, e->room, SECTION_MAX));
-}
-
-static int edition_build(struct controller *c, const struct publication *p, struct edition *e)
-{
-	struct network_record n;
-	*e = (struct edition){.entries = calloc(MEMBERS_MAX, sizeof(*e->entries)), .room = malloc(SECTION_MAX)};
-	int r = e->entries && e->room ? store_network_get(c->store, p->nwid, &n) : -ENOMEM;
-	if (!r)
-		r = edition_sections(c, &n, e);
-	if (!r)
-		r = edition_manifest(e);
-	return r;
-}
-
-static void edition_adopt(struct publication *p, struct edition *e)
-{
-	for (unsigned i = 0; i < BLOB_COUNT; i++) {
-		/* an unchanged blob keeps the one before it: what changes now and then is not pushed out by what changes often */
-		if (p->now[i].bytes && !memcmp(p->now[i].hash, e->blobs[i].hash, 32))
-			continue;
-		free(p->before[i].bytes);
-		p->before[i] = p->now[i];
-		p->now[i] = e->blobs[i];
-		e->blobs[i] = (struct blob){0};
-	}
-	uint8_t(*listed)[KEY_HASH_BYTES] = calloc(e->n_entries + 1, sizeof(*listed));
-	if (!listed)
-		return; /* the old list is pushed to; who is new gets HEAD in its MEMBERCONF */
-	for (size_t i = 0; i < e->n_entries; i++)
-		memcpy(listed[i], e->entries[i].key_hash, KEY_HASH_BYTES);
-	free(p->listed);
-	p->listed = listed;
-	p->n_listed = (unsigned)e->n_entries;
+	uint64_t pause = online * bytes / PUBLISH_BYTES_MS;
+	return pause < PUBLISH_EVERY_MS ? PUBLISH_EVERY_MS : pause > PUBLISH_SLOW_MS ? PUBLISH_SLOW_MS : pause;
 }
 
 static void issue(struct controller *c, struct publication *p)
 {
 	struct edition e;
 	uint8_t envelope[HEAD_ENVELOPE_MAX];
-	p->earliest = c->now_ms + PUBLISH_EVERY_MS;
+	p->soonest = p->earliest = c->now_ms + PUBLISH_EVERY_MS;
 	if (!edition_build(c, p, &e)) {
 		struct head h = {.nwid = p->nwid, .version = p->version, .issued_at = network_time(c), .rev_epoch = p->rev_epoch};
-		memcpy(h.cfg_root, e.blobs[BLOB_MANIFEST].hash, 32);
-		memcpy(h.rev_hash, e.blobs[BLOB_REVLIST].hash, 32);
+		memcpy(h.cfg_root, e.cfg_root, 32);
+		memcpy(h.rev_hash, e.rev_hash, 32);
 		size_t len = head_sign(&h, c->self.ed, envelope, sizeof(envelope));
 		assert(len); /* every HEAD fits */
 		p->signed_version = p->version;
-		p->stale = false;
+		p->stale = p->urgent = false;
 		p->hourly = c->now_ms + HEAD_EVERY_MS;
+		edition_adopt(p, &e);
 		memcpy(p->head, envelope, len);
 		p->head_len = len;
-		edition_adopt(p, &e);
+		p->earliest = c->now_ms + pause_of(c, p, e.fresh_bytes);
 		p->push_left = p->n_listed;
 		p->push_next = c->now_ms < p->push_next ? p->push_next : c->now_ms;
 	}

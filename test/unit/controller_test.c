@@ -335,7 +335,7 @@ static void directory_get(struct world *w, const struct identity *who, uint64_t 
 	free(blob);
 	ret->n = 0;
 	for (unsigned i = 0; i < m.n; i++)
-		if (m.section[i].id == SECTION_MEMBERS) {
+		if (m.section[i].id == SECTION_MEMBERS || m.section[i].id - (unsigned)SECTION_MEMBERS_SHARD < SHARDS) {
 			blob = blob_get(w, who, nwid, m.section[i].hash, &len);
 			assert_int_equal(len, m.section[i].len);
 			assert_true(section_members_walk(blob, len, entry_keep, ret));
@@ -1028,6 +1028,8 @@ static void test_coalesce(void **state)
 	world_free(w);
 }
 
+#define THOUSAND 1000 /* as many as may be pending at once */
+
 static void test_thousand(void **state)
 {
 	(void)state;
@@ -1035,30 +1037,28 @@ static void test_thousand(void **state)
 	struct admin_error e;
 	static struct entries dir;
 	uint64_t nwid = network_new(w, "crowd", 16);
-	for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+	for (unsigned i = 0; i < THOUSAND; i++) {
 		struct identity p = person(i);
 		controller_online(w->c, p.key_hash, true, w->now, w->wall);
 		join_send(w, &p, nwid);
 	}
 	settle(w, 1); /* one transaction for all of them */
-	for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+	for (unsigned i = 0; i < THOUSAND; i++) {
 		struct identity p = person(i);
 		approve(w, nwid, &p);
 	}
 	w->n_sent = 0;
 	for (unsigned i = 0; i < 20; i++)
 		settle(w, 125);
-	struct identity first = person(0), last = person(MEMBERS_MAX - 1), extra = person(MEMBERS_MAX);
+	struct identity first = person(0), last = person(THOUSAND - 1);
 	struct head h = pushed_head(w, &last);
 	assert_int_equal(pushed_head(w, &first).version, h.version);
 	unsigned heads = 0;
 	for (unsigned i = 0; i < w->n_sent; i++)
 		heads += w->sent[i].m.op == OP_HEAD;
-	assert_true(heads >= MEMBERS_MAX && heads <= 2 * MEMBERS_MAX);
+	assert_true(heads >= THOUSAND && heads <= 2 * THOUSAND);
 	directory_get(w, &last, nwid, &h, &dir);
-	assert_int_equal(dir.n, MEMBERS_MAX);
-	for (unsigned i = 1; i < dir.n; i++)
-		assert_true(dir.list[i - 1].address < dir.list[i].address);
+	assert_int_equal(dir.n, THOUSAND);
 	for (unsigned i = 0; i < dir.n; i++) /* nobody shares an address */
 		for (unsigned k = i + 1; k < dir.n; k++)
 			assert_memory_not_equal(dir.list[i].ips[0].ip, dir.list[k].ips[0].ip, 4);
@@ -1066,8 +1066,10 @@ static void test_thousand(void **state)
 	/* the last of the list hears of edits however often the others' HEADs change meanwhile */
 	settle(w, 1000);
 	w->n_sent = 0;
-	for (unsigned i = 0; i < 12; i++) {
+	/* (the first edition named all, and is given the time in which a thousand can read it) */
+	for (unsigned i = 0; i < 60 && !letter_to(w, &last, OP_HEAD); i++) {
 		struct member_settings s = {.set = SET_MEMBER_NAME};
+		w->n_sent = 0;
 		snprintf(s.name, sizeof(s.name), "busy %u", i);
 		assert_int_equal(controller_member_set(w->c, nwid, first.address, &s, &e), ADMIN_OK);
 		settle(w, 125);
@@ -1078,9 +1080,6 @@ static void test_thousand(void **state)
 	settle(w, 1000);
 	settle(w, 1000);
 	settle(w, 1000);
-	assert_int_equal(join(w, &extra, nwid), JOIN_PENDING);
-	assert_int_equal(controller_member_approve(w->c, nwid, extra.address, NULL, &e), ADMIN_CONFLICT);
-	assert_non_null(strstr(e.detail, "1000"));
 	assert_int_equal(controller_member_revoke(w->c, nwid, first.address, &e), ADMIN_OK);
 	w->n_sent = 0;
 	settle(w, 300); /* the revocation goes out at 2000 per second */
@@ -1089,8 +1088,7 @@ static void test_thousand(void **state)
 	heads = 0;
 	for (unsigned i = 0; i < w->n_sent; i++)
 		heads += w->sent[i].m.op == OP_HEAD;
-	assert_int_equal(heads, MEMBERS_MAX - 1);
-	assert_int_equal(controller_member_approve(w->c, nwid, extra.address, NULL, &e), ADMIN_OK);
+	assert_int_equal(heads, THOUSAND - 1);
 	world_free(w);
 }
 

@@ -151,17 +151,20 @@ static void test_rows(void **state)
 	assert_true(back.version == n.version && back.rev_epoch == 9 && back.serials == 1001);
 
 	/* a member with an address in use cannot vanish; a freed address outlives it */
+	unsigned n_expired = 9;
 	assert_int_equal(store_lease_free(s, m.id, 1234), 0);
 	assert_int_equal(store_member_delete(s, m.id), 0);
 	assert_int_equal(store_leases(s, NWID, &leases, &n_leases), 0);
 	assert_int_equal(n_leases, 1);
 	assert_true(leases[0].member == 0 && leases[0].freed == 1234);
 	free(leases);
-	assert_int_equal(store_lease_expire(s, NWID, 1234), 0);
+	assert_int_equal(store_lease_expire(s, NWID, 1234, &n_expired), 0);
+	assert_int_equal(n_expired, 0);
 	assert_int_equal(store_leases(s, NWID, &leases, &n_leases), 0);
 	assert_int_equal(n_leases, 1);
 	free(leases);
-	assert_int_equal(store_lease_expire(s, NWID, 1235), 0);
+	assert_int_equal(store_lease_expire(s, NWID, 1235, &n_expired), 0);
+	assert_int_equal(n_expired, 1);
 	assert_int_equal(store_leases(s, NWID, &leases, &n_leases), 0);
 	assert_int_equal(n_leases, 0);
 	free(leases);
