@@ -79,14 +79,14 @@ static void status_get(void *self, const struct request *request, struct reply *
 {
 	struct controller_api *api = self;
 	struct admin_error error = {0};
-	char address[ADDRESS_TEXT], identity[IDENTITY_TEXT_MAX], words[WORDS_TEXT], url[80];
+	char address[ADDRESS_TEXT], identity[IDENTITY_TEXT_MAX], words[WORDS_TEXT], url[ACCESS_URL_ROOM];
 	json_t *networks = json_array(), *o = json_schema("farlan.status/1");
 
 	(void)request;
 	address_format(api->self->address, address);
 	identity_format(api->self, identity);
 	fingerprint_words(api->self->key_hash, words);
-	page_url(api->page, url, sizeof(url));
+	access_url(api->access, url);
 	json_object_set_new(o, "program", json_string("farlan-controller"));
 	json_object_set_new(o, "address", json_string(address));
 	json_object_set_new(o, "identity", json_string(identity));
@@ -94,9 +94,14 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(o, "fingerprint", json_string(words));
 	json_object_set_new(o, "health", json_text(controller_health(api->controller)));
 	json_object_set_new(o, "page", *url ? json_string(url) : json_null());
+	json_object_set_new(o, "user",
+	                    api->visitor->by == VISITOR_SESSION && *api->visitor->session.user ? json_text(api->visitor->session.user)
+	                                                                                       : json_null());
 	if (api->status_roots)
 		api->status_roots(api->status_self, o);
 	enum admin_status status = controller_network_each(api->controller, network_append, networks, &error);
+	json_object_set_new(o, "first_run",
+	                    json_boolean(status == ADMIN_OK && !json_array_size(networks) && !controller_users(api->controller)));
 	json_object_set_new(o, "networks", networks);
 	if (status == ADMIN_OK || status == ADMIN_UNAVAILABLE) { /* health says why; status answers even then */
 		reply_json(reply, 200, o);
@@ -112,25 +117,23 @@ static void page_link_post(void *self, const struct request *request, struct rep
 {
 	struct controller_api *api = self;
 	struct problem problem;
-	char url[80], token[PAGE_TOKEN_TEXT], text[sizeof(url) + sizeof(token) + 8];
+	char url[ACCESS_URL_ROOM], link[LINK_TEXT], text[sizeof(url) + sizeof(link) + 8];
 
 	if (!body_none(request, reply))
 		return;
-	page_url(api->page, url, sizeof(url));
+	access_url(api->access, url);
 	if (!*url) {
 		problem_set(&problem, 409, "no page", "this controller serves no page");
 		snprintf(problem.hint, sizeof(problem.hint), "start it with --http 127.0.0.1:8080");
-	} else if (page_link(api->page, api->now, token) < 0) {
-		problem_set(&problem, 503, "no link", "the system gave no random bytes");
-	} else {
-		snprintf(text, sizeof(text), "%s#once=%s", url, token);
-		json_t *o = json_schema("farlan.page-link/1");
-		json_object_set_new(o, "url", json_string(text));
-		json_object_set_new(o, "expires_s", json_integer((json_int_t)(PAGE_LINK_MS / 1000)));
-		reply_json(reply, 200, o);
+		reply_problem(reply, &problem);
 		return;
 	}
-	reply_problem(reply, &problem);
+	access_link(api->access, api->now, link);
+	snprintf(text, sizeof(text), "%s#once=%s", url, link);
+	json_t *o = json_schema("farlan.page-link/1");
+	json_object_set_new(o, "url", json_string(text));
+	json_object_set_new(o, "expires_in", json_integer((json_int_t)(LINK_MS / 1000)));
+	reply_json(reply, 200, o);
 }
 
 static const struct api_route routes[] = {
@@ -148,6 +151,17 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/networks/*/members/*/deny", member_deny, SCOPE_APPROVE},
     {METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke, SCOPE_WRITE},
     {METHOD_GET, "/v1/networks/*/topology", topology_get, SCOPE_READ},
+    {METHOD_GET, "/v1/session", session_get, SCOPE_SELF},
+    {METHOD_POST, "/v1/session", session_post, SCOPE_OPEN},
+    {METHOD_DELETE, "/v1/session", session_delete, SCOPE_SELF},
+    {METHOD_POST, "/v1/setup", setup_post, SCOPE_ADMIN},
+    {METHOD_GET, "/v1/users", users_get, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/users", users_post, SCOPE_ADMIN},
+    {METHOD_PATCH, "/v1/users/*", user_patch, SCOPE_ADMIN},
+    {METHOD_DELETE, "/v1/users/*", user_delete, SCOPE_ADMIN},
+    {METHOD_GET, "/v1/tokens", tokens_get, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/tokens", tokens_post, SCOPE_ADMIN},
+    {METHOD_DELETE, "/v1/tokens/*", token_delete, SCOPE_ADMIN},
     {METHOD_POST, "/v1/page-link", page_link_post, SCOPE_LOCAL},
 };
 

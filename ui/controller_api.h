@@ -8,14 +8,17 @@
 #include <jansson.h>
 
 #include "controller/controller.h"
+#include "ui/access.h"
 #include "ui/api.h"
-#include "ui/page.h"
+#include "ui/home.h"
 
 struct controller_api {
 	struct controller *controller;
 	const struct identity *self;
-	struct page *page;
-	uint64_t now; /* ms of this turn, set by the caller before each request */
+	const struct home *home; /* backup and audit open the database beside the controller */
+	struct access *access;
+	const struct visitor *visitor; /* who asks, set by the caller before each request */
+	uint64_t now;                  /* ms of this turn, set by the caller before each request */
 	/* Adds "online" and "roots" to the status; may be NULL. */
 	void (*status_roots)(void *self, json_t *status);
 	void *status_self;

@@ -40,6 +40,26 @@ void member_approve(void *self, const struct request *, struct reply *);
 void member_deny(void *self, const struct request *, struct reply *);
 void member_revoke(void *self, const struct request *, struct reply *);
 
+/* ---- session_api.c */
+
+void session_get(void *self, const struct request *, struct reply *);
+void session_post(void *self, const struct request *, struct reply *);
+void session_delete(void *self, const struct request *, struct reply *);
+void setup_post(void *self, const struct request *, struct reply *);
+void login_later(struct reply *, uint64_t ms); /* 429: the next try is then */
+
+/* ---- account_api.c */
+
+json_t *user_json(const struct user_row *);
+json_t *token_scopes_json(const struct token_row *);
+void users_get(void *self, const struct request *, struct reply *);
+void users_post(void *self, const struct request *, struct reply *);
+void user_patch(void *self, const struct request *, struct reply *);
+void user_delete(void *self, const struct request *, struct reply *);
+void tokens_get(void *self, const struct request *, struct reply *);
+void tokens_post(void *self, const struct request *, struct reply *);
+void token_delete(void *self, const struct request *, struct reply *);
+
 /* ---- topology_api.c */
 
 void topology_get(void *self, const struct request *, struct reply *);

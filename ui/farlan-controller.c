@@ -15,7 +15,7 @@
 struct program {
 	struct daemon daemon;
 	struct controller *controller; /* NULL before it is open and after it is closed */
-	struct page page;
+	struct access access;
 	struct controller_api api;
 };
 
@@ -76,19 +76,22 @@ static void status_roots(void *self, json_t *status)
 	node_api_roots(loop_node(program->daemon.loop), status);
 }
 
-static void serve(void *self, const struct request *request, struct reply *reply)
+static void serve(void *self, const struct request *asked, struct reply *reply)
 {
 	struct program *program = self;
+	struct request request = *asked;
+	struct visitor visitor;
 	program->api.now = loop_now();
-	if (!request->local && !page_admit(&program->page, program->api.now, request, reply))
+	if (!access_admit(&program->access, &request, &visitor, reply))
 		return;
-	if (!request->local && request->method == METHOD_GET && web_serve(program->daemon.start.ui_dir, request, reply))
+	if (!request.local && request.method == METHOD_GET && web_serve(program->daemon.start.ui_dir, &request, reply))
 		return;
-	struct request known = *request; /* whoever has a session may do all */
-	if (!request->local)
-		known.scopes = SCOPE_SELF | SCOPE_ADMIN;
-	controller_api_serve(&program->api, &known, reply);
-	if (request->method != METHOD_GET)
+	controller_actor(program->controller, &visitor.actor);
+	program->api.visitor = &visitor;
+	controller_api_serve(&program->api, &request, reply);
+	program->api.visitor = NULL;
+	controller_actor(program->controller, &(struct actor){0}); /* what follows is its own doing */
+	if (request.method != METHOD_GET)
 		loop_kick(program->daemon.loop);
 }
 
@@ -105,10 +108,10 @@ static void page_hello(struct program *program)
 {
 	struct endpoint at = http_tcp(program->daemon.http);
 	const struct home *home = &program->daemon.start.home;
-	char url[80];
+	char url[ACCESS_URL_ROOM];
 
-	page_init(&program->page, &at, program->daemon.start.secret.self.address);
-	page_url(&program->page, url, sizeof(url));
+	access_init(&program->access, program->controller, &at, NULL, program->daemon.start.secret.self.address);
+	access_url(&program->access, url);
 	if (*url)
 		log_notice("page %s; a one-time link to it: farlan%s%s page", url, home->given ? " --home " : "",
 		           home->given ? home->dir : "");
@@ -147,7 +150,8 @@ int main(int argc, char **argv)
 	page_hello(&program);
 	program.api = (struct controller_api){.controller = program.controller,
 	                                      .self = &daemon->start.secret.self,
-	                                      .page = &program.page,
+	                                      .home = &daemon->start.home,
+	                                      .access = &program.access,
 	                                      .status_roots = status_roots,
 	                                      .status_self = &program};
 	daemon_run(daemon);

@@ -1,6 +1,6 @@
 /* api_fuzz.c: the request door: bodies, paths and headers of the API into settings and tokens, without sockets.
  *
- * First byte: which reader. The rest is the body (or, for the last ones, a path, a Host, an Origin and a Cookie, cut at
+ * First byte: which reader. The rest is the body (or, for the last ones, a path, a Host, an Origin, a Cookie and a token, cut at
  * NUL bytes). What is promised: no crash, outputs untouched on failure, a problem with a 4xx and an exit code, and
  * settings that hold only what their types allow.
  */
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ui/access.c"
 #include "ui/api.c"
 #include "ui/json.c"
-#include "ui/page.c"
 #include "ui/settings.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -99,31 +99,43 @@ static void handled(void *self, const struct request *request, struct reply *rep
 	reply->status = 204;
 }
 
-/* Four texts, cut at NUL: path, Host, Origin, Cookie. */
+static struct controller *someone(void)
+{
+	static struct controller *controller;
+	static const struct secret secret;
+	static const struct controller_port port;
+	const char *why;
+	require(controller || !controller_open(&controller, ":memory:", &secret, &port, 1, 1, &why));
+	return controller;
+}
+
+/* Five texts, cut at NUL: path, Host, Origin, Cookie, Authorization. */
 static void way_in(const char *text, size_t len, bool write)
 {
 	static const struct api_route routes[] = {{METHOD_GET, "/v1/a/*", handled, SCOPE_OPEN},
 	                                          {METHOD_POST, "/v1/*/b/*/*", handled, SCOPE_OPEN}};
 	static const struct endpoint at = {.family = 4, .port = 8080, .ip = {127, 0, 0, 1}};
-	const char *part[4] = {"", "", "", ""};
-	struct page page;
+	const char *part[5] = {"", "", "", "", ""};
+	struct access access;
+	struct visitor visitor;
 	char *copy = malloc(len + 1);
 	require(copy);
 	memcpy(copy, text, len);
 	copy[len] = '\0';
-	for (size_t i = 0, n = 0; n < 4 && i <= len; n++, i += strlen(copy + i) + 1)
+	for (size_t i = 0, n = 0; n < 5 && i <= len; n++, i += strlen(copy + i) + 1)
 		part[n] = copy + i;
 	struct request request = {.method = write ? METHOD_POST : METHOD_GET,
 	                          .path = part[0],
 	                          .host = part[1],
 	                          .origin = *part[2] ? part[2] : NULL,
 	                          .cookie = part[3],
+	                          .authorization = *part[4] ? part[4] : NULL,
 	                          .content_type = "application/json"};
 	struct reply reply = {0};
-	page_init(&page, &at, 1);
-	bool in = page_admit(&page, 1, &request, &reply);
+	access_init(&access, someone(), &at, NULL, 1);
+	bool in = access_admit(&access, &request, &visitor, &reply);
 	require(in == !reply.status);
-	require(!in || strncmp(request.path, "/v1/", 4) != 0); /* nobody has a session here */
+	require(!request.scopes && visitor.by == VISITOR_STRANGER); /* nobody has a session or a token here */
 	reply_fini(&reply);
 	memset(&reply, 0, sizeof(reply));
 	api_dispatch(routes, 2, NULL, &request, &reply);

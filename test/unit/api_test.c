@@ -1,5 +1,5 @@
 /* api_test.c: the controller's routes over a real controller and a real database, called as HTTP calls them but without a
- * socket, and the page's way in.
+ * socket. The way in is access_test.c's.
  *
  * The modules are taken in whole, so that the test needs neither a node nor libmicrohttpd.
  */
@@ -18,7 +18,6 @@
 #include "ui/api.c"
 #include "ui/controller_api.c"
 #include "ui/json.c"
-#include "ui/page.c"
 #include "ui/settings.c"
 
 #include "proto/seal.h"
@@ -28,7 +27,8 @@ static struct {
 	char dir[64];
 	struct controller *controller;
 	struct secret secret;
-	struct page page;
+	struct access access;
+	struct visitor visitor;
 	struct controller_api api;
 	struct reply reply;
 	json_t *answer; /* of the last call */
@@ -62,8 +62,10 @@ static int setup(void **state)
 	t.secret.self.address = 0x0123456789;
 	t.now = 1000000;
 	assert_int_equal(controller_open(&t.controller, t.dir, &t.secret, &port, t.now, 1800000000, &why), 0);
-	page_init(&t.page, &at, t.secret.self.address);
-	t.api = (struct controller_api){.controller = t.controller, .self = &t.secret.self, .page = &t.page, .now = t.now};
+	access_init(&t.access, t.controller, &at, NULL, t.secret.self.address);
+	t.visitor.by = VISITOR_LOCAL;
+	t.api = (struct controller_api){
+	    .controller = t.controller, .self = &t.secret.self, .access = &t.access, .visitor = &t.visitor, .now = t.now};
 	return 0;
 }
 
@@ -346,187 +348,13 @@ static void member_from_pending_to_gone(void **state)
 	assert_true(t.sent > 0);
 }
 
-/* ---- the page's way in ---- */
+/* ---- the page's files ---- */
 
-static struct request browser(enum method method, const char *url, const char *body)
-{
-	return (struct request){.method = method,
-	                        .path = url,
-	                        .body = body,
-	                        .body_len = body ? strlen(body) : 0,
-	                        .host = "127.0.0.1:8080",
-	                        .origin = method == METHOD_GET ? NULL : "http://127.0.0.1:8080",
-	                        .fetch_site = "same-origin",
-	                        .content_type = method == METHOD_GET ? NULL : "application/json"};
-}
-
-static unsigned admit(const struct request *request)
-{
-	reply_fini(&t.reply);
-	memset(&t.reply, 0, sizeof(t.reply));
-	if (page_admit(&t.page, t.now, request, &t.reply))
-		return 0;
-	return answer_take();
-}
-
-static void once_body(char body[160])
-{
-	assert_int_equal(call(METHOD_POST, "/v1/page-link", "{}"), 200);
-	const char *token = strstr(word("url"), "#once=");
-	assert_non_null(token);
-	assert_int_equal(strncmp(word("url"), "http://127.0.0.1:8080/#once=", 28), 0);
-	snprintf(body, 160, "{\"once\":\"%s\"}", token + 6);
-}
-
-/* "name=value" of the Set-Cookie just given. */
-static void cookie_take(char cookie[128])
-{
-	snprintf(cookie, 128, "%.*s", (int)strcspn(t.reply.cookie, ";"), t.reply.cookie);
-	assert_non_null(strstr(t.reply.cookie, "HttpOnly"));
-	assert_non_null(strstr(t.reply.cookie, "SameSite=Strict"));
-}
-
-static void link_once_and_in_time(void **state)
-{
-	char body[160], cookie[128], jar[300];
-	(void)state;
-	once_body(body);
-	struct request enter = browser(METHOD_POST, "/v1/session", body), look = browser(METHOD_GET, "/v1/networks", NULL);
-	problem(admit(&look), 401, 4);
-	assert_int_equal(admit(&enter), 200);
-	cookie_take(cookie);
-	problem(admit(&enter), 401, 4); /* once */
-	snprintf(jar, sizeof(jar), "farlan-0123456789=%064d; a=b; %s", 0, cookie);
-	look.cookie = jar;
-	assert_int_equal(admit(&look), 0);
-	cookie[strlen(cookie) - 1] ^= 1;
-	look.cookie = cookie;
-	problem(admit(&look), 401, 4);
-	cookie[strlen(cookie) - 1] ^= 1;
-	t.now += PAGE_SESSION_MS - 1;
-	assert_int_equal(admit(&look), 0);
-	t.now++;
-	problem(admit(&look), 401, 4);
-
-	t.api.now = t.now;
-	once_body(body);
-	t.now += PAGE_LINK_MS;
-	problem(admit(&enter), 401, 4); /* too late */
-}
-
-static void signing_out(void **state)
-{
-	char body[160], cookie[128];
-	(void)state;
-	once_body(body);
-	struct request enter = browser(METHOD_POST, "/v1/session", body), leave = browser(METHOD_DELETE, "/v1/session", NULL);
-	assert_int_equal(admit(&enter), 200);
-	cookie_take(cookie);
-	leave.cookie = cookie;
-	assert_int_equal(admit(&leave), 200);
-	assert_non_null(strstr(t.reply.cookie, "Max-Age=0"));
-	problem(admit(&leave), 401, 4);
-}
-
-static void the_oldest_link_gives_way(void **state)
-{
-	char first[160], second[160], body[160];
-	(void)state;
-	once_body(first);
-	t.api.now = ++t.now;
-	once_body(second);
-	for (int i = 0; i < PAGE_LINKS_MAX - 1; i++) {
-		t.api.now = ++t.now;
-		once_body(body);
-	}
-	struct request enter = browser(METHOD_POST, "/v1/session", first);
-	problem(admit(&enter), 401, 4);
-	enter = browser(METHOD_POST, "/v1/session", second);
-	assert_int_equal(admit(&enter), 200);
-}
-
-static void other_sites_stay_out(void **state)
-{
-	static const char *const hosts[] = {"",           "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "127.0.0.2:8080",
-	                                    "127.1:8080", "[::1]:8080",   "localhost.:8080",   "127.0.0.1:80x",          "localhostx",
-	                                    "2130706433", "[127.0.0.1]"};
-	static const char *const sites[] = {"cross-site", "same-site", "none", ""};
-	static const char *const origins[] = {"null", "http://evil.example", "https://127.0.0.1:8080", "http://127.0.0.1:8081",
-	                                      "http://127.0.0.1"};
-	static const char *const types[] = {NULL, "text/plain", "application/x-www-form-urlencoded", "application/jsonx",
-	                                    "multipart/form-data"};
-	char body[160];
-	(void)state;
-	once_body(body);
-	struct request good = browser(METHOD_POST, "/v1/session", body), bad;
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		bad = good;
-		bad.host = hosts[i];
-		bad.origin = NULL;
-		problem(admit(&bad), 403, 4);
-		bad = browser(METHOD_GET, "/", NULL);
-		bad.host = hosts[i];
-		problem(admit(&bad), 403, 4);
-	}
-	bad = good;
-	bad.host = NULL;
-	problem(admit(&bad), 403, 4);
-	for (size_t i = 0; i < sizeof(sites) / sizeof(sites[0]); i++) {
-		bad = good;
-		bad.fetch_site = sites[i];
-		problem(admit(&bad), 403, 4);
-	}
-	for (size_t i = 0; i < sizeof(origins) / sizeof(origins[0]); i++) {
-		bad = good;
-		bad.origin = origins[i];
-		problem(admit(&bad), 403, 4);
-	}
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		bad = good;
-		bad.content_type = types[i];
-		problem(admit(&bad), 415, 2);
-	}
-	good.host = "LOCALHOST:9000"; /* forwarded by ssh */
-	good.origin = "http://localhost:9000";
-	good.content_type = "application/json; charset=utf-8";
-	assert_int_equal(admit(&good), 200); /* and none of the refusals used the link up */
-	struct request link = browser(METHOD_GET, "/", NULL);
-	link.fetch_site = "cross-site";
-	assert_int_equal(admit(&link), 0); /* a link from elsewhere may open the page */
-}
-
-static void links_only_from_here(void **state)
-{
-	struct request request = browser(METHOD_POST, "/v1/page-link", "{}");
-	(void)state;
-	controller_api_serve(&t.api, &request, &t.reply);
-	problem(answer_take(), 403, 4);
-}
-
-static void any_address_of_an_open_page(void **state)
-{
-	struct endpoint any = {.family = 4, .port = 8080}, any6 = {.family = 6, .port = 8080};
-	char url[80];
-	(void)state;
-	page_init(&t.page, &any, 1);
-	page_url(&t.page, url, sizeof(url));
-	assert_string_equal(url, "http://127.0.0.1:8080/");
-	struct request look = browser(METHOD_GET, "/", NULL);
-	look.host = "192.0.2.9:8080";
-	assert_int_equal(admit(&look), 0);
-	look.host = "rebound.example:8080";
-	problem(admit(&look), 403, 4);
-	page_init(&t.page, &any6, 1);
-	page_url(&t.page, url, sizeof(url));
-	assert_string_equal(url, "http://[::1]:8080/");
-}
-
-/* The embedded files themselves come from the library. */
 static void files_only_for_those_who_read_gzip(void **state)
 {
 	static const char *const yes[] = {"gzip", "br, gzip", "gzip;q=0.5, br", "deflate,gzip ; q=1"};
 	static const char *const no[] = {NULL, "", "br", "gzip;q=0", "gzip; q=0.000", "xgzip", "gzipped", "identity"};
-	struct request request = browser(METHOD_GET, "/", NULL);
+	struct request request = {.method = METHOD_GET, .path = "/"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
 		struct reply reply = {0};
@@ -597,12 +425,6 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(bad_network_bodies, setup, teardown),
 	    cmocka_unit_test_setup_teardown(bad_paths, setup, teardown),
 	    cmocka_unit_test_setup_teardown(member_from_pending_to_gone, setup, teardown),
-	    cmocka_unit_test_setup_teardown(link_once_and_in_time, setup, teardown),
-	    cmocka_unit_test_setup_teardown(signing_out, setup, teardown),
-	    cmocka_unit_test_setup_teardown(the_oldest_link_gives_way, setup, teardown),
-	    cmocka_unit_test_setup_teardown(other_sites_stay_out, setup, teardown),
-	    cmocka_unit_test_setup_teardown(links_only_from_here, setup, teardown),
-	    cmocka_unit_test_setup_teardown(any_address_of_an_open_page, setup, teardown),
 	    cmocka_unit_test_setup_teardown(files_only_for_those_who_read_gzip, setup, teardown),
 	    cmocka_unit_test(join_bodies),
 	};
