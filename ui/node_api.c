@@ -12,6 +12,7 @@
 #include "proto/seal.h"
 #include "proto/wire.h"
 #include "ui/drops_api.h"
+#include "ui/join_api.h"
 #include "ui/json.h"
 #include "ui/lan_api.h"
 #include "ui/local_api.h"
@@ -317,6 +318,7 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/networks/*/port", local_port_post, SCOPE_LOCAL},
     {METHOD_DELETE, "/v1/networks/*/port/*", local_port_delete, SCOPE_LOCAL},
     {METHOD_POST, "/v1/networks/*", network_post, SCOPE_LOCAL},
+    {METHOD_POST, "/v1/join", join_post, SCOPE_LOCAL},
     {METHOD_DELETE, "/v1/networks/*", network_delete, SCOPE_LOCAL},
     {METHOD_GET, "/v1/peers", peers_get, SCOPE_LOCAL},
     {METHOD_POST, "/v1/peers/*/ping", sight_ping_post, SCOPE_LOCAL},

@@ -197,6 +197,7 @@ out:
 	return good;
 }
 
+/* The kernel's dev_valid_name, and no % which would make it a template. */
 static bool dev_usable(const char *dev)
 {
 	if (strcmp(dev, ".") == 0 || strcmp(dev, "..") == 0)
@@ -205,6 +206,14 @@ static bool dev_usable(const char *dev)
 		if ((unsigned char)*dev <= ' ' || *dev == '/' || *dev == ':' || *dev == '%' || (unsigned char)*dev >= 0x7f)
 			return false;
 	return true;
+}
+
+bool settings_dev(const char *dev, struct problem *problem)
+{
+	if (dev_usable(dev))
+		return true;
+	problem_set(problem, 400, "unusable device name", "\"dev\" must be 1 to 15 characters without spaces, '/', ':' and '%%'");
+	return false;
 }
 
 bool settings_join(const char *nwid_text, const char *body, size_t len, uint64_t *ret_nwid, char ret_dev[16], bool *ret_pin_set,
@@ -221,10 +230,8 @@ bool settings_join(const char *nwid_text, const char *body, size_t len, uint64_t
 		return false;
 	if (!json_take_text(object, "dev", 1, dev, sizeof(dev), &is, problem))
 		goto out;
-	if (is && !dev_usable(dev)) { /* the kernel's dev_valid_name, and no % which would make it a template */
-		problem_set(problem, 400, "unusable device name", "\"dev\" must be 1 to 15 characters without spaces, '/', ':' and '%%'");
+	if (is && !settings_dev(dev, problem))
 		goto out;
-	}
 	if (!json_take_text(object, "pin", 26, pin, sizeof(pin), &is, problem))
 		goto out;
 	snprintf(text, sizeof(text), "%.*s%s%s", is ? 16 : (int)sizeof(text) - 1, nwid_text, is ? "-" : "", is ? pin : "");

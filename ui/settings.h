@@ -28,6 +28,7 @@ bool settings_member(const char *body, size_t len, bool approve, struct member_s
 /* {dev, pin}: pin is the long network id's tail. ret_pin_set tells whether ret_pin counts. */
 bool settings_join(const char *nwid_text, const char *body, size_t len, uint64_t *ret_nwid, char ret_dev[16], bool *ret_pin_set,
                    uint8_t ret_pin[17], struct problem *);
+bool settings_dev(const char *dev, struct problem *);
 bool settings_none(const char *body, size_t len, struct problem *); /* {} */
 
 #endif

@@ -3,14 +3,18 @@
  * The daemon joins by itself and goes on trying whatever becomes of us: we ask it, then look every 50 ms until the state is
  * one that ends the wait. A state that was there before we asked may be an old one: it counts only after the daemon has
  * had the time to ask again. Who must wait for an admin is told what to give them: address, words to compare, command.
+ * An invitation is a secret in a word of the command line, which every user of the machine can list: it is taken out of there at once.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ui/cli/client.h"
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/ident.h"
+#include "proto/invite.h"
+#include "ui/cli/client.h"
 #include "ui/cli/output.h"
 
 #define LOOK_MS      50
@@ -58,7 +62,7 @@ static void print_waiting(struct joining *j, const json_t *net)
 	char address[CELL_MAX], words[CELL_MAX], reason[CELL_MAX];
 	bool pending = !strcmp(field(net, "state"), "pending");
 	fprintf(stderr, "farlan: %s: %s\n", j->nwid, pending ? "waiting for approval" : "no answer of the controller yet");
-	if (!pending && *field(net, "reason"))
+	if (*field(net, "reason") && strcmp(field(net, "reason"), "waiting for approval") != 0)
 		fprintf(stderr, "  reason: %s\n", cell_text(net, "reason", CELL_TEXT, reason));
 	if (client_ask(j->client, "GET", "/v1/status", NULL, &status) == 0) {
 		cell_text(status, "address", CELL_TEXT, address);
@@ -136,11 +140,55 @@ static int await(struct joining *j, json_t *net)
 	return code;
 }
 
-/* The checks that need no daemon come first: a misspelt id is exit 2 whether it runs or not. */
-static int begin(struct joining *j, struct call *call, unsigned wait_s, char pin[27])
+/* ---- by an invitation ------------------------------------------------------------------------------------------------------- */
+
+static bool is_link(const char *word)
+{
+	return !strncasecmp(word, INVITE_SCHEME, strlen(INVITE_SCHEME));
+}
+
+/* What argv says is what /proc shows to all. */
+static void word_hide(const char *word)
+{
+	char *at = (char *)(uintptr_t)word;
+	memset(at, 'x', strlen(at));
+}
+
+/* The word, or a line of standard input for "-"; then the word is gone. */
+static int join_word(const char *word, char ret[INVITE_LINK_MAX])
+{
+	if (!strcmp(word, "-")) {
+		if (!fgets(ret, INVITE_LINK_MAX, stdin))
+			return complain(EXIT_USAGE, "standard input holds no invitation and no network id");
+		const char *begin = ret + strspn(ret, " \t\r\n");
+		size_t len = strcspn(begin, " \t\r\n");
+		memmove(ret, begin, len);
+		ret[len] = 0;
+		return 0;
+	}
+	snprintf(ret, INVITE_LINK_MAX, "%s", word);
+	if (is_link(word))
+		word_hide(word);
+	return 0;
+}
+
+static int link_check(const char *text, char ret_nwid[NWID_TEXT])
+{
+	struct invite_link link;
+	const char *why;
+	size_t at;
+	if (!invite_link_parse(text, &link, &at, &why))
+		return complain(EXIT_USAGE, "this is no invitation, from its character %zu on: %s", at + 1, why);
+	nwid_format(link.nwid, ret_nwid);
+	invite_link_fini(&link);
+	return 0;
+}
+
+/* pin NULL: an invitation is no word here. The checks that need no daemon come first: a misspelt id is exit 2 whether it runs or not. */
+static int begin(struct joining *j, struct call *call, const char *word, unsigned wait_s, char pin[27])
 {
 	*j = (struct joining){.call = call, .begun = clock_ms()};
-	int code = word_nwid(call->words[0], j->nwid, pin);
+	int code = pin && is_link(word) ? link_check(word, j->nwid) : word_nwid(word, j->nwid, pin);
 	if (code == 0)
 		code = call_wait(call, wait_s, &j->wait_ms);
 	if (code)
@@ -152,18 +200,24 @@ static int begin(struct joining *j, struct call *call, unsigned wait_s, char pin
 int run_join(struct call *call)
 {
 	struct joining j;
-	char pin[27];
+	char pin[27] = "", word[INVITE_LINK_MAX];
 	json_t *net = NULL, *body;
 	const char *dev = options_value(&call->options, "dev");
-	int code = begin(&j, call, JOIN_WAIT_S, pin);
+	int code = join_word(call->words[0], word);
+	if (code == 0)
+		code = begin(&j, call, word, JOIN_WAIT_S, pin);
 	if (code)
 		return code;
+	bool link = is_link(word);
 	body = json_object();
 	if (dev)
 		json_object_set_new(body, "dev", json_string(dev));
-	if (*pin)
+	if (link)
+		json_object_set_new(body, "link", json_string(word));
+	else if (*pin)
 		json_object_set_new(body, "pin", json_string(pin));
-	code = client_ask(j.client, "POST", j.path, body, &net);
+	explicit_bzero(word, sizeof(word));
+	code = client_ask(j.client, "POST", link ? "/v1/join" : j.path, body, &net);
 	j.was_joined = code == 0 && !strcmp(field(net, "state"), "joined");
 	if (code == 0)
 		code = await(&j, net);
@@ -175,7 +229,7 @@ int run_wait(struct call *call)
 {
 	struct joining j;
 	json_t *net = NULL;
-	int code = begin(&j, call, WAIT_WAIT_S, NULL);
+	int code = begin(&j, call, call->words[0], WAIT_WAIT_S, NULL);
 	if (code)
 		return code;
 	code = client_ask(j.client, "GET", j.path, NULL, &net);
@@ -189,7 +243,7 @@ int run_leave(struct call *call)
 {
 	struct joining j;
 	json_t *net = NULL;
-	int code = begin(&j, call, 0, NULL);
+	int code = begin(&j, call, call->words[0], 0, NULL);
 	if (code)
 		return code;
 	code = client_ask(j.client, "DELETE", j.path, NULL, &net);
