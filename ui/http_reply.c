@@ -79,7 +79,7 @@ static void head_add(struct MHD_Response *response, const struct reply *reply)
 {
 	header_add(response, "Content-Security-Policy",
 	           "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-	           "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
+	           "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types 'none'");
 	header_add(response, "X-Content-Type-Options", "nosniff");
 	header_add(response, "Referrer-Policy", "no-referrer");
 	header_add(response, "Cross-Origin-Resource-Policy", "same-origin");

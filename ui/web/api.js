@@ -1,37 +1,60 @@
 // api.js: the only place that talks to the controller. Same routes as the command line uses.
 
-// What a request failed with: the server's problem object, or one of our own when nobody answered.
+import { visible } from './text.js';
+
+// What a request failed with: the server's problem object, or one of our own when nobody answered (status 0).
 export class Problem extends Error {
 	constructor(status, body) {
 		super(body.title || `status ${status}`);
 		this.status = status;
-		this.title = body.title || `The controller answered with status ${status}`;
-		this.detail = body.detail || '';
-		this.hint = body.hint || '';
+		this.title = visible(body.title || `The controller answered with status ${status}`);
+		this.detail = visible(body.detail || '', 400);
+		this.hint = visible(body.hint || '', 400);
+		this.command = visible(body.command || '', 300);
+		this.errors = Array.isArray(body.errors) ? body.errors.slice(0, 8) : [];
 	}
 }
 
-const DEADLINE_MS = 10000;
+const DEADLINE_MS = 15000, LONG_MS = 120000; // LONG: passwords and backups are work
+let signedOut = () => {};
+export const onSignedOut = (f) => { signedOut = f; };
 
-export async function call(method, path, body) {
+const UNREACHED = { title: 'The controller does not answer', hint: 'It may be restarting; the page goes on by itself as soon as it is back.' };
+
+export async function send(method, path, { body, headers = {}, ms = DEADLINE_MS } = {}) {
 	let answer;
 	try {
-		answer = await fetch(path, {
-			method,
-			credentials: 'same-origin',
-			cache: 'no-store',
-			signal: AbortSignal.timeout(DEADLINE_MS),
-			headers: method === 'GET' ? {} : { 'Content-Type': 'application/json' },
-			body: method === 'GET' ? undefined : JSON.stringify(body || {}),
-		});
+		answer = await fetch(path, { method, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(ms), headers, body });
 	} catch {
-		throw new Problem(0, { title: 'The controller does not answer', hint: 'Is farlan-controller running?' });
+		throw new Problem(0, UNREACHED);
 	}
-	const object = await answer.json().catch(() => ({}));
-	if (!answer.ok)
-		throw new Problem(answer.status, object);
-	return object;
+	if (answer.ok)
+		return answer;
+	const problem = new Problem(answer.status, await answer.json().catch(() => ({})));
+	if (answer.status === 401 && !path.startsWith('/v1/session'))
+		signedOut(problem);
+	throw problem;
 }
 
-export const memberPath = (nwid, address) =>
-	`/v1/networks/${encodeURIComponent(nwid)}/members/${encodeURIComponent(address)}`;
+// revision: the edit counts only if the object still has it; somebody else's edit in between is a 412.
+export async function call(method, path, body, { revision, long } = {}) {
+	const headers = method === 'GET' ? {} : { 'Content-Type': 'application/json' };
+	if (revision !== undefined)
+		headers['If-Match'] = `"${revision}"`;
+	const answer = await send(method, path, { headers, ms: long ? LONG_MS : DEADLINE_MS, body: method === 'GET' ? undefined : JSON.stringify(body || {}) });
+	try {
+		return answer.status === 204 ? {} : await answer.json();
+	} catch {
+		throw new Problem(0, UNREACHED); // cut off in the middle
+	}
+}
+
+export const get = (path) => call('GET', path);
+
+// A file to send or to keep: backup and restore.
+export const sendFile = async (path, file, headers) => (await send('POST', path, { ms: LONG_MS, body: file, headers: { 'Content-Type': 'application/octet-stream', ...headers } })).json();
+export const fetchFile = async (path, body) => (await send('POST', path, { ms: LONG_MS, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } })).blob();
+
+const e = encodeURIComponent;
+export const networkPath = (nwid) => `/v1/networks/${e(nwid)}`;
+export const memberPath = (nwid, address) => `${networkPath(nwid)}/members/${e(address)}`;

@@ -1,128 +1,86 @@
-// members.js: the table of one network's members. Rows are kept by key and redrawn only when they changed, so that a
-// refresh never takes a half-typed name or the keyboard's place away.
+// members.js: the main view: who is in the network, found, filtered and acted on, one or many at once.
 
-import { ago, el, foreign, renew, visible } from './dom.js';
+import { crowd } from './crowd.js';
+import { actOnMany, tagMany } from './deeds.js';
+import { chosen, counts, FILTERS } from './filter.js';
+import { Act, Command, Empty, Icon, Pending } from './parts.js';
+import { html, useEffect, useMemo, useRef, useState } from './preact.js';
+import { setQuery } from './route.js';
+import { showProblem } from './notices.js';
+import { useCell, useData } from './store.js';
+import { Table } from './table.js';
+import { count, plural, visible } from './text.js';
 
-const ORDER = ['pending', 'approved', 'denied', 'revoked'];
-const COLUMNS = ['State', 'Name', 'Member', 'Addresses', 'Seen', 'Actions'];
-const SIGN = { pending: '◐', approved: '●', denied: '○', revoked: '✕' };
-const editing = new Set(); // key_hash of rows whose name is being typed
+const typing = (target) => target.closest?.('input:not([type=checkbox]), textarea, select, dialog');
 
-export function memberTable() {
-	return el('table', { class: 'members', role: 'table' },
-		el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' },
-			...COLUMNS.map((name) => el('th', { scope: 'col', role: 'columnheader' }, name)))),
-		el('tbody', { role: 'rowgroup' }));
-}
-
-// act(verb, member, body) does it; verbs: approve deny revoke delete rename.
-export function drawMembers(table, members, act) {
-	const body = table.tBodies[0];
-	const rows = new Map([...body.rows].map((row) => [row.dataset.keyHash, row]));
-	const sorted = [...members].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (a.address < b.address ? -1 : 1));
-
-	sorted.forEach((member, at) => {
-		let row = rows.get(member.key_hash);
-		rows.delete(member.key_hash);
-		if (!row)
-			row = el('tr', { role: 'row', 'data-key-hash': member.key_hash, 'data-member': member.address });
-		row.dataset.state = member.state;
-		if (!editing.has(member.key_hash))
-			drawRow(row, member, act);
-		if (body.rows[at] !== row) { // moving a row takes the keyboard's place out of it
-			const held = row.contains(document.activeElement) ? document.activeElement : null;
-			body.insertBefore(row, body.rows[at] || null);
-			if (held)
-				held.focus();
-		}
-	});
-	for (const [key, row] of rows) {
-		editing.delete(key);
-		row.remove();
-	}
-}
-
-function drawRow(row, member, act) {
-	const seen = member.online ? 'online' : ago(member.last_seen);
-	renew(row, JSON.stringify([member, seen]), () => [
-		cell('State', el('span', { class: `state ${member.state}` }, el('span', { 'aria-hidden': 'true' }, `${SIGN[member.state] || '?'} `), member.state)),
-		el('th', { scope: 'row', role: 'rowheader', 'data-label': 'Name' }, ...nameCell(row, member, act)),
-		cell('Member', el('code', {}, member.address), el('small', {}, member.fingerprint)),
-		cell('Addresses', ...addresses(member)),
-		cell('Seen', el('span', { class: member.online ? 'online' : 'offline' }, seen),
-			member.physical ? el('small', { title: 'where its packets come from' }, member.physical) : null),
-		el('td', { role: 'cell', 'data-label': 'Actions', class: 'actions' }, ...buttons(member, act)),
-	]);
-}
-
-const cell = (label, ...children) => el('td', { role: 'cell', 'data-label': label }, ...children);
-
-function addresses(member) {
-	const on = Object.entries(member.flags || {}).filter(([, is]) => is).map(([name]) => name);
-	return [
-		...member.ips.map((ip) => el('code', {}, ip)),
-		el('code', { class: 'minor' }, member.ipv6.split('/')[0]),
-		on.length ? el('small', {}, on.join(', ')) : null,
-	];
-}
-
-function nameCell(row, member, act) {
-	const asked = member.hostname && member.hostname !== member.name;
-	const system = [member.os, member.version].filter(Boolean).map(visible).join(' · ');
-	return [
-		el('span', { class: 'name' },
-			member.name ? foreign(member.name) : el('em', {}, 'no name'),
-			button('rename', '✎', member, () => rename(row, member, act), `Rename ${visible(member.name || member.address)}`, 'quiet')),
-		asked ? el('small', {}, 'calls itself ', foreign(member.hostname)) : null,
-		system ? el('small', {}, el('bdi', {}, system)) : null,
-	];
-}
-
-function button(action, text, member, onclick, label, kind) {
-	return el('button', { type: 'button', class: kind, 'data-action': action, 'data-member': member.address, 'aria-label': label, onclick }, text);
-}
-
-function buttons(member, act) {
-	const who = visible(member.name || member.address);
-	const make = (verb, text, kind) => button(verb, text, member, () => act(verb, member), `${text} ${who}`, kind);
-	switch (member.state) {
-	case 'pending':
-		return [make('approve', 'Approve', 'primary'), make('deny', 'Deny')];
-	case 'approved':
-		return [make('revoke', 'Revoke', 'danger')];
-	default:
-		return [make('approve', 'Approve'), make('delete', 'Delete', 'danger')];
-	}
-}
-
-function rename(row, member, act) {
-	const done = (focus) => {
-		editing.delete(member.key_hash);
-		row.dataset.key = '';
-		drawRow(row, member, act);
-		if (focus)
-			row.querySelector('[data-action=rename]').focus();
-	};
-	const input = el('input', {
-		'data-field': 'name', 'aria-label': 'Name', maxlength: 63, required: true, autocomplete: 'off',
-		onkeydown: (event) => { if (event.key === 'Escape') done(true); },
-	});
-	const form = el('form', {
-		class: 'rename',
-		onsubmit: async (event) => {
-			event.preventDefault();
-			const changed = await act('rename', member, { name: input.value.trim() });
-			if (changed) {
-				member = changed;
-				done(true);
+function useKeys(search, approve, clear) {
+	const keys = useRef(null);
+	keys.current = { approve, clear };
+	useEffect(() => {
+		const pressed = (event) => {
+			if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target))
+				return;
+			if (event.key === '/') {
+				event.preventDefault();
+				search.current?.focus();
+				search.current?.select();
+			} else if (event.key === 'a') {
+				keys.current.approve();
+			} else if (event.key === 'x') {
+				event.target.closest?.('tr')?.querySelector('[data-action=select]')?.click();
+			} else if (event.key === 'Escape') {
+				keys.current.clear();
 			}
-		},
-	}, input,
-	el('button', { type: 'submit', class: 'primary', 'data-action': 'rename-save' }, 'Save'),
-	el('button', { type: 'button', 'data-action': 'rename-cancel', onclick: () => done(true) }, 'Cancel'));
-	editing.add(member.key_hash);
-	input.value = member.name;
-	row.querySelector('th').replaceChildren(form);
-	input.select();
-	input.focus();
+		};
+		addEventListener('keydown', pressed);
+		return () => removeEventListener('keydown', pressed);
+	}, []);
+}
+
+function Filters({ query, found, tags, search }) {
+	const state = query.get('state') || '';
+	return html`<div class="filters"><div class="search"><${Icon} name="search" /><input ref=${search} type="search" data-field="search" aria-label="Search members" placeholder="Search" aria-keyshortcuts="/" value=${query.get('q') || ''} onInput=${(e) => setQuery({ q: e.target.value })} /><kbd aria-hidden="true">/</kbd></div>
+		<div class="chips" role="group" aria-label="Which members">${FILTERS.map(([key, text]) => html`<button type="button" key=${key} data-filter=${key || 'all'} aria-pressed=${state === key} onClick=${() => setQuery({ state: key })}>${text} <span class="figure">${count(found[key])}</span></button>`)}</div>
+		${tags.length > 0 && html`<select aria-label="Tag" data-field="tag" onChange=${(e) => setQuery({ tag: e.target.value })}><option value="" selected=${!query.get('tag')}>Any tag</option>${tags.map((tag) => html`<option key=${tag} value=${tag} selected=${query.get('tag') === tag}>${visible(tag, 32)}</option>`)}</select>`}</div>`;
+}
+
+function Many({ nwid, members, clear }) {
+	if (!members.length)
+		return null;
+	const many = (action) => async () => { if (await actOnMany(nwid, members, action)) clear(); };
+	return html`<div class="many" role="region" aria-label="Selected members"><strong>${count(members.length)} selected</strong>
+		<${Act} kind="primary" action="approve-many" work=${many('approve')}>Approve<//><${Act} action="deny-many" work=${many('deny')}>Deny<//>
+		<${Act} action="tag-many" work=${async () => { if (await tagMany(nwid, members)) clear(); }}>Tag<//><${Act} kind="danger" action="revoke-many" work=${many('revoke')}>Revoke<//><${Act} kind="danger" action="delete-many" work=${many('delete')}>Delete<//>
+		<button type="button" class="quiet" data-action="select-none" onClick=${clear}>Clear</button></div>`;
+}
+
+const None = ({ nwid }) => html`<${Empty} icon="devices" title="No members yet"><p>Make an invitation, and a device is a member as soon as it opens the link:</p><p><a class="button primary" href=${`#/n/${nwid}/invites`}>Invite a device</a></p>
+	<p>Or on a device that shall join; it then waits here for your approval:</p><p><${Command} text=${`farlan join ${nwid}`} /></p><//>`;
+
+export function Members({ nwid, route }) {
+	const cell = useCell(crowd(nwid));
+	const network = useData(`/v1/networks/${nwid}`).data;
+	const search = useRef(null);
+	const [picked, setPicked] = useState(new Set());
+	const { query } = route;
+	const list = cell.data?.list || [];
+	const [state, q, tag, sort] = ['state', 'q', 'tag', 'sort'].map((name) => query.get(name) || '');
+	const members = useMemo(() => chosen(list, { state, q, tag, sort }), [cell.data, state, q, tag, sort]);
+	const { found, tags } = useMemo(() => counts(list), [cell.data]);
+	const selected = useMemo(() => (picked.size ? list.filter((m) => picked.has(m.key_hash || m.address)) : []), [cell.data, picked]);
+	const clear = () => setPicked(new Set());
+	useKeys(search, () => {
+		if (selected.length)
+			actOnMany(nwid, selected, 'approve').then(clear, showProblem);
+	}, clear);
+	if (!cell.data)
+		return html`<${Pending} cell=${cell} what="members" />`;
+	if (!list.length && cell.data.whole)
+		return html`<${None} nwid=${nwid} />`;
+	return html`${found.pending > 0 && state !== 'pending' && html`<div class="notice wait sticky">${plural(found.pending, 'device waits', 'devices wait')} for approval. <a href=${`#/n/${nwid}?state=pending`}>Show only ${found.pending === 1 ? 'it' : 'them'}</a></div>`}
+		<${Filters} query=${query} found=${found} tags=${tags} search=${search} />
+		<p class="hidden" role="status">${plural(members.length, 'member')} shown</p>
+		${members.length ? html`<${Table} nwid=${nwid} name=${visible(network?.name || nwid, 63)} members=${members} sort=${sort} setSort=${(s) => setQuery({ sort: s })} picked=${picked} setPicked=${setPicked} />`
+			: html`<${Empty} icon="search" title="Nobody fits"><p>None of ${plural(list.length, 'member')} is like that.</p><p><button type="button" data-action="filters-clear" onClick=${() => setQuery({ state: '', q: '', tag: '' })}>Show all</button></p><//>`}
+		<${Many} nwid=${nwid} members=${selected} clear=${clear} />`;
 }

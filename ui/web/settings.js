@@ -1,77 +1,43 @@
-// settings.js: limits and switches of the network shown. What is half typed is never overwritten by a refresh; only what was
-// changed is sent, so that two admins with different fields in mind do not undo each other.
+// settings.js: backup and restore, and what this program is.
 
-import { el } from './dom.js';
+import { fetchFile, sendFile } from './api.js';
+import { keep } from './audit.js';
+import { Health } from './home.js';
+import { said } from './notices.js';
+import { Card, Command, Facts, Form, Input } from './parts.js';
+import { html, useState } from './preact.js';
+import { count, size, visible, when } from './text.js';
 
-const NUMBERS = [
-	{ name: 'mtu', label: 'MTU', help: '1500 or more where a member bridges a LAN', min: 1280, max: 9000 },
-	{ name: 'storm', label: 'Storm limit, frames per second', help: 'broadcast and frames to unknown addresses, of one member; 0 = no limit', min: 0, max: 1000000 },
-	{ name: 'multicast-rate', label: 'Multicast rate, Mbit/s', help: 'of one member; 0 = no limit', min: 0, max: 100000, unit: 1000 },
-	{ name: 'multicast-limit', label: 'Multicast copies', help: 'that a member makes itself before replicators take over; 0 = all', min: 0, max: 1000 },
-];
-const SWITCHES = [
-	{ name: 'public', label: 'Public: whoever asks is approved' },
-	{ name: 'broadcast', label: 'Broadcast passes' },
-	{ name: 'multicast', label: 'Multicast passes' },
-	{ name: 'ra-guard', label: 'RA guard: only routers announce routers' },
-	{ name: 'dhcp-guard', label: 'DHCP guard: only DHCP servers answer' },
-	{ name: 'ip-guard', label: 'IP guard: members use only their own addresses' },
-];
-
-// save(changes) does it and tells whether it was done.
-export function settingsPanel(save) {
-	const inputs = new Map();
-	let held = null, dirty = false;
-
-	const number = (f) => {
-		const input = el('input', { type: 'number', id: `set-${f.name}`, 'data-setting': f.name, min: f.min, max: f.max,
-			step: f.unit ? 'any' : 1, required: true, 'aria-describedby': `set-${f.name}-help` });
-		inputs.set(f.name, { f, input, shown: () => held[f.name] / (f.unit || 1), asked: () => Math.round(input.valueAsNumber * (f.unit || 1)),
-			put: (v) => { input.value = v; } });
-		return el('p', {}, el('label', { for: `set-${f.name}` }, f.label), input, el('small', { id: `set-${f.name}-help` }, f.help));
+function Backup() {
+	const [f, setF] = useState({ passphrase: '', again: '' });
+	const save = async () => {
+		if (f.passphrase !== f.again)
+			throw { title: 'The two passphrases differ', detail: 'Type the same one twice.', hint: '' }; // eslint-disable-line no-throw-literal
+		const blob = await fetchFile('/v1/backup', { passphrase: f.passphrase });
+		keep(blob, `farlan-controller-${new Date().toISOString().slice(0, 10)}.backup`);
+		setF({ passphrase: '', again: '' });
+		said(`The backup (${size(blob.size)}) is in your downloads.`);
 	};
-	const toggle = (f) => {
-		const input = el('input', { type: 'checkbox', id: `set-${f.name}`, 'data-setting': f.name });
-		inputs.set(f.name, { f, input, shown: () => held[f.name], asked: () => input.checked, put: (v) => { input.checked = v; } });
-		return el('p', { class: 'switch' }, input, el('label', { for: `set-${f.name}` }, f.label));
-	};
-	const show = () => {
-		dirty = false;
-		buttons.hidden = true;
-		for (const { put, shown } of inputs.values())
-			put(shown());
-	};
-	const buttons = el('p', { class: 'buttons', hidden: true },
-		el('button', { type: 'submit', class: 'primary', 'data-action': 'settings-save' }, 'Save'),
-		el('button', { type: 'button', 'data-action': 'settings-cancel', onclick: show }, 'Cancel'));
-	const form = el('form', {
-		autocomplete: 'off',
-		oninput: () => {
-			dirty = true;
-			buttons.hidden = false;
-		},
-		onsubmit: async (event) => {
-			event.preventDefault();
-			const changes = {};
-			for (const [name, { asked }] of inputs)
-				if (asked() !== held[name])
-					changes[name] = asked();
-			const after = Object.keys(changes).length ? await save(changes) : held;
-			if (after) {
-				held = after;
-				show();
-			}
-		},
-	}, ...NUMBERS.map(number), ...SWITCHES.map(toggle), buttons);
-	const panel = el('details', { id: 'settings' }, el('summary', { 'data-action': 'settings-open' }, 'Settings'), form);
-
-	return {
-		panel,
-		draw: (network) => {
-			if (dirty)
-				return;
-			held = network;
-			show();
-		},
-	};
+	return html`<${Card} title="Backup"><p>Networks, members, invitations, users, the audit log and the controller's identity, encrypted with a passphrase of yours. Without the passphrase the file is of no use to anybody, you included.</p>
+		<${Form} class="form columns" label="Backup" save=${save}><${Input} label="Passphrase" kind="password" required minlength="8" maxlength="1024" autocomplete="new-password" value=${f.passphrase} onValue=${(v) => setF({ ...f, passphrase: v })} data-field="backup-passphrase" /><${Input} label="Passphrase, again" kind="password" required autocomplete="new-password" value=${f.again} onValue=${(v) => setF({ ...f, again: v })} data-field="backup-again" />
+		<p class="buttons"><button type="submit" class="primary" data-action="backup">Download the backup</button></p><//><//>`;
 }
+
+function Report({ report: r, file }) {
+	return html`<div data-field="restore-report"><${Facts} rows=${[['Controller', html`<code>${visible(r.controller, 64)}</code>`], ['Written', r.written_at ? when(r.written_at) : null], ['Networks', count(r.networks)], ['Members', count(r.members)]]} />
+		${r.newer_than_now === false && html`<p class="notice wait">It is older than what this controller holds now: what happened since would be lost.</p>`}${(r.problems || []).map((p) => html`<p class="notice bad">${visible(p, 300)}</p>`)}
+		<p>To restore it, on the controller's machine, with the controller stopped:</p><p><${Command} text=${`sudo farlan restore ${file}`} /></p></div>`;
+}
+
+function Restore() {
+	const [file, setFile] = useState(null), [passphrase, setPassphrase] = useState(''), [report, setReport] = useState(null);
+	const save = async () => setReport(await sendFile('/v1/restore?dry_run=true', file, { 'Farlan-Passphrase': passphrase }));
+	return html`<${Card} title="Look into a backup"><p>Nothing is changed here; you see what is in the file and whether it is whole.</p>
+		<${Form} class="form columns" label="Look into a backup" save=${save}><${Input} label="File" kind="file" required onValue=${() => {}} onChange=${(e) => { setFile(e.target.files[0] || null); setReport(null); }} data-field="restore-file" /><${Input} label="Passphrase" kind="password" required maxlength="1024" autocomplete="off" value=${passphrase} onValue=${setPassphrase} data-field="restore-passphrase" />
+		<p class="buttons"><button type="submit" data-action="restore">Look</button></p><//>${report && html`<${Report} report=${report} file=${visible(file?.name || 'FILE', 80)} />`}<//>`;
+}
+
+const About = ({ status }) => html`<${Card} title="About"><${Facts} rows=${[['Farlan', visible(status.version, 40)], ['Page', status.page && html`<code>${visible(status.page, 80)}</code>`], ['API', html`<a href="./v1/openapi.json">/v1/openapi.json</a>`], ['Licence', 'Apache-2.0']]} />
+	<p class="hint">This page contains Preact (MIT, © 2015 Jason Miller), htm (Apache-2.0) and uPlot (MIT, © Leon Sorokin).</p><//>`;
+
+export const Settings = ({ status }) => html`<h1>Settings</h1><div class="grid"><${Backup} /><${Restore} /><${Health} status=${status} /><${About} status=${status} /></div>`;
