@@ -28,6 +28,12 @@ int audit_note(struct controller *c, const char *action, uint64_t nwid, uint64_t
 	return r;
 }
 
+enum admin_status controller_act(struct controller *c, const char *action, const char *detail, struct admin_error *error)
+{
+	enum admin_status status = admin_begin(c, error);
+	return status ? status : admin_commit(c, audit_note(c, action, 0, 0, detail), error);
+}
+
 enum admin_status controller_audit_each(struct controller *c, const struct audit_query *q, void (*each)(void *, const struct audit_entry *),
                                         void *self, uint64_t *ret_total, struct admin_error *error)
 {

@@ -15,6 +15,9 @@
  * The actor is the controller's. 0 or -errno, which breaks the transaction. */
 int audit_note(struct controller *, const char *action, uint64_t nwid, uint64_t member, const char *detail);
 
+/* An act that changes nothing here, such as a backup: its entry alone, committed. */
+enum admin_status controller_act(struct controller *, const char *action, const char *detail, struct admin_error *);
+
 /* What an act was about, as JSON: begin zeroed, add, give audit_detail_end() to audit_note(). Values are escaped, whatever bytes
  * they are; what does not fit any more is left out and the object says "cut": true. */
 struct audit_detail {

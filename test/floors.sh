@@ -15,7 +15,7 @@ declare -A below=(
 	[node]='^(node|proto)/|^tap/(tap|nic|netlink|groups|mirror)\.h$'
 	[controller]='^(controller|proto)/|^schema\.inc$'
 	[ui]='^(ui|controller|node|tap|proto)/|^web_table\.inc$'
-	[ui/cli]='^(ui|tap|proto)/'
+	[ui/cli]='^(ui|tap|proto)/|^controller/backup\.h$'
 )
 # Where a heavy header may stand: header and files, as extended regular expressions.
 rooms=(

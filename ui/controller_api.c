@@ -162,6 +162,11 @@ static const struct api_route routes[] = {
     {METHOD_GET, "/v1/tokens", tokens_get, SCOPE_ADMIN},
     {METHOD_POST, "/v1/tokens", tokens_post, SCOPE_ADMIN},
     {METHOD_DELETE, "/v1/tokens/*", token_delete, SCOPE_ADMIN},
+    {METHOD_GET, "/v1/audit?limit&cursor&network&member&actor&action", audit_get, SCOPE_READ},
+    {METHOD_POST, "/v1/audit/verify", audit_verify_post, SCOPE_READ},
+    {METHOD_POST, "/v1/backup", backup_post, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/restore?dry_run", restore_post, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/trust", trust_post, SCOPE_LOCAL},
     {METHOD_POST, "/v1/page-link", page_link_post, SCOPE_LOCAL},
 };
 

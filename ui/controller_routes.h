@@ -60,6 +60,17 @@ void tokens_get(void *self, const struct request *, struct reply *);
 void tokens_post(void *self, const struct request *, struct reply *);
 void token_delete(void *self, const struct request *, struct reply *);
 
+/* ---- audit_api.c */
+
+void audit_get(void *self, const struct request *, struct reply *);
+void audit_verify_post(void *self, const struct request *, struct reply *);
+
+/* ---- backup_api.c */
+
+void backup_post(void *self, const struct request *, struct reply *);
+void restore_post(void *self, const struct request *, struct reply *);
+void trust_post(void *self, const struct request *, struct reply *);
+
 /* ---- topology_api.c */
 
 void topology_get(void *self, const struct request *, struct reply *);

@@ -1,0 +1,14 @@
+/* passphrase.h: a passphrase from the terminal, a file or standard input; never from the command line, where others can read it.
+ */
+#ifndef FARLAN_UI_CLI_PASSPHRASE_H
+#define FARLAN_UI_CLI_PASSPHRASE_H
+
+#include "ui/cli/verb.h"
+
+#define PASSPHRASE_ROOM 1026
+
+/* --passphrase-file FILE (- = standard input), else the terminal without echo, twice when it is a new one; without a terminal the first
+ * line of standard input. The caller wipes. 0 or an exit code with the complaint printed. */
+int passphrase_take(const struct call *, bool is_new, char ret[PASSPHRASE_ROOM]);
+
+#endif
