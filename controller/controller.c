@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/state.h"
+#include "controller/edit.h"
 #include "proto/base/log.h"
 
 uint64_t network_time(const struct controller *c)
@@ -67,6 +67,8 @@ void turn_recovered(struct controller *c)
 void turn_abort(struct controller *c, int r)
 {
 	store_rollback(c->store);
+	c->ends_known = false;
+	c->invites_due = 0;
 	letters_settle(c, false);
 	publications_reload(c);
 	failed(c, r);
@@ -101,8 +103,14 @@ static uint64_t deadline(const struct controller *c)
 	if (!c->trusted)
 		return NEVER;
 	uint64_t next = publications_next(c), again = pushes_next(c);
+	uint64_t ends = members_end_next(c);
 	if (again < next)
 		next = again;
+	if (ends < next)
+		next = ends < c->retry_at ? c->retry_at : ends;
+	uint64_t invites = invites_next(c);
+	if (invites < next)
+		next = invites < c->retry_at ? c->retry_at : invites;
 	uint64_t left = c->ceiling - network_time(c);
 	uint64_t at = c->now_ms + (left > CEILING_EARLY_S ? (left - CEILING_EARLY_S) * 1000 : 0);
 	if (at < c->retry_at)
@@ -112,15 +120,22 @@ static uint64_t deadline(const struct controller *c)
 
 uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_s)
 {
+	struct effects ended = {0};
 	uint64_t ceiling = 0;
 	clock_advance(c, now_ms, wall_s);
 	c->actor = (struct actor){0}; /* what happens from here on nobody asked for */
+	members_end(c, &ended);
+	invites_tick(c);
 	if (c->trusted) {
 		publications_prepare(c);
 		ceiling = ceiling_reserve(c);
 	}
-	if (!turn_commit(c) && ceiling)
+	int r = turn_commit(c);
+	if (!r && ceiling)
 		c->ceiling = ceiling;
+	if (!r)
+		effects_run(c, &ended);
+	effects_fini(&ended);
 	if (c->trusted)
 		publications_issue(c);
 	pushes_repeat(c);
@@ -152,6 +167,7 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
 	c->now_ms = c->opened_ms = c->time_start_ms = now_ms;
 	c->wall_s = wall_s;
 	c->trusted = true;
+	c->limits = (struct controller_limits){.members = MEMBERS_DEFAULT, .pending = PENDING_MAX};
 	snprintf(c->health, sizeof(c->health), "ok");
 	if (strcmp(dir, ":memory:")) {
 		if (!(c->dir = strdup(dir)))
@@ -178,6 +194,8 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
 		snprintf(c->health, sizeof(c->health), "%s", why);
 		log_error("controller: %s", why);
 	}
+	if (!r)
+		invites_open(c);
 out:
 	if (r) {
 		if (ret_why)
@@ -236,8 +254,12 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		struct publication *p = publication_find(c, nwids[i]);
+		if (p)
+			change_note(c, CHANGE_NETWORK, nwids[i], 0, false); /* its count of those online */
 		if (!p || store_member_get(c->store, nwids[i], key_hash, &m))
 			continue;
+		change_note(c, CHANGE_LIVE, nwids[i], m.address, false);
+		invite_online(c, &m, online);
 		if (online && m.state == MEMBER_APPROVED)
 			publication_push_one(c, p, key_hash);
 		if (c->trusted && c->wall_s >= m.last_seen_wall_s + SEEN_EVERY_S)
@@ -248,4 +270,14 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 const char *controller_health(const struct controller *c)
 {
 	return c->health;
+}
+
+void controller_limits_set(struct controller *c, const struct controller_limits *limits)
+{
+	if (limits->members)
+		c->limits.members = limits->members < MEMBERS_MAX ? limits->members : MEMBERS_MAX;
+	if (limits->pending)
+		c->limits.pending = limits->pending;
+	if (limits->joins)
+		c->limits.joins = limits->joins;
 }

@@ -64,101 +64,15 @@ struct actor {
 };
 void controller_actor(struct controller *, const struct actor *);
 
-enum admin_status {
-	ADMIN_OK = 0,
-	ADMIN_NOT_FOUND,   /* network or member unknown: exit 5 */
-	ADMIN_CONFLICT,    /* address in use, name taken, pool exhausted: exit 8 */
-	ADMIN_INVALID,     /* value out of range: exit 2 */
-	ADMIN_UNAVAILABLE, /* disk full or read-only, database not trusted: TRY_LATER */
+/* How much it lets in. What is 0 stays as it was. */
+struct controller_limits {
+	uint32_t members; /* approved, per network: up to MEMBERS_MAX */
+	uint32_t pending; /* who asks, per network: then the one longest unseen goes */
+	uint32_t joins;   /* of one stranger, per minute; JOIN_BURST may come at once */
 };
-struct admin_error { /* filled when the status is not ADMIN_OK */
-	char title[96];
-	char detail[256];
-	char hint[256];
-};
+void controller_limits_set(struct controller *, const struct controller_limits *);
 
-enum member_state { MEMBER_PENDING, MEMBER_APPROVED, MEMBER_DENIED, MEMBER_REVOKED };
-const char *member_state_name(enum member_state); /* "pending" ... */
-
-#define STORM_FRAMES_MAX 1000000u
-#define MCAST_KBIT_MAX   100000000u /* 100 Gbit/s */
-#define MCAST_LIMIT_MAX  1000u
-#define BRIDGE_MTU_MIN   1500  /* what every LAN behind a bridge sends */
-struct network_limits {        /* 0 = none */
-	uint32_t storm_frames; /* broadcast and unknown unicast of a sender, 1/s */
-	uint32_t mcast_kbit;   /* multicast of a sender */
-	uint32_t mcast_limit;  /* copies a sender makes itself before replicators take over */
-};
-
-struct network_row {
-	uint64_t nwid;
-	char name[NAME_MAX_BYTES + 1];
-	uint16_t mtu;
-	struct prefix pool; /* IPv4 pool; family 0 = none */
-	uint32_t flags;     /* NETWORK_* */
-	struct network_limits limits;
-	uint64_t version, revision;
-	uint32_t members, pending, online;
-	uint64_t created_wall_s;
-};
-
-struct member_row {
-	uint64_t nwid, address;
-	uint8_t key_hash[KEY_HASH_BYTES];
-	char name[NAME_MAX_BYTES + 1]; /* the admin's, or the hostname it asked with */
-	char hostname[NAME_MAX_BYTES + 1], os[NAME_MAX_BYTES + 1], version[NAME_MAX_BYTES + 1];
-	enum member_state state;
-	bool online;
-	struct prefix ips[CRED_IPS_MAX];
-	unsigned n_ips;
-	uint32_t flags; /* MEMBER_* effective */
-	struct endpoint physical;
-	uint64_t revision, first_seen_wall_s, last_seen_wall_s, serial;
-};
-
-struct network_settings { /* a bit in set says which fields count */
-	enum {
-		SET_NET_NAME = 1,
-		SET_NET_MTU = 2,
-		SET_NET_POOL = 4,
-		SET_NET_FLAGS = 8,
-		SET_NET_STORM = 16,
-		SET_NET_MCAST_RATE = 32,
-		SET_NET_MCAST_LIMIT = 64,
-	} set;
-	char name[NAME_MAX_BYTES + 1];
-	uint16_t mtu;
-	struct prefix pool;
-	uint32_t flags_on, flags_off; /* NETWORK_* */
-	struct network_limits limits;
-};
-
-struct member_settings {
-	unsigned set; /* enum member_setting */
-	char name[NAME_MAX_BYTES + 1];
-	struct prefix ip;             /* replaces the IPv4 addresses; bits 0 = the pool's prefix */
-	uint32_t flags_on, flags_off; /* any MEMBER_*; bridge implies dhcp-server and router unless set off */
-};
-enum member_setting { SET_MEMBER_NAME = 1, SET_MEMBER_IP = 2, SET_MEMBER_FLAGS = 4 };
-
-enum admin_status controller_network_create(struct controller *, const struct network_settings *, uint64_t *ret_nwid, struct admin_error *);
-enum admin_status controller_network_set(struct controller *, uint64_t nwid, const struct network_settings *, struct admin_error *);
-enum admin_status controller_network_delete(struct controller *, uint64_t nwid, struct admin_error *);
-enum admin_status controller_network_get(struct controller *, uint64_t nwid, struct network_row *ret, struct admin_error *);
-enum admin_status controller_network_each(struct controller *, void (*each)(void *, const struct network_row *), void *,
-                                          struct admin_error *);
-
-/* member: an address; several rows with one address (a collision) make it ADMIN_CONFLICT with the key_hashes in detail. */
-enum admin_status controller_member_approve(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *,
-                                            struct admin_error *);
-enum admin_status controller_member_deny(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
-enum admin_status controller_member_revoke(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
-enum admin_status controller_member_delete(struct controller *, uint64_t nwid, uint64_t member, struct admin_error *);
-enum admin_status controller_member_set(struct controller *, uint64_t nwid, uint64_t member, const struct member_settings *,
-                                        struct admin_error *);
-enum admin_status controller_member_get(struct controller *, uint64_t nwid, uint64_t member, struct member_row *ret, struct admin_error *);
-enum admin_status controller_member_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct member_row *), void *,
-                                         struct admin_error *);
+#include "controller/admin.h"
 
 /* Who reaches whom, as approved members and the controller's own node tell: each pair once. cut: there were more. */
 #define TOPOLOGY_LINKS_MAX 65536

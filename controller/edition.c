@@ -43,6 +43,8 @@ static bool sharded(size_t n, bool before)
 static int edition_settings(struct controller *c, const struct publication *p, struct edition *e)
 {
 	struct network_record n;
+	struct route routes[ROUTES_MAX];
+	unsigned n_routes = 0;
 	int r = store_network_get(c->store, p->nwid, &n);
 	if (r)
 		return r;
@@ -51,11 +53,16 @@ static int edition_settings(struct controller *c, const struct publication *p, s
 	                            .flags = n.flags,
 	                            .storm_frames = n.limits.storm_frames,
 	                            .mcast_kbit = n.limits.mcast_kbit};
-	struct route on_link = {.target = n.pool};
 	memcpy(base.name, n.name, sizeof(base.name));
+	if (n.pool.family) /* the pool itself is on link */
+		routes[n_routes++] = (struct route){.target = n.pool};
+	for (unsigned i = 0; i < n.n_routes && n_routes < ROUTES_MAX; i++)
+		routes[n_routes++] = n.routes[i];
 	r = blob_keep(e, BLOB_BASE, section_base_encode(&base, e->room, SECTION_MAX));
 	if (!r)
-		r = blob_keep(e, BLOB_ROUTES, section_routes_encode(&on_link, n.pool.family ? 1 : 0, e->room, SECTION_MAX));
+		r = blob_keep(e, BLOB_ROUTES, section_routes_encode(routes, n_routes, e->room, SECTION_MAX));
+	if (!r && n.dns.n_servers)
+		r = blob_keep(e, BLOB_DNS, section_dns_encode(&n.dns, e->room, SECTION_MAX));
 	return r;
 }
 
@@ -145,6 +152,8 @@ static int edition_manifest(const struct publication *p, struct edition *e)
 		uint8_t id, name, n;
 	} sections[] = {{SECTION_BASE, BLOB_BASE, 1},
 	                {SECTION_ROUTES, BLOB_ROUTES, 1},
+	                {SECTION_DNS, BLOB_DNS, 1},
+	                {SECTION_DNS, BLOB_DNS, 1},
 	                {SECTION_MEMBERS, BLOB_MEMBERS, 1},
 	                {SECTION_MEMBERS_SHARD, BLOB_MEMBERS_SHARD, SHARDS},
 	                {SECTION_REVOKED_SHARD, BLOB_REVOKED_SHARD, SHARDS}};

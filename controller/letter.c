@@ -69,6 +69,16 @@ void letters_settle(struct controller *c, bool committed)
 	}
 }
 
+/* What the admin said of it; who has no row learns nothing. */
+static void reason(struct controller *c, const struct letter *l, struct body_join_res *res)
+{
+	struct member_record m;
+	if (!publication_find(c, l->nwid) || store_member_get(c->store, l->nwid, l->key_hash, &m))
+		return;
+	if (m.state == MEMBER_DENIED || m.state == MEMBER_REVOKED || m.state == MEMBER_BANNED)
+		memcpy(res->reason, m.reason, sizeof(res->reason));
+}
+
 static size_t join_res(struct controller *c, const struct letter *l, uint8_t *out, size_t room)
 {
 	uint8_t conf[BODY_MAX];
@@ -85,6 +95,8 @@ static size_t join_res(struct controller *c, const struct letter *l, uint8_t *ou
 				res = (struct body_join_res){.nwid = l->nwid, .status = JOIN_TRY_LATER};
 		}
 	}
+	if (res.status == JOIN_DENIED)
+		reason(c, l, &res);
 	return body_join_res_encode(&res, out, room);
 }
 

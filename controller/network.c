@@ -34,7 +34,7 @@ enum admin_status admin_begin(struct controller *c, struct admin_error *error)
 	return ADMIN_UNAVAILABLE;
 }
 
-static enum admin_status unavailable(struct controller *c, struct admin_error *error, int r)
+enum admin_status admin_unavailable(struct controller *c, struct admin_error *error, int r)
 {
 	admin_error_set(error, "The change was not saved", "Nothing was changed. Mend the cause and try again.", "%s (%s)",
 	                strcmp(c->health, "ok") ? c->health : "the database failed", strerror(-r));
@@ -47,7 +47,7 @@ enum admin_status admin_commit(struct controller *c, int r, struct admin_error *
 		turn_abort(c, r);
 	else
 		r = turn_commit(c);
-	return r ? unavailable(c, error, r) : ADMIN_OK;
+	return r ? admin_unavailable(c, error, r) : ADMIN_OK;
 }
 
 enum admin_status admin_network(struct controller *c, uint64_t nwid, struct network_record *ret, struct publication **ret_publication,
@@ -61,81 +61,10 @@ enum admin_status admin_network(struct controller *c, uint64_t nwid, struct netw
 		return ADMIN_NOT_FOUND;
 	}
 	if (r)
-		return unavailable(c, error, r);
+		return admin_unavailable(c, error, r);
 	if (ret_publication)
 		*ret_publication = p;
 	return ADMIN_OK;
-}
-
-/* ---- settings ----------------------------------------------------------------------- */
-
-static enum admin_status limits_take(const struct network_settings *s, struct network_limits *l, struct admin_error *error)
-{
-	const struct {
-		unsigned bit;
-		const char *what;
-		uint32_t give, max, *at;
-	} limits[] = {
-	    {SET_NET_STORM, "storm limit in frames per second", s->limits.storm_frames, STORM_FRAMES_MAX, &l->storm_frames},
-	    {SET_NET_MCAST_RATE, "multicast rate in kbit/s", s->limits.mcast_kbit, MCAST_KBIT_MAX, &l->mcast_kbit},
-	    {SET_NET_MCAST_LIMIT, "multicast limit in copies", s->limits.mcast_limit, MCAST_LIMIT_MAX, &l->mcast_limit},
-	};
-	for (unsigned i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
-		if (!(s->set & limits[i].bit))
-			continue;
-		if (limits[i].give > limits[i].max) {
-			admin_error_set(error, "Limit out of range", "Give 0 for none, or a smaller number.",
-			                "The %s is at most %u, not %u.", limits[i].what, limits[i].max, limits[i].give);
-			return ADMIN_INVALID;
-		}
-		*limits[i].at = limits[i].give;
-	}
-	return ADMIN_OK;
-}
-
-static enum admin_status settings_take(struct controller *c, const struct network_settings *s, struct network_record *n,
-                                       struct admin_error *error)
-{
-	uint64_t holder;
-	const char *why;
-	if (s->set & SET_NET_NAME) {
-		if (!policy_name(s->name)) {
-			admin_error_set(error, "Not a name", "Give 1 to 63 bytes of text.",
-			                "The name is empty, too long or has control characters.");
-			return ADMIN_INVALID;
-		}
-		if (!store_network_named(c->store, s->name, &holder) && holder != n->nwid) {
-			admin_error_set(error, "The name is taken", "Choose another name.", "Network %016" PRIx64 " has this name.",
-			                holder);
-			return ADMIN_CONFLICT;
-		}
-		memcpy(n->name, s->name, sizeof(n->name));
-	}
-	if (s->set & SET_NET_MTU) {
-		if (s->mtu < MTU_MIN || s->mtu > MTU_MAX) {
-			admin_error_set(error, "MTU out of range", "Give 1280 to 9000; 1400 fits into one datagram almost everywhere.",
-			                "An MTU of %u is not possible.", s->mtu);
-			return ADMIN_INVALID;
-		}
-		n->mtu = s->mtu;
-	}
-	if (s->set & SET_NET_POOL) {
-		why = s->pool.family ? policy_pool_check(&s->pool) : NULL;
-		if (why) {
-			admin_error_set(error, "Not a usable pool", "Give an IPv4 network such as 10.20.0.0/16.", "%s.", why);
-			return ADMIN_INVALID;
-		}
-		n->pool = s->pool;
-	}
-	if (s->set & SET_NET_FLAGS) {
-		if ((s->flags_on & s->flags_off) || ((s->flags_on | s->flags_off) & ~NETWORK_FLAGS)) {
-			admin_error_set(error, "Not a set of switches", "Each switch of a network is on or off.",
-			                "A switch is unknown, or both on and off.");
-			return ADMIN_INVALID;
-		}
-		n->flags = (n->flags & ~s->flags_off) | s->flags_on;
-	}
-	return limits_take(s, &n->limits, error);
 }
 
 /* ---- renumbering -------------------------------------------------------------------- */
@@ -181,10 +110,13 @@ static bool roll_number(struct controller *c, const struct prefix *pool, struct 
 {
 	for (size_t i = 0; i < l->n; i++) {
 		struct member_record *m = &l->will[i];
-		if (m->n_ips && pool->family && policy_pool_host(pool, m->ips[0].ip))
-			m->ips[0].bits = pool->bits;
-		else
-			m->n_ips = 0;
+		unsigned n = 0;
+		for (unsigned k = 0; k < m->n_ips && pool->family; k++)
+			if (policy_pool_host(pool, m->ips[k].ip)) {
+				m->ips[n] = m->ips[k];
+				m->ips[n++].bits = pool->bits;
+			}
+		m->n_ips = n;
 	}
 	for (size_t i = 0; i < l->n; i++) {
 		struct member_record *m = &l->will[i];
@@ -268,9 +200,6 @@ enum admin_status controller_network_create(struct controller *c, const struct n
 		admin_error_set(error, "A network needs a name", "farlan network create NAME", "No name was given.");
 		return ADMIN_INVALID;
 	}
-	status = settings_take(c, settings, &n, error);
-	if (status)
-		return status;
 	if (c->n_publications >= NETWORKS_MAX) {
 		admin_error_set(error, "Too many networks", "Delete a network, or run another controller.",
 		                "A controller has at most %d networks.", NETWORKS_MAX);
@@ -278,12 +207,19 @@ enum admin_status controller_network_create(struct controller *c, const struct n
 	}
 	n.nwid = nwid_choose(c);
 	if (!n.nwid || getrandom(n.gate, sizeof(n.gate), 0) != sizeof(n.gate))
-		return unavailable(c, error, -EIO);
-	status = admin_commit(c, store_network_insert(c->store, &n), error);
+		return admin_unavailable(c, error, -EIO);
+	status = network_take(c, settings, &n, error);
+	if (status)
+		return status;
+	int r = store_network_insert(c->store, &n);
+	if (!r)
+		r = network_audit(c, NULL, &n, "network.create");
+	status = admin_commit(c, r, error);
 	if (status)
 		return status;
 	if (!publication_add(c, &n)) /* on disk; the next start has it */
-		return unavailable(c, error, -ENOMEM);
+		return admin_unavailable(c, error, -ENOMEM);
+	change_note(c, CHANGE_NETWORK, n.nwid, 0, false);
 	*ret_nwid = n.nwid;
 	return ADMIN_OK;
 }
@@ -307,7 +243,7 @@ static enum admin_status bridges_refuse(struct controller *c, const struct netwo
 	char hint[160];
 	int r = store_member_each(c->store, n->nwid, bridge_count, &b);
 	if (r)
-		return unavailable(c, error, r);
+		return admin_unavailable(c, error, r);
 	if (!b.n)
 		return ADMIN_OK;
 	snprintf(hint, sizeof(hint),
@@ -329,7 +265,7 @@ enum admin_status controller_network_set(struct controller *c, uint64_t nwid, co
 		status = admin_network(c, nwid, &was, &p, error);
 	n = was;
 	if (!status)
-		status = settings_take(c, settings, &n, error);
+		status = network_take(c, settings, &n, error);
 	if (!status && n.mtu != was.mtu && n.mtu < BRIDGE_MTU_MIN)
 		status = bridges_refuse(c, &n, error);
 	if (status)
@@ -347,7 +283,14 @@ enum admin_status controller_network_set(struct controller *c, uint64_t nwid, co
 		r = store_network_update(c->store, &n);
 	if (!r)
 		r = publication_touch(c, p, false);
-	return admin_commit(c, r, error);
+	if (!r)
+		r = network_audit(c, &was, &n, "network.set");
+	status = admin_commit(c, r, error);
+	if (!status)
+		change_note(c, CHANGE_NETWORK, nwid, 0, false);
+	if (!status && moved)
+		change_note(c, CHANGE_MEMBER, nwid, 0, false);
+	return status;
 }
 
 enum admin_status controller_network_delete(struct controller *c, uint64_t nwid, struct admin_error *error)
@@ -357,65 +300,18 @@ enum admin_status controller_network_delete(struct controller *c, uint64_t nwid,
 	enum admin_status status = admin_begin(c, error);
 	if (!status)
 		status = admin_network(c, nwid, &n, &p, error);
-	if (!status)
-		status = admin_commit(c, store_network_delete(c->store, nwid), error);
 	if (status)
 		return status;
+	int r = store_network_delete(c->store, nwid);
+	if (!r)
+		r = network_audit(c, &n, &n, "network.delete");
+	status = admin_commit(c, r, error);
+	if (status)
+		return status;
+	c->ends_known = false;
+	change_note(c, CHANGE_NETWORK, nwid, 0, true);
 	for (unsigned i = 0; i < p->n_listed; i++)
 		push_decision(c, p->listed[i], nwid, JOIN_DENIED);
 	publication_remove(c, nwid);
 	return ADMIN_OK;
-}
-
-/* ---- reading ------------------------------------------------------------------------ */
-
-static void network_show(const struct controller *c, const struct network_record *n, struct network_row *ret)
-{
-	const struct publication *p = publication_find(c, n->nwid);
-	*ret = (struct network_row){.nwid = n->nwid,
-	                            .mtu = n->mtu,
-	                            .pool = n->pool,
-	                            .flags = n->flags,
-	                            .limits = n->limits,
-	                            .version = n->version,
-	                            .revision = n->revision,
-	                            .created_wall_s = n->created_wall_s};
-	memcpy(ret->name, n->name, sizeof(ret->name));
-	store_network_count(c->store, n->nwid, MEMBER_APPROVED, &ret->members);
-	store_network_count(c->store, n->nwid, MEMBER_PENDING, &ret->pending);
-	for (unsigned i = 0; p && i < p->n_listed; i++) {
-		const struct presence *who = presence_find(c, p->listed[i]);
-		ret->online += who && who->online;
-	}
-}
-
-enum admin_status controller_network_get(struct controller *c, uint64_t nwid, struct network_row *ret, struct admin_error *error)
-{
-	struct network_record n;
-	enum admin_status status = admin_network(c, nwid, &n, NULL, error);
-	if (!status)
-		network_show(c, &n, ret);
-	return status;
-}
-
-struct showing {
-	const struct controller *c;
-	void (*each)(void *, const struct network_row *);
-	void *self;
-};
-
-static void show_network(void *self, const struct network_record *n)
-{
-	struct showing *s = self;
-	struct network_row row;
-	network_show(s->c, n, &row);
-	s->each(s->self, &row);
-}
-
-enum admin_status controller_network_each(struct controller *c, void (*each)(void *, const struct network_row *), void *self,
-                                          struct admin_error *error)
-{
-	struct showing s = {.c = c, .each = each, .self = self};
-	int r = store_network_each(c->store, show_network, &s);
-	return r ? unavailable(c, error, r) : ADMIN_OK;
 }

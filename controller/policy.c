@@ -1,4 +1,4 @@
-/* Theory of operation: a join is answered from six facts. What a stranger may learn decides the order: an unknown network, a
+/* Theory of operation: a join is answered from a few facts. What a stranger may learn decides the order: an unknown network, a
  * denied key and a revoked key get the same DENIED, and the limit for strangers strikes all three alike, so the answers tell
  * nobody which networks exist. Who has a row that is pending or approved is not limited: it costs no row and little work.
  * Addresses are picked by walking the sorted leases once: the first gap is the answer. */
@@ -6,19 +6,19 @@
 
 #include <string.h>
 
-static bool spend(uint64_t *allowance, uint64_t now_ms)
+bool policy_spend(uint64_t *allowance, uint32_t joins, uint64_t now_ms)
 {
-	uint64_t at = *allowance > now_ms ? *allowance : now_ms;
-	if (at - now_ms > (JOIN_BURST - 1) * (uint64_t)JOIN_INTERVAL_MS)
+	uint64_t at = *allowance > now_ms ? *allowance : now_ms, interval = joins ? 60000 / joins + 1 : JOIN_INTERVAL_MS;
+	if (at - now_ms > (JOIN_BURST - 1) * interval)
 		return false;
-	*allowance = at + JOIN_INTERVAL_MS;
+	*allowance = at + interval;
 	return true;
 }
 
-const char *policy_full(uint32_t approved, uint32_t revocations)
+const char *policy_full(uint32_t members_max, uint32_t approved, uint32_t revocations)
 {
-	if (approved >= MEMBERS_MAX)
-		return "the network has 1000 approved members, which is the most it can have; revoke or delete one first";
+	if (approved >= MEMBERS_MAX || (members_max && approved >= members_max))
+		return "the network has as many approved members as it may have";
 	/* whoever is approved must remain revocable, so its entry is counted beforehand */
 	if (approved + revocations >= REVOCATIONS_MAX)
 		return "too many revocations of the last days are still in force; try again when the oldest have run out";
@@ -31,24 +31,30 @@ struct policy_decision policy_decide(const struct policy_rows *rows, const struc
 	bool known = rows->network && rows->member && !rows->collision && (rows->state == MEMBER_APPROVED || rows->state == MEMBER_PENDING);
 	if (!request->honest)
 		return d;
-	if (!known && !spend(&d.allowance, now_ms)) {
+	if (!known && !policy_spend(&d.allowance, rows->joins, now_ms)) {
 		d.answer = JOIN_TRY_LATER;
 		return d;
 	}
-	if (!rows->network)
+	if (!rows->network || rows->banned)
 		return d;
 	if (rows->collision) {
 		d.answer = JOIN_COLLISION;
 		return d;
 	}
-	bool open = (rows->network_flags & NETWORK_PUBLIC) && !policy_full(rows->approved, rows->revocations);
+	bool open = (rows->network_flags & NETWORK_PUBLIC || rows->preapproved) &&
+	            !policy_full(rows->members_max, rows->approved, rows->revocations);
+	uint32_t pending_max = rows->pending_max ? rows->pending_max : PENDING_MAX;
 	if (rows->member) {
 		switch (rows->state) {
 		case MEMBER_APPROVED: d.answer = rows->trusted ? JOIN_OK : JOIN_TRY_LATER; return d;
 		case MEMBER_PENDING: break;
 		case MEMBER_DENIED:
-		case MEMBER_REVOKED: return d;
+		case MEMBER_REVOKED:
+		case MEMBER_BANNED:
+		case MEMBER_STATES: return d;
 		}
+	} else if (rows->departed && !rows->preapproved) {
+		return d;
 	}
 	if (!rows->trusted) {
 		d.answer = JOIN_TRY_LATER;
@@ -58,7 +64,7 @@ struct policy_decision policy_decide(const struct policy_rows *rows, const struc
 	} else {
 		d.answer = JOIN_PENDING;
 		if (!rows->member)
-			d.action = rows->pending >= PENDING_MAX ? POLICY_EVICT_PEND : POLICY_PEND;
+			d.action = rows->pending >= pending_max ? POLICY_EVICT_PEND : POLICY_PEND;
 	}
 	return d;
 }
@@ -91,13 +97,32 @@ bool policy_takes(const struct prefix *had, unsigned n_had, uint32_t had_flags, 
 	return (had_flags & ~has_flags) != 0;
 }
 
+bool policy_text(const char *text, size_t max)
+{
+	size_t n = strnlen(text, max + 1);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return n >= 1 && n <= max;
+}
+
 bool policy_name(const char *name)
 {
-	size_t n = strnlen(name, NAME_MAX_BYTES + 1);
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return false;
-	return n >= 1 && n <= NAME_MAX_BYTES;
+	return policy_text(name, NAME_MAX_BYTES);
+}
+
+const char *policy_route_check(const struct route *r, const struct prefix *pool, const struct prefix *ula)
+{
+	if ((r->target.family != 4 && r->target.family != 6) || !prefix_is_net(&r->target))
+		return "a route leads to a network such as 192.168.7.0/24, without bits set behind its length";
+	if (!r->via_set)
+		return NULL;
+	const struct prefix *home = r->target.family == 4 ? pool : ula;
+	struct prefix via = {.family = r->target.family, .bits = r->target.family == 4 ? 32 : 128};
+	memcpy(via.ip, r->via, via.bits / 8);
+	if (home->family != via.family || !prefix_within(&via, home))
+		return "a route goes by way of a member's address in this network: one of the pool, or of the network's IPv6";
+	return NULL;
 }
 
 /* ---- addresses ---------------------------------------------------------------------- */

@@ -12,11 +12,12 @@
 
 #include "controller/controller.h"
 
+#define MEMBERS_DEFAULT  1000        /* approved, of a network, until the controller's members-max says otherwise */
 #define PENDING_MAX      1000        /* rows per network; then the one longest unseen goes */
 #define JOIN_INTERVAL_MS 10000       /* a stranger's joins, per identity */
 #define JOIN_BURST       16          /* and how many may come at once: people retype commands */
 #define ADDRESS_REST_S   (24 * 3600) /* a freed address is not handed out again before */
-#define REVOCATIONS_MAX  4000        /* entries of a REVLIST, those of everybody approved now included: < 256 KiB */
+#define REVOCATIONS_MAX  20000       /* in force, those of everybody approved now included: within REVLIST_MAX */
 #define POOL_BITS_MIN    8
 #define POOL_BITS_MAX    30 /* a pool needs hosts between network and broadcast address */
 #define MTU_DEFAULT      1400
@@ -35,11 +36,16 @@ struct policy_rows {
 	bool network;           /* exists */
 	uint32_t network_flags; /* NETWORK_* */
 	uint32_t approved, pending;
-	uint32_t revocations;    /* REVLIST entries */
-	bool collision;          /* the address belongs to another key in this network */
-	bool member;             /* has a row */
-	enum member_state state; /* of that row */
-	uint64_t allowance;      /* this identity's: ms up to which its joins are spoken for; 0 = none yet */
+	uint32_t members_max, pending_max; /* 0 = as many as there can be */
+	uint32_t joins;                    /* a minute that a stranger may send; 0 = as JOIN_INTERVAL_MS says */
+	bool banned;                       /* the key is, in every network */
+	bool preapproved;                  /* the address is, in this one */
+	bool departed;                     /* was deleted, and nobody typed the join again since */
+	uint32_t revocations;              /* REVLIST entries */
+	bool collision;                    /* the address belongs to another key in this network */
+	bool member;                       /* has a row */
+	enum member_state state;           /* of that row */
+	uint64_t allowance;                /* this identity's: ms up to which its joins are spoken for; 0 = none yet */
 };
 
 struct policy_request {
@@ -54,9 +60,11 @@ struct policy_decision {
 	uint64_t allowance; /* to be kept for the identity */
 };
 
+/* One join of a stranger, if its allowance has room for it. joins: per minute, 0 = the usual. */
+bool policy_spend(uint64_t *allowance, uint32_t joins, uint64_t now_ms);
 struct policy_decision policy_decide(const struct policy_rows *, const struct policy_request *, uint64_t now_ms);
-/* May one more be approved? NULL, or a sentence why not. */
-const char *policy_full(uint32_t approved, uint32_t revocations);
+/* May one more be approved? NULL, or why not. members_max 0 = MEMBERS_MAX. */
+const char *policy_full(uint32_t members_max, uint32_t approved, uint32_t revocations);
 
 /* ---- rights and addresses */
 
@@ -75,5 +83,8 @@ bool policy_pool_host(const struct prefix *pool, const uint8_t ip[4]);
 bool policy_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4]);
 /* Text of 1 to NAME_MAX_BYTES bytes without control characters. */
 bool policy_name(const char *name);
+bool policy_text(const char *text, size_t max); /* the same, up to max */
+/* NULL, or a sentence. pool family 0 = none; ula: the network's /64. */
+const char *policy_route_check(const struct route *, const struct prefix *pool, const struct prefix *ula);
 
 #endif

@@ -1,8 +1,11 @@
 /* Theory of operation: one handler per request of a member. A handler reads rows, lets policy_decide() judge where there is
  * something to judge, writes rows into the turn's transaction and queues a letter; it never signs and never sends. Whatever
  * a stranger asks about a network gets the answer it would get if the network did not exist. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "controller/audit.h"
 #include "controller/state.h"
 
 struct asking {
@@ -22,17 +25,45 @@ static void reply(const struct asking *a, enum status status, const uint8_t *bod
 struct join {
 	struct body_join_req req;
 	struct network_record network;
-	struct member_record member; /* valid if rows.member */
+	struct member_record member;        /* valid if rows.member */
+	struct preapproval_row preapproval; /* valid if rows.preapproved */
+	struct invite_row invite;           /* valid if invited: a use of it is taken */
+	bool invited;
 	struct publication *publication;
 	struct policy_rows rows;
 };
+
+/* Who is let in or kept out whatever its row says. */
+static int join_door(const struct asking *a, struct join *j)
+{
+	struct controller *c = a->c;
+	struct ban ban;
+	uint64_t asked = 0;
+	int r = store_ban_get(c->store, a->from->key_hash, &ban);
+	j->rows.banned = !r;
+	if (r && r != -ENOENT)
+		return r;
+	r = store_preapproval_get(c->store, j->req.nwid, a->from->address, &j->preapproval);
+	j->rows.preapproved = !r;
+	if (r && r != -ENOENT)
+		return r;
+	if (j->rows.member)
+		return 0;
+	r = store_departed_get(c->store, j->req.nwid, a->from->key_hash, &asked);
+	j->rows.departed = !r && asked == j->req.asked;
+	return r == -ENOENT ? 0 : r;
+}
 
 static int join_rows(const struct asking *a, struct join *j)
 {
 	struct controller *c = a->c;
 	struct member_record other;
 	unsigned n;
-	j->rows = (struct policy_rows){.trusted = c->trusted, .allowance = a->who ? a->who->allowance : 0};
+	j->rows = (struct policy_rows){.trusted = c->trusted,
+	                               .allowance = a->who ? a->who->allowance : 0,
+	                               .members_max = c->limits.members,
+	                               .pending_max = c->limits.pending,
+	                               .joins = c->limits.joins};
 	j->publication = publication_find(c, j->req.nwid);
 	if (!j->publication)
 		return 0;
@@ -49,7 +80,9 @@ static int join_rows(const struct asking *a, struct join *j)
 	}
 	if (!store_member_address(c->store, j->req.nwid, a->from->address, &other, &n))
 		j->rows.collision = n > 1 || memcmp(other.identity.key_hash, a->from->key_hash, KEY_HASH_BYTES);
-	r = store_network_count(c->store, j->req.nwid, MEMBER_PENDING, &j->rows.pending);
+	r = join_door(a, j);
+	if (!r)
+		r = store_network_count(c->store, j->req.nwid, MEMBER_PENDING, &j->rows.pending);
 	if (!r)
 		r = store_network_count(c->store, j->req.nwid, MEMBER_APPROVED, &j->rows.approved);
 	if (!r)
@@ -57,25 +90,57 @@ static int join_rows(const struct asking *a, struct join *j)
 	return r;
 }
 
-static void describe(const struct join *j, uint64_t wall_s, struct member_record *m)
+static void describe(const struct controller *c, const struct join *j, struct member_record *m)
 {
 	memcpy(m->hostname, j->req.hostname, sizeof(m->hostname));
 	memcpy(m->os, j->req.os, sizeof(m->os));
 	memcpy(m->version, j->req.version, sizeof(m->version));
-	m->last_seen_wall_s = wall_s;
+	m->last_seen_wall_s = c->wall_s;
+	m->seen = network_time(c);
+	m->asked = j->req.asked;
 }
 
-/* A public network: the row is approved as it is made. */
+/* A new row; whoever was deleted once and asks anew is as new as anybody. */
+static int join_insert(const struct asking *a, struct join *j)
+{
+	struct controller *c = a->c;
+	uint64_t asked;
+	int r = store_member_insert(c->store, &j->member);
+	if (!r && !store_departed_get(c->store, j->req.nwid, a->from->key_hash, &asked))
+		r = store_departed_delete(c->store, j->req.nwid, a->from->key_hash);
+	c->ends_known = false;
+	return r;
+}
+
+/* A public network, or the admin has said so beforehand: the row is approved as it is made. */
 static int join_admit(const struct asking *a, struct join *j)
 {
 	struct member_record was = j->member;
 	int r = 0;
 	if (!j->rows.member) {
-		r = store_member_insert(a->c->store, &j->member);
+		r = join_insert(a, j);
 		was = j->member;
 	}
 	j->member.state = MEMBER_APPROVED;
-	return r ? r : member_admit(a->c, j->publication, &j->network, &was, &j->member);
+	if (!r && j->rows.preapproved)
+		r = preapproval_spend(a->c, &j->network, &j->preapproval, &j->member);
+	if (!r && j->invited)
+		invite_grant(&j->invite, &j->member);
+	if (!r)
+		r = member_admit(a->c, j->publication, &j->network, &was, &j->member);
+	if (j->invited)
+		return r ? (invite_unspend(a->c, &j->invite), r) : invite_spent(a->c, &j->invite, j->member.address);
+	return r ? r : audit_note(a->c, "member.admit", j->req.nwid, j->member.address, NULL);
+}
+
+/* Whoever joins acts for itself, from where its packets come. */
+static void join_actor(const struct asking *a)
+{
+	struct actor *actor = &a->c->actor;
+	*actor = (struct actor){0};
+	snprintf(actor->name, sizeof(actor->name), "member:%010llx", (unsigned long long)a->from->address);
+	if (a->who && a->who->physical.family)
+		endpoint_format(&a->who->physical, actor->from, sizeof(actor->from));
 }
 
 static int join_act(const struct asking *a, struct join *j, enum policy_action action)
@@ -90,22 +155,43 @@ static int join_act(const struct asking *a, struct join *j, enum policy_action a
 		                                   .first_seen_wall_s = c->wall_s};
 	}
 	bool news = !known || strcmp(j->member.hostname, j->req.hostname) || strcmp(j->member.os, j->req.os) ||
-	            strcmp(j->member.version, j->req.version) || c->wall_s >= j->member.last_seen_wall_s + SEEN_EVERY_S;
-	describe(j, c->wall_s, &j->member);
+	            strcmp(j->member.version, j->req.version) || j->member.asked != j->req.asked ||
+	            c->wall_s >= j->member.last_seen_wall_s + SEEN_EVERY_S;
+	describe(c, j, &j->member);
+	if (action != POLICY_NOTHING || news) {
+		change_note(c, CHANGE_MEMBER, j->req.nwid, a->from->address, false);
+		if (action != POLICY_NOTHING)
+			change_note(c, CHANGE_NETWORK, j->req.nwid, 0, false);
+	}
 	switch (action) {
 	case POLICY_EVICT_PEND:
 		store_member_evict(c->store, j->req.nwid); /* its failure is the insert's */
-		return store_member_insert(c->store, &j->member);
-	case POLICY_PEND: return store_member_insert(c->store, &j->member);
-	case POLICY_ADMIT: return join_admit(a, j);
+		return join_insert(a, j);
+	case POLICY_PEND: return join_insert(a, j);
+	case POLICY_ADMIT: join_actor(a); return join_admit(a, j);
 	case POLICY_NOTHING: break;
 	}
 	/* what it says of itself, but not at the pace it says it: a row costs a transaction */
 	if (!news || !a->who || (a->who->wrote && c->now_ms < a->who->wrote + JOIN_INTERVAL_MS))
 		return 0;
 	a->who->wrote = c->now_ms;
-	store_member_update(c->store, &j->member);
+	store_member_said(c->store, &j->member);
+	c->ends_known = c->ends_known && j->member.state != MEMBER_PENDING;
 	return 0;
+}
+
+/* A proof counts for who would have to wait otherwise, and for what comes with it in a network that is open to all. The one who waits
+ * already is not limited elsewhere, and a proof costs us a verification. */
+static void join_proof(const struct asking *a, struct join *j, struct policy_decision *d)
+{
+	struct controller *c = a->c;
+	if (!j->req.invite || !c->trusted || (d->answer != JOIN_PENDING && d->action != POLICY_ADMIT) ||
+	    policy_full(c->limits.members, j->rows.approved, j->rows.revocations) ||
+	    (j->rows.member && !policy_spend(&d->allowance, c->limits.joins, c->now_ms)))
+		return;
+	j->invited = invite_spend(c, &j->req, a->from->key_hash, a->m->exporter, &j->invite);
+	if (j->invited)
+		*d = (struct policy_decision){.answer = JOIN_OK, .action = POLICY_ADMIT, .allowance = d->allowance};
 }
 
 static void join_request(const struct asking *a)
@@ -125,7 +211,10 @@ static void join_request(const struct asking *a)
 		return;
 	}
 	struct policy_decision d = policy_decide(&j.rows, &request, c->now_ms);
+	join_proof(a, &j, &d);
 	a->who->allowance = d.allowance;
+	a->who->asked = j.req.asked;
+	a->who->asked_nwid = j.req.nwid;
 	push_asked(c, a->from->key_hash, j.req.nwid);
 	enum join_status answer = d.answer;
 	bool lives = answer == JOIN_OK || answer == JOIN_PENDING;
@@ -197,6 +286,10 @@ static void acknowledge(const struct asking *a)
 	bool good = body_ack_parse(a->m->body, a->m->len, &ack);
 	if (good)
 		push_acknowledged(a->c, a->from->key_hash, &ack);
+	if (good && a->who) {
+		a->who->acknowledged = ack.version;
+		a->who->acknowledged_nwid = ack.nwid;
+	}
 	reply(a, good ? STATUS_OK : STATUS_MALFORMED, NULL, 0);
 }
 

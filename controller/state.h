@@ -8,6 +8,7 @@
 
 #include "controller/controller.h"
 #include "controller/directory.h"
+#include "controller/invite.h"
 #include "controller/policy.h"
 #include "controller/store.h"
 #include "proto/base/heap.h"
@@ -124,6 +125,7 @@ struct controller {
 	struct controller_limits limits;
 	uint64_t ends_next; /* network time at which an approval or a request ends; 0 = none */
 	bool ends_known;    /* else it has to be looked up */
+	uint64_t invites_due; /* network time at which an invitation ends or an ephemeral member goes; 0 = look, UINT64_MAX = none */
 	struct change changes[CHANGES_MAX];
 	unsigned n_changes;
 	struct store *store;
@@ -236,13 +238,21 @@ bool member_approved(struct controller *, uint64_t nwid, const uint8_t key_hash[
 /* Writes a changed row: a new serial whenever its credential changes, a revocation whenever something is taken away. */
 int member_write(struct controller *, struct publication *, const struct member_record *was, struct member_record *);
 
+/* preapproval.c: what the admin said beforehand of who asks now, and no more need for it. 0 or -errno. */
+int preapproval_spend(struct controller *, const struct network_record *, const struct preapproval_row *, struct member_record *);
+
 /* network.c */
 void admin_error_set(struct admin_error *, const char *title, const char *hint, const char *detail, ...)
     __attribute__((format(printf, 4, 5)));
 /* The head of every edit: ADMIN_OK, or why it cannot be. */
 enum admin_status admin_begin(struct controller *, struct admin_error *);
+enum admin_status admin_unavailable(struct controller *, struct admin_error *, int failed);
 enum admin_status admin_commit(struct controller *, int failed, struct admin_error *);
 enum admin_status admin_network(struct controller *, uint64_t nwid, struct network_record *ret, struct publication **ret_publication,
                                 struct admin_error *);
+
+/* network_settings.c */
+enum admin_status network_take(struct controller *, const struct network_settings *, struct network_record *, struct admin_error *);
+int network_audit(struct controller *, const struct network_record *was, const struct network_record *now, const char *action);
 
 #endif

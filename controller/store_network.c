@@ -2,15 +2,80 @@
  * rise: the statement takes the maximum, so no caller can lower them by a stale copy. */
 #include "controller/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controller/query.h"
 
+/* How many members there are of each state and how many revocations: kept by the database itself, so that no way to write a row
+ * can forget it. A count of ten thousand rows with each join would be most of the work. */
+#define TALLY_REVOCATIONS "1000"
+#define TALLY_ADD(what)   "INSERT INTO tally VALUES (new.nwid, " what ", 1) ON CONFLICT DO UPDATE SET n = n + 1;"
+#define TALLY_TAKE(what)  "UPDATE tally SET n = n - 1 WHERE nwid = old.nwid AND what = " what ";"
+const char store_schema_tally[] =
+    "CREATE TABLE tally (nwid INTEGER NOT NULL, what INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (nwid, what)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO tally SELECT nwid, state, count(*) FROM member GROUP BY nwid, state;"
+    "INSERT INTO tally SELECT nwid, " TALLY_REVOCATIONS ", count(*) FROM revocation GROUP BY nwid;"
+    "CREATE TRIGGER tally_member_insert AFTER INSERT ON member BEGIN " TALLY_ADD(
+	"new.state") " END;"
+		     "CREATE TRIGGER tally_member_update AFTER UPDATE OF state ON member WHEN new.state <> old.state BEGIN " TALLY_TAKE(
+			 "old.state")
+			 TALLY_ADD("new.state") " END;"
+						"CREATE TRIGGER tally_member_delete AFTER DELETE ON member BEGIN " TALLY_TAKE(
+						    "old.state") " END;"
+								 "CREATE TRIGGER tally_revocation_insert AFTER INSERT ON revocation "
+								 "BEGIN " TALLY_ADD(
+								     TALLY_REVOCATIONS) " END;"
+											"CREATE TRIGGER tally_revocation_delete AFTER "
+											"DELETE ON revocation BEGIN " TALLY_TAKE(
+											    TALLY_REVOCATIONS) " END;"
+													       "CREATE TRIGGER "
+													       "tally_network_delete AFTER "
+													       "DELETE ON network BEGIN "
+													       "DELETE FROM tally WHERE "
+													       "nwid = old.nwid; END;"
+													       "CREATE INDEX lease_freed "
+													       "ON lease (nwid, freed) "
+													       "WHERE member IS NULL;";
+
+#define ROUTES_BYTES (16 + ROUTES_MAX * 64) /* a route is 46 bytes at most */
+#define DNS_BYTES    (16 + NAME_MAX_BYTES + DNS_SERVERS_MAX * 20)
+
 #define NETWORK_COLUMNS                                                                                                                    \
 	"nwid, name, mtu, pool, pool_bits, flags, gate, version, rev_epoch, serials, created_wall, revision, storm, mcast_kbit, "          \
-	"mcast_limit"
+	"mcast_limit, description, routes, dns"
+
+/* Routes and DNS stand as their sections do; what does not parse was not written by us, and counts for nothing. */
+static void sections_read(struct query *q, int at, struct network_record *n)
+{
+	uint8_t bytes[ROUTES_BYTES];
+	struct route routes[ROUTES_MAX];
+	unsigned n_routes = 0;
+	size_t len = column_bytes(q, at, bytes, sizeof(bytes));
+	if (len && section_routes_parse(bytes, len, routes, &n_routes) && n_routes <= MANAGED_MAX) {
+		memcpy(n->routes, routes, n_routes * sizeof(*routes));
+		n->n_routes = n_routes;
+	}
+	len = column_bytes(q, at + 1, bytes, sizeof(bytes));
+	if (len)
+		section_dns_parse(bytes, len, &n->dns);
+}
+
+struct sections {
+	uint8_t routes[ROUTES_BYTES], dns[DNS_BYTES];
+};
+
+/* Their bytes are borrowed until the query ends. */
+static void sections_bind(struct query *q, int at, const struct network_record *n, struct sections *bytes)
+{
+	size_t routes = section_routes_encode(n->routes, n->n_routes, bytes->routes, sizeof(bytes->routes));
+	size_t dns = section_dns_encode(&n->dns, bytes->dns, sizeof(bytes->dns));
+	assert(routes && dns); /* judged before */
+	query_blob(q, at, bytes->routes, routes);
+	query_blob(q, at + 1, bytes->dns, dns);
+}
 
 static void network_read(struct query *q, struct network_record *n)
 {
@@ -30,9 +95,11 @@ static void network_read(struct query *q, struct network_record *n)
 	n->limits.storm_frames = (uint32_t)column_u64(q, 12);
 	n->limits.mcast_kbit = (uint32_t)column_u64(q, 13);
 	n->limits.mcast_limit = (uint32_t)column_u64(q, 14);
+	column_text(q, 15, n->description, sizeof(n->description));
+	sections_read(q, 16, n);
 }
 
-static void network_bind(struct query *q, const struct network_record *n, uint64_t revision)
+static void network_bind(struct query *q, const struct network_record *n, uint64_t revision, struct sections *bytes)
 {
 	query_u64(q, 1, n->nwid);
 	query_text(q, 2, n->name);
@@ -47,29 +114,34 @@ static void network_bind(struct query *q, const struct network_record *n, uint64
 	query_u64(q, 8, n->limits.storm_frames);
 	query_u64(q, 9, n->limits.mcast_kbit);
 	query_u64(q, 10, n->limits.mcast_limit);
+	query_text(q, 11, n->description);
+	sections_bind(q, 12, n, bytes);
 }
 
 int store_network_insert(struct store *s, const struct network_record *n)
 {
+	struct sections bytes;
 	uint64_t revision = store_revision_next(s);
 	struct query *q = query_write(s, "INSERT INTO network (nwid, name, mtu, pool, pool_bits, flags, revision, storm, mcast_kbit, "
-	                                 "mcast_limit, gate, version, rev_epoch, serials, created_wall) "
-	                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
-	network_bind(q, n, revision);
-	query_blob(q, 11, n->gate, sizeof(n->gate));
-	query_u64(q, 12, n->version);
-	query_u64(q, 13, n->rev_epoch);
-	query_u64(q, 14, n->serials);
-	query_u64(q, 15, n->created_wall_s);
+	                                 "mcast_limit, description, routes, dns, gate, version, rev_epoch, serials, created_wall) VALUES "
+	                                 "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)");
+	network_bind(q, n, revision, &bytes);
+	query_blob(q, 14, n->gate, sizeof(n->gate));
+	query_u64(q, 15, n->version);
+	query_u64(q, 16, n->rev_epoch);
+	query_u64(q, 17, n->serials);
+	query_u64(q, 18, n->created_wall_s);
 	return query_run(q);
 }
 
 int store_network_update(struct store *s, const struct network_record *n)
 {
+	struct sections bytes;
 	uint64_t revision = store_revision_next(s);
 	struct query *q = query_write(s, "UPDATE network SET name = ?2, mtu = ?3, pool = ?4, pool_bits = ?5, flags = ?6, revision = ?7, "
-	                                 "storm = ?8, mcast_kbit = ?9, mcast_limit = ?10 WHERE nwid = ?1");
-	network_bind(q, n, revision);
+	                                 "storm = ?8, mcast_kbit = ?9, mcast_limit = ?10, description = ?11, routes = ?12, dns = ?13 "
+	                                 "WHERE nwid = ?1");
+	network_bind(q, n, revision, &bytes);
 	return query_run(q);
 }
 
@@ -136,12 +208,14 @@ int store_network_each(struct store *s, void (*each)(void *, const struct networ
 
 int store_network_count(struct store *s, uint64_t nwid, enum member_state state, uint32_t *ret)
 {
-	struct query *q = query_read(s, "SELECT count(*) FROM member WHERE nwid = ?1 AND state = ?2");
+	struct query *q = query_read(s, "SELECT n FROM tally WHERE nwid = ?1 AND what = ?2");
 	query_u64(q, 1, nwid);
 	query_u64(q, 2, (uint64_t)state);
-	if (query_row(q))
-		*ret = (uint32_t)column_u64(q, 0);
-	return query_end(q);
+	uint32_t n = query_row(q) ? (uint32_t)column_u64(q, 0) : 0;
+	int r = query_end(q);
+	if (!r)
+		*ret = n;
+	return r;
 }
 
 /* ---- revocations -------------------------------------------------------------------- */
@@ -181,11 +255,13 @@ int store_revocations_purge(struct store *s, uint64_t nwid, uint64_t now, unsign
 
 int store_revocation_count(struct store *s, uint64_t nwid, uint32_t *ret)
 {
-	struct query *q = query_read(s, "SELECT count(*) FROM revocation WHERE nwid = ?1");
+	struct query *q = query_read(s, "SELECT n FROM tally WHERE nwid = ?1 AND what = " TALLY_REVOCATIONS);
 	query_u64(q, 1, nwid);
-	if (query_row(q))
-		*ret = (uint32_t)column_u64(q, 0);
-	return query_end(q);
+	uint32_t n = query_row(q) ? (uint32_t)column_u64(q, 0) : 0;
+	int r = query_end(q);
+	if (!r)
+		*ret = n;
+	return r;
 }
 
 int store_revocations(struct store *s, uint64_t nwid, struct revocation **ret, size_t *ret_n)

@@ -112,12 +112,12 @@ void member_approve(void *self, const struct request *request, struct reply *rep
 }
 
 static void member_verb(struct controller_api *api, const struct request *request, struct reply *reply,
-                        enum admin_status (*verb)(struct controller *, uint64_t, uint64_t, struct admin_error *))
+                        enum admin_status (*verb)(struct controller *, uint64_t, uint64_t, const char *, struct admin_error *))
 {
 	struct admin_error error = {0};
 	uint64_t nwid, address;
 	if (member_of(request, reply, &nwid, &address) && body_none(request, reply))
-		member_answer(api, verb(api->controller, nwid, address, &error), &error, nwid, address, reply);
+		member_answer(api, verb(api->controller, nwid, address, NULL, &error), &error, nwid, address, reply);
 }
 
 void member_deny(void *self, const struct request *request, struct reply *reply)

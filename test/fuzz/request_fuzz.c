@@ -128,8 +128,8 @@ static void open_up(struct fuzz *f)
 		ask(f, i, OP_JOIN_REQ, body, join_body(f, i, body));
 	require(!controller_member_approve(f->c, f->nwid, f->people[0].address, NULL, &e));
 	require(!controller_member_approve(f->c, f->nwid, f->people[1].address, NULL, &e));
-	require(!controller_member_revoke(f->c, f->nwid, f->people[1].address, &e));
-	require(!controller_member_deny(f->c, f->nwid, f->people[2].address, &e));
+	require(!controller_member_revoke(f->c, f->nwid, f->people[1].address, NULL, &e));
+	require(!controller_member_deny(f->c, f->nwid, f->people[2].address, NULL, &e));
 	controller_online(f->c, f->people[0].key_hash, true, f->now, 1700000000);
 	controller_settle(f->c, f->now, 1700000000);
 	f->reading = false;

@@ -186,7 +186,7 @@ static void revoked(uint64_t seed, char failed[256])
 		struct admin_error error = {0};
 		expect(sim, frame_passes(a, b, 5 * SECOND), "no frame at first");
 		enum admin_status status =
-		    controller_member_revoke(sim->controller->controller, sim->nwid, a->secret->self.address, &error);
+		    controller_member_revoke(sim->controller->controller, sim->nwid, a->secret->self.address, NULL, &error);
 		expect(sim, status == ADMIN_OK, "revoking: %s", error.title);
 		sim->controller->next_us = sim->now;
 		sim_run(sim, 10 * SECOND);

@@ -374,7 +374,7 @@ static void revoke(struct host *m)
 {
 	struct sim *sim = m->sim;
 	struct admin_error error = {0};
-	enum admin_status status = controller_member_revoke(sim->controller->controller, sim->nwid, m->secret->self.address, &error);
+	enum admin_status status = controller_member_revoke(sim->controller->controller, sim->nwid, m->secret->self.address, NULL, &error);
 	sim->controller->next_us = sim->now;
 	expect(sim, status == ADMIN_OK, "revoke: %s %s", error.title, error.detail);
 }

@@ -159,7 +159,7 @@ static void revoke_one(struct sim *sim, unsigned n)
 	size_t all = frame_send(bad, NULL, 100);
 	sim_run(sim, 10 * SECOND);
 	expect(sim, frames_got(sim, all, 1) == n - 1, "the broadcast before reached %" PRIu64 " of %u", frames_got(sim, all, 1), n - 1);
-	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error), "revoke: %s",
+	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, NULL, &error), "revoke: %s",
 	       error.detail);
 	sim->controller->next_us = sim->now;
 	uint64_t rtt = 2 * sim->link.delay_max;
@@ -219,7 +219,7 @@ static void gossip(uint64_t seed, char failed[256])
 		}
 		sim_cut(sim, a, c, true); /* a - b - c */
 		sim_cut(sim, a, bad, true);
-		expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, &error),
+		expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, NULL, &error),
 		       "revoke: %s", error.detail);
 		sim->controller->next_us = sim->now;
 		sim_run(sim, 4 * SECOND);

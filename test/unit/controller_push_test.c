@@ -232,7 +232,7 @@ static void test_denied(void **state)
 	struct admin_error e;
 	asks(w, &ann);
 	approve(w, &ann);
-	assert_int_equal(controller_member_revoke(w->c, w->nwid, ann.address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, w->nwid, ann.address, NULL, &e), ADMIN_OK);
 	settle(w, 0);
 	acknowledge(w, &ann, w->nwid, w->sent[0].serial);
 	run(w, 3000);

@@ -202,7 +202,7 @@ static void test_strangers(void **state)
 	assert_int_equal(report(1, EPOCH(1) + 2, 3, LINK_DIRECT, 1), STATUS_OK);
 	assert_int_equal(report(3, EPOCH(1) + 2, 2, LINK_DIRECT, 1), STATUS_OK);
 	assert_int_equal(look(), 2);
-	assert_int_equal(controller_member_revoke(c, nwid, person(3).address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(c, nwid, person(3).address, NULL, &e), ADMIN_OK);
 	assert_int_equal(look(), 0);
 	assert_int_equal(report(3, EPOCH(1) + 3, 2, LINK_DIRECT, 1), STATUS_DENIED);
 }

@@ -185,10 +185,12 @@ static void ask(struct world *w, const struct identity *who, uint8_t op, const u
 	controller_request(w->c, who, &from, &m, w->now, w->wall);
 }
 
+static uint64_t typed; /* the number of the joins that are sent: how often somebody typed one */
+
 static void join_send(struct world *w, const struct identity *who, uint64_t nwid)
 {
 	uint8_t body[BODY_MAX];
-	struct body_join_req req = {.nwid = nwid, .identity = *who};
+	struct body_join_req req = {.nwid = nwid, .identity = *who, .asked = typed};
 	snprintf(req.hostname, sizeof(req.hostname), "host-%x", (unsigned)(who->address & 0xffff));
 	snprintf(req.os, sizeof(req.os), "Linux");
 	snprintf(req.version, sizeof(req.version), "0.1.0");
@@ -442,7 +444,7 @@ static void test_revocation(void **state)
 
 	/* the HEAD leaves in the same turn and its REVLIST kills the credential */
 	w->n_sent = 0;
-	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, NULL, &e), ADMIN_OK);
 	settle(w, 1);
 	assert_int_equal(join_answer(w, &ann).status, JOIN_DENIED);
 	struct head h = pushed_head(w, &bob);
@@ -458,10 +460,12 @@ static void test_revocation(void **state)
 	assert_int_equal(join(w, &ann, nwid), JOIN_DENIED);
 	assert_int_equal(join(w, &eve, nwid ^ 1), JOIN_DENIED); /* an unknown network looks the same */
 
-	/* deleted: gone, and back only as a new pending row without an address */
+	/* deleted: gone, and back only when somebody types the join again, as a new pending row without an address */
 	assert_int_equal(controller_member_delete(w->c, nwid, ann.address, &e), ADMIN_OK);
 	settle(w, 300);
 	assert_int_equal(controller_member_delete(w->c, nwid, ann.address, &e), ADMIN_NOT_FOUND);
+	assert_int_equal(join(w, &ann, nwid), JOIN_DENIED);
+	typed++;
 	assert_int_equal(join(w, &ann, nwid), JOIN_PENDING);
 	assert_int_equal(row_of(w, nwid, &ann).n_ips, 0);
 	approve(w, nwid, &ann);
@@ -592,7 +596,7 @@ static void test_restored(void **state)
 	assert_null(letter_to(w, &ann, OP_HEAD));
 	assert_int_equal(controller_network_create(w->c, &s, &other, &e), ADMIN_UNAVAILABLE);
 	assert_non_null(strstr(e.detail, "head.bak"));
-	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_UNAVAILABLE);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, NULL, &e), ADMIN_UNAVAILABLE);
 	settle(w, 3600000);
 	assert_null(letter_to(w, &ann, OP_HEAD));
 	controller_close(w->c);
@@ -721,7 +725,7 @@ static void test_pool(void **state)
 		assert_int_equal(controller_member_set(w->c, nwid, p[6].address, &s, &e), ADMIN_INVALID);
 	}
 	/* a revoked member keeps its address until it is deleted */
-	assert_int_equal(controller_member_revoke(w->c, nwid, p[1].address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, nwid, p[1].address, NULL, &e), ADMIN_OK);
 	s.ip.ip[3] = 2;
 	assert_int_equal(controller_member_set(w->c, nwid, p[6].address, &s, &e), ADMIN_CONFLICT);
 	assert_non_null(strstr(e.detail, "revoked"));
@@ -850,7 +854,7 @@ static void test_revocation_ends(void **state)
 	member_new(w, nwid, &bob);
 	assert_int_equal(join(w, &ann, nwid), JOIN_OK);
 	struct papers old = papers_of(w, &ann);
-	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, NULL, &e), ADMIN_OK);
 	for (unsigned hour = 0; hour < 24 * 7 + 3; hour++) {
 		for (unsigned i = 0; i < 120; i++) /* deadlines are kept: a late settle would cost time */
 			settle(w, 30000);
@@ -952,7 +956,7 @@ static void test_public(void **state)
 	struct papers p = papers_of(w, &ann);
 	assert_int_equal(cred_check(&p.cred, nwid, ann.key_hash, ann.address, 0, p.head.issued_at), CRED_OK);
 	assert_memory_equal(p.cred.ips[0].ip, ((uint8_t[]){10, 20, 0, 1}), 4);
-	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, NULL, &e), ADMIN_OK);
 	assert_int_equal(join(w, &ann, nwid), JOIN_DENIED);
 	world_free(w);
 }
@@ -1080,7 +1084,7 @@ static void test_thousand(void **state)
 	settle(w, 1000);
 	settle(w, 1000);
 	settle(w, 1000);
-	assert_int_equal(controller_member_revoke(w->c, nwid, first.address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, nwid, first.address, NULL, &e), ADMIN_OK);
 	w->n_sent = 0;
 	settle(w, 300); /* the revocation goes out at 2000 per second */
 	for (unsigned i = 0; i < 5; i++)
@@ -1144,7 +1148,7 @@ static void test_disk_full(void **state)
 	none.rlim_cur = 0; /* no file may grow or be written */
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	enum join_status stranger = join(w, &bob, nwid);
-	enum admin_status edit = controller_member_revoke(w->c, nwid, ann.address, &e);
+	enum admin_status edit = controller_member_revoke(w->c, nwid, ann.address, NULL, &e);
 	uint64_t head_seen = 0, last = 0, backwards = 0;
 	for (unsigned i = 0; i < 400; i++) { /* beyond the ceiling and the hour */
 		w->n_sent = 0;
@@ -1182,7 +1186,7 @@ static void test_disk_full(void **state)
 	assert_true(q.head.version > p.head.version);
 	assert_int_equal(controller_network_get(w->c, nwid, &after, &e), ADMIN_OK);
 	assert_true(after.revision > before.revision);
-	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, NULL, &e), ADMIN_OK);
 	world_free(w);
 }
 

@@ -130,10 +130,10 @@ static void test_allowance(void **state)
 static void test_full(void **state)
 {
 	(void)state;
-	assert_null(policy_full(MEMBERS_MAX - 1, 0));
-	assert_non_null(policy_full(MEMBERS_MAX, 0));
-	assert_null(policy_full(10, REVOCATIONS_MAX - 11));
-	assert_non_null(policy_full(10, REVOCATIONS_MAX - 10));
+	assert_null(policy_full(0, MEMBERS_MAX - 1, 0));
+	assert_non_null(policy_full(0, MEMBERS_MAX, 0));
+	assert_null(policy_full(0, 10, REVOCATIONS_MAX - 11));
+	assert_non_null(policy_full(0, 10, REVOCATIONS_MAX - 10));
 }
 
 static void test_flags(void **state)

@@ -1,0 +1,155 @@
+/* Theory of operation: an address the admin lets in before it asks. It is a row of its own, not a member: nothing is signed for it and
+ * no address is held back. When its owner asks, who has proven the work of that address, the row is spent in the same transaction
+ * that makes the member. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "controller/edit.h"
+
+static enum admin_status unreadable(int r, struct admin_error *error)
+{
+	admin_error_set(error, "The database cannot be read", "Try again; see the log.", "%s.", strerror(-r));
+	return ADMIN_UNAVAILABLE;
+}
+
+static enum admin_status addresses_judge(const struct network_record *n, struct member_settings *s, struct admin_error *error)
+{
+	for (unsigned i = 0; i < s->n_ips; i++) {
+		struct prefix *ip = &s->ips[i];
+		if (!ip->bits)
+			ip->bits = n->pool.bits;
+		if (!n->pool.family || ip->family != 4 || ip->bits != n->pool.bits || !policy_pool_host(&n->pool, ip->ip)) {
+			admin_error_set(error, "Not an address of the pool",
+			                "Choose a host address inside the pool, not its first or last.",
+			                "An address does not fit the pool of the network.");
+			return ADMIN_INVALID;
+		}
+	}
+	return ADMIN_OK;
+}
+
+static enum admin_status may_preapprove(struct controller *c, uint64_t nwid, uint64_t address, struct admin_error *error)
+{
+	struct member_record m;
+	struct ban b;
+	unsigned n = 0;
+	uint32_t count = 0;
+	int r = store_member_address(c->store, nwid, address, &m, &n);
+	if (!r) {
+		admin_error_set(error, "It has asked already", "farlan member approve NWID MEMBER lets it in.", "%010" PRIx64 " is %s.",
+		                address, member_state_name(m.state));
+		return ADMIN_CONFLICT;
+	}
+	if (!store_ban_address(c->store, address, &b)) {
+		admin_error_set(error, "The member is banned", "farlan member unban NWID MEMBER",
+		                "%010" PRIx64 " is refused in every network.", address);
+		return ADMIN_CONFLICT;
+	}
+	r = r == -ENOENT ? store_preapproval_count(c->store, nwid, &count) : r;
+	if (r)
+		return unreadable(r, error);
+	if (count >= PREAPPROVALS_MAX) {
+		admin_error_set(error, "Too many", "Delete those that nobody waits for.", "The network has %u preapprovals.", count);
+		return ADMIN_CONFLICT;
+	}
+	return ADMIN_OK;
+}
+
+enum admin_status controller_preapprove(struct controller *c, uint64_t nwid, uint64_t address, const struct member_settings *settings,
+                                        struct admin_error *error)
+{
+	struct network_record network;
+	struct preapproval_row row = {.nwid = nwid, .address = address, .created_wall_s = c->wall_s};
+	struct audit_detail d = {0};
+	enum admin_status status = admin_begin(c, error);
+	if (settings)
+		row.settings = *settings;
+	if (row.settings.set & SET_MEMBER_IP)
+		row.settings.n_ips = 1;
+	if (!status)
+		status = admin_network(c, nwid, &network, NULL, error);
+	if (!status)
+		status = settings_judge(&row.settings, error);
+	if (!status)
+		status = addresses_judge(&network, &row.settings, error);
+	if (!status)
+		status = may_preapprove(c, nwid, address, error);
+	if (status)
+		return status;
+	audit_detail_text(&d, "name", row.settings.name);
+	int r = store_preapproval_put(c->store, &row);
+	if (!r)
+		r = audit_note(c, "preapproval.create", nwid, address, audit_detail_end(&d));
+	status = admin_commit(c, r, error);
+	if (!status)
+		change_note(c, CHANGE_NETWORK, nwid, 0, false);
+	return status;
+}
+
+enum admin_status controller_preapproval_delete(struct controller *c, uint64_t nwid, uint64_t address, struct admin_error *error)
+{
+	struct network_record network;
+	struct preapproval_row row;
+	enum admin_status status = admin_begin(c, error);
+	if (!status)
+		status = admin_network(c, nwid, &network, NULL, error);
+	if (status)
+		return status;
+	int r = store_preapproval_get(c->store, nwid, address, &row);
+	if (r == -ENOENT) {
+		admin_error_set(error, "No such preapproval", "It may have been used: see farlan member list.",
+		                "Network %016" PRIx64 " does not wait for %010" PRIx64 ".", nwid, address);
+		return ADMIN_NOT_FOUND;
+	}
+	if (!r)
+		r = store_preapproval_delete(c->store, nwid, address);
+	if (!r)
+		r = audit_note(c, "preapproval.delete", nwid, address, NULL);
+	status = admin_commit(c, r, error);
+	if (!status)
+		change_note(c, CHANGE_NETWORK, nwid, 0, false);
+	return status;
+}
+
+enum admin_status controller_preapproval_each(struct controller *c, uint64_t nwid, void (*each)(void *, const struct preapproval_row *),
+                                              void *self, struct admin_error *error)
+{
+	struct network_record network;
+	enum admin_status status = admin_network(c, nwid, &network, NULL, error);
+	if (status)
+		return status;
+	int r = store_preapproval_each(c->store, nwid, each, self);
+	return r ? unreadable(r, error) : ADMIN_OK;
+}
+
+/* An address that somebody holds by now is left out: better in with another one than kept out. */
+static void addresses_grant(struct controller *c, const struct network_record *n, const struct member_settings *s, struct member_record *m)
+{
+	struct lease lease;
+	for (unsigned i = 0; i < s->n_ips && m->n_ips < CRED_IPS_MAX; i++) {
+		int r = store_lease_get(c->store, n->nwid, s->ips[i].ip, &lease);
+		bool free = r == -ENOENT || (!r && !lease.member);
+		if (free && n->pool.family && s->ips[i].bits == n->pool.bits && policy_pool_host(&n->pool, s->ips[i].ip))
+			m->ips[m->n_ips++] = s->ips[i];
+	}
+}
+
+int preapproval_spend(struct controller *c, const struct network_record *n, const struct preapproval_row *row, struct member_record *m)
+{
+	const struct member_settings *s = &row->settings;
+	if (s->set & SET_MEMBER_NAME)
+		memcpy(m->name, s->name, sizeof(m->name));
+	if (s->set & SET_MEMBER_DESCRIPTION)
+		memcpy(m->description, s->description, sizeof(m->description));
+	if (s->set & SET_MEMBER_TAGS)
+		m->tags = s->tags;
+	if (s->set & SET_MEMBER_FLAGS)
+		policy_flags_set(&m->flags_on, &m->flags_off, s->flags_on, s->flags_off);
+	if (s->set & SET_MEMBER_EXPIRES && s->expires_s)
+		m->expires = network_time(c) + s->expires_s;
+	if (!m->n_ips)
+		addresses_grant(c, n, s, m);
+	int r = store_preapproval_delete(c->store, row->nwid, row->address);
+	return r ? r : audit_note(c, "preapproval.spend", row->nwid, row->address, NULL);
+}
