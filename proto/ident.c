@@ -181,6 +181,11 @@ bool base64_parse(const char *text, size_t len, uint8_t *ret, size_t n)
 	       got == n;
 }
 
+void base64_format(const uint8_t *bytes, size_t n, char *buf, size_t room)
+{
+	sodium_bin2base64(buf, room, bytes, n, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
 static bool key_read(const char *text, size_t len, uint8_t out[64])
 {
 	return len == KEY_TEXT && base64_parse(text, len, out, 64);

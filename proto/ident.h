@@ -56,6 +56,7 @@ void nwid_format_long(uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], cha
 /* Exactly n bytes from len characters of base64url without padding, spare bits zero; no branch depends on the text, so
  * that secrets may pass. What stands in ret after false means nothing. */
 bool base64_parse(const char *text, size_t len, uint8_t *ret, size_t n);
+void base64_format(const uint8_t *bytes, size_t n, char *buf, size_t room); /* the same way back; room >= (4 n + 2) / 3 + 1 */
 /* Four words of a fixed list of 256 from key_hash, "lamp-otter-brick-nine": for people to compare. */
 void fingerprint_words(const uint8_t key_hash[KEY_HASH_BYTES], char buf[WORDS_TEXT]);
 /* identity.secret: one line, "fln1-secret:<10 hex>:<base64url x seed>:<8 hex check>\n". format returns its length, 0 when room

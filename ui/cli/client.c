@@ -20,6 +20,7 @@
 #define ANSWER_MAX_MS 10000L
 #define PATIENT_MS    40000L /* the daemon's longest wait is 20 s */
 #define URL_MAX       256
+#define FETCH_IDLE_S  120L /* so long may a backup be made before its first byte comes */
 
 struct client {
 	struct home home;
@@ -72,16 +73,15 @@ static int pick(const struct call *call, struct home *ret)
 	return code;
 }
 
-int client_open(struct client **ret, const struct call *call)
+int client_open_at(struct client **ret, const struct home *home)
 {
 	char name[108];
 	struct client *client = calloc(1, sizeof(*client));
+	int code;
 	if (!client)
 		return complain(EXIT_FAILED, "out of memory");
 	client->folder = -1;
-	int code = pick(call, &client->home);
-	if (code)
-		goto fail;
+	client->home = *home;
 	int rc = home_socket_name(&client->home, name, &client->folder);
 	if (rc < 0) {
 		code = complain(rc == -EACCES ? EXIT_PERMISSION : EXIT_NO_DAEMON, "%s: %s", client->home.dir, strerror(-rc));
@@ -103,6 +103,13 @@ int client_open(struct client **ret, const struct call *call)
 fail:
 	client_close(client);
 	return code;
+}
+
+int client_open(struct client **ret, const struct call *call)
+{
+	struct home home;
+	int code = pick(call, &home);
+	return code ? code : client_open_at(ret, &home);
 }
 
 void client_close(struct client *client)
@@ -276,6 +283,65 @@ int client_ask(struct client *client, const char *method, const char *path, json
 	CURLcode rc = curl_easy_perform(client->curl);
 	int code = rc == CURLE_OK ? answered(client, &answer, ret) : failed(client, rc, &answer);
 	free(answer.bytes);
+	free(text);
+	return code;
+}
+
+/* ---- bytes ---- */
+
+struct fetching {
+	struct client *client;
+	struct answer problem;
+	int fd, error;
+};
+
+static size_t fetch_take(char *bytes, size_t one, size_t n, void *self)
+{
+	struct fetching *f = self;
+	long status = 0;
+	curl_easy_getinfo(f->client->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status > 299)
+		return answer_take(bytes, one, n, &f->problem);
+	for (size_t done = 0; done < n;) {
+		ssize_t k = write(f->fd, bytes + done, n - done);
+		if (k < 0 && errno != EINTR) {
+			f->error = errno;
+			return 0;
+		}
+		done += k > 0 ? (size_t)k : 0;
+	}
+	return n;
+}
+
+int client_fetch(struct client *client, const char *path, json_t *body, int fd)
+{
+	struct fetching f = {.client = client, .fd = fd};
+	char url[URL_MAX];
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	if (!text)
+		return complain(EXIT_FAILED, "out of memory");
+	snprintf(url, sizeof(url), "http://localhost%s", path);
+	curl_easy_setopt(client->curl, CURLOPT_URL, url);
+	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, "POST");
+	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
+	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
+	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->headers);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, fetch_take);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &f);
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, 0L);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, FETCH_IDLE_S);
+	CURLcode rc = curl_easy_perform(client->curl);
+	long status = 0;
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+	int code = f.error                         ? complain(EXIT_FAILED, "it cannot be written: %s", strerror(f.error))
+	           : rc != CURLE_OK                ? failed(client, rc, &f.problem)
+	           : status >= 200 && status < 300 ? 0
+	                                           : answered(client, &f.problem, NULL);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, answer_take);
+	free(f.problem.bytes);
+	explicit_bzero(text, strlen(text));
 	free(text);
 	return code;
 }

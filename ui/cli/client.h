@@ -11,6 +11,7 @@ struct client; /* opaque */
 
 /* Finds the daemon the verb asks for. 0, or an exit code with the complaint printed. */
 int client_open(struct client **ret, const struct call *);
+int client_open_at(struct client **ret, const struct home *); /* that daemon, whatever the verb asks for */
 void client_close(struct client *);
 enum home_kind client_kind(const struct client *);
 void client_patient(struct client *); /* answers may wait for something to happen: half a minute and not ten seconds */
@@ -20,5 +21,7 @@ bool client_there(const struct call *, enum home_kind);
 /* Takes body (NULL = none). 0 with the answered object, which the caller drops (NULL when the answer has none), or an exit
  * code with the daemon's problem printed. ret may be NULL. */
 int client_ask(struct client *, const char *method, const char *path, json_t *body, json_t **ret);
+/* The same, but what is answered are bytes, written to fd as they come. Waits as long as they do come. */
+int client_fetch(struct client *, const char *path, json_t *body, int fd);
 
 #endif

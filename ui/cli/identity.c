@@ -9,7 +9,7 @@
 
 #include "proto/base/log.h"
 #include "proto/root_line.h"
-#include "ui/cli/verb.h"
+#include "ui/cli/server.h"
 #include "ui/config.h"
 #include "ui/tls_file.h"
 
@@ -64,12 +64,37 @@ static bool is_nowhere(const struct endpoint *e)
 	return !memcmp(e->ip, zero, e->family == 4 ? 4 : 16);
 }
 
+int root_line_of(const struct home *home, struct root_line *ret)
+{
+	struct config config;
+	struct tls_file tls;
+	char why[CONFIG_WHY];
+	int code = identity(home, &ret->identity);
+	if (code)
+		return code;
+	config_init(&config);
+	int rc = config_load(&config, home, why);
+	if (rc < 0) {
+		fprintf(stderr, "%s\n", why);
+		return rc == -EINVAL ? EXIT_USAGE : home_exit(rc);
+	}
+	memcpy(ret->gate, config.root_gate, sizeof(ret->gate));
+	ret->tls_port = config.tls_none ? 0 : ROOT_TLS_PORT;
+	if (!config.tls_none && tls_file_read(home->dir, &tls)) { /* what the daemon serves, else what it would */
+		ret->tls_port = tls.port;
+		ret->pin_set = tls.pin_set;
+		memcpy(ret->pin, tls.pin, sizeof(ret->pin));
+	}
+	config_fini(&config);
+	return 0;
+}
+
 int run_root_line(struct call *call)
 {
-	struct root_line line = {.tls_port = ROOT_TLS_PORT};
-	struct config config;
+	static const uint8_t public_gate[32];
+	struct root_line line = {0};
 	struct home home;
-	char text[ROOT_LINE_MAX], why[CONFIG_WHY], shown[128];
+	char text[ROOT_LINE_MAX], shown[128];
 	const char *word = call->words[0];
 	if (endpoint_parse(word, &line.endpoints[0]) && !is_nowhere(&line.endpoints[0])) {
 		line.n_endpoints = 1;
@@ -82,31 +107,16 @@ int run_root_line(struct call *call)
 		                "root.example.org:9993",
 		                shown);
 	}
-	int code = id_home(call, &home, &line.identity);
+	int code = call_home(call, HOME_NODE, &home);
+	if (code == 0)
+		code = root_line_of(&home, &line);
 	if (code)
 		return code;
-	config_init(&config);
-	int rc = config_load(&config, &home, why);
-	if (rc < 0) {
-		fprintf(stderr, "%s\n", why);
-		return rc == -EINVAL ? EXIT_USAGE : home_exit(rc);
-	}
-	memcpy(line.gate, config.root_gate, sizeof(line.gate));
-	struct tls_file tls;
-	if (config.tls_none) {
-		line.tls_port = 0;
-	} else if (tls_file_read(home.dir, &tls)) { /* what the daemon serves, else what it would */
-		line.tls_port = tls.port;
-		line.pin_set = tls.pin_set;
-		memcpy(line.pin, tls.pin, sizeof(line.pin));
-	}
-	static const uint8_t public_gate[sizeof(line.gate)];
 	if (memcmp(line.gate, public_gate, sizeof(line.gate)) != 0)
 		fprintf(stderr, "farlan: this line holds the root's gate: give it only to those who may use the root\n");
 	root_line_format(&line, text, sizeof(text));
 	printf("%s\n", text);
 	explicit_bzero(text, sizeof(text));
 	explicit_bzero(&line, sizeof(line));
-	config_fini(&config);
 	return EXIT_OK;
 }

@@ -22,6 +22,7 @@ enum exit_code {
 	EXIT_PENDING = 6, /* not approved yet, not ready, time-out */
 	EXIT_REFUSED = 7,
 	EXIT_CONFLICT = 8,
+	EXIT_BROKEN = 9, /* the audit's chain */
 	EXIT_INTERRUPTED = 130,
 };
 
@@ -65,6 +66,9 @@ int word_nwid(const char *word, char ret_nwid[17], char ret_pin[27]);
 /* Seconds from --wait, 0..86400; fallback when absent. */
 int call_wait(const struct call *, unsigned fallback_s, unsigned *ret_ms);
 
+int run_server_up(struct call *);
+int run_server_status(struct call *);
+int run_server_down(struct call *);
 int run_id(struct call *);
 int run_root_line(struct call *);
 int run_root_set_new_key(struct call *);
@@ -105,6 +109,10 @@ int run_member_revoke(struct call *);
 int run_member_delete(struct call *);
 int run_member_set(struct call *);
 int run_page(struct call *);
+int run_audit(struct call *);
+int run_backup(struct call *);
+int run_restore(struct call *);
+int run_controller_trust(struct call *);
 int run_completion_bash(struct call *);
 int run_version(struct call *);
 int run_help(struct call *);
