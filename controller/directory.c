@@ -11,7 +11,7 @@
 
 #define TOUCHED_MAX MEMBERS_MAX /* more at once: reading all is no more work */
 
-struct listing {
+struct enrolled {
 	uint64_t id;
 	struct directory_entry entry;
 };
@@ -51,20 +51,20 @@ static void soil(struct directory *d, const uint8_t key_hash[KEY_HASH_BYTES])
 	d->dirty |= UINT64_C(1) << shard_of(key_hash);
 }
 
-static void listing_remove(struct directory *d, unsigned i)
+static void enrolled_remove(struct directory *d, unsigned i)
 {
 	soil(d, d->list[i].entry.key_hash);
 	memmove(&d->list[i], &d->list[i + 1], (--d->n - i) * sizeof(*d->list));
 }
 
-static int listing_put(struct directory *d, unsigned i, const struct member_record *m)
+static int enrolled_put(struct directory *d, unsigned i, const struct member_record *m)
 {
 	bool known = i < d->n && d->list[i].id == m->id;
 	if (!known && d->n == MEMBERS_MAX)
 		return -ENOSPC; /* policy_full() let nobody in */
 	if (!known && d->n == d->room) {
 		unsigned room = d->room ? d->room * 2 : 16;
-		struct listing *more = realloc(d->list, room * sizeof(*more));
+		struct enrolled *more = realloc(d->list, room * sizeof(*more));
 		if (!more)
 			return -ENOMEM;
 		d->list = more;
@@ -75,12 +75,12 @@ static int listing_put(struct directory *d, unsigned i, const struct member_reco
 	struct directory_entry e = {.address = m->address, .n_ips = m->n_ips, .flags = policy_flags(m->flags_on, m->flags_off)};
 	memcpy(e.key_hash, m->identity.key_hash, KEY_HASH_BYTES);
 	memcpy(e.ips, m->ips, sizeof(e.ips));
-	d->list[i] = (struct listing){.id = m->id, .entry = e};
+	d->list[i] = (struct enrolled){.id = m->id, .entry = e};
 	soil(d, e.key_hash);
 	return 0;
 }
 
-static int listing_read(struct directory *d, struct store *s, uint64_t id)
+static int enrolled_read(struct directory *d, struct store *s, uint64_t id)
 {
 	struct member_record m;
 	unsigned i = position(d, id);
@@ -88,9 +88,9 @@ static int listing_read(struct directory *d, struct store *s, uint64_t id)
 	if (r && r != -ENOENT)
 		return r;
 	if (!r && m.state == MEMBER_APPROVED)
-		return listing_put(d, i, &m);
+		return enrolled_put(d, i, &m);
 	if (i < d->n && d->list[i].id == id)
-		listing_remove(d, i);
+		enrolled_remove(d, i);
 	return 0;
 }
 
@@ -103,7 +103,7 @@ static void load(void *self, const struct member_record *m)
 {
 	struct loading *l = self;
 	if (m->state == MEMBER_APPROVED && !l->failed)
-		l->failed = listing_put(l->d, position(l->d, m->id), m);
+		l->failed = enrolled_put(l->d, position(l->d, m->id), m);
 }
 
 int directory_refresh(struct directory *d, struct store *s, uint64_t nwid)
@@ -119,7 +119,7 @@ int directory_refresh(struct directory *d, struct store *s, uint64_t nwid)
 		return r;
 	}
 	while (!r && d->n_touched) {
-		r = listing_read(d, s, d->touched[d->n_touched - 1]);
+		r = enrolled_read(d, s, d->touched[d->n_touched - 1]);
 		if (!r)
 			d->n_touched--;
 	}

@@ -11,7 +11,7 @@
 
 struct directory {
 	bool loaded;
-	struct listing *list; /* owned, ascending id */
+	struct enrolled *list; /* owned, ascending id */
 	unsigned n, room;
 	uint64_t *touched; /* owned, ids in any order, also more than once */
 	unsigned n_touched, touched_room;
