@@ -46,7 +46,7 @@ void push_decision(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES],
 	letter_join(c, key_hash, 0, nwid, answer, false);
 	if (!p && !(p = push_add(c)))
 		return;
-	*p = (struct push){.nwid = nwid, .answer = (uint8_t)answer, .next = c->now_ms + PUSH_AGAIN_MS};
+	*p = (struct push){.nwid = nwid, .answer = (uint8_t)answer, .next = c->now_ms + PUSH_AGAIN_MS, .since = c->now_ms};
 	memcpy(p->key_hash, key_hash, KEY_HASH_BYTES);
 }
 
@@ -65,8 +65,10 @@ void push_acknowledged(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 		return;
 	bool granted = p->answer == JOIN_OK;
 	/* An ACK of HEAD alone proves nothing: HEAD has its own push. */
-	if (granted ? !store_member_get(c->store, ack->nwid, key_hash, &m) && ack->serial >= m.serial && ack->serial : !ack->serial)
+	if (granted ? !store_member_get(c->store, ack->nwid, key_hash, &m) && ack->serial >= m.serial && ack->serial : !ack->serial) {
+		push_measured(c, c->now_ms - p->since);
 		push_end(c, p);
+	}
 }
 
 void pushes_forget(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES])

@@ -7,6 +7,7 @@
 #define FARLAN_CONTROLLER_STATE_H
 
 #include "controller/controller.h"
+#include "controller/figures.h"
 #include "controller/directory.h"
 #include "controller/invite.h"
 #include "controller/policy.h"
@@ -101,6 +102,7 @@ struct push { /* push.c: a decision until its member is heard of it */
 	uint8_t key_hash[KEY_HASH_BYTES];
 	uint64_t nwid;
 	uint64_t next; /* ms: told again */
+	uint64_t since; /* ms: decided */
 	uint8_t answer, repeated;
 };
 
@@ -141,6 +143,7 @@ struct controller {
 	unsigned n_letters, letters_room;
 	struct push *pushes; /* owned */
 	unsigned n_pushes, pushes_room;
+	struct push_figures push_figures;
 	struct presence *presences[PRESENCE_BUCKETS];
 	unsigned n_presences;
 	struct accounts *accounts; /* owned, account.c */
@@ -195,6 +198,7 @@ void push_acknowledged(struct controller *, const uint8_t key_hash[KEY_HASH_BYTE
 void pushes_forget(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* it is offline */
 void pushes_repeat(struct controller *);
 uint64_t pushes_next(const struct controller *);
+void push_measured(struct controller *, uint64_t took_ms); /* figures.c */
 
 /* change.c */
 void change_note(struct controller *, enum change_kind, uint64_t nwid, uint64_t address, bool gone);

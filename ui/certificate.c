@@ -136,6 +136,9 @@ static const char *pair_check(struct certificate *c)
 	code = gnutls_x509_crt_import(crt, &chain, GNUTLS_X509_FMT_PEM);
 	if (code >= 0)
 		code = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, c->pin, &len);
+	len = sizeof(c->print);
+	if (code >= 0)
+		code = gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA256, c->print, &len);
 	gnutls_x509_crt_deinit(crt);
 	return code < 0 ? gnutls_strerror(code) : NULL;
 }

@@ -1,4 +1,5 @@
-/* certificate.h: the certificate a root shows on its TLS port: the operator's, or one of its own that nodes know by its pin.
+/* certificate.h: the certificate a root shows on its TLS port, or a controller with its page: the operator's, or one of its own
+ * that nodes know by its pin and people by its fingerprint.
  *
  * At the start only; everything may block.
  */
@@ -16,6 +17,7 @@ struct certificate {
 	char *chain, *key; /* PEM; the key is wiped by certificate_fini */
 	bool own;          /* made here */
 	uint8_t pin[32];   /* SHA-256 of its SubjectPublicKeyInfo */
+	uint8_t print[32]; /* SHA-256 of the certificate, which browsers show */
 };
 
 /* The two files, or with both NULL tls.crt and tls.key of the state folder, made when they are not there. 0 or -errno with a sentence

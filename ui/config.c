@@ -13,13 +13,13 @@
 
 #include "node/node.h"
 #include "proto/wire.h"
+#include "ui/config_line.h"
 #include "ui/file.h"
 #include "ui/options.h"
 #include "ui/proxy.h"
 #include "ui/value.h"
 
 #define DEFAULT_HTTP "127.0.0.1:8080"
-#define EXCERPT_MAX  160 /* of the line, below a message */
 
 /* Where a value stands, for the message; at is added to by who knows better. */
 struct reading {
@@ -307,24 +307,70 @@ static bool take_proxy(struct reading *r, const char *value)
 	return !bad || refuse(r, 0, bad);
 }
 
-static bool take_http(struct reading *r, const char *value)
+static bool take_page(struct reading *r, const char *value, struct endpoint *ret)
 {
 	struct endpoint e = {0};
 	if (strcmp(value, "none") != 0 && !endpoint_parse(value, &e))
 		return refuse(r, 0, "the page's address looks like 127.0.0.1:8080 or [::1]:8080; none = no page");
-	r->config->http = e;
+	*ret = e;
 	return true;
 }
 
+static bool take_http(struct reading *r, const char *value)
+{
+	return take_page(r, value, &r->config->http);
+}
+
+static bool take_https(struct reading *r, const char *value)
+{
+	return take_page(r, value, &r->config->https);
+}
+
+static bool take_page_name(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	size_t len = strlen(value), good = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+	if (!len || len > CONFIG_NAME_MAX || good != len)
+		return refuse(r, good, "a host name like farlan.example.net, under which a browser may open the page");
+	if (c->n_page_names == CONFIG_NAMES_MAX)
+		return refuse(r, 0, "at most 8 names of the page");
+	snprintf(c->page_names[c->n_page_names++], CONFIG_NAME_MAX + 1, "%s", value);
+	return true;
+}
+
+static bool take_metrics(struct reading *r, const char *value)
+{
+	return flag(r, value, "no", "yes", &r->config->metrics);
+}
+
 static const struct key keys[] = {
-    {"listen", BOTH, true, take_listen},      {"add-root", BOTH, true, take_root},          {"root", NODE, false, take_is_root},
-    {"root-gate", NODE, false, take_gate},    {"workers", NODE, false, take_workers},       {"suite", NODE, false, take_suite},
-    {"backend", NODE, false, take_backend},   {"offload", NODE, false, take_offload},       {"http", CONTROLLER, false, take_http},
-    {"log", BOTH, false, take_log},           {"port-mapping", NODE, false, take_mapping},  {"lan-discovery", NODE, false, take_lan},
-    {"tls-cert", NODE, false, take_tls_cert}, {"tls-key", NODE, false, take_tls_key},       {"fallback", BOTH, false, take_fallback},
-    {"tls", NODE, false, take_tls},           {"proxy", BOTH, false, take_proxy},           {"root-set", BOTH, true, take_set},
-    {"relay", NODE, false, take_relay},       {"relay-rate", NODE, false, take_relay_rate}, {"relay-total", NODE, false, take_relay_total},
-    {"spray", BOTH, false, take_spray},       {"external", BOTH, true, take_external},      {"avoid", BOTH, true, take_avoid},
+    {"listen", BOTH, true, take_listen},
+    {"add-root", BOTH, true, take_root},
+    {"root", NODE, false, take_is_root},
+    {"root-gate", NODE, false, take_gate},
+    {"workers", NODE, false, take_workers},
+    {"suite", NODE, false, take_suite},
+    {"backend", NODE, false, take_backend},
+    {"offload", NODE, false, take_offload},
+    {"http", CONTROLLER, false, take_http},
+    {"https", CONTROLLER, false, take_https},
+    {"page-name", CONTROLLER, true, take_page_name},
+    {"metrics", CONTROLLER, false, take_metrics},
+    {"log", BOTH, false, take_log},
+    {"port-mapping", NODE, false, take_mapping},
+    {"lan-discovery", NODE, false, take_lan},
+    {"tls-cert", BOTH, false, take_tls_cert},
+    {"tls-key", BOTH, false, take_tls_key},
+    {"fallback", BOTH, false, take_fallback},
+    {"tls", NODE, false, take_tls},
+    {"proxy", BOTH, false, take_proxy},
+    {"root-set", BOTH, true, take_set},
+    {"relay", NODE, false, take_relay},
+    {"relay-rate", NODE, false, take_relay_rate},
+    {"relay-total", NODE, false, take_relay_total},
+    {"spray", BOTH, false, take_spray},
+    {"external", BOTH, true, take_external},
+    {"avoid", BOTH, true, take_avoid},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -370,85 +416,6 @@ static bool key_unknown(struct reading *r, enum home_kind kind, const char *name
 
 /* ---- lines ---- */
 
-/* One line of a file, NUL-terminated copy; bytes are as they came. */
-struct line {
-	char text[CONFIG_LINE_MAX + 1];
-	size_t len;
-	unsigned number;
-};
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* "name:line:col: error: sentence", the line and a caret. Columns count bytes from 1, as compilers do. A gate is a secret: it
- * is not shown. */
-static void complain(char why[CONFIG_WHY], const char *name, const struct line *line, size_t col, const char *sentence)
-{
-	char shown[EXCERPT_MAX], before[EXCERPT_MAX], file[256];
-	log_text(file, sizeof(file), name, strlen(name));
-	int n = snprintf(why, CONFIG_WHY, "%s:%u:%zu: error: %s", file, line->number, col + 1, sentence);
-	if (n < 0 || (size_t)n >= CONFIG_WHY || strstr(line->text, "gate"))
-		return;
-	char flat[EXCERPT_MAX];
-	size_t len = line->len < sizeof(flat) ? line->len : sizeof(flat) - 1;
-	if (col >= len && line->len > len)
-		return; /* the place is beyond what is shown */
-	memcpy(flat, line->text, len);
-	for (size_t i = 0; i < len; i++)
-		if (flat[i] == '\t')
-			flat[i] = ' ';
-	log_text(shown, sizeof(shown), flat, len);
-	log_text(before, sizeof(before), flat, col < len ? col : len);
-	snprintf(why + n, CONFIG_WHY - (size_t)n, "\n%5u | %s\n      | %*s^", line->number, shown, (int)strlen(before), "");
-}
-
-/* The next line of the bytes into *line; false at the end. *ret_long when it does not fit. */
-static bool line_next(struct line *line, const uint8_t **at, const uint8_t *end, bool *ret_long)
-{
-	if (*at == end)
-		return false;
-	const uint8_t *stop = memchr(*at, '\n', (size_t)(end - *at));
-	size_t len = (size_t)((stop ? stop : end) - *at);
-	*ret_long = len > CONFIG_LINE_MAX;
-	line->len = *ret_long ? CONFIG_LINE_MAX : len;
-	memcpy(line->text, *at, line->len);
-	if (!*ret_long && line->len && line->text[line->len - 1] == '\r')
-		line->len--;
-	while (line->len && is_blank(line->text[line->len - 1]))
-		line->len--;
-	line->text[line->len] = 0;
-	line->number++;
-	*at = stop ? stop + 1 : end;
-	return true;
-}
-
-/* Calls each for every line that is neither blank nor a comment, with the offset of its first character. */
-static bool lines(const char *name, const uint8_t *bytes, size_t len, char why[CONFIG_WHY],
-                  bool (*each)(void *self, struct line *, size_t start), void *self)
-{
-	struct line line = {.number = 0};
-	const uint8_t *at = bytes, *end = bytes + len;
-	bool is_long = false, ok = true;
-	if (len >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3))
-		at += 3; /* an editor's byte order mark */
-	while (ok && line_next(&line, &at, end, &is_long)) {
-		size_t start = strspn(line.text, " \t");
-		if (is_long) {
-			complain(why, name, &line, CONFIG_LINE_MAX, "a line has at most 4096 bytes");
-			ok = false;
-		} else if (strlen(line.text) != line.len) {
-			complain(why, name, &line, strlen(line.text), "a zero byte: this is no text file");
-			ok = false;
-		} else if (line.text[start] && line.text[start] != '#' && line.text[start] != ';') {
-			ok = each(self, &line, start);
-		}
-	}
-	explicit_bzero(line.text, sizeof(line.text)); /* a gate may have stood there */
-	return ok;
-}
-
 struct file {
 	struct reading reading;
 	enum home_kind kind;
@@ -462,7 +429,7 @@ static bool file_refuse(struct file *f, const struct line *line, size_t base)
 	if (f->reading.whole)
 		memcpy(f->why, f->reading.why, CONFIG_WHY);
 	else
-		complain(f->why, f->name, line, base + f->reading.at, f->reading.why);
+		line_complain(f->why, f->name, line, base + f->reading.at, f->reading.why);
 	return false;
 }
 
@@ -481,7 +448,7 @@ static bool file_line(void *self, struct line *line, size_t start)
 		return file_refuse(f, line, start);
 	}
 	char *name_end = equals;
-	while (name_end > name && is_blank(name_end[-1]))
+	while (name_end > name && (name_end[-1] == ' ' || name_end[-1] == '\t'))
 		name_end--;
 	char key_name[64];
 	snprintf(key_name, sizeof(key_name), "%.*s", (int)(name_end - name < 63 ? name_end - name : 63), name);
@@ -521,7 +488,7 @@ bool config_parse(struct config *config, enum home_kind kind, const char *name, 
 {
 	struct config copy = *config;
 	struct file f = {.reading = {.config = &copy, .folder = folder}, .kind = kind, .name = name, .why = why};
-	bool ok = lines(name, bytes, len, why, file_line, &f);
+	bool ok = lines_read(name, bytes, len, why, file_line, &f);
 	if (ok)
 		*config = copy;
 	explicit_bzero(&copy, sizeof(copy));
@@ -573,7 +540,7 @@ static bool root_file(struct reading *r, const char *name)
 		return refuse(r, 1, sentence);
 	}
 	struct file f = {.reading = {.config = r->config}, .name = path, .why = r->why};
-	bool ok = lines(path, bytes, (size_t)len, r->why, root_file_line, &f);
+	bool ok = lines_read(path, bytes, (size_t)len, r->why, root_file_line, &f);
 	r->whole = !ok;
 	explicit_bzero(bytes, sizeof(bytes));
 	return ok;

@@ -25,6 +25,8 @@
 #define CONFIG_FILE_MAX    (256 * 1024)
 #define CONFIG_WHY         1536
 #define CONFIG_PATH_MAX    1024
+#define CONFIG_NAMES_MAX   8
+#define CONFIG_NAME_MAX    253
 
 struct config {
 	struct endpoint listen[CONFIG_LISTEN_MAX]; /* none: the program's default ports */
@@ -56,7 +58,11 @@ struct config {
 	uint8_t fallback;                                         /* enum fallback_mode (node.h) */
 	bool proxy_set;                                           /* else the environment says */
 	char proxy[STREAM_PROXY_MAX];                             /* "host:port"; "" = none */
-	struct endpoint http; /* the controller's page, 127.0.0.1:8080; family 0: no page ("http = none") */
+	struct endpoint http;  /* the controller's page, 127.0.0.1:8080; family 0: no page ("http = none") */
+	struct endpoint https; /* the same by TLS, for others; family 0: not so, which is the default */
+	char page_names[CONFIG_NAMES_MAX][CONFIG_NAME_MAX + 1]; /* host names under which a browser may ask for it */
+	unsigned n_page_names;
+	bool metrics; /* /metrics for whoever reaches the page's address */
 };
 
 void config_init(struct config *);

@@ -7,8 +7,13 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "ui/certificate.h"
 #include "ui/controller_routes.h"
+#include "ui/event_api.h"
+#include "ui/health_api.h"
+#include "ui/openapi.h"
 
 /* ---- what all handlers share ---- */
 
@@ -94,6 +99,8 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(o, "fingerprint", json_string(words));
 	json_object_set_new(o, "health", json_text(controller_health(api->controller)));
 	json_object_set_new(o, "page", *url ? json_string(url) : json_null());
+	json_object_set_new(o, "page_certificate", api->certificate ? json_hex(api->certificate->print, 32) : json_null());
+	json_object_set_new(o, "time", json_count((uint64_t)time(NULL)));
 	json_object_set_new(o, "user",
 	                    api->visitor->by == VISITOR_SESSION && *api->visitor->session.user ? json_text(api->visitor->session.user)
 	                                                                                       : json_null());
@@ -136,20 +143,41 @@ static void page_link_post(void *self, const struct request *request, struct rep
 	reply_json(reply, 200, o);
 }
 
+static void events_get(void *self, const struct request *request, struct reply *reply)
+{
+	const struct controller_api *api = self;
+	events_stream(api->events, request, reply);
+}
+
 static const struct api_route routes[] = {
+    {METHOD_GET, "/healthz", healthz_get, SCOPE_OPEN},
+    {METHOD_GET, "/readyz", readyz_get, SCOPE_OPEN},
+    {METHOD_GET, "/metrics", metrics_get, SCOPE_OPEN}, /* judges itself */
+    {METHOD_GET, "/v1/openapi.json", openapi_get, SCOPE_OPEN},
+    {METHOD_GET, "/v1/events?since", events_get, SCOPE_READ},
     {METHOD_GET, "/v1/status", status_get, SCOPE_READ},
     {METHOD_GET, "/v1/networks", networks_get, SCOPE_READ},
     {METHOD_POST, "/v1/networks", networks_post, SCOPE_ADMIN},
     {METHOD_GET, "/v1/networks/*", network_get, SCOPE_READ},
     {METHOD_PATCH, "/v1/networks/*", network_patch, SCOPE_WRITE},
     {METHOD_DELETE, "/v1/networks/*", network_delete, SCOPE_WRITE},
-    {METHOD_GET, "/v1/networks/*/members", members_get, SCOPE_READ},
+    {METHOD_GET, "/v1/networks/*/members?state&online&link&tag&q&sort&limit&cursor", members_get, SCOPE_READ},
     {METHOD_GET, "/v1/networks/*/members/*", member_get, SCOPE_READ},
     {METHOD_PATCH, "/v1/networks/*/members/*", member_patch, SCOPE_WRITE},
     {METHOD_DELETE, "/v1/networks/*/members/*", member_delete, SCOPE_WRITE},
     {METHOD_POST, "/v1/networks/*/members/*/approve", member_approve, SCOPE_APPROVE},
     {METHOD_POST, "/v1/networks/*/members/*/deny", member_deny, SCOPE_APPROVE},
     {METHOD_POST, "/v1/networks/*/members/*/revoke", member_revoke, SCOPE_WRITE},
+    {METHOD_POST, "/v1/networks/*/members/*/ban", member_ban, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/networks/*/members/*/unban", member_unban, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/networks/*/members:batch", members_batch, SCOPE_APPROVE}, /* judges its action itself */
+    {METHOD_GET, "/v1/networks/*/preapprovals", preapprovals_get, SCOPE_READ},
+    {METHOD_POST, "/v1/networks/*/preapprovals", preapprovals_post, SCOPE_WRITE},
+    {METHOD_DELETE, "/v1/networks/*/preapprovals/*", preapproval_delete, SCOPE_WRITE},
+    {METHOD_GET, "/v1/networks/*/invites", invites_get, SCOPE_READ},
+    {METHOD_POST, "/v1/networks/*/invites", invites_post, SCOPE_WRITE},
+    {METHOD_GET, "/v1/networks/*/invites/*", invite_get, SCOPE_READ},
+    {METHOD_DELETE, "/v1/networks/*/invites/*", invite_delete, SCOPE_WRITE},
     {METHOD_GET, "/v1/networks/*/topology", topology_get, SCOPE_READ},
     {METHOD_GET, "/v1/session", session_get, SCOPE_SELF},
     {METHOD_POST, "/v1/session", session_post, SCOPE_OPEN},
@@ -169,6 +197,11 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/trust", trust_post, SCOPE_LOCAL},
     {METHOD_POST, "/v1/page-link", page_link_post, SCOPE_LOCAL},
 };
+
+uint64_t controller_api_upload(const struct request *request)
+{
+	return request->method == METHOD_POST && !strcmp(request->path, "/v1/restore") ? RESTORE_MAX : 0;
+}
 
 void controller_api_serve(struct controller_api *api, const struct request *request, struct reply *reply)
 {

@@ -21,9 +21,19 @@ struct controller_api {
 	uint64_t now;                  /* ms of this turn, set by the caller before each request */
 	/* Adds "online" and "roots" to the status; may be NULL. */
 	void (*status_roots)(void *self, json_t *status);
-	void *status_self;
+	/* The roots whose lines go into an invitation, gates included: returns how many. May be NULL. */
+	unsigned (*link_roots)(void *self, struct root_line *ret, unsigned max);
+	void *status_self;                     /* of both */
+	struct events *events;                 /* NULL: none are told (tests) */
+	const struct certificate *certificate; /* of HTTPS; NULL = none */
+	const struct http *http;               /* for its counters; NULL = none */
+	bool open_metrics;                     /* /metrics for whoever reaches the page */
 };
 
+#define RESTORE_MAX (1024ull * 1024 * 1024) /* of a backup's file */
+
 void controller_api_serve(struct controller_api *, const struct request *, struct reply *);
+/* How many bytes of its body may come into a file; 0 = this one's is small. Says nothing of rights. */
+uint64_t controller_api_upload(const struct request *);
 
 #endif

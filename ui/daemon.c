@@ -132,11 +132,9 @@ static bool is_public(const struct config *config)
 	return config->root && !memcmp(config->root_gate, open_gate, sizeof(open_gate));
 }
 
-int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct endpoint *tcp,
-                 void (*serve)(void *self, const struct request *, struct reply *), void *self)
+int daemon_serve(struct daemon *daemon, struct loop_config *loop, struct http_config *http)
 {
 	struct config *config = &daemon->start.config;
-	struct http_config http = {.tcp = tcp, .serve = serve, .self = self};
 	char why[HOME_WHY];
 	const char *reason = "";
 
@@ -185,12 +183,12 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, const struct e
 		log_error("%s (%s)", reason, strerror(-error));
 		return home_exit(error);
 	}
-	http.unix_fd = home_listen(&daemon->start.home, why);
-	if (http.unix_fd < 0) {
+	http->unix_fd = home_listen(&daemon->start.home, why);
+	if (http->unix_fd < 0) {
 		log_error("%s", why);
-		return home_exit(http.unix_fd);
+		return home_exit(http->unix_fd);
 	}
-	error = http_new(&daemon->http, &daemon->uv, &http, &reason);
+	error = http_new(&daemon->http, &daemon->uv, http, &reason);
 	if (error) {
 		log_error("%s (%s)", reason, strerror(-error));
 		return home_exit(error);

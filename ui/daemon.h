@@ -21,10 +21,9 @@ struct daemon {
 
 /* -1: go on; else the exit code, everything undone. */
 int daemon_begin(struct daemon *, enum home_kind, int argc, char **argv);
-/* Fills the rest of *loop from the config, makes the node and listens. tcp NULL = no page. -1: go on; else the exit code;
- * daemon_end() undoes. */
-int daemon_serve(struct daemon *, struct loop_config *, const struct endpoint *tcp,
-                 void (*serve)(void *self, const struct request *, struct reply *), void *self);
+/* Fills the rest of *loop from the config, and the unix socket of *http, whose serve() and listeners are the caller's; makes the
+ * node and listens. -1: go on; else the exit code; daemon_end() undoes. */
+int daemon_serve(struct daemon *, struct loop_config *, struct http_config *http);
 void daemon_run(struct daemon *); /* until a signal says stop */
 /* HTTP first, so that nobody asks any more; then free_own (may be NULL) while the node still stands; then the node. */
 void daemon_end(struct daemon *, void (*free_own)(void *self), void *self);

@@ -17,6 +17,9 @@ for file in "$@"; do
 	*) name=${file##*/} ;;
 	esac
 	case $name in
+	*.json) # no page's file: the description of the API, as it is (openapi.c)
+		printf '\t.globl openapi_begin, openapi_end\nopenapi_begin:\n\t.incbin "%s"\nopenapi_end:\n' "$file" >>"$asm.tmp"
+		continue ;;
 	*.html) type='text/html; charset=utf-8' ;;
 	*.js) type='text/javascript; charset=utf-8' ;;
 	*.css) type='text/css; charset=utf-8' ;;

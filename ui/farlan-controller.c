@@ -3,20 +3,35 @@
  * Here the two meet that know nothing of each other: requests of members come from the node and go to the controller, its
  * answers and pushes go back as messages, and its settling is part of each turn: commit, then sign, then send.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "controller/controller.h"
 #include "ui/controller_api.h"
+#include "ui/certificate.h"
 #include "ui/daemon.h"
+#include "ui/event_api.h"
+#include "ui/health_api.h"
+#include "ui/limit.h"
 #include "ui/node_api.h"
 #include "ui/web.h"
+
+#define CONNECTIONS_MAX 384 /* per listening socket: streams of events and room beside them */
+
+/* By TCP: whoever sits at one address, and one session or token, wherever it comes from. The page's own files cost nothing. */
+static const struct limit_rate peer_rate = {.per_s = 100, .burst = 600}, visitor_rate = {.per_s = 50, .burst = 400};
 
 struct program {
 	struct daemon daemon;
 	struct controller *controller; /* NULL before it is open and after it is closed */
 	struct access access;
 	struct controller_api api;
+	struct events *events;
+	struct certificate certificate;
+	struct limits limits;
+	const char *names[CONFIG_NAMES_MAX + 1]; /* of the page; ends with NULL */
 };
 
 static uint64_t wall_s(void)
@@ -57,7 +72,13 @@ static bool member_known(void *self, const uint8_t key_hash[KEY_HASH_BYTES])
 static uint64_t settle(void *self, uint64_t now)
 {
 	struct program *program = self;
-	return program->controller ? controller_settle(program->controller, now, wall_s()) : UINT64_MAX;
+	uint64_t next, events = UINT64_MAX;
+	if (!program->controller)
+		return UINT64_MAX;
+	next = controller_settle(program->controller, now, wall_s());
+	if (events_turn(program->events, &events))
+		http_wake(program->daemon.http);
+	return events < next ? events : next;
 }
 
 /* ---- controller → node ---- */
@@ -68,12 +89,60 @@ static bool message_send(void *self, const uint8_t key_hash[KEY_HASH_BYTES], con
 	return program->daemon.loop && node_send_message(loop_node(program->daemon.loop), key_hash, message, loop_now());
 }
 
+static void controller_changed(void *self, const struct change *change)
+{
+	struct program *program = self;
+	events_note(program->events, change);
+}
+
 /* ---- HTTP ---- */
+
+/* true: too often, answered. A request that was let in once is not charged when it is asked again. */
+static bool limited(struct program *program, const struct request *request, const char *who, struct limit_rate rate, struct reply *reply)
+{
+	char name[160];
+	struct problem problem;
+	size_t len = (size_t)snprintf(name, sizeof(name), "%s", who);
+	if (request->local || request->again)
+		return false;
+	/* A household has a /64 of IPv6: who it is there says nothing */
+	for (unsigned colons = 0, i = 0; who == request->peer && i < len && i < sizeof(name); i++)
+		if (name[i] == ':' && ++colons == 4)
+			name[i] = '\0';
+	uint64_t wait = limit_take(&program->limits, name, rate, program->api.now);
+	if (!wait)
+		return false;
+	problem_set(&problem, 429, "too many requests", "%.80s asks more often than this controller answers", who);
+	reply_problem(reply, &problem);
+	reply->retry_after = (unsigned)((wait + 999) / 1000);
+	return true;
+}
+
+static uint64_t upload(void *self, const struct request *asked, struct reply *reply)
+{
+	struct program *program = self;
+	struct request request = *asked;
+	struct visitor visitor;
+	uint64_t room = controller_api_upload(asked);
+	program->api.now = loop_now();
+	if (!room || limited(program, asked, asked->peer, peer_rate, reply) || !access_admit(&program->access, &request, &visitor, reply))
+		return 0;
+	if (request_may(&request, SCOPE_ADMIN, NULL))
+		return room;
+	reply_denied(&request, SCOPE_ADMIN, reply);
+	return 0;
+}
 
 static void status_roots(void *self, json_t *status)
 {
 	const struct program *program = self;
 	node_api_roots(loop_node(program->daemon.loop), status);
+}
+
+static unsigned link_roots(void *self, struct root_line *ret, unsigned max)
+{
+	const struct program *program = self;
+	return node_root_lines(loop_node(program->daemon.loop), ret, max);
 }
 
 static void serve(void *self, const struct request *asked, struct reply *reply)
@@ -82,9 +151,16 @@ static void serve(void *self, const struct request *asked, struct reply *reply)
 	struct request request = *asked;
 	struct visitor visitor;
 	program->api.now = loop_now();
+	if (health_probe(asked)) {
+		controller_api_serve(&program->api, &request, reply);
+		return;
+	}
 	if (!access_admit(&program->access, &request, &visitor, reply))
 		return;
 	if (!request.local && request.method == METHOD_GET && web_serve(program->daemon.start.ui_dir, &request, reply))
+		return;
+	if (limited(program, &request, request.peer, peer_rate, reply) ||
+	    (visitor.by != VISITOR_STRANGER && limited(program, &request, visitor.actor.name, visitor_rate, reply)))
 		return;
 	controller_actor(program->controller, &visitor.actor);
 	program->api.visitor = &visitor;
@@ -102,15 +178,42 @@ static void controller_end(void *self)
 	program->controller = NULL;
 	if (controller)
 		controller_close(controller);
+	events_free(program->events);
+	program->events = NULL;
+	certificate_fini(&program->certificate);
+}
+
+/* The config's listeners. 0 or an exit code. */
+static int listeners_fill(struct program *program, struct http_config *http)
+{
+	const struct config *config = &program->daemon.start.config;
+	char why[CERTIFICATE_WHY];
+	const char *chain = *config->tls_cert ? config->tls_cert : NULL, *key = *config->tls_key ? config->tls_key : NULL;
+	http->tcp = config->http.family ? &config->http : NULL;
+	if (!config->https.family)
+		return 0;
+	int error = certificate_open(&program->certificate, program->daemon.start.home.dir, chain, key, why);
+	if (error) {
+		log_error("%s", why);
+		return home_exit(error);
+	}
+	http->tls = &config->https;
+	http->tls_chain = program->certificate.chain;
+	http->tls_key = program->certificate.key;
+	return 0;
 }
 
 static void page_hello(struct program *program)
 {
-	struct endpoint at = http_tcp(program->daemon.http);
+	struct endpoint at = http_tcp(program->daemon.http), tls = http_tls(program->daemon.http);
+	const struct config *config = &program->daemon.start.config;
 	const struct home *home = &program->daemon.start.home;
 	char url[ACCESS_URL_ROOM];
 
-	access_init(&program->access, program->controller, &at, NULL, program->daemon.start.secret.self.address);
+	access_init(&program->access, program->controller, &at, tls.family ? &tls : NULL, program->daemon.start.secret.self.address);
+	for (unsigned i = 0; i < config->n_page_names; i++)
+		program->names[i] = config->page_names[i];
+	program->access.names = program->names;
 	access_url(&program->access, url);
 	if (*url)
 		log_notice("page %s; a one-time link to it: farlan%s%s page", url, home->given ? " --home " : "",
@@ -121,7 +224,7 @@ int main(int argc, char **argv)
 {
 	static struct program program;
 	struct daemon *daemon = &program.daemon;
-	struct controller_port port = {.self = &program, .send = message_send};
+	struct controller_port port = {.self = &program, .send = message_send, .changed = controller_changed};
 	struct loop_config config = {
 	    .node = {.workers = 1,
 	             .port = {.self = &program,
@@ -132,19 +235,25 @@ int main(int argc, char **argv)
 	    .settle = settle,
 	    .self = &program,
 	};
+	struct http_config http = {.connections = CONNECTIONS_MAX, .serve = serve, .upload = upload, .self = &program};
 	const char *why = "";
 
 	int code = daemon_begin(daemon, HOME_CONTROLLER, argc, argv);
 	if (code >= 0)
 		return code;
-	int error = controller_open(&program.controller, daemon->start.home.dir, &daemon->start.secret, &port, loop_now(), wall_s(), &why);
+	http.upload_folder = daemon->start.home.dir;
+	program.events = events_new(loop_now);
+	int error = !program.events ? -ENOMEM
+	                            : controller_open(&program.controller, daemon->start.home.dir, &daemon->start.secret, &port, loop_now(),
+	                                              wall_s(), &why);
 	if (error) {
 		log_error("%s (%s)", why, strerror(-error));
 		code = home_exit(error);
 		goto out;
 	}
-	const struct endpoint *tcp = daemon->start.config.http.family ? &daemon->start.config.http : NULL;
-	code = daemon_serve(daemon, &config, tcp, serve, &program);
+	code = listeners_fill(&program, &http);
+	if (code == 0)
+		code = daemon_serve(daemon, &config, &http);
 	if (code >= 0)
 		goto out;
 	page_hello(&program);
@@ -152,7 +261,12 @@ int main(int argc, char **argv)
 	                                      .self = &daemon->start.secret.self,
 	                                      .home = &daemon->start.home,
 	                                      .access = &program.access,
+	                                      .events = program.events,
+	                                      .certificate = daemon->start.config.https.family ? &program.certificate : NULL,
+	                                      .http = daemon->http,
+	                                      .open_metrics = daemon->start.config.metrics,
 	                                      .status_roots = status_roots,
+	                                      .link_roots = link_roots,
 	                                      .status_self = &program};
 	daemon_run(daemon);
 	code = 0;

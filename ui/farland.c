@@ -49,7 +49,8 @@ int main(int argc, char **argv)
 	int code = daemon_begin(&farland.daemon, HOME_NODE, argc, argv);
 	if (code >= 0)
 		return code;
-	code = daemon_serve(&farland.daemon, &config, NULL, serve, &farland);
+	struct http_config http = {.serve = serve, .self = &farland};
+	code = daemon_serve(&farland.daemon, &config, &http);
 	if (code < 0) {
 		farland.api.mapping = mapping;
 		farland.api.mapping_self = &farland;

@@ -33,6 +33,7 @@ static const struct option controller_options[] = {
     {"listen", 0, "IP:PORT", "UDP address to listen on; may be given again"},
     {"add-root", 0, "LINE|@FILE", "a root to use, or a file of them; may be given again"},
     {"http", 0, "IP:PORT", "the page's address (default: 127.0.0.1:8080; none = no page)"},
+    {"https", 0, "IP:PORT", "the page by TLS, for others than this machine (default: none)"},
     {"ui-dir", 0, "DIR", "serve the page's files from this folder"},
     {"log", 0, "LEVEL", "error, warning, notice, info or debug"},
     {"help", 'h', NULL, "print this"},
