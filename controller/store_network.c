@@ -147,14 +147,14 @@ int store_network_update(struct store *s, const struct network_record *n)
 
 int store_network_counters(struct store *s, uint64_t nwid, uint64_t version, uint64_t rev_epoch, uint64_t serials)
 {
-	uint64_t revision = store_revision_next(s);
+	if (!store_revision_next(s)) /* of the database; the row's is of what the admin decided */
+		return store_failure(s);
 	struct query *q = query_write(s, "UPDATE network SET version = max(version, ?2), rev_epoch = max(rev_epoch, ?3), "
-	                                 "serials = max(serials, ?4), revision = ?5 WHERE nwid = ?1");
+	                                 "serials = max(serials, ?4) WHERE nwid = ?1");
 	query_u64(q, 1, nwid);
 	query_u64(q, 2, version);
 	query_u64(q, 3, rev_epoch);
 	query_u64(q, 4, serials);
-	query_u64(q, 5, revision);
 	return query_run(q);
 }
 

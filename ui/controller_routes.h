@@ -39,6 +39,15 @@ void member_delete(void *self, const struct request *, struct reply *);
 void member_approve(void *self, const struct request *, struct reply *);
 void member_deny(void *self, const struct request *, struct reply *);
 void member_revoke(void *self, const struct request *, struct reply *);
+void member_ban(void *self, const struct request *, struct reply *);
+void member_unban(void *self, const struct request *, struct reply *);
+
+/* ---- batch_api.c */
+
+void members_batch(void *self, const struct request *, struct reply *);
+void preapprovals_get(void *self, const struct request *, struct reply *);
+void preapprovals_post(void *self, const struct request *, struct reply *);
+void preapproval_delete(void *self, const struct request *, struct reply *);
 
 /* ---- session_api.c */
 
@@ -70,6 +79,13 @@ void audit_verify_post(void *self, const struct request *, struct reply *);
 void backup_post(void *self, const struct request *, struct reply *);
 void restore_post(void *self, const struct request *, struct reply *);
 void trust_post(void *self, const struct request *, struct reply *);
+
+/* ---- invite_api.c */
+
+void invites_get(void *self, const struct request *, struct reply *);
+void invites_post(void *self, const struct request *, struct reply *);
+void invite_get(void *self, const struct request *, struct reply *);
+void invite_delete(void *self, const struct request *, struct reply *);
 
 /* ---- topology_api.c */
 

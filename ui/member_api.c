@@ -1,8 +1,50 @@
-/* member_api.c: members of a network, from a route to one call of the controller, and from its rows to JSON. */
+/* member_api.c: members of a network, from a route to one call of the controller, and from its rows to JSON.
+ *
+ * A list of ten thousand is written row by row into one text: as a tree of JSON values it would be forty times as large, for as long
+ * as a browser takes to say that it wants it.
+ */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ui/controller_routes.h"
+
+#define LIST_MAX 10000
+
+static const char *link_name(const struct member_row *row)
+{
+	return row->link == LINK_DIRECT ? "direct" : row->link == LINK_RELAY ? "relay" : NULL;
+}
+
+static json_t *tags_json(const struct tags *tags)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < tags->n; i++)
+		json_array_append_new(list, json_string(tags->tag[i]));
+	return list;
+}
+
+static void live_json(json_t *o, const struct member_row *row)
+{
+	char text[64];
+	const char *link = link_name(row);
+	json_object_set_new(o, "online", json_boolean(row->online));
+	json_object_set_new(o, "link", link ? json_string(link) : json_null());
+	json_object_set_new(o, "rtt_ms", row->rtt_us ? json_real(row->rtt_us / 1000.0) : json_null());
+	if (row->physical.family)
+		endpoint_format(&row->physical, text, sizeof(text));
+	json_object_set_new(o, "physical", row->physical.family ? json_string(text) : json_null());
+	json_object_set_new(o, "acknowledged", json_count_or_null(row->acknowledged));
+	json_object_set_new(o, "first_seen", json_count_or_null(row->first_seen_wall_s));
+	json_object_set_new(o, "last_seen", json_count_or_null(row->last_seen_wall_s));
+}
+
+/* Of the wall clock of now: for people, who else asks counts the seconds that are left. */
+static uint64_t wall_in(uint64_t seconds)
+{
+	return seconds ? (uint64_t)time(NULL) + seconds : 0;
+}
 
 json_t *member_json(const struct member_row *row)
 {
@@ -17,11 +59,12 @@ json_t *member_json(const struct member_row *row)
 	json_object_set_new(o, "key_hash", json_hex(row->key_hash, KEY_HASH_BYTES));
 	json_object_set_new(o, "fingerprint", json_string(words));
 	json_object_set_new(o, "name", json_text(row->name));
+	json_object_set_new(o, "description", json_text(row->description));
 	json_object_set_new(o, "hostname", json_text(row->hostname));
 	json_object_set_new(o, "os", json_text(row->os));
 	json_object_set_new(o, "version", json_text(row->version));
 	json_object_set_new(o, "state", json_string(member_state_name(row->state)));
-	json_object_set_new(o, "online", json_boolean(row->online));
+	json_object_set_new(o, "reason", json_text(row->reason));
 	for (unsigned i = 0; i < row->n_ips && i < CRED_IPS_MAX; i++) {
 		prefix_format(&row->ips[i], text, sizeof(text));
 		json_array_append_new(ips, json_string(text));
@@ -31,37 +74,195 @@ json_t *member_json(const struct member_row *row)
 	json_object_set_new(o, "ipv6", json_string(text));
 	flags_json(on, member_flag_names, row->flags);
 	json_object_set_new(o, "flags", on);
-	if (row->physical.family)
-		endpoint_format(&row->physical, text, sizeof(text));
-	json_object_set_new(o, "physical", row->physical.family ? json_string(text) : json_null());
-	json_object_set_new(o, "first_seen", json_count_or_null(row->first_seen_wall_s));
-	json_object_set_new(o, "last_seen", json_count_or_null(row->last_seen_wall_s));
+	json_object_set_new(o, "tags", tags_json(&row->tags));
+	json_object_set_new(o, "ephemeral", json_count_or_null(row->ephemeral_s));
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)row->invite);
+	json_object_set_new(o, "invite", row->invite ? json_string(text) : json_null());
+	json_object_set_new(o, "expires_in", json_count_or_null(row->expires_s));
+	json_object_set_new(o, "expires_at", json_count_or_null(wall_in(row->expires_s)));
+	live_json(o, row);
 	json_object_set_new(o, "revision", json_count(row->revision));
 	return o;
 }
 
-static void member_append(void *array, const struct member_row *row)
+/* ---- the list ---- */
+
+struct text {
+	char *at; /* owned */
+	size_t len, room;
+	bool failed;
+};
+
+static void text_add(struct text *t, const char *bytes, size_t n)
 {
-	json_array_append_new(array, member_json(row));
+	if (t->room - t->len <= n && !t->failed) {
+		size_t room = 2 * (t->room + n) + 4096;
+		char *more = realloc(t->at, room);
+		t->failed = !more;
+		if (!more)
+			return;
+		t->at = more;
+		t->room = room;
+	}
+	if (t->failed)
+		return;
+	memcpy(t->at + t->len, bytes, n);
+	t->len += n;
+}
+
+static void text_json(struct text *t, json_t *value)
+{
+	char *dump = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
+	if (dump)
+		text_add(t, dump, strlen(dump));
+	t->failed = t->failed || !dump;
+	free(dump);
+	json_decref(value);
+}
+
+static void member_write(void *self, const struct member_row *row)
+{
+	struct text *t = self;
+	if (t->at[t->len - 1] != '[')
+		text_add(t, ",", 1);
+	text_json(t, member_json(row));
+}
+
+static bool query_wrong(struct reply *reply, const char *name, const char *should)
+{
+	struct problem problem;
+	problem_set(&problem, 400, "wrong query", "\"%s\" must be %s", name, should);
+	problem_error(&problem, '?', name, "must be %s", should);
+	reply_problem(reply, &problem);
+	return false;
+}
+
+/* One of the words, by its place; absent leaves *ret. */
+static bool query_word(const struct request *request, struct reply *reply, const char *name, const char *const *words, const char *should,
+                       unsigned *ret)
+{
+	const char *text = request_query(request, name);
+	for (unsigned i = 0; text && words[i]; i++)
+		if (!strcmp(text, words[i])) {
+			*ret = i;
+			return true;
+		}
+	return text ? query_wrong(reply, name, should) : true;
+}
+
+static bool query_states(const struct request *request, struct reply *reply, unsigned *ret)
+{
+	const char *at = request_query(request, "state");
+	while (at && *at) {
+		size_t n = strcspn(at, ",");
+		unsigned state = 0;
+		while (state < MEMBER_STATES && (strlen(member_state_name((enum member_state)state)) != n ||
+		                                 memcmp(at, member_state_name((enum member_state)state), n) != 0))
+			state++;
+		if (state == MEMBER_STATES)
+			return query_wrong(reply, "state", "some of pending, approved, denied, revoked and banned, with commas between");
+		*ret |= 1u << state;
+		at += n + (at[n] == ',');
+	}
+	return true;
+}
+
+static bool query_text(const struct request *request, struct reply *reply, const char *name, char *ret, size_t room)
+{
+	const char *text = request_query(request, name);
+	if (text && strlen(text) >= room)
+		return query_wrong(reply, name, "shorter");
+	if (text)
+		strcpy(ret, text);
+	return true;
+}
+
+static bool query_limit(const struct request *request, struct reply *reply, uint32_t *ret)
+{
+	const char *text = request_query(request, "limit");
+	char *end;
+	unsigned long n = text && strspn(text, "0123456789") == strlen(text) ? strtoul(text, &end, 10) : 0;
+	if (text && (n < 1 || n > LIST_MAX))
+		return query_wrong(reply, "limit", "a number from 1 to 10000");
+	*ret = (uint32_t)n;
+	return true;
+}
+
+static bool query_take(const struct request *request, struct reply *reply, struct member_query *ret)
+{
+	static const char *const yes[] = {"", "true", "false", NULL}, *const links[] = {"", "direct", "relay", "offline", NULL},
+				 *const sorts[] = {"address", "state", "name", "last_seen", NULL};
+	struct member_query q = {0};
+	unsigned online = 0, link = 0, sort = 0;
+	bool good = query_states(request, reply, &q.states) && query_word(request, reply, "online", yes, "true or false", &online) &&
+	            query_word(request, reply, "link", links, "direct, relay or offline", &link) &&
+	            query_word(request, reply, "sort", sorts, "address, state, name or last_seen", &sort) &&
+	            query_text(request, reply, "tag", q.tag, sizeof(q.tag)) && query_text(request, reply, "q", q.q, sizeof(q.q)) &&
+	            query_text(request, reply, "cursor", q.after, sizeof(q.after)) && query_limit(request, reply, &q.limit);
+	q.online = online;
+	q.link = (enum member_link)link;
+	q.sort = (enum member_sort)sort;
+	*ret = q;
+	return good;
+}
+
+static void page_write(struct text *t, const struct member_page *page)
+{
+	json_t *counts = json_object();
+	for (unsigned i = 0; i < MEMBER_STATES; i++)
+		json_object_set_new(counts, member_state_name((enum member_state)i), json_integer(page->count[i]));
+	json_object_set_new(counts, "online", json_integer(page->online));
+	static const char next[] = "],\"next\":", total[] = ",\"total\":", all[] = ",\"counts\":";
+	text_add(t, next, sizeof(next) - 1);
+	text_json(t, *page->next ? json_string(page->next) : json_null());
+	text_add(t, total, sizeof(total) - 1);
+	text_json(t, json_integer(page->total));
+	text_add(t, all, sizeof(all) - 1);
+	text_json(t, counts);
+	text_add(t, "}", 1);
 }
 
 void members_get(void *self, const struct request *request, struct reply *reply)
 {
+	static const char head[] = "{\"schema\":\"farlan.members/1\",\"members\":[";
 	struct controller_api *api = self;
 	struct admin_error error = {0};
+	struct member_query query;
+	struct member_page page;
+	struct text text = {0};
 	uint64_t nwid;
 
-	if (!network_of(request, reply, &nwid))
+	if (!network_of(request, reply, &nwid) || !query_take(request, reply, &query))
 		return;
-	json_t *members = json_array(), *o = json_schema("farlan.members/1");
-	enum admin_status status = controller_member_each(api->controller, nwid, member_append, members, &error);
-	json_object_set_new(o, "members", members);
-	if (status == ADMIN_OK) {
-		reply_json(reply, 200, o);
+	text_add(&text, head, sizeof(head) - 1);
+	enum admin_status status =
+	    text.failed ? ADMIN_OK : controller_member_query(api->controller, nwid, &query, member_write, &text, &page, &error);
+	if (status == ADMIN_OK && !text.failed)
+		page_write(&text, &page);
+	if (status != ADMIN_OK || text.failed) {
+		free(text.at);
+		if (status == ADMIN_OK)
+			reply_json(reply, 503, NULL);
+		else
+			admin_problem(reply, status, &error);
 		return;
 	}
-	json_decref(o);
-	admin_problem(reply, status, &error);
+	reply_fini(reply);
+	reply->status = 200;
+	reply->type = "application/json";
+	reply->body = text.at;
+	reply->body_len = text.len;
+	reply->owned = true;
+	if (*page.next)
+		reply_link(request, reply, page.next);
+}
+
+/* ---- one of them ---- */
+
+static void member_reply(struct reply *reply, const struct member_row *row)
+{
+	reply_etag(reply, row->revision);
+	reply_row(reply, 200, "farlan.member/1", member_json(row));
 }
 
 static void member_answer(struct controller_api *api, enum admin_status status, struct admin_error *error, uint64_t nwid, uint64_t address,
@@ -71,9 +272,19 @@ static void member_answer(struct controller_api *api, enum admin_status status, 
 	if (status == ADMIN_OK)
 		status = controller_member_get(api->controller, nwid, address, &row, error);
 	if (status == ADMIN_OK)
-		reply_row(reply, 200, "farlan.member/1", member_json(&row));
+		member_reply(reply, &row);
 	else
 		admin_problem(reply, status, error);
+}
+
+/* Is it as the caller saw it, if he says so? An unknown member is for the act itself to complain of. false: answered. */
+static bool member_unchanged(struct controller_api *api, const struct request *request, struct reply *reply, uint64_t nwid,
+                             uint64_t address)
+{
+	struct admin_error error;
+	struct member_row row;
+	return !request->if_match || controller_member_get(api->controller, nwid, address, &row, &error) != ADMIN_OK ||
+	       request_matches(request, reply, row.revision);
 }
 
 void member_get(void *self, const struct request *request, struct reply *reply)
@@ -97,6 +308,8 @@ static void member_change(struct controller_api *api, const struct request *requ
 		reply_problem(reply, &problem);
 		return;
 	}
+	if (!member_unchanged(api, request, reply, nwid, address))
+		return;
 	enum admin_status status = approve ? controller_member_approve(api->controller, nwid, address, &settings, &error)
 	                                   : controller_member_set(api->controller, nwid, address, &settings, &error);
 	member_answer(api, status, &error, nwid, address, reply);
@@ -115,9 +328,15 @@ static void member_verb(struct controller_api *api, const struct request *reques
                         enum admin_status (*verb)(struct controller *, uint64_t, uint64_t, const char *, struct admin_error *))
 {
 	struct admin_error error = {0};
+	struct problem problem;
+	char reason[NAME_MAX_BYTES + 1];
 	uint64_t nwid, address;
-	if (member_of(request, reply, &nwid, &address) && body_none(request, reply))
-		member_answer(api, verb(api->controller, nwid, address, NULL, &error), &error, nwid, address, reply);
+	if (!member_of(request, reply, &nwid, &address))
+		return;
+	if (!settings_reason(request->body, request->body_len, reason, &problem))
+		reply_problem(reply, &problem);
+	else if (member_unchanged(api, request, reply, nwid, address))
+		member_answer(api, verb(api->controller, nwid, address, reason, &error), &error, nwid, address, reply);
 }
 
 void member_deny(void *self, const struct request *request, struct reply *reply)
@@ -130,6 +349,20 @@ void member_revoke(void *self, const struct request *request, struct reply *repl
 	member_verb(self, request, reply, controller_member_revoke);
 }
 
+void member_ban(void *self, const struct request *request, struct reply *reply)
+{
+	member_verb(self, request, reply, controller_member_ban);
+}
+
+void member_unban(void *self, const struct request *request, struct reply *reply)
+{
+	struct controller_api *api = self;
+	struct admin_error error = {0};
+	uint64_t nwid, address;
+	if (member_of(request, reply, &nwid, &address) && body_none(request, reply) && member_unchanged(api, request, reply, nwid, address))
+		member_answer(api, controller_member_unban(api->controller, nwid, address, &error), &error, nwid, address, reply);
+}
+
 void member_delete(void *self, const struct request *request, struct reply *reply)
 {
 	struct controller_api *api = self;
@@ -140,6 +373,8 @@ void member_delete(void *self, const struct request *request, struct reply *repl
 	if (!member_of(request, reply, &nwid, &address) || !body_none(request, reply))
 		return;
 	enum admin_status status = controller_member_get(api->controller, nwid, address, &row, &error);
+	if (status == ADMIN_OK && !request_matches(request, reply, row.revision))
+		return;
 	if (status == ADMIN_OK)
 		status = controller_member_delete(api->controller, nwid, address, &error);
 	if (status == ADMIN_OK)

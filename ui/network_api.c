@@ -4,6 +4,55 @@
 
 #include "ui/controller_routes.h"
 
+/* Without its length: a host. */
+static json_t *host_json(const struct prefix *p)
+{
+	char text[PREFIX_TEXT];
+	prefix_format(p, text, sizeof(text));
+	return json_stringn(text, strcspn(text, "/"));
+}
+
+static json_t *route_json(const struct route *r)
+{
+	char text[PREFIX_TEXT];
+	struct prefix via = {.family = r->target.family};
+	json_t *o = json_object();
+	memcpy(via.ip, r->via, sizeof(via.ip));
+	prefix_format(&r->target, text, sizeof(text));
+	json_object_set_new(o, "target", json_string(text));
+	json_object_set_new(o, "via", r->via_set ? host_json(&via) : json_null());
+	json_object_set_new(o, "metric", json_integer(r->metric));
+	return o;
+}
+
+/* What is reached through it, and who answers for its names. */
+static void ways_json(json_t *o, const struct network_row *row)
+{
+	json_t *routes = json_array(), *servers = json_array(), *dns = json_object(), *pool = json_object();
+	for (unsigned i = 0; i < row->n_routes; i++)
+		json_array_append_new(routes, route_json(&row->routes[i]));
+	for (unsigned i = 0; i < row->dns.n_servers; i++)
+		json_array_append_new(servers, host_json(&row->dns.servers[i]));
+	json_object_set_new(dns, "domain", json_text(row->dns.domain));
+	json_object_set_new(dns, "servers", servers);
+	json_object_set_new(pool, "size", json_integer(row->pool_size));
+	json_object_set_new(pool, "used", json_integer(row->pool_used));
+	json_object_set_new(pool, "rest", json_integer(row->pool_size > row->pool_used ? row->pool_size - row->pool_used : 0));
+	json_object_set_new(o, "routes", routes);
+	json_object_set_new(o, "dns", dns);
+	json_object_set_new(o, "pool", pool);
+}
+
+static json_t *ula_json(uint64_t nwid)
+{
+	char text[PREFIX_TEXT];
+	struct prefix p = {.family = 6, .bits = 64};
+	ula_derive(nwid, 0, p.ip);
+	memset(p.ip + 8, 0, 8);
+	prefix_format(&p, text, sizeof(text));
+	return json_string(text);
+}
+
 json_t *network_json(const struct network_row *row)
 {
 	char id[NWID_TEXT], pool[PREFIX_TEXT];
@@ -11,10 +60,13 @@ json_t *network_json(const struct network_row *row)
 	nwid_format(row->nwid, id);
 	json_object_set_new(o, "id", json_string(id));
 	json_object_set_new(o, "name", json_text(row->name));
+	json_object_set_new(o, "description", json_text(row->description));
 	json_object_set_new(o, "mtu", json_integer(row->mtu));
 	if (row->pool.family)
 		prefix_format(&row->pool, pool, sizeof(pool));
 	json_object_set_new(o, "ipv4", row->pool.family ? json_string(pool) : json_null());
+	json_object_set_new(o, "ipv6", ula_json(row->nwid));
+	ways_json(o, row);
 	json_object_set_new(o, SETTING_STORM, json_integer(row->limits.storm_frames));
 	json_object_set_new(o, SETTING_MCAST_RATE, json_integer(row->limits.mcast_kbit));
 	json_object_set_new(o, SETTING_MCAST_LIMIT, json_integer(row->limits.mcast_limit));
@@ -24,6 +76,7 @@ json_t *network_json(const struct network_row *row)
 	json_object_set_new(o, "members", json_integer(row->members));
 	json_object_set_new(o, "pending", json_integer(row->pending));
 	json_object_set_new(o, "online", json_integer(row->online));
+	json_object_set_new(o, "relayed", json_integer(row->relayed));
 	json_object_set_new(o, "created", json_count_or_null(row->created_wall_s));
 	return o;
 }
@@ -39,6 +92,8 @@ void networks_get(void *self, const struct request *request, struct reply *reply
 	json_t *networks = json_array(), *o = json_schema("farlan.controller.networks/1");
 	(void)request;
 	enum admin_status status = controller_network_each(api->controller, network_append, networks, &error);
+	json_object_set_new(o, "total", json_integer((json_int_t)json_array_size(networks)));
+	json_object_set_new(o, "next", json_null()); /* a list of one part */
 	json_object_set_new(o, "networks", networks);
 	if (status == ADMIN_OK) {
 		reply_json(reply, 200, o);
@@ -48,15 +103,34 @@ void networks_get(void *self, const struct request *request, struct reply *reply
 	admin_problem(reply, status, &error);
 }
 
+static void warning_append(void *list, const char *text)
+{
+	json_array_append_new(list, json_text(text));
+}
+
 static void network_answer(struct controller_api *api, unsigned http, uint64_t nwid, struct reply *reply)
 {
 	struct admin_error error = {0};
 	struct network_row row;
 	enum admin_status status = controller_network_get(api->controller, nwid, &row, &error);
-	if (status == ADMIN_OK)
-		reply_row(reply, http, "farlan.controller.network/1", network_json(&row));
-	else
+	if (status != ADMIN_OK) {
 		admin_problem(reply, status, &error);
+		return;
+	}
+	json_t *o = network_json(&row), *warnings = json_array();
+	controller_network_warnings(api->controller, nwid, warning_append, warnings);
+	json_object_set_new(o, "warnings", warnings);
+	reply_etag(reply, row.revision);
+	reply_row(reply, http, "farlan.controller.network/1", o);
+}
+
+/* As the caller saw it, if he says so? false: answered. */
+static bool network_unchanged(struct controller_api *api, const struct request *request, struct reply *reply, uint64_t nwid)
+{
+	struct admin_error error;
+	struct network_row row;
+	return !request->if_match || controller_network_get(api->controller, nwid, &row, &error) != ADMIN_OK ||
+	       request_matches(request, reply, row.revision);
 }
 
 void networks_post(void *self, const struct request *request, struct reply *reply)
@@ -99,6 +173,8 @@ void network_patch(void *self, const struct request *request, struct reply *repl
 		reply_problem(reply, &problem);
 		return;
 	}
+	if (!network_unchanged(api, request, reply, nwid))
+		return;
 	enum admin_status status = controller_network_set(api->controller, nwid, &settings, &error);
 	if (status == ADMIN_OK)
 		network_answer(api, 200, nwid, reply);
@@ -116,6 +192,8 @@ void network_delete(void *self, const struct request *request, struct reply *rep
 	if (!network_of(request, reply, &nwid) || !body_none(request, reply))
 		return;
 	enum admin_status status = controller_network_get(api->controller, nwid, &row, &error);
+	if (status == ADMIN_OK && !request_matches(request, reply, row.revision))
+		return;
 	if (status == ADMIN_OK)
 		status = controller_network_delete(api->controller, nwid, &error);
 	if (status == ADMIN_OK)

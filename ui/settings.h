@@ -21,10 +21,22 @@ extern const struct flag_name member_flag_names[], network_flag_names[];
 #define SETTING_MCAST_RATE  "multicast-rate"
 #define SETTING_MCAST_LIMIT "multicast-limit"
 
-/* {name, ipv4, mtu}, limits and switches; name is needed to create. ipv4 null takes the pool away. */
+/* network_settings.c: {name, description, ipv4, mtu, routes, dns}, limits and switches; name is needed to create. ipv4 null takes the
+ * pool away. */
 bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *);
-/* {name, ip} and switches, or only {name, ip} with an approval. */
+/* member_settings.c: {name, description, ip or ips, tags, expires_in, ephemeral}, and switches unless it is an approval. */
 bool settings_member(const char *body, size_t len, bool approve, struct member_settings *ret, struct problem *);
+/* {address, ...} and "flags": an object of switches. */
+bool settings_preapproval(const char *body, size_t len, uint64_t *ret_address, struct member_settings *ret, struct problem *);
+/* {reason} */
+bool settings_reason(const char *body, size_t len, char ret[NAME_MAX_BYTES + 1], struct problem *);
+/* {action, members, tags, reason}; the batch points into the struct. */
+struct batch_wish {
+	struct member_batch batch;
+	uint64_t members[MEMBER_BATCH_MAX];
+	char reason[NAME_MAX_BYTES + 1];
+};
+bool settings_batch(const char *body, size_t len, struct batch_wish *ret, struct problem *);
 /* {dev, pin}: pin is the long network id's tail. ret_pin_set tells whether ret_pin counts. */
 bool settings_join(const char *nwid_text, const char *body, size_t len, uint64_t *ret_nwid, char ret_dev[16], bool *ret_pin_set,
                    uint8_t ret_pin[17], struct problem *);

@@ -1185,7 +1185,7 @@ static void test_disk_full(void **state)
 	assert_in_range(q.cred.issued_at, last, last + 10);
 	assert_true(q.head.version > p.head.version);
 	assert_int_equal(controller_network_get(w->c, nwid, &after, &e), ADMIN_OK);
-	assert_true(after.revision > before.revision);
+	assert_true(after.version > before.version);
 	assert_int_equal(controller_member_revoke(w->c, nwid, ann.address, NULL, &e), ADMIN_OK);
 	world_free(w);
 }
