@@ -5,21 +5,21 @@ _farlan()
 	local said= words= options= i skip=
 	case $prev in
 	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-	-w | --write) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	-w | --write | --passphrase-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
 	--public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) return ;;
+	--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric) skip=1 ;;
+		--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root id root-line root-set network member page completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network member invite page audit backup restore controller completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -41,6 +41,10 @@ _farlan()
 	"port list"*) options="" ;;
 	"root") words="status" ;;
 	"root status"*) options="" ;;
+	"server") words="up status down" ;;
+	"server up"*) options="--ipv4 --name --listen --address --http --https " ;;
+	"server status"*) options="" ;;
+	"server down"*) options="--purge --yes " ;;
 	"id"*) options="" ;;
 	"root-line"*) options="" ;;
 	"root-set") words="new-key create add remove keys sign show verify" ;;
@@ -65,11 +69,21 @@ _farlan()
 	"member revoke"*) options="" ;;
 	"member delete"*) options="" ;;
 	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt " ;;
+	"invite") words="create list revoke qr" ;;
+	"invite create"*) options="--name --root --uses --ephemeral --qr --expires --tag " ;;
+	"invite list"*) options="" ;;
+	"invite revoke"*) options="" ;;
+	"invite qr"*) options="" ;;
 	"page"*) options="" ;;
+	"audit"*) options="--network --member --actor --action --limit --follow --verify --head " ;;
+	"backup"*) options="--yes --passphrase-file " ;;
+	"restore"*) options="--yes --dry-run --passphrase-file " ;;
+	"controller") words="trust" ;;
+	"controller trust"*) options="" ;;
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root id root-line root-set network member page completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network member invite page audit backup restore controller completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
 }

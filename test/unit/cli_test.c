@@ -38,6 +38,17 @@
 #pragma weak run_root_set_sign
 #pragma weak run_root_set_show
 #pragma weak run_root_set_verify
+#pragma weak run_invite_create
+#pragma weak run_invite_list
+#pragma weak run_invite_revoke
+#pragma weak run_invite_qr
+#pragma weak run_server_up
+#pragma weak run_server_status
+#pragma weak run_server_down
+#pragma weak run_audit
+#pragma weak run_backup
+#pragma weak run_restore
+#pragma weak run_controller_trust
 #pragma weak client_open
 #pragma weak client_close
 #pragma weak client_ask

@@ -147,13 +147,6 @@ static bool is_link(const char *word)
 	return !strncasecmp(word, INVITE_SCHEME, strlen(INVITE_SCHEME));
 }
 
-/* What argv says is what /proc shows to all. */
-static void word_hide(const char *word)
-{
-	char *at = (char *)(uintptr_t)word;
-	memset(at, 'x', strlen(at));
-}
-
 /* The word, or a line of standard input for "-"; then the word is gone. */
 static int join_word(const char *word, char ret[INVITE_LINK_MAX])
 {

@@ -74,6 +74,11 @@ const struct option cli_options[] = {
     {"follow", 0, NULL, "go on with what comes, until interrupted"},
     {"verify", 0, NULL, "does the chain of entries hold?"},
     {"head", 0, "HASH", "the head of an earlier check: is it still in the chain?"},
+    {"uses", 0, "N|any", "how many may come by it; 1 unless told"},
+    {"ephemeral", 0, "TIME|no", "who comes by it is forgotten when it was offline for so long"},
+    {"qr", 0, NULL, "draw the code also where the output is no terminal"},
+    {"expires", 0, "TIME|never", "how long it lasts, like 90m, 24h or 30d"},
+    {"tag", 0, "TAG", "a tag of members; may be given again"},
     {"help", 'h', NULL, "explain the verb"},
     {"version", 0, NULL, "print the version"},
     {0},
@@ -127,6 +132,11 @@ const struct verb verbs[] = {
     {"member delete", "NWID MEMBER", "", SERVICE_CONTROLLER, "forget a member", run_member_delete},
     {"member set", "NWID MEMBER", "name ip bridge dhcp-server router relay anchor replicator passive ip-guard-exempt", SERVICE_CONTROLLER,
      "change a member", run_member_set},
+    {"invite create", "NWID", "name uses expires tag ephemeral root qr", SERVICE_CONTROLLER,
+     "make an invitation: a link that lets in who has it", run_invite_create},
+    {"invite list", "NWID", "", SERVICE_CONTROLLER, "invitations, open and ended", run_invite_list},
+    {"invite revoke", "NWID ID", "", SERVICE_CONTROLLER, "withdraw an invitation; who came by it stays", run_invite_revoke},
+    {"invite qr", "[LINK|-]", "", SERVICE_NONE, "draw an invitation as a code", run_invite_qr},
     {"page", "", "", SERVICE_CONTROLLER, "a one-time link to the controller's page", run_page},
     {"audit", "", "network member actor action limit follow verify head", SERVICE_CONTROLLER, "who did what", run_audit},
     {"backup", "FILE", "passphrase-file yes", SERVICE_CONTROLLER, "the whole controller into one encrypted file", run_backup},
@@ -299,6 +309,12 @@ int call_home(const struct call *call, enum home_kind kind, struct home *ret)
 	char why[HOME_WHY];
 	int rc = home_resolve(ret, kind, options_value(&call->options, "home"), why);
 	return rc < 0 ? complain(home_exit(rc), "%s", why) : 0;
+}
+
+void word_hide(const char *word)
+{
+	char *at = (char *)(uintptr_t)word;
+	memset(at, 'x', strlen(at));
 }
 
 int word_nwid(const char *word, char ret_nwid[17], char ret_pin[27])

@@ -63,6 +63,8 @@ int call_home(const struct call *, enum home_kind, struct home *ret);
 /* Words that must be what they should be: 0, or EXIT_USAGE with the mend printed. pin may be NULL (then the long form's tail
  * is accepted and left out), else it is the 26 characters or "". */
 int word_nwid(const char *word, char ret_nwid[17], char ret_pin[27]);
+/* What argv says is what /proc shows to every user of the machine: a word that is a secret is taken out of it. */
+void word_hide(const char *word);
 /* Seconds from --wait, 0..86400; fallback when absent. */
 int call_wait(const struct call *, unsigned fallback_s, unsigned *ret_ms);
 
@@ -80,6 +82,10 @@ int run_root_set_sign(struct call *);
 int run_root_set_show(struct call *);
 int run_root_set_verify(struct call *);
 int run_join(struct call *);
+int run_invite_create(struct call *);
+int run_invite_list(struct call *);
+int run_invite_revoke(struct call *);
+int run_invite_qr(struct call *);
 int run_wait(struct call *);
 int run_leave(struct call *);
 int run_status(struct call *);
