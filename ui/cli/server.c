@@ -34,7 +34,8 @@ struct up {
 	char line[ROOT_LINE_MAX];
 	char name[64 * 4]; /* the network's, for people */
 	char ipv4[64];
-	char *link, *page; /* owned */
+	char certificate[65]; /* SHA-256 of the page's, in hex; "" */
+	char *link, *page;    /* owned */
 };
 
 static void step(const char *what, const char *detail)
@@ -171,6 +172,7 @@ static int online_wait(struct up *u)
 		json_t *status = NULL;
 		int code = client_ask(u->client, "GET", "/v1/status", NULL, &status);
 		bool online = json_is_true(json_object_get(status, "online"));
+		snprintf(u->certificate, sizeof(u->certificate), "%s", code ? "" : field(status, "page_certificate"));
 		json_decref(status);
 		if (code || online)
 			return code;
@@ -295,6 +297,8 @@ static void print(const struct up *u)
 	if (u->page)
 		printf("admin page  %s\n            good for one visit within 15 minutes; another: farlan%s%s page\n", u->page,
 		       u->s.systemd ? "" : " --home ", u->s.systemd ? "" : u->s.controller.dir);
+	if (u->page && *u->certificate && !strncmp(u->page, "https", 5))
+		printf("            its certificate is its own, sha256 %s\n", u->certificate);
 	printf("undo        %s\n", undo);
 	printf("add a machine: up to %d within an hour, each by\n    farlan join '%s'\n", INVITE_USES, u->link);
 	if (isatty(STDOUT_FILENO))
@@ -307,8 +311,8 @@ static int report(const struct up *u)
 		print(u);
 		return EXIT_OK;
 	}
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s?}", "schema", "farlan.server/1", "network", u->s.record.network, "invitation", u->link,
-	                      "page", u->page);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s?, s:s?}", "schema", "farlan.server/1", "network", u->s.record.network, "invitation",
+	                      u->link, "page", u->page, "certificate", *u->certificate ? u->certificate : NULL);
 	int code = output_json(u->s.call, o, NULL, NULL);
 	json_decref(o);
 	return code;

@@ -223,25 +223,14 @@ int root_config_write(const struct server *s, bool *ret_changed)
 	return code;
 }
 
-static bool key_known(const char *name)
-{
-	const char *key;
-	for (unsigned i = 0; (key = config_key(HOME_CONTROLLER, i)); i++)
-		if (!strcmp(key, name))
-			return true;
-	return false;
-}
-
 int controller_config_write(const struct server *s, const char *line, bool *ret_changed)
 {
 	char text[TEXT_MAX], host[SERVER_HOST_MAX + 8];
 	struct root_name name;
-	size_t n = (size_t)snprintf(text, sizeof(text), SERVER_MARK "add-root = %s\nhttp = %s\n", line, s->record.http);
 	snprintf(host, sizeof(host), "%s:1", s->record.address);
-	if (key_known("https"))
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "https = %s\n", s->record.https);
-	if (key_known("page-name") && root_name_parse(host, &name))
-		snprintf(text + n, sizeof(text) - n, "page-name = %s\n", s->record.address);
+	bool named = root_name_parse(host, &name);
+	snprintf(text, sizeof(text), SERVER_MARK "add-root = %s\nhttp = %s\nhttps = %s\n%s%s%s", line, s->record.http, s->record.https,
+	         named ? "page-name = " : "", named ? s->record.address : "", named ? "\n" : "");
 	int code = config_write(s, &s->controller, text, ret_changed);
 	explicit_bzero(text, sizeof(text));
 	return code;
