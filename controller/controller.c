@@ -136,6 +136,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 	if (!r)
 		effects_run(c, &ended);
 	effects_fini(&ended);
+	publications_refresh(c);
 	if (c->trusted)
 		publications_issue(c);
 	pushes_repeat(c);

@@ -1,4 +1,5 @@
-/* Theory of operation: an array by row id, which grows at its end, since ids do. A row that was touched is read from the database
+/* Theory of operation: an array by row id, which grows at its end, since ids do, and beside it the keys in their order, for who asks
+ * whether somebody is in it: each piece of a blob that a member fetches does. A row that was touched is read from the database
  * and put in, replaced or taken out; both its shards, the one it was in and the one it is in, are dirty then. When ids cannot be
  * kept (no memory, or too many) all is read anew. */
 #include "controller/directory.h"
@@ -46,6 +47,19 @@ static unsigned position(const struct directory *d, uint64_t id)
 	return low;
 }
 
+static unsigned key_position(const struct directory *d, unsigned n, const uint8_t key_hash[KEY_HASH_BYTES])
+{
+	unsigned low = 0, high = n;
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		if (memcmp(d->keys[mid], key_hash, KEY_HASH_BYTES) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static void soil(struct directory *d, const uint8_t key_hash[KEY_HASH_BYTES])
 {
 	d->dirty |= UINT64_C(1) << shard_of(key_hash);
@@ -53,28 +67,53 @@ static void soil(struct directory *d, const uint8_t key_hash[KEY_HASH_BYTES])
 
 static void enrolled_remove(struct directory *d, unsigned i)
 {
-	soil(d, d->list[i].entry.key_hash);
-	memmove(&d->list[i], &d->list[i + 1], (--d->n - i) * sizeof(*d->list));
+	const uint8_t *key = d->list[i].entry.key_hash;
+	unsigned k = key_position(d, d->n, key);
+	soil(d, key);
+	d->n--;
+	memmove(&d->keys[k], &d->keys[k + 1], (d->n - k) * sizeof(*d->keys));
+	memmove(&d->list[i], &d->list[i + 1], (d->n - i) * sizeof(*d->list));
+}
+
+static bool room_make(struct directory *d)
+{
+	unsigned room = d->room ? d->room * 2 : 16;
+	if (d->n < d->room)
+		return true;
+	struct enrolled *list = realloc(d->list, room * sizeof(*list));
+	if (list)
+		d->list = list;
+	uint8_t(*keys)[KEY_HASH_BYTES] = list ? realloc(d->keys, room * sizeof(*keys)) : NULL;
+	if (!keys)
+		return false;
+	d->keys = keys;
+	d->room = room;
+	return true;
+}
+
+static struct directory_entry entry_of(const struct member_record *m)
+{
+	struct directory_entry e = {.address = m->address, .n_ips = m->n_ips, .flags = policy_flags(m->flags_on, m->flags_off)};
+	memcpy(e.key_hash, m->identity.key_hash, KEY_HASH_BYTES);
+	memcpy(e.ips, m->ips, sizeof(e.ips));
+	return e;
 }
 
 static int enrolled_put(struct directory *d, unsigned i, const struct member_record *m)
 {
 	bool known = i < d->n && d->list[i].id == m->id;
-	if (!known && d->n == MEMBERS_MAX)
-		return -ENOSPC; /* policy_full() let nobody in */
-	if (!known && d->n == d->room) {
-		unsigned room = d->room ? d->room * 2 : 16;
-		struct enrolled *more = realloc(d->list, room * sizeof(*more));
-		if (!more)
+	struct directory_entry e = entry_of(m);
+	if (!known) {
+		if (d->n == MEMBERS_MAX)
+			return -ENOSPC; /* policy_full() let nobody in */
+		if (!room_make(d))
 			return -ENOMEM;
-		d->list = more;
-		d->room = room;
+		unsigned k = key_position(d, d->n, e.key_hash);
+		memmove(&d->keys[k + 1], &d->keys[k], (d->n - k) * sizeof(*d->keys));
+		memmove(&d->list[i + 1], &d->list[i], (d->n - i) * sizeof(*d->list));
+		memcpy(d->keys[k], e.key_hash, KEY_HASH_BYTES);
+		d->n++;
 	}
-	if (!known)
-		memmove(&d->list[i + 1], &d->list[i], (d->n++ - i) * sizeof(*d->list));
-	struct directory_entry e = {.address = m->address, .n_ips = m->n_ips, .flags = policy_flags(m->flags_on, m->flags_off)};
-	memcpy(e.key_hash, m->identity.key_hash, KEY_HASH_BYTES);
-	memcpy(e.ips, m->ips, sizeof(e.ips));
 	d->list[i] = (struct enrolled){.id = m->id, .entry = e};
 	soil(d, e.key_hash);
 	return 0;
@@ -99,11 +138,30 @@ struct loading {
 	int failed;
 };
 
+/* At the end: the order is made when all are there. */
 static void load(void *self, const struct member_record *m)
 {
 	struct loading *l = self;
-	if (m->state == MEMBER_APPROVED && !l->failed)
-		l->failed = enrolled_put(l->d, position(l->d, m->id), m);
+	struct directory *d = l->d;
+	if (m->state != MEMBER_APPROVED || l->failed)
+		return;
+	if (d->n == MEMBERS_MAX || !room_make(d)) {
+		l->failed = d->n == MEMBERS_MAX ? -ENOSPC : -ENOMEM;
+		return;
+	}
+	d->list[d->n] = (struct enrolled){.id = m->id, .entry = entry_of(m)};
+	memcpy(d->keys[d->n++], m->identity.key_hash, KEY_HASH_BYTES);
+}
+
+static int id_order(const void *a, const void *b)
+{
+	const struct enrolled *x = a, *y = b;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int key_order(const void *a, const void *b)
+{
+	return memcmp(a, b, KEY_HASH_BYTES);
 }
 
 int directory_refresh(struct directory *d, struct store *s, uint64_t nwid)
@@ -116,6 +174,10 @@ int directory_refresh(struct directory *d, struct store *s, uint64_t nwid)
 		r = store_member_each(s, nwid, load, &l);
 		r = r ? r : l.failed;
 		d->loaded = !r;
+		if (d->n)
+			qsort(d->list, d->n, sizeof(*d->list), id_order);
+		if (d->n)
+			qsort(d->keys, d->n, sizeof(*d->keys), key_order);
 		return r;
 	}
 	while (!r && d->n_touched) {
@@ -142,14 +204,18 @@ size_t directory_shard(const struct directory *d, int shard, struct directory_en
 	return n;
 }
 
-void directory_key(const struct directory *d, unsigned i, uint8_t ret[KEY_HASH_BYTES])
+int directory_has(const struct directory *d, const uint8_t key_hash[KEY_HASH_BYTES])
 {
-	memcpy(ret, d->list[i].entry.key_hash, KEY_HASH_BYTES);
+	if (!d->loaded || d->n_touched)
+		return -1;
+	unsigned k = key_position(d, d->n, key_hash);
+	return k < d->n && !memcmp(d->keys[k], key_hash, KEY_HASH_BYTES);
 }
 
 void directory_fini(struct directory *d)
 {
 	free(d->list);
+	free(d->keys);
 	free(d->touched);
 	*d = (struct directory){0};
 }

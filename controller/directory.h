@@ -11,7 +11,8 @@
 
 struct directory {
 	bool loaded;
-	struct enrolled *list; /* owned, ascending id */
+	struct enrolled *list;           /* owned, ascending id */
+	uint8_t (*keys)[KEY_HASH_BYTES]; /* owned, n of them, ascending */
 	unsigned n, room;
 	uint64_t *touched; /* owned, ids in any order, also more than once */
 	unsigned n_touched, touched_room;
@@ -23,7 +24,8 @@ void directory_touch(struct directory *, uint64_t id);
 int directory_refresh(struct directory *, struct store *, uint64_t nwid);
 /* Members of a shard (-1: of all) by ascending address; room for directory.n of them. Returns how many. */
 size_t directory_shard(const struct directory *, int shard, struct directory_entry *ret);
-void directory_key(const struct directory *, unsigned i, uint8_t ret[KEY_HASH_BYTES]);
+/* Is that key in? 1, 0, or -1: rows were touched since it was refreshed, so ask the database. */
+int directory_has(const struct directory *, const uint8_t key_hash[KEY_HASH_BYTES]);
 void directory_fini(struct directory *);
 
 #endif

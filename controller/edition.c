@@ -193,8 +193,8 @@ static void listed_take(struct publication *p)
 	uint8_t(*listed)[KEY_HASH_BYTES] = calloc(d->n + 1, sizeof(*listed));
 	if (!listed)
 		return; /* the old list is pushed to; who is new gets HEAD in its MEMBERCONF */
-	for (unsigned i = 0; i < d->n; i++)
-		directory_key(d, i, listed[i]);
+	if (d->n)
+		memcpy(listed, d->keys, d->n * sizeof(*listed));
 	free(p->listed);
 	p->listed = listed;
 	p->n_listed = d->n;

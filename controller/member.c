@@ -71,6 +71,10 @@ int member_write(struct controller *c, struct publication *p, const struct membe
 bool member_approved(struct controller *c, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES])
 {
 	struct member_record m;
+	const struct publication *p = publication_find(c, nwid);
+	int known = p ? directory_has(&p->directory, key_hash) : 0;
+	if (known >= 0)
+		return known;
 	return !store_member_get(c->store, nwid, key_hash, &m) && m.state == MEMBER_APPROVED;
 }
 

@@ -113,6 +113,13 @@ static uint64_t due_at(const struct publication *p)
 	return !p->stale ? p->hourly : p->urgent ? p->soonest : p->earliest;
 }
 
+void publications_refresh(struct controller *c)
+{
+	for (unsigned i = 0; i < c->n_publications; i++) /* a failure shows when the next edition is built */
+		if (c->publications[i]->directory.n_touched)
+			directory_refresh(&c->publications[i]->directory, c->store, c->publications[i]->nwid);
+}
+
 static bool due(const struct controller *c, const struct publication *p)
 {
 	if (c->now_ms < c->retry_at)

@@ -167,6 +167,7 @@ void publication_free(struct publication *);
 int publication_touch(struct controller *, struct publication *, bool revocations);
 int publication_serial(struct controller *, struct publication *, uint64_t *ret);
 void publications_reload(struct controller *);      /* after a rollback */
+void publications_refresh(struct controller *);     /* their directories, after a commit */
 unsigned publications_prepare(struct controller *); /* reserves versions; number of those due */
 void publications_issue(struct controller *);       /* signs and adopts what is due and committed */
 void publications_push(struct controller *);
