@@ -69,7 +69,7 @@ static int path_slot(struct peer *peer)
 
 static int path_new(struct peer *peer)
 {
-	int i = path_slot(peer);
+	int i = peer_talk(peer) ? path_slot(peer) : -1;
 	if (i >= 0)
 		peer->path[i] =
 		    (struct path){.state = PATH_PROBING, .datagram = DATAGRAM_BASE, .next_probe_ms = NEVER, .heard_ms = peer->node->now};

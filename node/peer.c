@@ -14,7 +14,7 @@
 #include "proto/cred.h"
 #include "proto/random.h"
 
-#define PEERS_MAX      65536 /* 64 networks of 1 000 members */
+#define PEERS_MAX      65536 /* 64 networks of 1 000 members, or six of the largest */
 #define PEERS_MAX_ROOT 1100000
 #define BUCKETS_FIRST  256
 
@@ -101,6 +101,22 @@ static void peer_fire(struct timer *t, uint64_t now)
 	peer_schedule(peer);
 }
 
+static const struct peer_talk nothing; /* read by who looks whether there is anything */
+
+bool peer_talk(struct peer *peer)
+{
+	if (peer->talk)
+		return true;
+	struct peer_talk *t = calloc(1, sizeof *t);
+	if (!t)
+		return false;
+	peer->talk = t;
+	peer->path = t->path;
+	peer->probe = t->probe;
+	peer->answer = t->answer;
+	return true;
+}
+
 static struct peer *peer_new(struct node *node, const struct identity *identity)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
@@ -114,6 +130,9 @@ static struct peer *peer_new(struct node *node, const struct identity *identity)
 	memcpy(peer->remote->key_hash, identity->key_hash, KEY_HASH_BYTES);
 	peer->remote->address = identity->address;
 	peer->node = node;
+	peer->path = (struct path *)nothing.path;
+	peer->probe = (struct probe *)nothing.probe;
+	peer->answer = (struct answer *)nothing.answer;
 	peer->identity = *identity;
 	peer->best = -1;
 	LIST_INIT(&peer->calls);
@@ -237,7 +256,7 @@ void peer_retire_session(struct peer *peer, struct session **slot)
 
 static void answers_forget(struct peer *peer)
 {
-	for (unsigned i = 0; i < ANSWERS_MAX; i++) {
+	for (unsigned i = 0; peer->talk && i < ANSWERS_MAX; i++) {
 		free(peer->answer[i].bytes);
 		peer->answer[i] = (struct answer){0};
 	}
@@ -342,6 +361,7 @@ void peer_free(struct peer *peer)
 	heap_cancel(&node->heap, &peer->timer);
 	peer_unlink(peer);
 	guestbook_retire(&node->book, peer->remote, free);
+	free(peer->talk);
 	free(peer);
 }
 

@@ -110,8 +110,16 @@ struct answer { /* what was answered, for a repeated question */
 	uint32_t len;
 };
 
+/* What only those have whom we hear of: most of a large network are known by name alone. */
+struct peer_talk {
+	struct path path[PATHS_MAX];
+	struct probe probe[PROBES_MAX];
+	struct answer answer[ANSWERS_MAX];
+};
+
 struct peer {
 	struct node *node;
+	struct peer_talk *talk; /* NULL: not yet; then path, probe and answer are blank and not to be written */
 	struct peer *hash_next, *address_next;
 	struct identity identity; /* address 0 = not known */
 	bool keys;                /* x and ed are known (a directory names key_hash and address only) */
@@ -181,10 +189,10 @@ struct peer {
 	struct greeting *greeting[CLASS_COUNT][2];
 
 	/* paths: path.c */
-	struct path path[PATHS_MAX];
+	struct path *path; /* PATHS_MAX; of talk */
 	int best;         /* index of the path in use, -1 none */
 	uint64_t best_ms; /* since when any is */
-	struct probe probe[PROBES_MAX];
+	struct probe *probe; /* PROBES_MAX; of talk */
 	unsigned probe_at;
 	uint32_t cands_gen, cands_seen;
 	uint8_t nat; /* enum nat_mapping of the NAT before it, as it says */
@@ -223,7 +231,7 @@ struct peer {
 	/* requests: request.c */
 	uint32_t next_req;
 	struct request *request[REQUESTS_MAX];
-	struct answer answer[ANSWERS_MAX];
+	struct answer *answer; /* ANSWERS_MAX; of talk */
 	unsigned answer_at;
 	uint64_t ctrl_bucket_ms;
 
@@ -253,6 +261,7 @@ bool peer_forget(struct peer *);
 void peers_sweep(struct node *, uint64_t now); /* once a second */
 void peers_each(struct node *, void (*each)(struct peer *, void *), void *);
 void peer_free(struct peer *);
+bool peer_talk(struct peer *); /* makes room for it to be talked to; false: no memory */
 void peer_schedule(struct peer *); /* after any change of a deadline */
 /* The secret only we two can know without a word, from our static keys: the gate by which a root or a controller calls a node that
  * opens to nobody else (PROTOCOL.md, Gate keys). false: low-order key. */

@@ -167,6 +167,8 @@ static struct answer *answer_find(struct peer *peer, uint32_t req)
 
 static void answer_begin(struct peer *peer, uint32_t req, const struct session *s)
 {
+	if (!peer_talk(peer))
+		return; /* asked again it does it again */
 	struct answer *a = &peer->answer[peer->answer_at++ % ANSWERS_MAX];
 	free(a->bytes);
 	*a = (struct answer){.req = req, .set = true, .session = s->named.idx};
