@@ -197,7 +197,12 @@ static int config_write(const struct server *s, const struct home *home, const c
 
 int server_begin(const struct server *s)
 {
-	int code = folder_make(s->systemd ? ETC_DIR : s->dir, s->systemd ? 0755 : 0700, NULL);
+	const struct passwd *user;
+	int code = user_of(s, &s->root, &user);
+	if (code == 0)
+		code = user_of(s, &s->controller, &user);
+	if (code == 0)
+		code = folder_make(s->systemd ? ETC_DIR : s->dir, s->systemd ? 0755 : 0700, NULL);
 	return code ? code : record_save(s);
 }
 

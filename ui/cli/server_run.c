@@ -231,8 +231,10 @@ int daemon_stop(const struct server *s, const struct home *home, bool for_good)
 	if (!s->systemd)
 		return hand_stop(home);
 	const char *unit = unit_of(home);
-	if (run((const char *const[]){"systemctl", "stop", unit, NULL}, false) != 0 ||
-	    (for_good && run((const char *const[]){"systemctl", "disable", "--quiet", unit, NULL}, false) != 0))
-		return complain(EXIT_FAILED, "%s cannot be stopped; see: systemctl status %s", unit, unit);
-	return 0;
+	long pid;
+	/* a unit that was never installed is as good as stopped: what counts is the daemon */
+	run((const char *const[]){"systemctl", "stop", unit, NULL}, true);
+	if (for_good)
+		run((const char *const[]){"systemctl", "disable", "--quiet", unit, NULL}, true);
+	return daemon_runs(home, &pid) ? complain(EXIT_FAILED, "%s cannot be stopped; see: systemctl status %s", unit, unit) : 0;
 }
