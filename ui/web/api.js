@@ -55,6 +55,9 @@ export const get = (path) => call('GET', path);
 export const sendFile = async (path, file, headers) => (await send('POST', path, { ms: LONG_MS, body: file, headers: { 'Content-Type': 'application/octet-stream', ...headers } })).json();
 export const fetchFile = async (path, body) => (await send('POST', path, { ms: LONG_MS, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } })).blob();
 
+// A header is made of bytes: UTF-8, each byte as one character.
+export const headerText = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
 const e = encodeURIComponent;
 export const networkPath = (nwid) => `/v1/networks/${e(nwid)}`;
 export const memberPath = (nwid, address) => `${networkPath(nwid)}/members/${e(address)}`;

@@ -78,7 +78,7 @@ export function crowd(nwid) {
 			loadOnes(cell, addresses);
 	};
 	cell.change = ({ kind, network, address }) => {
-		if ((kind !== 'member' && kind !== 'live') || network !== nwid)
+		if ((kind !== 'member' && kind !== 'live') || (network && network !== nwid))
 			return;
 		if (!address)
 			return void soon(cell);

@@ -67,7 +67,7 @@ export function Act({ work, kind, action, label, disabled, member, type, childre
 }
 
 // A form whose refusal stands where it was typed. save(event) returns a promise; errors: pointers of the server's problem.
-export function Form({ save, label, children, class: kind }) {
+export function Form({ save, label, loud, children, class: kind }) {
 	const [state, setState] = useState({ busy: false, problem: null });
 	const submit = async (event) => {
 		event.preventDefault();
@@ -79,7 +79,9 @@ export function Form({ save, label, children, class: kind }) {
 		} catch (problem) {
 			if (!problem.title)
 				throw problem;
-			setState({ busy: false, problem });
+			if (loud) // there is no room for it here
+				showProblem(problem);
+			setState({ busy: false, problem: loud ? null : problem });
 		}
 	};
 	return html`<form class=${kind || 'form'} aria-label=${label} autocomplete="off" aria-busy=${state.busy} onSubmit=${submit}>${children}${state.problem && html`<${Refusal} problem=${state.problem} />`}</form>`;

@@ -14,7 +14,7 @@ function Rename({ nwid, member, done }) {
 			await change(nwid, member, { name: name.trim() }, { name: member.name });
 		done();
 	};
-	return html`<${Form} class="rename" label="Rename" save=${save}>
+	return html`<${Form} class="rename" label="Rename" loud=${true} save=${save}>
 		<input ref=${input} data-field="name" aria-label="Name" maxlength="63" required autocomplete="off" value=${name} onInput=${(e) => setName(e.target.value)} onKeyDown=${(e) => { if (e.key === 'Escape') { e.stopPropagation(); done(); } }} />
 		<button type="submit" class="primary icon-only" data-action="rename-save" aria-label="Save"><${Icon} name="check" /></button>
 		<button type="button" class="quiet icon-only" data-action="rename-cancel" aria-label="Cancel" onClick=${done}><${Icon} name="close" /></button><//>`;

@@ -1,6 +1,6 @@
 // settings.js: backup and restore, and what this program is.
 
-import { fetchFile, sendFile } from './api.js';
+import { fetchFile, headerText, sendFile } from './api.js';
 import { keep } from './audit.js';
 import { Health } from './home.js';
 import { said } from './notices.js';
@@ -31,7 +31,7 @@ function Report({ report: r, file }) {
 
 function Restore() {
 	const [file, setFile] = useState(null), [passphrase, setPassphrase] = useState(''), [report, setReport] = useState(null);
-	const save = async () => setReport(await sendFile('/v1/restore?dry_run=true', file, { 'Farlan-Passphrase': passphrase }));
+	const save = async () => setReport(await sendFile('/v1/restore?dry_run=true', file, { 'Farlan-Passphrase': headerText(passphrase) }));
 	return html`<${Card} title="Look into a backup"><p>Nothing is changed here; you see what is in the file and whether it is whole.</p>
 		<${Form} class="form columns" label="Look into a backup" save=${save}><${Input} label="File" kind="file" required onValue=${() => {}} onChange=${(e) => { setFile(e.target.files[0] || null); setReport(null); }} data-field="restore-file" /><${Input} label="Passphrase" kind="password" required maxlength="1024" autocomplete="off" value=${passphrase} onValue=${setPassphrase} data-field="restore-passphrase" />
 		<p class="buttons"><button type="submit" data-action="restore">Look</button></p><//>${report && html`<${Report} report=${report} file=${visible(file?.name || 'FILE', 80)} />`}<//>`;

@@ -5,7 +5,7 @@ import { Problem, get } from './api.js';
 import { liveState, listen } from './live.js';
 import { useEffect, useReducer } from './preact.js';
 
-const SOON_MS = 60, PAUSE_MS = 700, POLL_MS = 5000, AWAY_MS = 2000;
+const SOON_MS = 60, PAUSE_MS = 700, POLL_MS = 5000, AWAY_MS = 2000, CELLS_MAX = 300;
 const cells = new Map();
 const watchers = new Set();
 export const reach = { away: false, since: null }; // since: when the last answer came
@@ -27,6 +27,10 @@ function reached(is) {
 export function cellOf(path, load = () => get(path)) {
 	let cell = cells.get(path);
 	if (!cell) {
+		if (cells.size >= CELLS_MAX)
+			for (const [name, old] of cells)
+				if (!old.watchers.size && !old.flight)
+					cells.delete(name);
 		cell = { path, load, data: null, problem: null, watchers: new Set(), flight: false, dirty: true, timer: 0, asked: 0, took: 0, change: null };
 		cells.set(path, cell);
 	}
@@ -88,15 +92,17 @@ export function forget() {
 	reach.away = false;
 }
 
+// Which answers a change is about; without a network it is about all of them.
+const inside = (network, path) => (network ? path.startsWith(`/v1/networks/${network}`) : path.startsWith('/v1/networks/'));
 const touches = {
-	network: ({ network }, path) => path === '/v1/status' || path === '/v1/networks' || path === `/v1/networks/${network}`,
-	member: ({ network, address }, path) => path === '/v1/networks' || path === `/v1/networks/${network}` || path === '/v1/waiting' ||
-		path === `/v1/networks/${network}/topology` || (address ? path === `/v1/networks/${network}/members/${address}` : path.startsWith(`/v1/networks/${network}/members/`)),
-	live: ({ network, address }, path) => path === '/v1/networks' || path === `/v1/networks/${network}/topology` ||
-		path === `/v1/networks/${network}/members/${address}`,
-	invite: ({ network }, path) => path === `/v1/networks/${network}/invites` || path === '/v1/invites',
+	network: ({ network }, path) => path === '/v1/status' || path === '/v1/networks' || (inside(network, path) && path.split('/').length === 4),
+	member: ({ network, address }, path) => path === '/v1/networks' || path === '/v1/waiting' ||
+		(inside(network, path) && !path.includes('/invites') && (!address || !path.includes('/members/') || path.endsWith(`/${address}`))),
+	live: ({ network, address }, path) => path === '/v1/networks' ||
+		(inside(network, path) && (path.endsWith('/topology') || path.split('/').length === 4 || (path.includes('/members/') && (!address || path.endsWith(`/${address}`))))),
+	invite: ({ network }, path) => path === '/v1/invites' || (inside(network, path) && path.endsWith('/invites')),
 	audit: (_, path) => path.startsWith('/v1/audit'),
-	account: (_, path) => path === '/v1/users' || path === '/v1/tokens',
+	account: (_, path) => path === '/v1/users' || path === '/v1/tokens' || path === '/v1/status',
 };
 
 listen(({ change, reset }) => {

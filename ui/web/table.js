@@ -3,32 +3,35 @@
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from './preact.js';
 import { Row } from './row.js';
 
-const HEIGHT = 60, CARD = 188, AROUND = 10, STEP = 5;
+const HEIGHT = 60, CARD = 188, AROUND = 12, GROW = 3;
 const COLUMNS = [['c-state', 'State', 'state'], ['c-name', 'Name', 'name'], ['c-ip', 'Addresses', 'address'], ['c-tags', 'Tags', ''], ['c-link', 'Link', 'link'], ['c-version', 'Version', 'version'], ['c-seen', 'Last seen', 'seen']];
 const narrow = matchMedia('(max-width: 639.9px)');
 
 const keyOf = (member) => member.key_hash || member.address;
 
-// Which rows are near the screen, in steps, so that most scrolling draws nothing.
+// Which rows exist: those on the screen at once, those around it a few in each frame, so that no jump draws many.
 function useWindow(body, total) {
 	const [, redraw] = useReducer((n) => n + 1, 0);
-	const seen = useRef({ from: 0, to: 40 });
+	const now = useRef({ from: 0, to: 0, height: 0 });
 	const height = narrow.matches ? CARD : HEIGHT;
 	const look = () => {
-		const top = body.current ? -body.current.getBoundingClientRect().top : 0;
-		const first = Math.floor(top / height / STEP) * STEP - AROUND;
-		const from = Math.max(0, Math.min(first, Math.max(0, total - 1))), to = Math.min(total, Math.max(0, first) + Math.ceil(innerHeight / height) + 2 * AROUND + STEP);
-		const turned = from !== seen.current.from || to !== seen.current.to || height !== seen.current.height;
-		seen.current = { from, to, height };
-		return turned;
+		const top = body.current ? -body.current.getBoundingClientRect().top : 0, old = now.current;
+		const first = Math.max(0, Math.min(total, Math.floor(top / height))), last = Math.max(first, Math.min(total, Math.ceil((top + innerHeight) / height)));
+		const met = old.from <= last && old.to >= first;
+		const from = Math.max(0, first - AROUND, (met ? Math.min(first, old.from) : first) - GROW);
+		const to = Math.min(total, last + AROUND, (met ? Math.max(last, old.to) : last) + GROW);
+		now.current = { from, to, height };
+		return from !== old.from || to !== old.to || height !== old.height;
 	};
 	useEffect(() => {
 		let frame = 0;
 		const moved = () => {
 			frame ||= requestAnimationFrame(() => {
 				frame = 0;
-				if (look())
-					redraw();
+				if (!look())
+					return;
+				redraw();
+				moved(); // until there is nothing more around it
 			});
 		};
 		addEventListener('scroll', moved, { passive: true });
@@ -40,8 +43,9 @@ function useWindow(body, total) {
 			removeEventListener('resize', moved);
 		};
 	}, [total, height]);
-	look();
-	return seen.current;
+	if (now.current.height !== height || now.current.to > total || !now.current.to)
+		look();
+	return now.current;
 }
 
 // A row that moves, or whose button went with its state, takes the keyboard's place along: it is given back to the row.
