@@ -5,21 +5,21 @@ _farlan()
 	local said= words= options= i skip=
 	case $prev in
 	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-	-w | --write | --passphrase-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	--token-file | --cacert | -w | --write | --passphrase-file | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
-	--public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag) return ;;
+	--public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game | --online) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
+	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag) skip=1 ;;
+		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network member invite page audit backup restore controller completion version help" ;;
+	"") words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology member preapproval invite page user token audit backup restore controller completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -57,24 +57,41 @@ _farlan()
 	"root-set show"*) options="" ;;
 	"root-set verify"*) options="" ;;
 	"network") words="create list show set delete" ;;
-	"network create"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast " ;;
+	"network create"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --description --route --dns " ;;
 	"network list"*) options="" ;;
 	"network show"*) options="" ;;
-	"network set"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --name " ;;
+	"network set"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --name --description --route --dns " ;;
 	"network delete"*) options="" ;;
-	"member") words="list approve deny revoke delete set" ;;
-	"member list"*) options="" ;;
-	"member approve"*) options="--name --ip " ;;
-	"member deny"*) options="" ;;
-	"member revoke"*) options="" ;;
+	"topology"*) options="" ;;
+	"member") words="list show approve deny revoke ban unban delete set preapprove" ;;
+	"member list"*) options="--limit --tag --state --online --link --search --sort --wide " ;;
+	"member show"*) options="" ;;
+	"member approve"*) options="--name --ip --expires --tag --description " ;;
+	"member deny"*) options="--reason " ;;
+	"member revoke"*) options="--reason " ;;
+	"member ban"*) options="--reason " ;;
+	"member unban"*) options="" ;;
 	"member delete"*) options="" ;;
-	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt " ;;
+	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --expires --tag --description " ;;
+	"member preapprove"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --expires --tag --description " ;;
+	"preapproval") words="list delete" ;;
+	"preapproval list"*) options="" ;;
+	"preapproval delete"*) options="" ;;
 	"invite") words="create list revoke qr" ;;
 	"invite create"*) options="--name --root --uses --ephemeral --qr --expires --tag " ;;
 	"invite list"*) options="" ;;
 	"invite revoke"*) options="" ;;
 	"invite qr"*) options="" ;;
 	"page"*) options="" ;;
+	"user") words="list add passwd delete" ;;
+	"user list"*) options="" ;;
+	"user add"*) options="--password-file " ;;
+	"user passwd"*) options="--password-file " ;;
+	"user delete"*) options="" ;;
+	"token") words="list create revoke" ;;
+	"token list"*) options="" ;;
+	"token create"*) options="--expires --scope " ;;
+	"token revoke"*) options="" ;;
 	"audit"*) options="--network --member --actor --action --limit --follow --verify --head " ;;
 	"backup"*) options="--yes --passphrase-file " ;;
 	"restore"*) options="--yes --dry-run --passphrase-file " ;;
@@ -83,8 +100,8 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network member invite page audit backup restore controller completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology member preapproval invite page user token audit backup restore controller completion version help" ;;
 	esac
-	COMPREPLY=($(compgen -W "$words $options--home --output --help --version " -- "$cur"))
+	COMPREPLY=($(compgen -W "$words $options--home --output --url --token-file --cacert --pin --help --version " -- "$cur"))
 }
 complete -F _farlan farlan

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/log.h"
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
 #include "ui/cli/setting.h"
@@ -16,7 +17,12 @@
 static const struct column columns[] = {
     {"network", "id", CELL_TEXT},
     {"name", "name", CELL_TEXT},
+    {"description", "description", CELL_TEXT},
     {"ipv4", "ipv4", CELL_TEXT},
+    {"ipv6", "ipv6", CELL_TEXT},
+    {"addresses left", "left", CELL_COUNT},
+    {"routes", "ways", CELL_LIST},
+    {"dns", "names", CELL_LIST},
     {"mtu", "mtu", CELL_COUNT},
     {"public", "public", CELL_YES_NO},
     {"storm (frames/s)", SETTING_STORM, CELL_COUNT},
@@ -30,10 +36,61 @@ static const struct column columns[] = {
     {"members", "members", CELL_COUNT},
     {"pending", "pending", CELL_COUNT},
     {"online", "online", CELL_COUNT},
+    {"relayed", "relayed", CELL_COUNT},
     {"version", "version", CELL_COUNT},
     {"created", "created", CELL_TIME},
     {0},
 };
+
+/* TARGET[,VIA[,METRIC]]; what an address is, is the controller's to say. */
+static int route_add(void *list, const char *value)
+{
+	char text[128], *via, *metric = NULL, *end = NULL;
+	if (!strcmp(value, "none"))
+		return 0;
+	snprintf(text, sizeof(text), "%s", value);
+	if ((via = strchr(text, ',')))
+		*via++ = '\0';
+	if (via && (metric = strchr(via, ',')))
+		*metric++ = '\0';
+	unsigned long n = metric ? strtoul(metric, &end, 10) : 0;
+	json_t *o = json_object();
+	int bad = json_object_set_new(o, "target", json_string(text)) || (via && *via && json_object_set_new(o, "via", json_string(via))) ||
+	          (metric && (*end || end == metric || n > UINT32_MAX)) || strlen(value) >= sizeof(text);
+	json_object_set_new(o, "metric", json_integer((json_int_t)n));
+	json_array_append_new(list, o);
+	return bad ? complain(EXIT_USAGE, "--route takes TARGET or TARGET,VIA[,METRIC], like 192.168.7.0/24,10.77.0.5") : 0;
+}
+
+static int routes(const struct call *call, json_t *body)
+{
+	if (!options_has(&call->options, "route"))
+		return 0;
+	json_t *list = json_array();
+	json_object_set_new(body, "routes", list);
+	return setting_each(call, "route", route_add, list);
+}
+
+static int dns(const struct call *call, json_t *body)
+{
+	const char *value = options_value(&call->options, "dns");
+	if (!value || !strcmp(value, "none")) {
+		if (value)
+			json_object_set_new(body, "dns", json_null());
+		return 0;
+	}
+	size_t n = strcspn(value, ",");
+	json_t *o = json_object(), *servers = json_array();
+	int bad = json_object_set_new(o, "domain", json_stringn(value, n));
+	json_object_set_new(o, "servers", servers);
+	for (const char *at = value + n; *at == ','; at += n) {
+		n = strcspn(++at, ",");
+		bad = bad || json_array_append_new(servers, json_stringn(at, n));
+	}
+	json_object_set_new(body, "dns", o);
+	return bad || !json_array_size(servers) ? complain(EXIT_USAGE, "--dns takes DOMAIN,SERVER[,SERVER]..., like office.lan,10.77.0.53")
+	                                        : 0;
+}
 
 /* The fields of the options. NULL with the complaint printed. */
 static json_t *settings(const struct call *call)
@@ -48,7 +105,8 @@ static json_t *settings(const struct call *call)
 		goto refused;
 	}
 	if (setting_switches(call, network_flag_names, body) || setting_count(call, SETTING_STORM, STORM_FRAMES_MAX, body) ||
-	    setting_count(call, SETTING_MCAST_LIMIT, MCAST_LIMIT_MAX, body) || setting_rate(call, SETTING_MCAST_RATE, body))
+	    setting_count(call, SETTING_MCAST_LIMIT, MCAST_LIMIT_MAX, body) || setting_rate(call, SETTING_MCAST_RATE, body) ||
+	    setting_text(call, "description", true, body) || routes(call, body) || dns(call, body))
 		goto refused;
 	if ((name && json_object_set_new(body, "name", json_string(name))) ||
 	    (ipv4 && json_object_set_new(body, "ipv4", strcmp(ipv4, "none") != 0 ? json_string(ipv4) : json_null()))) {
@@ -77,6 +135,34 @@ static int ask(struct call *call, const char *method, const char *path, json_t *
 	client_close(client);
 	if (code == 0 && *ret && call->format != FORMAT_TABLE)
 		code = output_json(call, *ret, NULL, NULL);
+	return code;
+}
+
+/* A network for people: what is nested in a line each; and what might not be meant on standard error. */
+static int show(json_t *network)
+{
+	json_t *list = json_array(), *names = json_array(), *one;
+	char text[256];
+	size_t i;
+	json_array_foreach(json_object_get(network, "routes"), i, one)
+	{
+		const char *via = field(one, "via");
+		snprintf(text, sizeof(text), "%s%s%s", field(one, "target"), *via ? "," : "", via);
+		json_array_append_new(list, json_string(text));
+	}
+	const json_t *all = json_object_get(network, "dns");
+	if (*field(all, "domain"))
+		json_array_append(names, json_object_get(all, "domain"));
+	json_array_extend(names, json_object_get(all, "servers"));
+	json_object_set_new(network, "ways", list);
+	json_object_set_new(network, "names", names);
+	json_object_set(network, "left", json_object_get(json_object_get(network, "pool"), "rest"));
+	int code = output_lines(network, columns);
+	json_array_foreach(json_object_get(network, "warnings"), i, one)
+	{
+		fflush(stdout);
+		complain(0, "note: %s", log_text(text, sizeof(text), json_string_value(one), json_string_length(one)));
+	}
 	return code;
 }
 
@@ -115,7 +201,7 @@ int run_network_show(struct call *call)
 		return code;
 	code = ask(call, "GET", path, NULL, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
-		code = output_lines(network, columns);
+		code = show(network);
 	json_decref(network);
 	return code;
 }
@@ -136,7 +222,7 @@ int run_network_set(struct call *call)
 	}
 	code = ask(call, "PATCH", path, body, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
-		code = output_lines(network, columns);
+		code = show(network);
 	json_decref(network);
 	return code;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
+#include "ui/value.h"
 
 const char *field(const json_t *object, const char *name)
 {
@@ -56,11 +57,17 @@ static void time_text(json_int_t s, char buf[CELL_MAX])
 
 static void number_text(json_int_t n, enum cell cell, char buf[CELL_MAX])
 {
+	char lasts[DURATION_TEXT];
 	switch (cell) {
 	case CELL_BYTES: bytes_text(n, buf); break;
 	case CELL_RTT: snprintf(buf, CELL_MAX, "%.*f ms", n < 10000 ? 1 : 0, (double)n / 1000); break;
 	case CELL_AGO_MS: ago_text(n, buf); break;
 	case CELL_TIME: time_text(n, buf); break;
+	case CELL_LASTS:
+		duration_format(n > 0 ? (uint64_t)n : 0, lasts);
+		snprintf(buf, CELL_MAX, "%s", lasts);
+		break;
+	case CELL_MS: snprintf(buf, CELL_MAX, "%lld ms", (long long)n); break;
 	case CELL_COUNT:
 	case CELL_TEXT:
 	case CELL_YES_NO:
@@ -86,6 +93,8 @@ const char *cell_text(const json_t *object, const char *name, enum cell cell, ch
 	*buf = 0;
 	if (json_is_string(value))
 		log_text(buf, CELL_MAX, json_string_value(value), json_string_length(value));
+	else if (json_is_real(value))
+		snprintf(buf, CELL_MAX, "%.1f%s", json_real_value(value), cell == CELL_MS ? " ms" : "");
 	else if (json_is_integer(value))
 		number_text(json_integer_value(value), cell, buf);
 	else if (json_is_boolean(value))
@@ -120,7 +129,7 @@ int output_table(const json_t *array, const struct column *columns)
 		return complain(EXIT_FAILED, "out of memory");
 	scols_table_enable_noencoding(table, 1); /* cells are escaped already; twice would be unreadable */
 	for (const struct column *c = columns; c->title; c++) {
-		bool right = c->cell == CELL_COUNT || c->cell == CELL_BYTES || c->cell == CELL_RTT;
+		bool right = c->cell == CELL_COUNT || c->cell == CELL_BYTES || c->cell == CELL_RTT || c->cell == CELL_MS;
 		if (!scols_table_new_column(table, c->title, 0, right ? SCOLS_FL_RIGHT : 0))
 			code = EXIT_FAILED;
 	}

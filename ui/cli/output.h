@@ -20,6 +20,8 @@ enum cell {
 	CELL_RTT,    /* microseconds */
 	CELL_AGO_MS, /* milliseconds ago */
 	CELL_TIME,   /* unix seconds */
+	CELL_LASTS,  /* seconds, like 29d 4h */
+	CELL_MS,     /* milliseconds, with their tenths */
 	CELL_YES_NO,
 	CELL_LIST,  /* array of strings */
 	CELL_FLAGS, /* object of booleans: the names of the true ones */

@@ -20,6 +20,10 @@
 const struct option cli_options[] = {
     {"home", 0, "DIR", "the daemon's folder ($FARLAN_HOME; default: the system's)"},
     {"output", 'o', "FORMAT", "table, json or jsonl"},
+    {"url", 0, "URL", "a controller elsewhere, like https://farlan.example.net:8443; with a token"},
+    {"token-file", 0, "FILE", "the token for --url is its first line, - = standard input; else $FARLAN_TOKEN"},
+    {"cacert", 0, "FILE", "whom to believe that --url is who it says; else the system's authorities"},
+    {"pin", 0, "HEX", "SHA-256 of the key behind --url, as farlan page prints it, instead of authorities"},
     {"dev", 0, "NAME", "name of the network's device"},
     {"wait", 0, "SEC", "how long to wait; 0 = not at all"},
     {"write", 'w', "FILE", "write a pcap file; - = standard output"},
@@ -38,7 +42,7 @@ const struct option cli_options[] = {
     {"broadcast", 0, "on|off", "broadcasts pass"},
     {"multicast", 0, "on|off", "multicast passes"},
     {"name", 0, "NAME", "name for people"},
-    {"ip", 0, "ADDR", "fixed IPv4 address of the pool"},
+    {"ip", 0, "ADDR", "fixed IPv4 address of the pool; may be given again"},
     {"bridge", 0, "on|off", "may send from other MACs (implies dhcp-server and router)"},
     {"dhcp-server", 0, "on|off", "may answer DHCP"},
     {"router", 0, "on|off", "may announce routers"},
@@ -70,7 +74,7 @@ const struct option cli_options[] = {
     {"member", 0, "ADDRESS", "about that member only"},
     {"actor", 0, "NAME", "by whom, like user:anna"},
     {"action", 0, "NAME", "like member.approve, or member for all of them"},
-    {"limit", 0, "N|all", "how many at most, the newest"},
+    {"limit", 0, "N|all", "how many at most"},
     {"follow", 0, NULL, "go on with what comes, until interrupted"},
     {"verify", 0, NULL, "does the chain of entries hold?"},
     {"head", 0, "HASH", "the head of an earlier check: is it still in the chain?"},
@@ -79,6 +83,18 @@ const struct option cli_options[] = {
     {"qr", 0, NULL, "draw the code also where the output is no terminal"},
     {"expires", 0, "TIME|never", "how long it lasts, like 90m, 24h or 30d"},
     {"tag", 0, "TAG", "a tag of members; may be given again"},
+    {"description", 0, "TEXT", "what it is for; none = nothing"},
+    {"reason", 0, "TEXT", "why; the member is told"},
+    {"state", 0, "STATE", "only those: pending, approved, denied, revoked, banned; several with commas"},
+    {"online", 0, "on|off", "only those that are, or are not"},
+    {"link", 0, "KIND", "only those reached like that: direct, relay, offline"},
+    {"search", 0, "TEXT", "only those with it in their name, address or description"},
+    {"sort", 0, "ORDER", "address, state, name or last_seen"},
+    {"wide", 0, NULL, "all columns"},
+    {"route", 0, "ROUTE", "TARGET or TARGET,VIA[,METRIC], like 192.168.7.0/24,10.77.0.5; may be given again; none = no routes"},
+    {"dns", 0, "DNS", "DOMAIN,SERVER[,SERVER]..., like office.lan,10.77.0.53; none = no DNS"},
+    {"scope", 0, "SCOPE", "read, members:approve, network:NWID:write or admin; may be given again"},
+    {"password-file", 0, "FILE", "the password is its first line; - = standard input"},
     {"help", 'h', NULL, "explain the verb"},
     {"version", 0, NULL, "print the version"},
     {0},
@@ -118,26 +134,46 @@ const struct verb verbs[] = {
     {"root-set sign", "FILE", "key", SERVICE_NONE, "sign what was changed", run_root_set_sign},
     {"root-set show", "FILE", "", SERVICE_NONE, "what a set says, and who has to sign", run_root_set_show},
     {"root-set verify", "FILE", "", SERVICE_NONE, "would a daemon take it?", run_root_set_verify},
-    {"network create", "NAME", "ipv4 mtu public storm multicast-rate multicast-limit ip-guard ra-guard dhcp-guard broadcast multicast",
+    {"network create", "NAME",
+     "description ipv4 mtu public route dns storm multicast-rate multicast-limit ip-guard ra-guard dhcp-guard broadcast multicast",
      SERVICE_CONTROLLER, "make a network", run_network_create},
     {"network list", "", "", SERVICE_CONTROLLER, "networks of this controller", run_network_list},
     {"network show", "NWID", "", SERVICE_CONTROLLER, "a network's settings", run_network_show},
-    {"network set", "NWID", "name ipv4 mtu public storm multicast-rate multicast-limit ip-guard ra-guard dhcp-guard broadcast multicast",
+    {"network set", "NWID",
+     "name description ipv4 mtu public route dns storm multicast-rate multicast-limit ip-guard ra-guard dhcp-guard broadcast multicast",
      SERVICE_CONTROLLER, "change a network", run_network_set},
     {"network delete", "NWID", "", SERVICE_CONTROLLER, "delete a network and its members", run_network_delete},
-    {"member list", "NWID", "", SERVICE_CONTROLLER, "members and who waits for approval", run_member_list},
-    {"member approve", "NWID MEMBER", "ip name", SERVICE_CONTROLLER, "let a member in", run_member_approve},
-    {"member deny", "NWID MEMBER", "", SERVICE_CONTROLLER, "refuse who asks", run_member_deny},
-    {"member revoke", "NWID MEMBER", "", SERVICE_CONTROLLER, "shut a member out", run_member_revoke},
-    {"member delete", "NWID MEMBER", "", SERVICE_CONTROLLER, "forget a member", run_member_delete},
-    {"member set", "NWID MEMBER", "name ip bridge dhcp-server router relay anchor replicator passive ip-guard-exempt", SERVICE_CONTROLLER,
+    {"topology", "NWID", "", SERVICE_CONTROLLER, "who reaches whom, directly or by a relay", run_topology},
+    {"member list", "NWID", "state online link tag search sort limit wide", SERVICE_CONTROLLER, "members and who waits for approval",
+     run_member_list},
+    {"member show", "NWID MEMBER", "", SERVICE_CONTROLLER, "all about a member", run_member_show},
+    {"member approve", "NWID MEMBER...", "ip name description tag expires", SERVICE_CONTROLLER, "let members in", run_member_approve},
+    {"member deny", "NWID MEMBER...", "reason", SERVICE_CONTROLLER, "refuse who asks", run_member_deny},
+    {"member revoke", "NWID MEMBER...", "reason", SERVICE_CONTROLLER, "shut members out", run_member_revoke},
+    {"member ban", "NWID MEMBER...", "reason", SERVICE_CONTROLLER, "refuse a key in every network of this controller", run_member_ban},
+    {"member unban", "NWID MEMBER...", "", SERVICE_CONTROLLER, "no more; it waits for approval then", run_member_unban},
+    {"member delete", "NWID MEMBER...", "", SERVICE_CONTROLLER, "forget members until they join again", run_member_delete},
+    {"member set", "NWID MEMBER",
+     "name description tag ip expires bridge dhcp-server router relay anchor replicator passive ip-guard-exempt", SERVICE_CONTROLLER,
      "change a member", run_member_set},
+    {"member preapprove", "NWID ADDRESS",
+     "name description tag ip expires bridge dhcp-server router relay anchor replicator passive ip-guard-exempt", SERVICE_CONTROLLER,
+     "let it in as soon as it asks", run_member_preapprove},
+    {"preapproval list", "NWID", "", SERVICE_CONTROLLER, "who would be let in", run_preapproval_list},
+    {"preapproval delete", "NWID ADDRESS", "", SERVICE_CONTROLLER, "it has to wait like others", run_preapproval_delete},
     {"invite create", "NWID", "name uses expires tag ephemeral root qr", SERVICE_CONTROLLER,
      "make an invitation: a link that lets in who has it", run_invite_create},
     {"invite list", "NWID", "", SERVICE_CONTROLLER, "invitations, open and ended", run_invite_list},
     {"invite revoke", "NWID ID", "", SERVICE_CONTROLLER, "withdraw an invitation; who came by it stays", run_invite_revoke},
     {"invite qr", "[LINK|-]", "", SERVICE_NONE, "draw an invitation as a code", run_invite_qr},
     {"page", "", "", SERVICE_CONTROLLER, "a one-time link to the controller's page", run_page},
+    {"user list", "", "", SERVICE_CONTROLLER, "who may sign in on the page", run_user_list},
+    {"user add", "NAME", "password-file", SERVICE_CONTROLLER, "let somebody sign in on the page", run_user_add},
+    {"user passwd", "NAME", "password-file", SERVICE_CONTROLLER, "give a user another password", run_user_passwd},
+    {"user delete", "NAME", "", SERVICE_CONTROLLER, "end what a user may", run_user_delete},
+    {"token list", "", "", SERVICE_CONTROLLER, "tokens of programs", run_token_list},
+    {"token create", "NAME", "scope expires", SERVICE_CONTROLLER, "make a token; it is shown once", run_token_create},
+    {"token revoke", "NAME", "", SERVICE_CONTROLLER, "end a token", run_token_revoke},
     {"audit", "", "network member actor action limit follow verify head", SERVICE_CONTROLLER, "who did what", run_audit},
     {"backup", "FILE", "passphrase-file yes", SERVICE_CONTROLLER, "the whole controller into one encrypted file", run_backup},
     {"restore", "FILE", "passphrase-file dry-run yes", SERVICE_NONE, "a backup back in place; the controller must be stopped", run_restore},
@@ -189,7 +225,7 @@ const struct verb *verb_find(const char *const *words, unsigned n, unsigned *ret
 
 bool verb_takes(const struct verb *verb, const struct option *option)
 {
-	static const char *const all[] = {"home", "output", "help", "version"};
+	static const char *const all[] = {"home", "output", "url", "token-file", "cacert", "pin", "help", "version"};
 	size_t len = strlen(option->name);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (!strcmp(all[i], option->name))
@@ -251,6 +287,7 @@ static unsigned words_least(const char *args, bool *ret_more, unsigned *ret_most
 
 static int check(struct call *call)
 {
+	static const char *const remote[] = {"url", "token-file", "cacert", "pin"};
 	const struct verb *verb = call->verb;
 	bool more;
 	unsigned most, least = words_least(verb->args, &more, &most);
@@ -258,6 +295,10 @@ static int check(struct call *call)
 		if (!verb_takes(verb, call->options.given[i].option))
 			return complain(EXIT_USAGE, "--%s does not go with \"farlan %s\"; see farlan help %s",
 			                call->options.given[i].option->name, verb->name, verb->name);
+	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
+		if (options_has(&call->options, remote[i]) && verb->service != SERVICE_CONTROLLER && verb->service != SERVICE_EITHER)
+			return complain(EXIT_USAGE, "--%s goes with verbs of the controller; \"farlan %s\" is about this machine",
+			                remote[i], verb->name);
 	if (call->n_words < least || (call->n_words > most && !more))
 		return complain(EXIT_USAGE, "too %s words: farlan %s %s", call->n_words < least ? "few" : "many", verb->name, verb->args);
 	const char *format = options_value(&call->options, "output");

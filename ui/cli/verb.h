@@ -68,6 +68,7 @@ void word_hide(const char *word);
 /* Seconds from --wait, 0..86400; fallback when absent. */
 int call_wait(const struct call *, unsigned fallback_s, unsigned *ret_ms);
 
+int run_topology(struct call *);
 int run_server_up(struct call *);
 int run_server_status(struct call *);
 int run_server_down(struct call *);
@@ -114,7 +115,20 @@ int run_member_deny(struct call *);
 int run_member_revoke(struct call *);
 int run_member_delete(struct call *);
 int run_member_set(struct call *);
+int run_member_show(struct call *);
+int run_member_ban(struct call *);
+int run_member_unban(struct call *);
+int run_member_preapprove(struct call *);
+int run_preapproval_list(struct call *);
+int run_preapproval_delete(struct call *);
 int run_page(struct call *);
+int run_user_list(struct call *);
+int run_user_add(struct call *);
+int run_user_passwd(struct call *);
+int run_user_delete(struct call *);
+int run_token_list(struct call *);
+int run_token_create(struct call *);
+int run_token_revoke(struct call *);
 int run_audit(struct call *);
 int run_backup(struct call *);
 int run_restore(struct call *);
