@@ -171,7 +171,7 @@ static void refuse(struct reply *reply, unsigned status, const char *title, cons
 	problem_set(&problem, status, title, "%s", detail);
 	snprintf(problem.hint, sizeof(problem.hint), "%s", hint);
 	if (status == 401)
-		snprintf(problem.command, sizeof(problem.command), "farlan page");
+		snprintf(problem.command, sizeof(problem.command), "farlan token list"); /* only tokens are refused like this */
 	reply_problem(reply, &problem);
 }
 

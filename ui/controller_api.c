@@ -140,6 +140,8 @@ static void page_link_post(void *self, const struct request *request, struct rep
 	json_t *o = json_schema("farlan.page-link/1");
 	json_object_set_new(o, "url", json_string(text));
 	json_object_set_new(o, "expires_in", json_integer((json_int_t)(LINK_MS / 1000)));
+	json_object_set_new(o, "certificate", api->certificate ? json_hex(api->certificate->print, 32) : json_null());
+	json_object_set_new(o, "pin", api->certificate ? json_hex(api->certificate->pin, 32) : json_null());
 	reply_json(reply, 200, o);
 }
 

@@ -30,6 +30,13 @@
 #pragma weak run_member_delete
 #pragma weak run_member_set
 #pragma weak run_page
+#pragma weak run_user_list
+#pragma weak run_user_add
+#pragma weak run_user_passwd
+#pragma weak run_user_delete
+#pragma weak run_token_list
+#pragma weak run_token_create
+#pragma weak run_token_revoke
 #pragma weak run_root_set_new_key
 #pragma weak run_root_set_create
 #pragma weak run_root_set_add

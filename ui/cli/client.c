@@ -15,18 +15,22 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
+#include "ui/cli/remote.h"
 
 #define ANSWER_MAX    (16 * 1024 * 1024)
 #define ANSWER_MAX_MS 10000L
 #define PATIENT_MS    40000L /* the daemon's longest wait is 20 s */
-#define URL_MAX       256
+#define URL_MAX       (REMOTE_URL_MAX + 256)
 #define FETCH_IDLE_S  120L /* so long may a backup be made before its first byte comes */
 
 struct client {
 	struct home home;
+	char base[REMOTE_URL_MAX]; /* of what is asked; a controller elsewhere or "http://localhost" */
+	bool remote;
 	CURL *curl;
 	struct curl_slist *headers;
-	int folder; /* holds a long socket name open; -1 */
+	struct curl_slist *bare; /* without a body's type */
+	int folder;              /* holds a long socket name open; -1 */
 };
 
 struct answer {
@@ -82,6 +86,7 @@ int client_open_at(struct client **ret, const struct home *home)
 		return complain(EXIT_FAILED, "out of memory");
 	client->folder = -1;
 	client->home = *home;
+	snprintf(client->base, sizeof(client->base), "http://localhost");
 	int rc = home_socket_name(&client->home, name, &client->folder);
 	if (rc < 0) {
 		code = complain(rc == -EACCES ? EXIT_PERMISSION : EXIT_NO_DAEMON, "%s: %s", client->home.dir, strerror(-rc));
@@ -105,11 +110,49 @@ fail:
 	return code;
 }
 
+static int open_remote(struct client **ret, const struct remote *remote)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	if (!client)
+		return complain(EXIT_FAILED, "out of memory");
+	client->folder = -1;
+	client->remote = true;
+	client->home.kind = HOME_CONTROLLER;
+	snprintf(client->base, sizeof(client->base), "%s", remote->url);
+	client->curl = curl_easy_init();
+	client->bare = curl_slist_append(NULL, remote->header);
+	client->headers = curl_slist_append(curl_slist_append(NULL, remote->header), "Content-Type: application/json");
+	if (!client->curl || !client->headers || !client->bare) {
+		client_close(client);
+		return complain(EXIT_FAILED, "out of memory");
+	}
+	if (remote->cacert)
+		curl_easy_setopt(client->curl, CURLOPT_CAINFO, remote->cacert);
+	if (*remote->pin) { /* the key itself is known: neither name nor authority add anything */
+		curl_easy_setopt(client->curl, CURLOPT_PINNEDPUBLICKEY, remote->pin);
+		curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	curl_easy_setopt(client->curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, ANSWER_MAX_MS);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, answer_take);
+	*ret = client;
+	return 0;
+}
+
 int client_open(struct client **ret, const struct call *call)
 {
 	struct home home;
-	int code = pick(call, &home);
-	return code ? code : client_open_at(ret, &home);
+	struct remote remote;
+	int code = remote_of(call, &remote);
+	if (code == 0 && *remote.url)
+		code = open_remote(ret, &remote);
+	else if (code == 0 && (code = pick(call, &home)) == 0)
+		code = client_open_at(ret, &home);
+	explicit_bzero(&remote, sizeof(remote));
+	return code;
 }
 
 void client_close(struct client *client)
@@ -119,6 +162,7 @@ void client_close(struct client *client)
 	if (client->curl)
 		curl_easy_cleanup(client->curl);
 	curl_slist_free_all(client->headers);
+	curl_slist_free_all(client->bare);
 	if (client->folder >= 0)
 		close(client->folder);
 	free(client);
@@ -181,12 +225,24 @@ static int unreachable(const struct home *home, int error)
 	return complain(EXIT_NO_DAEMON, "%s is not running (no %s); start it: %s", program, home->socket, command);
 }
 
+static int unreachable_remote(const struct client *client, CURLcode rc)
+{
+	if (rc == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
+		return complain(EXIT_PERMISSION, "%s shows another key than --pin says: it is not that controller", client->base);
+	if (rc == CURLE_PEER_FAILED_VERIFICATION)
+		return complain(EXIT_PERMISSION, "nobody vouches for %s; give --pin, which farlan page prints on its machine, or --cacert",
+		                client->base);
+	return complain(EXIT_NO_DAEMON, "%s: %s", client->base, curl_easy_strerror(rc));
+}
+
 static int failed(const struct client *client, CURLcode rc, const struct answer *answer)
 {
 	const char *program = home_program(client->home.kind);
 	long error = 0;
 	if (answer->too_long)
 		return complain(EXIT_FAILED, "%s answered more than %d MiB", program, ANSWER_MAX >> 20);
+	if (client->remote)
+		return unreachable_remote(client, rc);
 	if (rc == CURLE_COULDNT_CONNECT) {
 		curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &error);
 		return unreachable(&client->home, (int)error);
@@ -267,7 +323,7 @@ int client_ask(struct client *client, const char *method, const char *path, json
 	json_decref(body);
 	if (lost)
 		return complain(EXIT_FAILED, "out of memory");
-	snprintf(url, sizeof(url), "http://localhost%s", path);
+	snprintf(url, sizeof(url), "%s%s", client->base, path);
 	curl_easy_setopt(client->curl, CURLOPT_URL, url);
 	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &answer);
@@ -278,7 +334,7 @@ int client_ask(struct client *client, const char *method, const char *path, json
 	} else {
 		curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
 		curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
-		curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+		curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->bare);
 	}
 	CURLcode rc = curl_easy_perform(client->curl);
 	int code = rc == CURLE_OK ? answered(client, &answer, ret) : failed(client, rc, &answer);
@@ -321,7 +377,7 @@ int client_fetch(struct client *client, const char *path, json_t *body, int fd)
 	json_decref(body);
 	if (!text)
 		return complain(EXIT_FAILED, "out of memory");
-	snprintf(url, sizeof(url), "http://localhost%s", path);
+	snprintf(url, sizeof(url), "%s%s", client->base, path);
 	curl_easy_setopt(client->curl, CURLOPT_URL, url);
 	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, "POST");
 	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);

@@ -64,41 +64,49 @@ static int ask(int tty, const char *prompt, char ret[PASSPHRASE_ROOM])
 	return r;
 }
 
-static int from_terminal(int tty, bool is_new, char ret[PASSPHRASE_ROOM], bool *ret_differ)
+static int from_terminal(int tty, const char *prompt, const char *once_more, char ret[PASSPHRASE_ROOM], bool *ret_differ)
 {
 	char again[PASSPHRASE_ROOM];
-	int r = ask(tty, is_new ? "a passphrase for the backup: " : "the backup's passphrase: ", ret);
+	int r = ask(tty, prompt, ret);
 	*ret_differ = false;
-	if (r || !is_new)
+	if (r || !once_more)
 		return r;
-	r = ask(tty, "once more: ", again);
+	r = ask(tty, once_more, again);
 	*ret_differ = !r && strcmp(ret, again) != 0;
 	explicit_bzero(again, sizeof(again));
 	return r;
 }
 
-int passphrase_take(const struct call *call, bool is_new, char ret[PASSPHRASE_ROOM])
+int secret_take(const char *file, const char *what, const char *prompt, const char *again, size_t least, size_t most,
+                char ret[PASSPHRASE_ROOM])
 {
-	const char *file = options_value(&call->options, "passphrase-file");
 	bool differ = false, standard = file && !strcmp(file, "-");
 	int r, tty = file ? -1 : open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	int fd = file && !standard ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	ret[0] = '\0';
 	if (fd < 0)
 		return complain(errno == EACCES ? EXIT_PERMISSION : EXIT_FAILED, "%s: %s", file, strerror(errno));
-	r = tty >= 0 ? from_terminal(tty, is_new, ret, &differ) : line_read(fd, ret);
+	r = tty >= 0 ? from_terminal(tty, prompt, again, ret, &differ) : line_read(fd, ret);
 	if (tty >= 0)
 		close(tty);
 	if (fd != STDIN_FILENO)
 		close(fd);
 	size_t len = strlen(ret);
-	if (!r && !differ && len >= VAULT_PASS_MIN && len <= VAULT_PASS_MAX)
+	if (!r && !differ && len >= least && len <= most)
 		return 0;
 	explicit_bzero(ret, PASSPHRASE_ROOM);
 	if (r && r != -EMSGSIZE)
-		return complain(EXIT_FAILED, "the passphrase cannot be read: %s", strerror(-r));
+		return complain(EXIT_FAILED, "the %s cannot be read: %s", what, strerror(-r));
 	if (differ)
 		return complain(EXIT_USAGE, "the two are not the same");
-	return complain(EXIT_USAGE, "a passphrase has %d to %d bytes%s", VAULT_PASS_MIN, VAULT_PASS_MAX,
-	                len || file ? "" : "; without a terminal it is read from standard input or --passphrase-file");
+	return complain(EXIT_USAGE, "a %s has %zu to %zu bytes%s%s%s", what, least, most,
+	                len || file ? "" : "; without a terminal it is read from standard input or --", len || file ? "" : what,
+	                len || file ? "" : "-file");
+}
+
+int passphrase_take(const struct call *call, bool is_new, char ret[PASSPHRASE_ROOM])
+{
+	return secret_take(options_value(&call->options, "passphrase-file"), "passphrase",
+	                   is_new ? "a passphrase for the backup: " : "the backup's passphrase: ", is_new ? "once more: " : NULL,
+	                   VAULT_PASS_MIN, VAULT_PASS_MAX, ret);
 }

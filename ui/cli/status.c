@@ -271,23 +271,3 @@ int run_network_list(struct call *call)
 {
 	return run_list(call, "/v1/networks", "networks", "farlan.controller.network/1", own_columns);
 }
-
-int run_page(struct call *call)
-{
-	struct client *client;
-	json_t *link = NULL;
-	char url[CELL_MAX];
-	int code = client_open(&client, call);
-	if (code)
-		return code;
-	code = client_ask(client, "POST", "/v1/page-link", json_object(), &link);
-	client_close(client);
-	if (code == 0 && call->format != FORMAT_TABLE)
-		code = output_json(call, link, NULL, NULL);
-	else if (code == 0 && *field(link, "url"))
-		printf("%s\n", cell_text(link, "url", CELL_TEXT, url));
-	else if (code == 0)
-		code = complain(EXIT_FAILED, "this controller serves no page; start it with --http IP:PORT");
-	json_decref(link);
-	return code;
-}

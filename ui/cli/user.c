@@ -1,0 +1,148 @@
+/* user.c: page, user list, add, passwd, delete: who gets in at the page.
+ *
+ * A password is read from the terminal without echo, twice, or from standard input or a file; never from the command line,
+ * which every process of the machine can read.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/password.h"
+#include "ui/cli/client.h"
+#include "ui/cli/output.h"
+#include "ui/cli/passphrase.h"
+
+#define PATH_ROOM 96
+
+static const struct column columns[] = {
+    {"NAME", "name", CELL_TEXT}, {"CREATED", "created", CELL_TIME}, {"LAST LOGIN", "last_login", CELL_TIME}, {0}};
+
+/* One request; takes body. The answer is printed for programs and left in *ret for people. */
+static int ask(struct call *call, const char *method, const char *path, json_t *body, json_t **ret)
+{
+	struct client *client;
+	json_t *object = NULL;
+	*ret = NULL;
+	int code = client_open(&client, call);
+	if (code) {
+		json_decref(body);
+		return code;
+	}
+	code = client_ask(client, method, path, body, &object);
+	client_close(client);
+	if (code || call->format == FORMAT_TABLE) {
+		*ret = object;
+		return code;
+	}
+	code = output_json(call, object, NULL, NULL);
+	json_decref(object);
+	return code;
+}
+
+/* "3f9a..." in pairs, as browsers show it. */
+static void print_told(const json_t *link, const char *name, const char *title)
+{
+	const char *hex = field(link, name);
+	if (!*hex)
+		return;
+	fprintf(stderr, "  %s ", title);
+	for (size_t i = 0; hex[i] && hex[i + 1]; i += 2)
+		fprintf(stderr, "%s%.2s", i ? ":" : "", hex + i);
+	fprintf(stderr, "\n");
+}
+
+int run_page(struct call *call)
+{
+	json_t *link;
+	char url[CELL_MAX];
+	int code = ask(call, "POST", "/v1/page-link", json_object(), &link);
+	if (link) { /* the link alone on standard output, for scripts */
+		print_told(link, "certificate", "certificate sha256");
+		print_told(link, "pin", "key (for --pin)    ");
+		printf("%s\n", cell_text(link, "url", CELL_TEXT, url));
+	}
+	json_decref(link);
+	return code;
+}
+
+/* A name that may stand in a path; what names there are the controller says. */
+static int path_of(const struct call *call, char path[PATH_ROOM])
+{
+	const char *name = call->words[0];
+	if (!*name || strlen(name) > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(name))
+		return complain(EXIT_USAGE, "a user's name is 1 to 32 of a-z, 0-9, dot, underscore and hyphen");
+	snprintf(path, PATH_ROOM, "/v1/users/%s", name);
+	return 0;
+}
+
+static int password_field(struct call *call, json_t *body)
+{
+	char password[PASSPHRASE_ROOM];
+	int code = secret_take(options_value(&call->options, "password-file"), "password",
+	                       "the new password: ", "once more: ", PASSWORD_MIN, PASSWORD_MAX, password);
+	if (code == 0 && json_object_set_new(body, "password", json_string(password)))
+		code = complain(EXIT_USAGE, "a password is UTF-8 text");
+	explicit_bzero(password, sizeof(password));
+	return code;
+}
+
+int run_user_list(struct call *call)
+{
+	struct client *client;
+	json_t *answer = NULL;
+	int code = client_open(&client, call);
+	if (code)
+		return code;
+	code = client_ask(client, "GET", "/v1/users", NULL, &answer);
+	client_close(client);
+	if (code == 0 && call->format != FORMAT_TABLE)
+		code = output_json(call, answer, "users", "farlan.user/1");
+	else if (code == 0 && !json_array_size(json_object_get(answer, "users")))
+		printf("no users; next: farlan user add NAME\n");
+	else if (code == 0)
+		code = output_table(json_object_get(answer, "users"), columns);
+	json_decref(answer);
+	return code;
+}
+
+static int send_password(struct call *call, const char *method, const char *path, json_t *body, const char *told)
+{
+	json_t *user = NULL;
+	char name[CELL_MAX];
+	int code = password_field(call, body);
+	if (code) {
+		json_decref(body);
+		return code;
+	}
+	code = ask(call, method, path, body, &user);
+	if (user)
+		printf("%s %s\n", told, cell_text(user, "name", CELL_TEXT, name));
+	json_decref(user);
+	return code;
+}
+
+int run_user_add(struct call *call)
+{
+	char path[PATH_ROOM];
+	int code = path_of(call, path);
+	return code ? code : send_password(call, "POST", "/v1/users", json_pack("{s:s}", "name", call->words[0]), "added user");
+}
+
+int run_user_passwd(struct call *call)
+{
+	char path[PATH_ROOM];
+	int code = path_of(call, path);
+	return code ? code : send_password(call, "PATCH", path, json_object(), "changed the password of");
+}
+
+int run_user_delete(struct call *call)
+{
+	char path[PATH_ROOM], name[CELL_MAX];
+	json_t *user = NULL;
+	int code = path_of(call, path);
+	if (code == 0)
+		code = ask(call, "DELETE", path, NULL, &user);
+	if (user)
+		printf("deleted user %s\n", cell_text(user, "name", CELL_TEXT, name));
+	json_decref(user);
+	return code;
+}
