@@ -65,10 +65,12 @@ struct actor {
 void controller_actor(struct controller *, const struct actor *);
 
 /* How much it lets in. What is 0 stays as it was. */
+#define PENDING_MOST 100000
+#define JOINS_MOST   6000
 struct controller_limits {
 	uint32_t members; /* approved, per network: up to MEMBERS_MAX */
-	uint32_t pending; /* who asks, per network: then the one longest unseen goes */
-	uint32_t joins;   /* of one stranger, per minute; JOIN_BURST may come at once */
+	uint32_t pending; /* who asks, per network, up to PENDING_MOST: then the one longest unseen goes */
+	uint32_t joins;   /* of one stranger, per minute, up to JOINS_MOST; JOIN_BURST may come at once */
 };
 void controller_limits_set(struct controller *, const struct controller_limits *);
 

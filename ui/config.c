@@ -7,8 +7,10 @@
  */
 #include "ui/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/node.h"
@@ -343,6 +345,33 @@ static bool take_metrics(struct reading *r, const char *value)
 	return flag(r, value, "no", "yes", &r->config->metrics);
 }
 
+static bool limit(struct reading *r, const char *value, uint32_t most, const char *wanted, uint32_t *ret)
+{
+	char *end;
+	unsigned long n = strspn(value, "0123456789") == strlen(value) ? strtoul(value, &end, 10) : 0;
+	if (!n || n > most)
+		return refuse(r, 0, wanted);
+	*ret = (uint32_t)n;
+	return true;
+}
+
+static_assert(MEMBERS_MAX == 10240 && PENDING_MOST == 100000 && JOINS_MOST == 6000, "as the sentences below say");
+
+static bool take_members_max(struct reading *r, const char *value)
+{
+	return limit(r, value, MEMBERS_MAX, "how many members of a network may be approved, from 1 to 10240", &r->config->limits.members);
+}
+
+static bool take_pending_max(struct reading *r, const char *value)
+{
+	return limit(r, value, PENDING_MOST, "how many may wait for approval in a network, from 1 to 100000", &r->config->limits.pending);
+}
+
+static bool take_join_rate(struct reading *r, const char *value)
+{
+	return limit(r, value, JOINS_MOST, "joins of one stranger per minute, from 1 to 6000", &r->config->limits.joins);
+}
+
 static const struct key keys[] = {
     {"listen", BOTH, true, take_listen},
     {"add-root", BOTH, true, take_root},
@@ -356,6 +385,9 @@ static const struct key keys[] = {
     {"https", CONTROLLER, false, take_https},
     {"page-name", CONTROLLER, true, take_page_name},
     {"metrics", CONTROLLER, false, take_metrics},
+    {"members-max", CONTROLLER, false, take_members_max},
+    {"pending-max", CONTROLLER, false, take_pending_max},
+    {"join-rate", CONTROLLER, false, take_join_rate},
     {"log", BOTH, false, take_log},
     {"port-mapping", NODE, false, take_mapping},
     {"lan-discovery", NODE, false, take_lan},

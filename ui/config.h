@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/controller.h"
 #include "node/node.h"
 #include "node/stream.h"
 #include "proto/base/log.h"
@@ -62,7 +63,8 @@ struct config {
 	struct endpoint https; /* the same by TLS, for others; family 0: not so, which is the default */
 	char page_names[CONFIG_NAMES_MAX][CONFIG_NAME_MAX + 1]; /* host names under which a browser may ask for it */
 	unsigned n_page_names;
-	bool metrics; /* /metrics for whoever reaches the page's address */
+	struct controller_limits limits; /* 0 = as the controller itself says */
+	bool metrics;                    /* /metrics for whoever reaches the page's address */
 };
 
 void config_init(struct config *);

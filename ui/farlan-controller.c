@@ -251,6 +251,7 @@ int main(int argc, char **argv)
 		code = home_exit(error);
 		goto out;
 	}
+	controller_limits_set(program.controller, &daemon->start.config.limits);
 	code = listeners_fill(&program, &http);
 	if (code == 0)
 		code = daemon_serve(daemon, &config, &http);

@@ -108,6 +108,8 @@ static void test_all_keys(void **state)
 
 	config_init(&c);
 	assert_int_equal(c.http.port, 8080);
+	assert_true(parse(&c, HOME_CONTROLLER, "members-max = 10240\npending-max = 100000\njoin-rate = 6000\n"));
+	assert_true(c.limits.members == 10240 && c.limits.pending == 100000 && c.limits.joins == 6000);
 	assert_true(parse(&c, HOME_CONTROLLER, "http = none\n"));
 	assert_int_equal(c.http.family, 0);
 	assert_true(parse(&c, HOME_CONTROLLER, "http = 127.0.0.1:81\n"));
@@ -179,6 +181,11 @@ static void test_refusals(void **state)
 	refused(HOME_NODE, "  wrokers = 3\n", "farland.conf:1:3: error: ", "did you mean \"workers\"?");
 	refused(HOME_NODE, "zzzzzzzz = 3\n", "farland.conf:1:1: error: unknown key \"zzzzzzzz\"", "");
 	refused(HOME_NODE, "http = 1.2.3.4:5\n", "farland.conf:1:1: error: ", "key of farlan-controller.conf");
+	refused(HOME_CONTROLLER, "members-max = 10241\n", "farland.conf:1:15: error: ", "from 1 to 10240");
+	refused(HOME_CONTROLLER, "members-max = 0\n", "farland.conf:1:15: error: ", "from 1 to 10240");
+	refused(HOME_CONTROLLER, "pending-max = -1\n", "farland.conf:1:15: error: ", "from 1 to 100000");
+	refused(HOME_CONTROLLER, "join-rate = 10s\n", "farland.conf:1:13: error: ", "from 1 to 6000");
+	refused(HOME_NODE, "join-rate = 10\n", "farland.conf:1:1: error: ", "key of farlan-controller.conf");
 	refused(HOME_CONTROLLER, "workers = 1\n", "farland.conf:1:1: error: ", "key of farland.conf");
 	refused(HOME_NODE, "listen = 1.2.3.4\n", "farland.conf:1:10: error: ", "looks like");
 	refused(HOME_NODE, "workers = 17\n", "farland.conf:1:11: error: ", "1 to 16");
