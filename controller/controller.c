@@ -124,6 +124,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 	uint64_t ceiling = 0;
 	clock_advance(c, now_ms, wall_s);
 	c->actor = (struct actor){0}; /* what happens from here on nobody asked for */
+	presences_silent(c);
 	members_end(c, &ended);
 	invites_tick(c);
 	if (c->trusted) {
@@ -244,9 +245,13 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 	unsigned n = 0;
 	clock_advance(c, now_ms, wall_s);
 	struct presence *who = online ? presence_note(c, key_hash) : presence_find(c, key_hash);
+	if (who)
+		who->silent = false;
 	if (!who || who->online == online)
 		return;
 	who->online = online;
+	who->reports = false;
+	who->heard = c->now_ms;
 	who->link = LINK_NONE;
 	who->rtt_us = 0;
 	if (!online)

@@ -24,7 +24,7 @@ static void sweep(struct controller *c)
 	for (unsigned i = 0; i < PRESENCE_BUCKETS; i++)
 		for (struct presence **at = &c->presences[i]; *at;) {
 			struct presence *p = *at;
-			if (p->online || p->allowance > c->now_ms) {
+			if (p->online || p->silent || p->allowance > c->now_ms) {
 				at = &p->next;
 				continue;
 			}
@@ -48,6 +48,30 @@ struct presence *presence_note(struct controller *c, const uint8_t key_hash[KEY_
 	c->presences[bucket(key_hash)] = p;
 	c->n_presences++;
 	return p;
+}
+
+void presence_heard(struct controller *c, struct presence *p, uint8_t op)
+{
+	p->heard = c->now_ms;
+	p->reports = p->reports || op == OP_REPORT;
+	if (!p->silent)
+		return;
+	p->silent = false;
+	controller_online(c, p->key_hash, true, c->now_ms, c->wall_s);
+}
+
+void presences_silent(struct controller *c)
+{
+	if (c->now_ms < c->silent_next)
+		return;
+	c->silent_next = c->now_ms + SILENT_EVERY_MS;
+	for (unsigned i = 0; i < PRESENCE_BUCKETS; i++)
+		for (struct presence *p = c->presences[i]; p; p = p->next) {
+			if (!p->online || !p->reports || c->now_ms - p->heard < SILENT_MS)
+				continue;
+			controller_online(c, p->key_hash, false, c->now_ms, c->wall_s);
+			p->silent = true;
+		}
 }
 
 void presences_free(struct controller *c)

@@ -315,6 +315,8 @@ void controller_request(struct controller *c, const struct identity *from, const
 	struct asking a = {.c = c, .from = from, .m = m, .who = presence_note(c, from->key_hash)};
 	if (a.who && physical)
 		a.who->physical = *physical;
+	if (a.who)
+		presence_heard(c, a.who, m->op);
 	switch (m->op) {
 	case OP_JOIN_REQ: join_request(&a); break;
 	case OP_GET_BLOB: get_blob(&a); break;

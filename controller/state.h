@@ -39,7 +39,9 @@
 #define PENDING_FOR_S    (7 * 24 * 3600) /* a request nobody repeats is forgotten, network time */
 #define END_TURN_MAX     64              /* approvals and requests that end in one turn */
 #define SEEN_EVERY_S     60              /* last-seen times are written at most this often */
-#define KEY_NETWORKS_MAX 64              /* networks of one key that are told when it comes or goes */
+#define SILENT_MS        160000          /* two reports that did not come; one is due each 48 to 72 s */
+#define SILENT_EVERY_MS  15000
+#define KEY_NETWORKS_MAX 64 /* networks of one key that are told when it comes or goes */
 
 enum blob_name {
 	BLOB_MANIFEST,
@@ -89,6 +91,8 @@ struct presence {
 	struct presence *next; /* in its bucket */
 	uint8_t key_hash[KEY_HASH_BYTES];
 	bool online;
+	bool reports, silent;                     /* it sent a REPORT; its session stands but nothing came for SILENT_MS */
+	uint64_t heard;                           /* ms: its last message */
 	enum report_kind link;                    /* how the controller reaches it; LINK_NONE = not known */
 	uint32_t rtt_us;                          /* 0 = not known */
 	uint64_t acknowledged, acknowledged_nwid; /* HEAD version it said it holds, and of which network */
@@ -101,7 +105,7 @@ struct presence {
 struct push { /* push.c: a decision until its member is heard of it */
 	uint8_t key_hash[KEY_HASH_BYTES];
 	uint64_t nwid;
-	uint64_t next; /* ms: told again */
+	uint64_t next;  /* ms: told again */
 	uint64_t since; /* ms: decided */
 	uint8_t answer, repeated;
 };
@@ -125,8 +129,8 @@ struct controller {
 	struct controller_port port;
 	struct actor actor;
 	struct controller_limits limits;
-	uint64_t ends_next; /* network time at which an approval or a request ends; 0 = none */
-	bool ends_known;    /* else it has to be looked up */
+	uint64_t ends_next;   /* network time at which an approval or a request ends; 0 = none */
+	bool ends_known;      /* else it has to be looked up */
 	uint64_t invites_due; /* network time at which an invitation ends or an ephemeral member goes; 0 = look, UINT64_MAX = none */
 	struct change changes[CHANGES_MAX];
 	unsigned n_changes;
@@ -145,6 +149,7 @@ struct controller {
 	unsigned n_pushes, pushes_room;
 	struct push_figures push_figures;
 	struct presence *presences[PRESENCE_BUCKETS];
+	uint64_t silent_next; /* ms: looked for those who are silent */
 	unsigned n_presences;
 	struct accounts *accounts; /* owned, account.c */
 	size_t reports_bytes;      /* of all networks */
@@ -224,6 +229,10 @@ void reports_free(struct controller *, struct publication *); /* controller NULL
 /* presence.c */
 struct presence *presence_find(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);
 struct presence *presence_note(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]); /* NULL = full */
+/* Something came from it: who was silent is back. */
+void presence_heard(struct controller *, struct presence *, uint8_t op);
+/* Who reports and does so no more is gone, whatever its session says: that would be kept for an hour. */
+void presences_silent(struct controller *);
 void presences_free(struct controller *);
 
 /* account.c */

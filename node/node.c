@@ -426,12 +426,26 @@ static void peer_free_each(struct peer *peer, void *self)
 	peer_free(peer);
 }
 
+/* Controllers hear at once that we go, and need not find out. */
+static void farewell(struct node *node)
+{
+	uint8_t plain[INNER_HEADER + 1] = {INNER_CLOSE};
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		struct peer *peer = node->net[i] ? node->net[i]->controller_peer : NULL;
+		struct session *s = peer ? peer_session(peer, CLASS_CTRL) : NULL;
+		if (s && peer->best >= 0)
+			node_seal(node, s, &peer->path[peer->best], plain, sizeof plain);
+	}
+	outbox_flush(node);
+}
+
 void node_free(struct node *node)
 {
 	if (!node)
 		return;
 	if (node->save_peers_ms != NEVER)
 		state_save_peers(node);
+	farewell(node);
 	for (unsigned i = 0; i < NETWORKS_MAX; i++)
 		if (node->net[i])
 			net_free(node->net[i]);

@@ -624,6 +624,43 @@ static void put_out_stays_out(void **state)
 	world_free(w);
 }
 
+/* Its session would be kept for an hour after its machine died: who reports and does so no more is gone. */
+static void goes_when_silent(void **state)
+{
+	struct world *w = world_new(false, NULL);
+	struct invite_key key;
+	uint8_t body[BODY_MAX];
+	struct body_report report = {.nwid = w->nwid, .seq = 1};
+	struct message m = {.req = 9, .op = OP_REPORT, .body = body};
+	(void)state;
+	invite(w, &(struct invite_terms){.uses = 0, .ephemeral_s = 30}, 0, &key);
+	for (unsigned n = 0; n < 3; n++) {
+		online(w, n, true);
+		assert_int_equal(joins(w, n, &key), JOIN_OK);
+	}
+	m.len = body_report_encode(&report, body, sizeof body);
+	for (unsigned s = 0; s < 600; s += 60) { /* 0 goes on, 1 says so once, 2 never does: of that one we know nothing */
+		struct identity who = person(0), once = person(1);
+		controller_request(w->c, &who, NULL, &m, w->now, WALL);
+		if (!s)
+			controller_request(w->c, &once, NULL, &m, w->now, WALL);
+		pass(w, 60);
+		assert_int_equal(member_is(w, 1, MEMBER_APPROVED) && member_of(w, 1).online, s < 120);
+	}
+	assert_true(member_of(w, 0).online);
+	assert_true(member_of(w, 2).online);
+	assert_int_equal(approved(w), 2);
+	/* one that was only asleep is there again with its first word */
+	struct identity who = person(0);
+	pass(w, 120);
+	assert_false(member_of(w, 0).online);
+	controller_request(w->c, &who, NULL, &m, w->now, WALL);
+	assert_true(member_of(w, 0).online);
+	pass(w, 60);
+	assert_true(member_is(w, 0, MEMBER_APPROVED));
+	world_free(w);
+}
+
 /* ---- the admin's side --------------------------------------------------------------------------------------------------- */
 
 static void count_row(void *self, const struct invite_row *row)
@@ -693,6 +730,7 @@ int main(void)
 	    cmocka_unit_test(crashes),
 	    cmocka_unit_test(key_is_not_kept),
 	    cmocka_unit_test(goes_when_away),
+	    cmocka_unit_test(goes_when_silent),
 	    cmocka_unit_test(stays_over_a_restart),
 	    cmocka_unit_test(put_out_stays_out),
 	    cmocka_unit_test(so_many),
