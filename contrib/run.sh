@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh: root, controller and this machine's node in the foreground, with their state in run/ of the tree, and a demo peer in
-# a network namespace. Makes a network, approves both, shows a ping across it, tells how others join. Ctrl-C ends it all.
+# a network namespace. Makes a network, approves both, shows a ping across it, invites others. Ctrl-C ends it all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "${FARLAN_BIN:-build}") state=$PWD/run
@@ -110,12 +110,10 @@ echo "The controller's page, good for one visit within 15 minutes:"
 echo "    $(farlan controller page | awk 'END { print $NF }')"
 echo "    (another link: $bin/farlan --home $state/controller page)"
 echo
-echo "Another machine joins with:"
-echo "    farland --home DIR --add-root '$(farlan root root-line "${public:-$here}:$port")' &"
-echo "    farlan --home DIR join $nwid"
-echo "and is let in by the page or by:"
-echo "    $bin/farlan --home $state/controller member list $nwid"
-echo "    $bin/farlan --home $state/controller member approve $nwid MEMBER"
+echo "Another machine joins with this invitation, good for five within a day:"
+echo "    farland --home DIR &"
+echo "    farlan --home DIR join '$(farlan controller invite create "$nwid" --name run --uses 5 --expires 1d \
+	--root "$(farlan root root-line "${public:-$here}:$port")")'"
 echo
 echo "Ctrl-C ends all of it; the state stays in $state."
 rc=0
