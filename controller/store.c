@@ -68,6 +68,14 @@ int store_errno(int code)
 	}
 }
 
+/* Of a step or an exec that just returned. A disk that became read-only fails each write with EROFS, which SQLite calls an error of the
+ * disk like any other (and does not keep for sqlite3_system_errno() when it is COMMIT that fails): errno still has it. */
+static int error_of(int code)
+{
+	int system = (code & 0xff) == SQLITE_IOERR ? errno : 0;
+	return system == EROFS || system == ENOSPC ? -system : store_errno(code);
+}
+
 /* ---- statements --------------------------------------------------------------------- */
 
 static struct query *query_find(struct store *s, const char *sql)
@@ -102,7 +110,7 @@ struct query *query_write(struct store *s, const char *sql)
 	if (!s->open) {
 		int code = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 		s->open = true; /* even a failed one: the turn is broken until it is rolled back */
-		s->failure = store_errno(code);
+		s->failure = error_of(code);
 		if (s->failure)
 			return NULL;
 	}
@@ -181,7 +189,7 @@ int query_end(struct query *q)
 {
 	if (!q)
 		return -EIO;
-	int r = store_errno(q->code);
+	int r = error_of(q->code);
 	sqlite3_reset(q->statement);
 	sqlite3_clear_bindings(q->statement);
 	if (r && q->writes)
@@ -236,7 +244,7 @@ int store_commit(struct store *s)
 		return 0;
 	int r = s->failure;
 	if (!r)
-		r = store_errno(sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL));
+		r = error_of(sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL));
 	store_rollback(s);
 	return r;
 }
