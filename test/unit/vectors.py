@@ -348,6 +348,45 @@ def primitives(v):
     check("fresh", blake(16, label("fln1 fresh") + v["key_hash"] + ts, secret), v["fresh"])
 
 
+D25519 = -121665 * pow(121666, P - 2, P) % P
+ORDER = 2**252 + 27742317777372353535851937790883648493
+BASE_Y = 4 * pow(5, P - 2, P) % P
+
+
+def ed_x(y):
+    square = (y * y - 1) * pow(D25519 * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    return P - x if x % 2 else x  # the even one, as RFC 8032 has the base point
+
+
+def ed_add(a, b):
+    (x1, y1), (x2, y2) = a, b
+    k = D25519 * x1 * x2 * y1 * y2
+    return ((x1 * y2 + x2 * y1) * pow(1 + k, P - 2, P) % P, (y1 * y2 + x1 * x2) * pow(1 - k, P - 2, P) % P)
+
+
+def ed_mul(n):
+    out, point = (0, 1), (ed_x(BASE_Y), BASE_Y)
+    while n:
+        out = ed_add(out, point) if n & 1 else out
+        point = ed_add(point, point)
+        n >>= 1
+    return (out[1] | (out[0] & 1) << 255).to_bytes(32, "little")
+
+
+def ed_sign(seed, message):
+    """Public key and signature, RFC 8032 section 5.1.6."""
+    h = hashlib.sha512(seed).digest()
+    scalar = int.from_bytes(h[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
+    key = ed_mul(scalar)
+    r = int.from_bytes(hashlib.sha512(h[32:] + message).digest(), "little") % ORDER
+    point = ed_mul(r)
+    k = int.from_bytes(hashlib.sha512(point + key + message).digest(), "little") % ORDER
+    return key, point + ((r + k * scalar) % ORDER).to_bytes(32, "little")
+
+
 def messages(v):
     gate = gate_keys(v["b.key_hash"], bytes(32))
     for side in "ab":
@@ -374,6 +413,10 @@ def messages(v):
         check(name + ".key", key, v[name + ".key"])
         check(name + ".hp", hp, v[name + ".hp"])
         check(name, packet, v[name])
+    statement = label("fln1 join") + made[4] + bytes.fromhex("c5057629d8000001") + v["a.key_hash"]
+    key, proof = ed_sign(v["invite.seed"], statement)
+    check("invite.public", key, v["invite.public"])
+    check("invite.proof", proof, v["invite.proof"])
 
 
 def main():

@@ -16,6 +16,7 @@
 #include <sodium.h>
 
 #include "proto/handshake.h"
+#include "proto/invite.h"
 #include "proto/leg.h"
 
 #define DOCUMENT  "proto/PROTOCOL.md"
@@ -180,6 +181,19 @@ static void run_retry(const char *who, const struct handshake *i, const struct g
 	assert_memory_equal(got, value, 16);
 }
 
+/* a asks b for network c5057629d8000001 by an invitation, on that session. */
+static void run_invite(const uint8_t exporter[32], const struct secret *a)
+{
+	uint8_t seed[32], public[32], proof[INVITE_PROOF_BYTES];
+	count(seed, 32, 0xc0);
+	invite_public(seed, public);
+	invite_sign(seed, exporter, 0xc5057629d8000001, a->self.key_hash, proof);
+	assert_true(invite_verify(public, exporter, 0xc5057629d8000001, a->self.key_hash, proof));
+	emit("invite.seed", seed, 32);
+	emit("invite.public", public, 32);
+	emit("invite.proof", proof, sizeof proof);
+}
+
 static void make(void)
 {
 	struct secret a, b;
@@ -227,6 +241,7 @@ static void make(void)
 	};
 	run_resp(&i1, &r1, &a, &b, &q, n, exporter);
 	run_legs(exporter, inner, sizeof inner);
+	run_invite(exporter, &a);
 
 	memcpy(p.fresh, fresh, 16);
 	count(draw.e, 32, 0x90);
