@@ -109,11 +109,15 @@ uint64_t controller_session_left(const struct controller *c, const struct sessio
 	return end > now ? end - now : 0;
 }
 
-/* Room for one more: what is over goes, else the one longest unused. */
+/* Room for one more: what is over goes, also what nobody loaded any more, else the one longest unused. */
 static unsigned session_room(struct controller *c)
 {
 	struct accounts *a = c->accounts;
+	uint64_t now = network_time(c);
 	unsigned oldest = 0;
+	if (writable(c))
+		store_session_purge(c->store, now > SESSION_IDLE_S ? now - SESSION_IDLE_S : 0,
+		                    now > SESSION_LIFE_S ? now - SESSION_LIFE_S : 0);
 	for (unsigned i = a->n_sessions; i-- > 0;)
 		if (over(c, &a->sessions[i]))
 			controller_session_close(c, a->sessions[i].hash);

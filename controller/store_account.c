@@ -151,6 +151,14 @@ int store_session_delete(struct store *s, const uint8_t hash[32])
 	return query_run(q);
 }
 
+int store_session_purge(struct store *s, uint64_t used, uint64_t created)
+{
+	struct query *q = query_write(s, "DELETE FROM session WHERE used < ?1 OR created < ?2");
+	query_u64(q, 1, used);
+	query_u64(q, 2, created);
+	return query_run(q);
+}
+
 int store_session_each(struct store *s, void (*each)(void *, const struct session_row *), void *self)
 {
 	struct session_row row;

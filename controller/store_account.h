@@ -23,6 +23,7 @@ int store_user_count(struct store *, unsigned *ret);
 
 int store_session_put(struct store *, const struct session_row *); /* new, or used again */
 int store_session_delete(struct store *, const uint8_t hash[32]);
+int store_session_purge(struct store *, uint64_t used, uint64_t created); /* those last used, or made, before */
 int store_session_each(struct store *, void (*each)(void *, const struct session_row *), void *);
 
 int store_token_insert(struct store *, const struct token_record *);
