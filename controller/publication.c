@@ -49,6 +49,7 @@ void publication_free(struct publication *p)
 	free(p->listed);
 	groups_free(p);
 	reports_free(NULL, p);
+	directory_fini(&p->directory);
 	free(p);
 }
 
@@ -170,8 +171,8 @@ static uint64_t pause_of(const struct controller *c, const struct publication *p
 		const struct presence *who = presence_find(c, p->listed[i]);
 		online += who && who->online;
 	}
-	uint64_t pause = online * bytes / PUBLISH_BYTES_MS;
-	return pause < PUBLISH_EVERY_MS ? PUBLISH_EVERY_MS : pause > PUBLISH_SLOW_MS ? PUBLISH_SLOW_MS : pause;
+	uint64_t pause = online * bytes / PUBLISH_BYTES_MS, least = p->members_sharded ? PUBLISH_LARGE_MS : PUBLISH_EVERY_MS;
+	return pause < least ? least : pause > PUBLISH_SLOW_MS ? PUBLISH_SLOW_MS : pause;
 }
 
 static void issue(struct controller *c, struct publication *p)
