@@ -54,7 +54,7 @@ static void charge(struct throttle_slot *slot, uint64_t now)
 	if (++slot->tries < THROTTLE_FREE)
 		return;
 	unsigned doubled = slot->tries - THROTTLE_FREE;
-	uint64_t wait = doubled < 5 ? THROTTLE_WAIT_MS << doubled : THROTTLE_MOST_MS;
+	uint64_t wait = doubled < 5 ? (uint64_t)THROTTLE_WAIT_MS << doubled : THROTTLE_MOST_MS;
 	slot->until = now + (wait < THROTTLE_MOST_MS ? wait : THROTTLE_MOST_MS);
 }
 

@@ -565,7 +565,8 @@ static void other_sites_stay_out(void **state)
 	                                    "[127.0.0.1]",
 	                                    "[farlan.example.net]"};
 	static const char *const sites[] = {"cross-site", "same-site", "none", ""};
-	static const char *const origins[] = {"null", "http://evil.example", "http://127.0.0.1:8081", "http://127.0.0.1", "ftp://" ME, ""};
+	static const char *const origins[] = {"null", "http://evil.example", "http://127.0.0.1:8081", "http://127.0.0.1", ("ftp://" ME),
+	                                      ""};
 	static const char *const types[] = {
 	    NULL, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data", ""};
 	char body[160], cookie[128];
