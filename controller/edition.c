@@ -153,7 +153,6 @@ static int edition_manifest(const struct publication *p, struct edition *e)
 	} sections[] = {{SECTION_BASE, BLOB_BASE, 1},
 	                {SECTION_ROUTES, BLOB_ROUTES, 1},
 	                {SECTION_DNS, BLOB_DNS, 1},
-	                {SECTION_DNS, BLOB_DNS, 1},
 	                {SECTION_MEMBERS, BLOB_MEMBERS, 1},
 	                {SECTION_MEMBERS_SHARD, BLOB_MEMBERS_SHARD, SHARDS},
 	                {SECTION_REVOKED_SHARD, BLOB_REVOKED_SHARD, SHARDS}};

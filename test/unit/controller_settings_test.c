@@ -234,12 +234,141 @@ static void test_bridge_before(void **state)
 	assert_int_equal(set((struct network_settings){.set = SET_NET_MTU, .mtu = 1450}, &e), ADMIN_CONFLICT);
 }
 
+static struct route route(const char *target, const char *via)
+{
+	struct route r = {.via_set = via != NULL};
+	struct prefix p;
+	assert_true(prefix_parse(target, false, &r.target));
+	if (via) {
+		assert_true(prefix_parse(via, false, &p));
+		memcpy(r.via, p.ip, sizeof(r.via));
+	}
+	return r;
+}
+
+static struct {
+	unsigned n;
+	char text[8][320];
+} warnings;
+
+static void warned(void *self_, const char *text)
+{
+	(void)self_;
+	if (warnings.n < 8)
+		snprintf(warnings.text[warnings.n], sizeof(warnings.text[0]), "%s", text);
+	warnings.n++;
+}
+
+static unsigned warn(uint64_t network)
+{
+	memset(&warnings, 0, sizeof(warnings));
+	controller_network_warnings(c, network, warned, NULL);
+	return warnings.n;
+}
+
+static void test_routes(void **state)
+{
+	struct admin_error e;
+	struct network_row row;
+	struct route back[ROUTES_MAX];
+	unsigned n = 0;
+	(void)state;
+	struct network_settings s = {.set = SET_NET_POOL | SET_NET_ROUTES | SET_NET_DESCRIPTION,
+	                             .pool = {.family = 4, .bits = 16, .ip = {10, 20}},
+	                             .description = "the office",
+	                             .n_routes = 2,
+	                             .routes = {route("192.168.7.0/24", "10.20.0.5"), route("192.168.8.0/24", NULL)}};
+	assert_int_equal(set(s, &e), ADMIN_OK);
+	settle();
+	const struct blob *b = &publication_find(c, nwid)->now[BLOB_ROUTES];
+	assert_true(section_routes_parse(b->bytes, b->len, back, &n));
+	assert_int_equal(n, 3); /* the pool itself, which is on link */
+	assert_true(!back[0].via_set && back[0].target.bits == 16 && back[1].via_set && back[1].via[3] == 5 && !back[2].via_set);
+	assert_int_equal(controller_network_get(c, nwid, &row, &e), ADMIN_OK);
+	assert_true(row.n_routes == 2 && !strcmp(row.description, "the office"));
+	/* what cannot work is refused, and nothing of it is kept */
+	static const char *const bad[][2] = {{"192.168.7.0/24", "10.21.0.5"}, {"192.168.7.1/24", "10.20.0.5"}, {"fd00:1::/64", "fd00::1"}};
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct network_settings t = {.set = SET_NET_ROUTES, .n_routes = 1, .routes = {route(bad[i][0], bad[i][1])}};
+		assert_int_equal(set(t, &e), ADMIN_INVALID);
+	}
+	struct network_settings twice = {
+	    .set = SET_NET_ROUTES, .n_routes = 2, .routes = {route("192.168.7.0/24", NULL), route("192.168.7.0/24", "10.20.0.5")}};
+	assert_int_equal(set(twice, &e), ADMIN_INVALID);
+	twice.routes[1].metric = 5;
+	assert_int_equal(set(twice, &e), ADMIN_OK);
+	/* without the pool the way through it is none */
+	assert_int_equal(set((struct network_settings){.set = SET_NET_POOL}, &e), ADMIN_INVALID);
+	assert_int_equal(set((struct network_settings){.set = SET_NET_POOL | SET_NET_ROUTES}, &e), ADMIN_OK);
+	assert_int_equal(controller_network_get(c, nwid, &row, &e), ADMIN_OK);
+	assert_true(!row.n_routes && !row.pool.family && !row.pool_size);
+}
+
+static void test_dns(void **state)
+{
+	struct admin_error e;
+	struct section_dns back;
+	(void)state;
+	struct network_settings s = {.set = SET_NET_DNS, .dns = {.domain = "office.lan", .n_servers = 1}};
+	settle();
+	assert_null(publication_find(c, nwid)->now[BLOB_DNS].bytes);
+	assert_true(prefix_parse("10.20.0.53/32", false, &s.dns.servers[0]));
+	assert_int_equal(set(s, &e), ADMIN_OK);
+	settle();
+	const struct blob *b = &publication_find(c, nwid)->now[BLOB_DNS];
+	assert_true(section_dns_parse(b->bytes, b->len, &back));
+	assert_memory_equal(&back, &s.dns, sizeof(back));
+	assert_int_equal(set((struct network_settings){.set = SET_NET_DNS}, &e), ADMIN_OK);
+	settle();
+	const struct publication *p = publication_find(c, nwid);
+	struct manifest m;
+	assert_true(manifest_parse(p->now[BLOB_MANIFEST].bytes, p->now[BLOB_MANIFEST].len, &m));
+	for (unsigned i = 0; i < m.n; i++)
+		assert_int_not_equal(m.section[i].id, SECTION_DNS);
+}
+
+static void test_warnings(void **state)
+{
+	struct admin_error e;
+	uint64_t other, ann;
+	(void)state;
+	struct network_settings s = {.set = SET_NET_POOL, .pool = {.family = 4, .bits = 16, .ip = {10, 20}}};
+	assert_int_equal(set(s, &e), ADMIN_OK);
+	assert_int_equal(warn(nwid), 0);
+	struct network_settings t = {
+	    .set = SET_NET_NAME | SET_NET_POOL, .name = "second", .pool = {.family = 4, .bits = 24, .ip = {10, 20, 5, 0}}};
+	assert_int_equal(controller_network_create(c, &t, &other, &e), ADMIN_OK); /* it may be meant */
+	assert_int_equal(warn(other), 1);
+	assert_non_null(strstr(warnings.text[0], "10.20.0.0/16"));
+	assert_int_equal(warn(nwid), 1);
+	assert_non_null(strstr(warnings.text[0], "second"));
+	assert_int_equal(controller_network_delete(c, other, &e), ADMIN_OK);
+	assert_int_equal(warn(nwid), 0);
+	/* a way by way of nobody, until somebody has the address */
+	struct network_settings r = {.set = SET_NET_ROUTES, .n_routes = 1, .routes = {route("192.168.7.0/24", "10.20.0.1")}};
+	assert_int_equal(set(r, &e), ADMIN_OK);
+	assert_int_equal(warn(nwid), 1);
+	ann = member_new(1);
+	assert_int_equal(warn(nwid), 1);
+	assert_int_equal(controller_member_approve(c, nwid, ann, NULL, &e), ADMIN_OK);
+	assert_int_equal(warn(nwid), 0);
+	r.routes[0] = route("8.8.8.0/24", NULL);
+	assert_int_equal(set(r, &e), ADMIN_OK);
+	assert_int_equal(warn(nwid), 1);
+	assert_non_null(strstr(warnings.text[0], "private"));
+	r.routes[0] = route("10.0.0.0/8", "10.20.0.1");
+	assert_int_equal(set(r, &e), ADMIN_OK);
+	assert_int_equal(warn(nwid), 1);
+	assert_non_null(strstr(warnings.text[0], "overlaps the pool"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_defaults), TEST(test_limits), TEST(test_switches), TEST(test_rights), TEST(test_bridge_mtu), TEST(test_bridge_before),
+	    TEST(test_defaults),      TEST(test_limits), TEST(test_switches), TEST(test_rights),   TEST(test_bridge_mtu),
+	    TEST(test_bridge_before), TEST(test_routes), TEST(test_dns),      TEST(test_warnings),
 	};
 	if (sodium_init() < 0)
 		return 1;
