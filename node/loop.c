@@ -246,6 +246,14 @@ static void port_online(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool
 	loop->kicked = true;
 }
 
+/* Kicked as well: who shows it hears of it at the turn's end. */
+static void port_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now)
+{
+	struct loop *loop = self;
+	loop->port.path(loop->port.self, key_hash, direct, rtt_us, now);
+	loop->kicked = true;
+}
+
 static bool port_knows(void *self, const uint8_t key_hash[KEY_HASH_BYTES])
 {
 	const struct loop *loop = self;
@@ -260,6 +268,7 @@ static struct message_port port_wrapped(struct loop *loop)
 	    .request = loop->port.request ? port_request : NULL,
 	    .online = loop->port.online ? port_online : NULL,
 	    .knows = loop->port.knows ? port_knows : NULL,
+	    .path = loop->port.path ? port_path : NULL,
 	};
 }
 
