@@ -192,6 +192,7 @@ void controller_session_close(struct controller *c, const uint8_t hash[32])
 		}
 	if (writable(c))
 		store_session_delete(c->store, copy);
+	change_note(c, CHANGE_ACCOUNT, 0, 0, false); /* streams that it opened end with it */
 }
 
 /* In memory: after the commit that took them from the database. */

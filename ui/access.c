@@ -245,17 +245,22 @@ static unsigned scopes_of(const struct token_row *t)
 	return scopes;
 }
 
-static bool token_admit(struct access *a, struct request *request, struct visitor *who, struct reply *reply)
+/* The token of "Bearer farc_...". NULL: there is none; what other schemes say is meant for a proxy before us. */
+static const char *bearer_of(const struct request *request)
 {
-	const char *text = request->authorization + strcspn(request->authorization, " ");
-	bool bearer = text - request->authorization == 6 && strncasecmp(request->authorization, "Bearer", 6) == 0;
-	text += strspn(text, " ");
-	if (!bearer || !controller_token_find(a->controller, text, strlen(text), &who->token)) {
-		bool odd = bearer && !token_text_good(text, strlen(text));
+	const char *text = request->authorization;
+	if (!text || strncasecmp(text, "Bearer", 6) != 0 || (text[6] && text[6] != ' '))
+		return NULL;
+	return text + 6 + strspn(text + 6, " ");
+}
+
+static bool token_admit(struct access *a, struct request *request, const char *text, struct visitor *who, struct reply *reply)
+{
+	if (!controller_token_find(a->controller, text, strlen(text), &who->token)) {
 		refuse(reply, 401, "the token is not good",
-		       !bearer ? "the Authorization header takes: Bearer farc_..."
-		       : odd   ? "that is no whole token: a token begins with farc_ and ends with a check of itself"
-		               : "there is no such token, or it has expired",
+		       token_text_good(text, strlen(text))
+		           ? "there is no such token, or it has expired"
+		           : "that is no whole token: a token begins with farc_ and ends with a check of itself",
 		       "farlan token list shows the tokens there are; farlan token create makes one");
 		return false;
 	}
@@ -281,8 +286,9 @@ bool access_admit(struct access *a, struct request *request, struct visitor *who
 		request->scopes = SCOPE_SELF | SCOPE_ADMIN;
 		return true;
 	}
-	if (request->authorization)
-		return token_admit(a, request, who, reply);
+	const char *bearer = bearer_of(request);
+	if (bearer)
+		return token_admit(a, request, bearer, who, reply);
 	if (!own_site(a, request, reply))
 		return false;
 	session = session_of(a, request);

@@ -383,6 +383,14 @@ static void tokens_that_are_none(void **state)
 	struct request basic = browser(METHOD_GET, "/v1/networks", NULL, NULL);
 	basic.authorization = "Basic YTpi";
 	problem(ask(&basic), 401);
+	char cookie[128];
+	enter_by_link(cookie);
+	basic.cookie = cookie; /* that is a proxy's before us: the session counts, and all that is asked of one */
+	assert_int_equal(ask(&basic), 200);
+	basic.fetch_site = "cross-site";
+	problem(ask(&basic), 403);
+	basic.authorization = "Bearer";
+	problem(ask(&basic), 401); /* the session beside a token is not looked at */
 	char header[64];
 	snprintf(header, sizeof(header), "bearer  %s", token);
 	basic.authorization = header;
