@@ -2,7 +2,8 @@
  * has all of them fail.
  *
  * CRASH_HOME: the folder. CRASH_AT=N: SIGKILL before the N-th act (from 1), or with CRASH_HALF=1 in the middle of it, when it is a write:
- * half of its bytes are in the file then. CRASH_COUNT: a file of eight bytes that holds the count so far. CRASH_FAIL: a file of four
+ * half of its bytes are in the file then. CRASH_LOSE=SEED: with the kill the power goes, too: of what was written and not synced since then
+ * all is undone (SEED 1), or what a die says. CRASH_COUNT: a file of eight bytes that holds the count so far. CRASH_FAIL: a file of four
  * bytes; while the number in it is not 0, every act fails with that errno. Acts are write, pwrite, fsync, fdatasync, ftruncate,
  * rename, link, unlink, in all their spellings; what SQLite maps is not counted, since none of it must last. After an act is before the
  * next one, so that before is enough. Other programs, such as those that start the controller, are left alone.
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@ static char home[PATH_MAX];
 static size_t home_len;
 static long kill_at;
 static int half;
+static unsigned lose;
 static _Atomic uint64_t no_count, *count = &no_count;
 static _Atomic int32_t no_failure, *failure = &no_failure;
 
@@ -46,6 +50,7 @@ __attribute__((constructor)) static void begin(void)
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || !strstr(self, "/farlan-controller"))
 		return;
 	half = getenv("CRASH_HALF") != NULL;
+	lose = getenv("CRASH_LOSE") ? (unsigned)atol(getenv("CRASH_LOSE")) : 0;
 	kill_at = at ? atol(at) : 0;
 	count = shared("CRASH_COUNT", sizeof(*count), &no_count);
 	failure = shared("CRASH_FAIL", sizeof(*failure), &no_failure);
@@ -76,8 +81,117 @@ static int name_below(int dir, const char *name)
 	return *name == '/' ? below(name) : dir == AT_FDCWD ? 0 : file_below(dir);
 }
 
+/* ---- what would be lost: the bytes before each write that is not synced yet */
+
+#define FILES_MAX 64
+#define UNDO_MAX  65536
+
+static struct lost_file {
+	dev_t dev;
+	ino_t ino;
+	int fd; /* a descriptor of our own: theirs may be closed by then */
+	off_t size;
+	int dirty;
+} files[FILES_MAX];
+static struct undo {
+	struct undo *before;
+	struct lost_file *file; /* NULL: synced since */
+	off_t at;
+	size_t n;
+	uint8_t bytes[];
+} * undos;
+static unsigned n_files, n_undos;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct lost_file *file_of(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return NULL;
+	for (unsigned i = 0; i < n_files; i++)
+		if (files[i].dev == st.st_dev && files[i].ino == st.st_ino)
+			return &files[i];
+	if (n_files == FILES_MAX)
+		return NULL;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int own = open(path, O_RDWR | O_CLOEXEC);
+	if (own < 0)
+		return NULL;
+	files[n_files] = (struct lost_file){.dev = st.st_dev, .ino = st.st_ino, .fd = own, .size = st.st_size};
+	return &files[n_files++];
+}
+
+/* n bytes at at are about to change; n 0: the end is about to move there. */
+static void remember(int fd, off_t at, size_t n)
+{
+	struct stat st;
+	if (!lose)
+		return;
+	pthread_mutex_lock(&lock);
+	struct lost_file *f = file_of(fd);
+	if (f && !fstat(f->fd, &st) && n_undos < UNDO_MAX) {
+		if (!f->dirty)
+			f->size = st.st_size;
+		f->dirty = 1;
+		if (!n && at < st.st_size)
+			n = (size_t)(st.st_size - at);
+		struct undo *u = calloc(1, sizeof(*u) + n);
+		if (u) {
+			*u = (struct undo){.before = undos, .file = f, .at = at, .n = n};
+			if (n && pread(f->fd, u->bytes, n, at) < 0)
+				u->n = 0;
+			undos = u;
+			n_undos++;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void synced(int fd)
+{
+	if (!lose)
+		return;
+	pthread_mutex_lock(&lock);
+	struct lost_file *f = file_of(fd);
+	if (f)
+		f->dirty = 0;
+	for (struct undo *u = undos; f && u; u = u->before)
+		if (u->file == f)
+			u->file = NULL;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Where the next write goes. */
+static off_t where(int fd)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && flags & O_APPEND && !fstat(fd, &st))
+		return st.st_size;
+	return lseek(fd, 0, SEEK_CUR);
+}
+
+/* The newest first. With all of them undone the file has its old end, too. */
+static void power_off(void)
+{
+	static ssize_t (*real)(int, const void *, size_t, off_t);
+	*(void **)&real = dlsym(RTLD_NEXT, "pwrite");
+	unsigned dice = lose;
+	for (struct undo *u = undos; u; u = u->before) {
+		dice = dice * 1103515245u + 12345u;
+		if (u->file && u->n && (lose == 1 || dice >> 30 & 1) && real(u->file->fd, u->bytes, u->n, u->at) < 0)
+			break;
+	}
+	for (unsigned i = 0; lose == 1 && i < n_files; i++)
+		if (files[i].dirty && syscall(SYS_ftruncate, files[i].fd, files[i].size))
+			break;
+}
+
 static void die(void)
 {
+	if (lose)
+		power_off();
 	kill(getpid(), SIGKILL);
 	for (;;)
 		pause();
@@ -112,6 +226,8 @@ ssize_t write(int fd, const void *buf, size_t n)
 		die();
 	if (v == FAIL)
 		return -1;
+	if (file_below(fd))
+		remember(fd, where(fd), n);
 	return real(fd, buf, n);
 }
 
@@ -123,6 +239,8 @@ ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
 		die();
 	if (v == FAIL)
 		return -1;
+	if (file_below(fd))
+		remember(fd, at, n);
 	return real(fd, buf, n, at);
 }
 
@@ -134,6 +252,8 @@ ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 		die();
 	if (v == FAIL)
 		return -1;
+	if (file_below(fd))
+		remember(fd, at, n);
 	return real(fd, buf, n, at);
 }
 
@@ -142,7 +262,10 @@ int fsync(int fd)
 	REAL(int, fsync, int);
 	if (point(file_below(fd), 0) == FAIL)
 		return -1;
-	return real(fd);
+	int r = real(fd);
+	if (!r && file_below(fd))
+		synced(fd);
+	return r;
 }
 
 int fdatasync(int fd)
@@ -150,7 +273,10 @@ int fdatasync(int fd)
 	REAL(int, fdatasync, int);
 	if (point(file_below(fd), 0) == FAIL)
 		return -1;
-	return real(fd);
+	int r = real(fd);
+	if (!r && file_below(fd))
+		synced(fd);
+	return r;
 }
 
 int ftruncate(int fd, off_t n)
@@ -158,6 +284,8 @@ int ftruncate(int fd, off_t n)
 	REAL(int, ftruncate, int, off_t);
 	if (point(file_below(fd), 0) == FAIL)
 		return -1;
+	if (file_below(fd))
+		remember(fd, n, 0);
 	return real(fd, n);
 }
 
@@ -166,6 +294,8 @@ int ftruncate64(int fd, off64_t n)
 	REAL(int, ftruncate64, int, off64_t);
 	if (point(file_below(fd), 0) == FAIL)
 		return -1;
+	if (file_below(fd))
+		remember(fd, n, 0);
 	return real(fd, n);
 }
 

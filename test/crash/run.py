@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [--seconds N] [PART...]: the controller killed, starved and damaged. Parts: birth, points, faults, disk, flips.
+"""run.py [--quick] [--seconds N] [PART...]: the controller killed, starved and damaged. Parts: birth, points, power, faults, disk, flips.
 
 birth    a start in an empty folder is killed at each act on a file (points.c), then started again.
 points   a script of an admin's edits is killed at each act, before it and in the middle of it; started again, everything that was
          acknowledged must be there, what was not is there whole or not at all, and the script goes on to the same end. No version, serial
          or revocation epoch goes back, no serial is given twice, head.bak is not ahead of the database, the audit has one entry for each act
          and its chain holds.
+power    the same, and with the kill goes the power: all that was written and not synced is lost, or a part of it by chance. (Names that
+         were not synced are not lost here.)
 faults   every act fails for a while (ENOSPC, EROFS, EIO) from one of these points on; then none does any more.
 disk     a real full disk (tmpfs) and a read-only one.
 flips    one byte changed at 200 places of the database and of its log: it works and nothing went back, or refuses with a sentence; a
@@ -63,11 +65,12 @@ class Controller:
         self.log = os.path.join(work.folder, os.path.basename(home) + '.log')
         self.process = None
 
-    def start(self, at=0, half=False, count=None, fail=None, wait=True):
+    def start(self, at=0, half=False, lose=0, count=None, fail=None, wait=True):
         env = dict(os.environ)
         if at or count or fail:
             env |= {'LD_PRELOAD': self.work.points, 'CRASH_HOME': self.home, 'CRASH_AT': str(at)}
             env |= {'CRASH_HALF': '1'} if half else {}
+            env |= {'CRASH_LOSE': str(lose)} if lose else {}
             env |= {'CRASH_COUNT': count} if count else {}
             env |= {'CRASH_FAIL': fail} if fail else {}
         if os.path.exists(self.socket):
@@ -391,10 +394,10 @@ def resume(work, c, acknowledged, before):
         raise Failure(f'the audit ends as {acts(c)}')
 
 
-def point_run(work, at, half):
-    c = work.fresh(f'point-{at}-{half:d}', work.template)
+def point_run(work, at, half, lose=0):
+    c = work.fresh(f'point-{at}-{half:d}-{lose}', work.template)
     try:
-        c.start(at=at, half=half)
+        c.start(at=at, half=half, lose=lose)
         done, before = 0, {}
         if c.process.poll() is None:
             done = script_to_death(c, 0)
@@ -449,6 +452,11 @@ def part_birth(work, seconds):
 def part_points(work, seconds):
     work.spread('points', [(f'points, {"in" if half else "before"} act {at}', lambda at=at, half=half: point_run(work, at, half))
                            for at in range(1, work.reference['points'] + 1) for half in (False, True)], seconds)
+
+
+def part_power(work, seconds):
+    work.spread('power', [(f'power, at act {at}, lost by {lose}', lambda at=at, lose=lose: point_run(work, at, False, lose))
+                          for at in range(1, work.reference['points'] + 1) for lose in (1, 7 * at)], seconds)
 
 
 # ---- faults
@@ -643,7 +651,7 @@ def part_flips(work, seconds):
     print('flips: ' + ', '.join(f'{n} {verdict}' for verdict, n in sorted(verdicts.items())), flush=True)
 
 
-PARTS = {'birth': (part_birth, 1), 'points': (part_points, 5), 'faults': (part_faults, 2), 'disk': (part_disk, 1), 'flips': (part_flips, 2)}
+PARTS = {'birth': (part_birth, 1), 'points': (part_points, 5), 'power': (part_power, 4), 'faults': (part_faults, 2), 'disk': (part_disk, 1), 'flips': (part_flips, 2)}
 
 
 def main():
