@@ -103,7 +103,7 @@ void udp_without(struct udp *udp, bool segment, bool gro)
 void udp_send(struct udp *udp, unsigned worker, struct packet *p, unsigned n)
 {
 	assert(worker < udp->workers && n <= BATCH_MAX);
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n && !udp->host->discard_saves; i++) { /* who is killed says nothing more */
 		if (p[i].verdict != DROP_NONE)
 			continue;
 		if (p[i].from.family & ENDPOINT_STREAM)
