@@ -75,6 +75,17 @@ class Client:
                 if again:
                     raise
 
+    def announce(self, method, path, length, headers=None):
+        """A body that is announced and not sent: what cannot be taken is refused by its length."""
+        connection = Connection(self.opened)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {'Host': self.host, 'Content-Type': 'application/json', **self.headers, 'Content-Length': str(length), **(headers or {})}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = Answer(connection.getresponse())
+        connection.close()
+        return answer
+
     def stream(self, path, headers=None):
         """An answer that does not end: read it by readline()."""
         connection = Connection(self.opened)

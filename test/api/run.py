@@ -1,4 +1,4 @@
-"""run.py [CASE...]: every route of a real controller, with a real root and nodes in network namespaces, each answer held against
+"""run.py: every route of a real controller, with a real root and nodes in network namespaces, each answer held against
 ui/openapi/controller-v1.json (contract.py). A route that is not documented, a documented one that never succeeded, an answer
 that is not as written: each is a failure. Root only, since it makes namespaces. The last line is "N passed, N failed".
 """
@@ -135,8 +135,7 @@ def networks(api):
     api.pointers(api.ask('POST', '/v1/networks', {'name': 7}, status=400, fits=False), '/name')
     for body in (b'{', b'[]', b'"x"', b'{"name":"a","name":"b"}', b'\xff\xfe', b'{"name":' + b'[' * 3000):
         api.ask('POST', '/v1/networks', body, status=400)
-    large = client.by_socket(os.path.join(api.controller.home, 'farlan-controller.sock'))
-    api.judge('POST', '/v1/networks', large.ask('POST', '/v1/networks', b' ' * 70000), 413, 'too large')
+    api.judge('POST', '/v1/networks', api.socket.announce('POST', '/v1/networks', 70000), 413, 'too large')
     api.check([n['id'] for n in api.get('/v1/networks')['networks']] == [office], 'the list has what there is')
     return office
 
@@ -358,8 +357,8 @@ def backup(api):
     api.ask('POST', '/v1/restore?dry_run=true', made.body, status=400, headers={**octets, 'Farlan-Passphrase': 'another one, and a bit more'})
     api.ask('POST', '/v1/restore?dry_run=true', made.body[:-9], status=400, headers=octets)
     api.ask('POST', '/v1/restore', made.body, status=409, headers=octets)
-    stranger = api.tcp()
-    api.judge('POST', '/v1/restore', stranger.ask('POST', '/v1/restore?dry_run=true', made.body[:2000], octets), 401, 'by a stranger')
+    api.judge('POST', '/v1/restore', api.tcp().announce('POST', '/v1/restore?dry_run=true', 1000000, octets), 401, 'by a stranger, before the file comes')
+    api.judge('POST', '/v1/restore', api.socket.announce('POST', '/v1/restore?dry_run=true', 1 << 40, octets), 413, 'more than any disk')
     trust = api.ask('POST', '/v1/trust', {}).value
     api.check(trust == {'schema': 'farlan.trust/1', 'trusted': True, 'changed': False}, f'{trust}')
 
