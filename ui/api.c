@@ -168,7 +168,11 @@ void reply_link(const struct request *request, struct reply *reply, const char *
 			link[len++] = '&';
 	}
 	if (len < sizeof(link))
-		len += (size_t)snprintf(link + len, sizeof(link) - len, "cursor=%s>; rel=\"next\"", cursor);
+		len += (size_t)snprintf(link + len, sizeof(link) - len, "cursor=");
+	if (len < sizeof(link))
+		len += escape(cursor, link + len, sizeof(link) - len);
+	if (len < sizeof(link))
+		len += (size_t)snprintf(link + len, sizeof(link) - len, ">; rel=\"next\"");
 	if (len < sizeof(link)) /* one that is too long is left out: the answer's "next" says the same */
 		memcpy(reply->link, link, len + 1);
 }

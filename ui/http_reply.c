@@ -101,6 +101,8 @@ static void head_add(struct MHD_Response *response, const struct reply *reply)
 		header_add(response, "Link", reply->link);
 	if (reply->disposition[0])
 		header_add(response, "Content-Disposition", reply->disposition);
+	if (reply->status == 401)
+		header_add(response, "WWW-Authenticate", "Bearer realm=\"farlan\""); /* browsers ask nobody for that one */
 	if (reply->retry_after) {
 		char seconds[16];
 		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after);
