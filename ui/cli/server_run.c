@@ -24,8 +24,6 @@
 #define STOP_TRIES  300
 #define LOG_TAIL    1200
 
-extern char **environ;
-
 static const char *unit_of(const struct home *home)
 {
 	return home->kind == HOME_NODE ? "farlan-root.service" : "farlan-controller.service";

@@ -9,6 +9,14 @@ import lab as labs
 from lab import BIN, Daemon, until
 
 PAGE = 8443
+WALL = '''table inet wall {
+	chain input {
+		type filter hook input priority 0; policy drop;
+		iif lo accept
+		udp dport 22 accept
+	}
+}
+'''
 
 
 def farlan(lab, *argv, code=0, home='server'):
@@ -133,6 +141,16 @@ def again(lab, first):
     until('A is back at its controller', lambda: lab.nodes['A'].json('status').get('online'), 60)
 
 
+def walled(lab):
+    """A firewall of this machine that would keep everybody out is named."""
+    host = lab.hosts['S']
+    host.run('nft', '-f', '-', input=WALL)
+    done = farlan(lab, 'server', 'up')
+    lab.check('firewall drops UDP 9993' in done.stderr, f'behind a firewall it says: {done.stderr}')
+    host.run('nft', 'delete', 'table', 'inet', 'wall')
+    lab.check('firewall' not in farlan(lab, 'server', 'up').stderr, 'without one it says nothing')
+
+
 def purge(lab):
     folder = os.path.join(lab.folder, 'server')
     lab.equal(farlan(lab, 'server', 'down', '--purge', code=None).returncode, 2, 'a purge nobody confirms')
@@ -156,6 +174,7 @@ def steps(lab):
     joined(lab, first['invitation'])
     seen(lab)
     again(lab, first)
+    walled(lab)
     lab.nodes['A'].host.reaches(lab.ip('B'), 20)
     purge(lab)
 
