@@ -129,7 +129,9 @@ static int compare(const void *a, const void *b)
 
 static bool takes(const struct controller *c, const struct taker *t, const uint8_t group[GROUP_BYTES])
 {
-	return !expired(c, t) && (t->all || (t->n && bsearch(group, t->group, t->n, GROUP_BYTES, compare)));
+	static const uint8_t broadcast[GROUP_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}; /* goes to whoever is there */
+	return !expired(c, t) &&
+	       (t->all || !memcmp(group, broadcast, GROUP_BYTES) || (t->n && bsearch(group, t->group, t->n, GROUP_BYTES, compare)));
 }
 
 enum status groups_gather(struct controller *c, const struct identity *from, const uint8_t *body, size_t len, uint8_t *out, size_t room,

@@ -26,6 +26,7 @@
 #define HEAD_EVERY_MS    3600000
 #define PUBLISH_EVERY_MS 250  /* a busy network: 4 HEADs per second */
 #define PUBLISH_SLOW_MS  5000 /* ... and a large one that only grows, at least this often: */
+#define PUBLISH_LARGE_MS 2000 /* its manifest takes a newcomer two round trips: and then there are shards to read */
 #define PUBLISH_BYTES_MS 8000 /* what all its members together are to fetch on average, 64 Mbit/s */
 #define PUBLISH_TURN_MAX 16   /* networks published per turn */
 #define PUSH_CHUNK       250  /* HEADs pushed per network and */

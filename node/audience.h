@@ -1,7 +1,7 @@
 /* audience.h: who is to get a multicast frame of our own device: what workers look up, and how many are served by others for us.
  *
  * struct audiences is immutable but for the stamps of use; control builds it (group.c), shows it by port->audiences and retires the old one,
- * so a worker may keep what it found for its turn. Broadcast is no matter of this file: it goes to the whole roster.
+ * so a worker may keep what it found for its turn. Broadcast goes to the whole roster, unless that is a crowd (GROUP_CROWD).
  */
 #ifndef FARLAN_NODE_AUDIENCE_H
 #define FARLAN_NODE_AUDIENCE_H
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define GROUP_CROWD         1024 /* members: in a larger network most are never met, so nobody is called who is not known to be there */
 #define AUDIENCE_GROUPS_MAX 8192 /* that have a list of their own */
 #define AUDIENCE_OWN_MAX    128
 #define REPLICATORS_MAX     8

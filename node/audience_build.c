@@ -11,6 +11,8 @@
 
 #define POINTERS_MAX (1u << 20) /* in all lists */
 
+static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
 struct entry { /* of the table that counts, open addressing */
 	bool used;
 	uint8_t group[6];
@@ -63,8 +65,13 @@ static struct entry *entry_get(struct build *b, const uint8_t group[6])
 /* Does he stand in the list of those who take all, or in none by himself: no word of his holds. */
 static bool takes_all(const struct net *net, const struct net_member *m)
 {
-	static const uint8_t any[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	return m->group.said.all && group_said(net, m, any);
+	return m->group.said.all && group_said(net, m, everybody);
+}
+
+/* Did it say anything that still holds? */
+static bool here(const struct net *net, const struct net_member *m)
+{
+	return group_said(net, m, everybody);
 }
 
 /* Do the groups that it named still hold? Of all or none of them that is true. */
@@ -72,6 +79,18 @@ static bool names_hold(const struct net *net, const struct net_member *m)
 {
 	const struct group_set *s = &m->group.said;
 	return s->n && group_said(net, m, s->group[0]);
+}
+
+/* Broadcast has a list when somebody asked for it (gather.c). It is for all who said anything, and not for a member to name. */
+static bool broadcast(const uint8_t group[6])
+{
+	return !memcmp(group, everybody, 6);
+}
+
+static struct entry *broadcast_entry(const struct build *b)
+{
+	struct entry *e = entry_of(b, everybody);
+	return e->used ? e : NULL;
 }
 
 static void survey(struct build *b)
@@ -113,10 +132,12 @@ static void count(struct build *b)
 	for (unsigned i = 0; i < net->n_members; i++) {
 		const struct net_member *m = net->member[i];
 		const struct group_set *s = &m->group.said;
-		if (!present(m) || !group_known(net, m) || takes_all(net, m) || !names_hold(net, m))
+		if (!present(m) || !group_known(net, m) || takes_all(net, m))
 			continue;
-		for (unsigned k = 0; k < s->n; k++) {
-			struct entry *e = entry_get(b, s->group[k]);
+		if (broadcast_entry(b) && here(net, m))
+			broadcast_entry(b)->n++;
+		for (unsigned k = 0; names_hold(net, m) && k < s->n; k++) {
+			struct entry *e = broadcast(s->group[k]) ? NULL : entry_get(b, s->group[k]);
 			if (e)
 				e->n++;
 		}
@@ -135,8 +156,10 @@ static void fill_known(const struct build *b, const struct net_member *m)
 	if (takes_all(b->net, m))
 		for (uint32_t i = 0; i <= b->mask; i++)
 			put(&b->entry[i], m->member);
-	else if (names_hold(b->net, m))
-		for (unsigned k = 0; k < s->n; k++)
+	else if (broadcast_entry(b) && here(b->net, m))
+		put(broadcast_entry(b), m->member);
+	for (unsigned k = 0; !takes_all(b->net, m) && names_hold(b->net, m) && k < s->n; k++)
+		if (!broadcast(s->group[k]))
 			put(entry_of(b, s->group[k]), m->member);
 }
 

@@ -443,19 +443,20 @@ void channel_flood_out(struct node *node, const struct letter *l)
 	struct net *net = net_of_letter(node, l);
 	if (!net)
 		return;
-	/* The slots may mean other members by now. Then it waits for those who cannot be sent to: the worker had nobody else to leave over, and who
-	 * can be sent to has had it. Not for others' frames: of those only a part is ours to send, and which is not known any more. */
-	if (l->generation != net->generation) {
-		for (unsigned i = 0; i < net->n_members && !l->origin; i++)
-			if (!sendable(net->member[i]) && group_takes(net, net->member[i], l->data))
-				copy_to(net, net->member[i], 0, l->data, l->len);
-		if (l->origin)
-			node_drop(node, DROP_NO_MEMBER);
+	/* The places may mean other members by now, or not all are named. Then it waits for those of its stretch who cannot be sent to: the worker had
+	 * nobody else to leave over, and who can be sent to has had it. */
+	if (l->generation != net->generation || l->places > LETTER_PLACES) {
+		for (unsigned i = 0; i < net->n_members; i++) {
+			struct net_member *m = net->member[i];
+			if (m->member->address != l->origin && stretch_holds(l->ring_from, l->ring_to, m->member->address) &&
+			    !sendable(m) && gather_meets(net, m, l->data))
+				copy_to(net, m, l->origin, l->data, l->len);
+		}
 		return;
 	}
-	for (unsigned i = 0; i < net->n_members && i < sizeof l->slots * 8; i++)
-		if (l->slots[i / 8] >> (i % 8) & 1)
-			copy_to(net, net->member[i], l->origin, l->data, l->len);
+	for (unsigned i = 0; i < l->places; i++)
+		if (l->place[i] < net->n_members)
+			copy_to(net, net->member[l->place[i]], l->origin, l->data, l->len);
 }
 
 /* One complete frame to the device. */

@@ -226,7 +226,7 @@ static bool complete(const struct fetch *f, unsigned i)
 	return f->blob[i].bytes && f->got[i] == f->blob[i].len;
 }
 
-/* A newer HEAD ends a fetch: what was whole is kept for the next one. A network that changes faster than a newcomer can read its directory would else never
+/* A newer HEAD ends a fetch, or who serves it has gone on: what was whole is kept for the next one. A network that changes faster than a newcomer can read its directory would else never
  * let it in. Only whole blobs are believed, those passed blob_check(). */
 static void fetch_supersede(struct net *net)
 {
@@ -265,17 +265,21 @@ static bool piece_take(struct fetch *f, unsigned i, uint32_t off, const struct b
 	return true;
 }
 
+/* One that is not what it should be is not kept for the next fetch either. */
 static bool blob_check(struct net *net, unsigned i)
 {
 	uint8_t hash[32];
 	struct blob *blob = &net->fetch.blob[i];
 	blob_hash(blob->bytes, blob->len, hash);
-	return bytes_equal(hash, blob->hash, 32);
+	if (bytes_equal(hash, blob->hash, 32))
+		return true;
+	blob_free(blob);
+	return false;
 }
 
 static void fetch_failed(struct net *net)
 {
-	config_fetch_end(net);
+	fetch_supersede(net);
 	/* The controller has it for sure. */
 	if (net->controller_peer && net->ask_ms > net->node->now + 2000) {
 		net->ask_ms = net->node->now + 2000;

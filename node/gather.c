@@ -54,6 +54,11 @@ bool gather_names(const struct gather *g, uint64_t address)
 	return g->complete && (g->flood || holds(g->list.address, g->list.n, address));
 }
 
+static bool crowd(const struct net *net)
+{
+	return net->n_members > GROUP_CROWD;
+}
+
 /* ---- sending ---------------------------------------------------------------------------------------------------- */
 
 static bool any_unknown(const struct net *net)
@@ -69,6 +74,17 @@ static bool receives(const struct net *net, const struct net_member *m, const st
 	if (!m->listed && !m->cred_ok)
 		return false;
 	return group_known(net, m) ? group_said(net, m, group) : g && gather_names(g, m->member->address);
+}
+
+/* A frame of ours or of somebody we copy for: does it go to that member, who cannot be sent to yet? */
+bool gather_meets(const struct net *net, const struct net_member *m, const uint8_t *frame)
+{
+	if (!crowd(net))
+		return group_takes(net, m, frame);
+	for (unsigned i = 0; i < GATHERS_MAX; i++)
+		if (net->groups.gather[i] && !memcmp(net->groups.gather[i]->group, frame, GROUP_BYTES))
+			return receives(net, m, net->groups.gather[i], frame);
+	return receives(net, m, NULL, frame);
 }
 
 static void held_free(struct gather *g)
@@ -119,13 +135,30 @@ static void in_force(struct net *net, struct gather *g, bool flood)
 	    (flood || (g->list.n == g->fresh.n && !memcmp(g->list.address, g->fresh.address, g->list.n * sizeof g->list.address[0])));
 	g->complete = true;
 	g->flood = flood;
-	if (!flood)
-		g->list = g->fresh;
+	if (!flood) {
+		g->list.n = g->fresh.n;
+		memcpy(g->list.address, g->fresh.address, g->fresh.n * sizeof g->fresh.address[0]);
+	}
 	release(net, g);
 	if (same)
 		return;
 	net->groups.stale = true;
 	group_schedule(net, net->node->now);
+}
+
+/* Nobody says who takes it: then all who are not known may. In a crowd those who were named last, or none: ten thousand who are mostly not there are
+ * not called for one frame. */
+static void nobody_told(struct net *net, struct gather *g)
+{
+	if (!crowd(net)) {
+		in_force(net, g, true);
+		return;
+	}
+	if (!g->complete)
+		g->fresh.n = 0;
+	else
+		g->fresh = g->list;
+	in_force(net, g, false);
 }
 
 /* What stands in a request's context: group, round, the address to follow. */
@@ -158,7 +191,7 @@ static void judge(struct net *net, struct gather *g)
 	if (g->done && (over || waits))
 		in_force(net, g, false);
 	else if (over)
-		in_force(net, g, true);
+		nobody_told(net, g);
 	if (over)
 		g->busy = false;
 }
@@ -262,7 +295,7 @@ static void first_round(struct net *net, struct gather *g)
 		return;
 	}
 	g->asked_ms = net->node->now;
-	in_force(net, g, true);
+	nobody_told(net, g);
 }
 
 void gather_letter(struct node *node, const struct letter *l)
@@ -303,13 +336,13 @@ void gather_tick(struct net *net, uint64_t now)
 			release(net, g);
 		if (g->busy && now - g->asked_ms >= GATHER_PATIENCE) {
 			g->busy = false; /* what comes late still counts */
-			in_force(net, g, !g->done);
+			g->done ? in_force(net, g, false) : nobody_told(net, g);
 		}
 		if (g->busy)
 			continue;
 		if (now - used >= GATHER_UNUSED_MS)
 			gather_drop(net, slot);
-		else if (unknown && used > g->asked_ms && now - g->asked_ms >= GATHER_AGAIN_MS)
+		else if (unknown && used > g->asked_ms && now - g->asked_ms >= GATHER_AGAIN_MS + (crowd(net) ? net->n_members : 0))
 			round_begin(net, g);
 	}
 }

@@ -275,7 +275,7 @@ bool group_said(const struct net *net, const struct net_member *m, const uint8_t
 	const struct group_set *s = &m->group.said;
 	if (!s->heard_ms || (!s->live && net->node->now - s->heard_ms > SUB_TTL_MS))
 		return false;
-	return s->all || (s->n && bsearch(group, s->group, s->n, sizeof s->group[0], compare));
+	return s->all || frame_broadcast(group) || (s->n && bsearch(group, s->group, s->n, sizeof s->group[0], compare));
 }
 
 bool group_serves(const struct net *net)
@@ -296,7 +296,7 @@ bool group_takes(const struct net *net, const struct net_member *m, const uint8_
 bool group_own(const struct net *net, const uint8_t group[6])
 {
 	const struct groups *g = &net->groups;
-	return g->all || (g->n && bsearch(group, g->group, g->n, sizeof g->group[0], compare));
+	return g->all || frame_broadcast(group) || (g->n && bsearch(group, g->group, g->n, sizeof g->group[0], compare));
 }
 
 static bool newer(const struct peer *peer, const struct group_set *s, uint64_t seq)

@@ -155,6 +155,7 @@ bool gather_any(const struct net *);
 void gather_free(struct net *);
 /* Does a member that is not known count as one that takes the group? */
 bool gather_names(const struct gather *, uint64_t address);
+bool gather_meets(const struct net *, const struct net_member *, const uint8_t *frame);
 
 /* ---- audience_build.c ------------------------------------------------------------------------------------------- */
 void audience_publish(struct net *);

@@ -34,7 +34,7 @@ static struct letter *begin_in(struct ring *r, enum letter_kind kind)
 	struct letter *l = ring_reserve(r);
 	if (!l)
 		return NULL;
-	memset(l, 0, offsetof(struct letter, slots));
+	memset(l, 0, offsetof(struct letter, place));
 	l->kind = (uint8_t)kind;
 	return l;
 }

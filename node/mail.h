@@ -27,7 +27,7 @@ enum letter_kind {
 	LETTER_CONFIRM,   /* first authentic packet of an unconfirmed session, of a type that is not mailed itself */
 	LETTER_FRAME_IN,  /* data = inner header and body of a FRAME or EFRAME whose channel is not open yet */
 	LETTER_FRAME_OUT, /* data = Ethernet frame; chan = our network, address = member without a session */
-	LETTER_FLOOD_OUT, /* data = Ethernet frame; chan; generation and slots: members it could not be sent to */
+	LETTER_FLOOD_OUT, /* data = Ethernet frame; chan; generation, places, from and to: members it could not be sent to */
 	LETTER_ROAM,      /* authentic packet, newest of its lane, from another direct address than the way's; idx = session.
 	                   * At a relay also a leg packet: idx 0, circuit = our leg, whose far end moved */
 	LETTER_LOOP,      /* chan; data = a probe that the device heard, or nothing: the worker saw what a loop would do */
@@ -37,6 +37,7 @@ enum letter_kind {
 	LETTER_REKEY,     /* a lane passed LANE_REKEY: idx = session */
 };
 
+#define LETTER_PLACES       128 /* a bit for each of ten thousand would be most of a letter */
 #define LETTER_DATA_MAX     9472
 #define LETTER_STRANGER_MAX 1280
 #define MAIL_LETTERS        256
@@ -56,7 +57,9 @@ struct letter {
 	uint64_t time_us; /* when the turn began, microseconds */
 	struct endpoint from;
 	uint8_t gate_secret[32];
-	uint8_t slots[(MEMBERS_MAX + 64 + 7) / 8]; /* FLOOD_OUT: one bit per roster slot not reached */
+	uint64_t ring_from, ring_to;   /* FLOOD_OUT: which stretch of the ring it is for (audience.h); all of it if the same */
+	uint32_t places;               /* FLOOD_OUT: how many could not be reached; more than LETTER_PLACES are not all named: */
+	uint16_t place[LETTER_PLACES]; /* then whoever cannot be sent to is meant */
 	uint8_t data[];
 };
 
@@ -66,7 +69,7 @@ struct mail {
 
 int mail_init(struct mail *);
 void mail_fini(struct mail *);
-/* The slot to fill (fields zeroed but slots and data, which are not), or NULL when full. Publish with mail_post(). */
+/* The slot to fill (fields zeroed but place and data, which are not), or NULL when full. Publish with mail_post(). */
 struct letter *mail_begin(struct mail *, enum letter_kind);
 /* A LETTER_INIT that came through a circuit: a relay vouched for its rate, so it goes with the authenticated ones. */
 struct letter *mail_begin_relayed_init(struct mail *);

@@ -18,7 +18,7 @@
 #include "proto/invite.h"
 #include "tap/tap.h"
 
-#define FETCH_WINDOW 16
+#define FETCH_WINDOW 32
 #define NET_BLOBS    (SECTIONS_MAX + 2) /* manifest, revlist, sections */
 #define ASK_AGAIN_MS 30000
 #define ASK_FIRST_MS 500

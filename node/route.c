@@ -67,31 +67,43 @@ static enum drop to_one(struct worker *w, struct errand *job, struct member *m)
 
 /* Whom a frame could not be sent to, by place in the roster. */
 struct missing {
-	uint8_t slots[sizeof(((struct letter *)0)->slots)];
-	bool any;
+	uint32_t n; /* more than are named: see struct letter */
+	uint64_t from, to;
+	uint16_t place[LETTER_PLACES];
 };
+
+static void missing_begin(struct missing *m, uint64_t from, uint64_t to)
+{
+	m->n = 0;
+	m->from = from;
+	m->to = to;
+}
 
 static void copy_to(struct worker *w, struct errand *job, const struct member *m, struct missing *missing)
 {
 	if (m->address == job->port->address || m->address == job->origin || outbound_send(w, job, m))
 		return;
 	uint32_t at = roster_place(job->roster, m->address);
-	if (at >= sizeof(missing->slots) * 8 || at == job->roster->n)
+	if (at == job->roster->n)
 		return;
-	missing->any = true;
-	missing->slots[at / 8] |= (uint8_t)(1u << at % 8);
+	if (missing->n < LETTER_PLACES)
+		missing->place[missing->n] = (uint16_t)at;
+	missing->n++;
 }
 
 static enum drop missing_post(struct worker *w, struct errand *job, const struct missing *missing)
 {
-	if (!missing->any)
+	if (!missing->n)
 		return DROP_NONE;
 	struct letter *l = letter_of(w, job, LETTER_FLOOD_OUT);
 	if (!l)
 		return DROP_MAIL_FULL;
 	l->generation = job->roster->generation;
 	l->origin = job->origin;
-	memcpy(l->slots, missing->slots, sizeof(l->slots));
+	l->ring_from = missing->from;
+	l->ring_to = missing->to;
+	l->places = missing->n;
+	memcpy(l->place, missing->place, (missing->n < LETTER_PLACES ? missing->n : LETTER_PLACES) * sizeof(l->place[0]));
 	worker_post(w, l);
 	return DROP_NONE;
 }
@@ -114,12 +126,12 @@ static enum drop to_list(struct worker *w, struct errand *job, struct member *co
 	const struct audiences *all = atomic_load(&job->port->audiences);
 	uint32_t limit = atomic_load_explicit(&job->port->mcast_limit, memory_order_relaxed);
 	struct shares shares = {.direct = n};
-	struct missing missing = {.any = false};
-	uint64_t address[MEMBERS_MAX + 64];
-	if (all && all->n_replicators && limit && n > limit && n <= sizeof(address) / sizeof(*address)) {
+	struct missing missing;
+	missing_begin(&missing, 0, 0);
+	if (all && all->n_replicators && limit && n > limit && n <= sizeof(w->ring) / sizeof(*w->ring)) {
 		for (uint32_t i = 0; i < n; i++)
-			address[i] = list[i]->address;
-		audience_split(address, n, all->n_replicators, limit, w->copied++, &shares);
+			w->ring[i] = list[i]->address;
+		audience_split(w->ring, n, all->n_replicators, limit, w->copied++, &shares);
 	}
 	offload_complete(job->frame, job->len, &job->offload);
 	for (uint32_t i = 0; i < shares.direct; i++)
@@ -132,8 +144,9 @@ static enum drop to_list(struct worker *w, struct errand *job, struct member *co
 /* The bridges only: what nobody knows can be nowhere else. DROP_NO_MEMBER: there is none. */
 static enum drop to_bridges(struct worker *w, struct errand *job)
 {
-	struct missing missing = {.any = false};
+	struct missing missing;
 	unsigned n = 0;
+	missing_begin(&missing, 0, 0);
 	offload_complete(job->frame, job->len, &job->offload);
 	for (uint32_t i = 0; i < job->roster->n; i++) {
 		const struct member *m = job->roster->member[i];
@@ -145,12 +158,13 @@ static enum drop to_bridges(struct worker *w, struct errand *job)
 	return n ? missing_post(w, job, &missing) : DROP_NO_MEMBER;
 }
 
-/* A multicast group: who takes it, or control, which has to ask first. */
+/* A multicast group: who takes it, or control, which has to ask first. Broadcast is one in a network so large that most of those
+ * listed are never met: it goes to all who are there, and the list of those who take everything is not that. */
 static enum drop to_group(struct worker *w, struct errand *job)
 {
 	const struct audience *a = audience_find(atomic_load(&job->port->audiences), job->frame);
 	audience_used(a, w->now_ms);
-	if (a->complete)
+	if (a->complete && (a->used_ms || !frame_broadcast(job->frame)))
 		return to_list(w, job, a->member, a->n);
 	struct letter *l = letter_of(w, job, LETTER_GATHER);
 	if (!l)
@@ -165,14 +179,21 @@ static enum drop to_many(struct worker *w, struct errand *job)
 		return route_segments(w, job);
 	if (frame_link_local(job->frame))
 		return to_bridges(w, job);
-	if (frame_broadcast(job->frame))
+	if (frame_broadcast(job->frame) && job->roster->n <= GROUP_CROWD)
 		return to_list(w, job, job->roster->member, job->roster->n);
 	return to_group(w, job);
 }
 
+/* To those of a list that stand in the stretch we were given. */
+static void share_in(struct worker *w, struct errand *job, struct member *const *list, uint32_t n, struct missing *missing)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (stretch_holds(missing->from, missing->to, list[i]->address))
+			copy_to(w, job, list[i], missing);
+}
+
 void route_replica(struct worker *w, struct port *port, const struct member *origin, const struct packet *p, uint64_t from, uint64_t to)
 {
-	struct member *some[MEMBERS_MAX + 64];
 	struct errand job = {.port = port,
 	                     .roster = atomic_load(&port->roster),
 	                     .frame = p->data,
@@ -181,27 +202,27 @@ void route_replica(struct worker *w, struct port *port, const struct member *ori
 	                     .flow = flow_of_frame(p->data, p->len),
 	                     .origin = origin->address,
 	                     .note = note_replicated(origin->address)};
-	struct missing missing = {.any = false};
+	struct missing missing;
 	if (!job.roster)
 		return;
+	missing_begin(&missing, from, to);
 	/* Those of a group that only its sender asked for are not all known here: then the unknown ones get it too. */
 	const struct audiences *all = atomic_load(&port->audiences);
 	const struct audience *a = frame_broadcast(p->data) ? NULL : audience_find(all, p->data);
-	const struct audience *list[2] = {a, a && !a->complete && all ? &all->unknown : NULL};
-	uint32_t n = 0;
-	for (uint32_t i = 0; !a && i < job.roster->n; i++)
-		some[n++] = job.roster->member[i];
-	for (int k = 0; k < 2; k++)
-		for (uint32_t i = 0; list[k] && i < list[k]->n && n < sizeof(some) / sizeof(*some); i++)
-			some[n++] = list[k]->member[i];
-	for (uint32_t i = 0; i < n; i++)
-		if (stretch_holds(from, to, some[i]->address))
-			copy_to(w, &job, some[i], &missing);
-	if (missing.any && !inbound_may_tell(w, origin->remote, LETTER_FLOOD_OUT))
+	const struct audience *unknown = a && !a->complete && all ? &all->unknown : NULL;
+	if (a)
+		share_in(w, &job, a->member, a->n, &missing);
+	else
+		share_in(w, &job, job.roster->member, job.roster->n, &missing);
+	if (unknown)
+		share_in(w, &job, unknown->member, unknown->n, &missing);
+	if (!a && job.roster->n > GROUP_CROWD) /* whoever is there has a session with its replicators; the rest need not be called */
+		missing.n = 0;
+	if (missing.n && !inbound_may_tell(w, origin->remote, LETTER_FLOOD_OUT))
 		worker_count(w, DROP_MAIL_RATE, 1);
 	else if (missing_post(w, &job, &missing) != DROP_NONE)
 		worker_count(w, DROP_MAIL_FULL, 1);
-	struct letter *l = list[1] && w->now_ms >= w->gather_told_ms + GATHER_TELL_MS ? worker_letter(w, LETTER_GATHER) : NULL;
+	struct letter *l = unknown && w->now_ms >= w->gather_told_ms + GATHER_TELL_MS ? worker_letter(w, LETTER_GATHER) : NULL;
 	if (!l)
 		return;
 	w->gather_told_ms = w->now_ms;

@@ -72,7 +72,8 @@ struct worker {
 	struct packet side[BATCH_MAX]; /* a part of a batch gathered by destination */
 	uint32_t frag_count;
 	uint16_t segment_id;
-	uint32_t copied; /* frames shared out so far: who is served first goes round */
+	uint64_t ring[MEMBERS_MAX + 64]; /* addresses of those a frame is for, while it is shared out */
+	uint32_t copied;                 /* frames shared out so far: who is served first goes round */
 	struct {
 		uint64_t hash, ms;
 	} echo[ECHOES]; /* flooded frames that were seen while a loop is suspected */

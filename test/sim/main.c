@@ -6,9 +6,10 @@
 
 #include "test/sim/sim.h"
 
-static const struct scenario *const lists[] = {
-    scenarios_basic, scenarios_handshake, scenarios_network, scenarios_long,     scenarios_discovery, scenarios_path, scenarios_roots,
-    scenarios_relay, scenarios_fallback,  scenarios_hostile, scenarios_approval, scenarios_lan,       scenarios_crowd};
+static const struct scenario *const lists[] = {scenarios_basic,     scenarios_handshake, scenarios_network,  scenarios_long,
+                                               scenarios_discovery, scenarios_path,      scenarios_roots,    scenarios_relay,
+                                               scenarios_fallback,  scenarios_hostile,   scenarios_approval, scenarios_lan,
+                                               scenarios_invite,    scenarios_crowd,     scenarios_shards};
 
 struct choice {
 	const char *name; /* NULL = all */

@@ -159,8 +159,8 @@ static void revoke_one(struct sim *sim, unsigned n)
 	size_t all = frame_send(bad, NULL, 100);
 	sim_run(sim, 10 * SECOND);
 	expect(sim, frames_got(sim, all, 1) == n - 1, "the broadcast before reached %" PRIu64 " of %u", frames_got(sim, all, 1), n - 1);
-	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, NULL, &error), "revoke: %s",
-	       error.detail);
+	expect(sim, !controller_member_revoke(sim->controller->controller, sim->nwid, bad->secret->self.address, NULL, &error),
+	       "revoke: %s", error.detail);
 	sim->controller->next_us = sim->now;
 	uint64_t rtt = 2 * sim->link.delay_max;
 	sim_run(sim, SECOND + rtt);
@@ -303,17 +303,19 @@ static void circuit_rekey(uint64_t seed, char failed[256])
 
 /* ---- strangers --------------------------------------------------------------------------------------------------------- */
 
+#define STRANGERS 1000
+
 /* The directory in force names a thousand members nobody ever saw. */
 static bool directory_invent(struct sim *sim, struct net *net)
 {
 	static uint8_t bytes[SECTION_MAX];
-	static struct directory_entry entry[MEMBERS_MAX];
-	for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+	static struct directory_entry entry[STRANGERS];
+	for (unsigned i = 0; i < STRANGERS; i++) {
 		entry[i] = (struct directory_entry){.address = (uint64_t)(i + 1) << 25 | sim_draw(sim, 1 << 25)};
 		for (unsigned k = 0; k < KEY_HASH_BYTES; k++)
 			entry[i].key_hash[k] = (uint8_t)sim_draw(sim, 256);
 	}
-	size_t len = section_members_encode(entry, MEMBERS_MAX, bytes, sizeof bytes);
+	size_t len = section_members_encode(entry, STRANGERS, bytes, sizeof bytes);
 	for (unsigned i = 0; len && i < net->manifest.n; i++) {
 		if (net->manifest.section[i].id != SECTION_MEMBERS)
 			continue;
@@ -341,12 +343,12 @@ static void strangers(uint64_t seed, char failed[256])
 		size_t before = a->node->peers.n, most = 0;
 		for (unsigned i = 0; i < 20 && !*sim->failed; i++) {
 			expect(sim, directory_invent(sim, net), "no section of members to replace");
-			expect(sim, net->n_members >= MEMBERS_MAX, "only %u of the new members are listed", net->n_members);
+			expect(sim, net->n_members >= STRANGERS, "only %u of the new members are listed", net->n_members);
 			frame_send(a, NULL, 200);
 			sim_run(sim, 300 * MS);
 			most = a->node->peers.n > most ? a->node->peers.n : most;
 		}
-		expect(sim, most <= before + MEMBERS_MAX, "%zu peers, %zu before the strangers", most, before);
+		expect(sim, most <= before + STRANGERS, "%zu peers, %zu before the strangers", most, before);
 		for (unsigned i = 0; i < net->manifest.n; i++)
 			if (net->manifest.section[i].id == SECTION_MEMBERS)
 				net->section[i].len = 1, net->section[i].bytes[0] = 0x90; /* nobody */

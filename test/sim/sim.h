@@ -248,6 +248,6 @@ struct scenario {
 };
 extern const struct scenario scenarios_basic[], scenarios_handshake[], scenarios_network[], scenarios_long[], scenarios_discovery[],
     scenarios_path[], scenarios_roots[], scenarios_relay[], scenarios_fallback[], scenarios_hostile[], scenarios_approval[],
-    scenarios_lan[], scenarios_crowd[];
+    scenarios_lan[], scenarios_invite[], scenarios_crowd[], scenarios_shards[];
 
 #endif

@@ -63,7 +63,7 @@ static void full(void **state)
 		struct letter *l = mail_begin(&m, LETTER_FRAME_IN);
 		assert_non_null(l);
 		memset(l->data, 0xee, LETTER_DATA_MAX);
-		memset(l->slots, 0xee, sizeof(l->slots));
+		memset(l->place, 0xee, sizeof(l->place));
 		l->len = LETTER_DATA_MAX;
 		l->idx = 1000 + i;
 		mail_post(&m, l);

@@ -94,9 +94,9 @@ static void no_session(void **state)
 		assert_int_equal(l->len, 300);
 		assert_int_equal(l->chan, chan_of(0));
 		assert_int_equal(l->generation, 11);
-		assert_int_equal(l->slots[0], 1); /* member 1 stands first in 0's roster */
-		for (unsigned i = 1; i < sizeof(l->slots); i++)
-			assert_int_equal(l->slots[i], 0);
+		assert_int_equal(l->places, 1);
+		assert_int_equal(l->place[0], 0); /* member 1 stands first in 0's roster */
+		assert_true(l->ring_from == l->ring_to && !l->origin);
 		letter_done(0, l);
 		letter_none(0);
 	}
