@@ -189,9 +189,9 @@ struct peer {
 	struct greeting *greeting[CLASS_COUNT][2];
 
 	/* paths: path.c */
-	struct path *path; /* PATHS_MAX; of talk */
-	int best;         /* index of the path in use, -1 none */
-	uint64_t best_ms; /* since when any is */
+	struct path *path;   /* PATHS_MAX; of talk */
+	int best;            /* index of the path in use, -1 none */
+	uint64_t best_ms;    /* since when any is */
 	struct probe *probe; /* PROBES_MAX; of talk */
 	unsigned probe_at;
 	uint32_t cands_gen, cands_seen;
@@ -261,7 +261,7 @@ bool peer_forget(struct peer *);
 void peers_sweep(struct node *, uint64_t now); /* once a second */
 void peers_each(struct node *, void (*each)(struct peer *, void *), void *);
 void peer_free(struct peer *);
-bool peer_talk(struct peer *); /* makes room for it to be talked to; false: no memory */
+bool peer_talk(struct peer *);     /* makes room for it to be talked to; false: no memory */
 void peer_schedule(struct peer *); /* after any change of a deadline */
 /* The secret only we two can know without a word, from our static keys: the gate by which a root or a controller calls a node that
  * opens to nobody else (PROTOCOL.md, Gate keys). false: low-order key. */
