@@ -217,8 +217,9 @@ enum admin_status controller_trust(struct controller *c, struct admin_error *err
 	if (!r && !c->trusted) {
 		path_of(c, "head.bak", path, sizeof(path));
 		r = watermark_read(path, w);
-		if (!r)
-			r = jump(c, w);
+		if (r == -ENOENT || r == -EBADMSG) /* somebody took it away meanwhile: then all there is to jump from is the database */
+			*w = (struct watermark){0};
+		r = jump(c, w);
 		if (!r) {
 			c->trusted = true;
 			snprintf(c->health, sizeof(c->health), "ok");
