@@ -1,7 +1,7 @@
 /* member_api.c: members of a network, from a route to one call of the controller, and from its rows to JSON.
  *
- * A list of ten thousand is written row by row into one text: as a tree of JSON values it would be forty times as large, for as long
- * as a browser takes to say that it wants it.
+ * A list of ten thousand goes out a thousand rows at a time, each page read when the one before has left: at once it would be six
+ * megabytes of text, and hold up everybody else for as long as it takes to write them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,10 @@
 #include <time.h>
 
 #include "ui/controller_routes.h"
+#include "ui/rows.h"
 
-#define LIST_MAX 10000
+#define LIST_MAX  10000
+#define PAGE_ROWS 1000 /* each page walks over all rows to sort and count: smaller ones cost more together */
 
 static const char *link_name(const struct member_row *row)
 {
@@ -86,47 +88,6 @@ json_t *member_json(const struct member_row *row)
 }
 
 /* ---- the list ---- */
-
-struct text {
-	char *at; /* owned */
-	size_t len, room;
-	bool failed;
-};
-
-static void text_add(struct text *t, const char *bytes, size_t n)
-{
-	if (t->room - t->len <= n && !t->failed) {
-		size_t room = 2 * (t->room + n) + 4096;
-		char *more = realloc(t->at, room);
-		t->failed = !more;
-		if (!more)
-			return;
-		t->at = more;
-		t->room = room;
-	}
-	if (t->failed)
-		return;
-	memcpy(t->at + t->len, bytes, n);
-	t->len += n;
-}
-
-static void text_json(struct text *t, json_t *value)
-{
-	char *dump = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
-	if (dump)
-		text_add(t, dump, strlen(dump));
-	t->failed = t->failed || !dump;
-	free(dump);
-	json_decref(value);
-}
-
-static void member_write(void *self, const struct member_row *row)
-{
-	struct text *t = self;
-	if (t->at[t->len - 1] != '[')
-		text_add(t, ",", 1);
-	text_json(t, member_json(row));
-}
 
 static bool query_wrong(struct reply *reply, const char *name, const char *should)
 {
@@ -206,55 +167,81 @@ static bool query_take(const struct request *request, struct reply *reply, struc
 	return good;
 }
 
-static void page_write(struct text *t, const struct member_page *page)
+/* A list on its way out: the query of its next page. */
+struct going {
+	struct controller *controller;
+	uint64_t nwid;
+	struct member_query query; /* after: where it goes on; limit: what is left of the one that was asked for, 0 = all */
+	bool limited;
+	struct member_page page;       /* the last */
+	enum admin_status *ret_status; /* of the first page; NULL after it */
+	struct admin_error *ret_error;
+	char *ret_next; /* CURSOR_MAX */
+};
+
+static void member_append(void *array, const struct member_row *row)
 {
+	json_array_append_new(array, member_json(row));
+}
+
+static int going_page(void *self, json_t *array)
+{
+	struct going *g = self;
+	struct member_query query = g->query;
+	if (!g->limited || query.limit > PAGE_ROWS)
+		query.limit = PAGE_ROWS;
+	struct admin_error error = {0};
+	enum admin_status status = controller_member_query(g->controller, g->nwid, &query, member_append, array, &g->page, &error);
+	if (g->ret_status) { /* the handler can still answer with it */
+		*g->ret_status = status;
+		*g->ret_error = error;
+		if (status == ADMIN_OK)
+			memcpy(g->ret_next, g->page.next, sizeof(g->page.next));
+		g->ret_status = NULL;
+	}
+	if (status != ADMIN_OK)
+		return -1;
+	memcpy(g->query.after, g->page.next, sizeof(g->query.after));
+	if (g->limited)
+		g->query.limit -= query.limit;
+	return *g->page.next && (!g->limited || g->query.limit);
+}
+
+static void going_tail(void *self, json_t *o)
+{
+	const struct member_page *page = &((struct going *)self)->page;
 	json_t *counts = json_object();
 	for (unsigned i = 0; i < MEMBER_STATES; i++)
 		json_object_set_new(counts, member_state_name((enum member_state)i), json_integer(page->count[i]));
 	json_object_set_new(counts, "online", json_integer(page->online));
-	static const char next[] = "],\"next\":", total[] = ",\"total\":", all[] = ",\"counts\":";
-	text_add(t, next, sizeof(next) - 1);
-	text_json(t, *page->next ? json_string(page->next) : json_null());
-	text_add(t, total, sizeof(total) - 1);
-	text_json(t, json_integer(page->total));
-	text_add(t, all, sizeof(all) - 1);
-	text_json(t, counts);
-	text_add(t, "}", 1);
+	json_object_set_new(o, "next", *page->next ? json_string(page->next) : json_null());
+	json_object_set_new(o, "total", json_integer(page->total));
+	json_object_set_new(o, "counts", counts);
 }
 
 void members_get(void *self, const struct request *request, struct reply *reply)
 {
-	static const char head[] = "{\"schema\":\"farlan.members/1\",\"members\":[";
 	struct controller_api *api = self;
-	struct admin_error error = {0};
-	struct member_query query;
-	struct member_page page;
-	struct text text = {0};
-	uint64_t nwid;
+	struct admin_error error = {.title = "Out of memory", .detail = "There is no memory for the list."};
+	enum admin_status status = ADMIN_UNAVAILABLE;
+	char next[CURSOR_MAX] = "";
+	struct going *g = calloc(1, sizeof(*g));
+	struct rows_source source = {.page = going_page, .tail = going_tail, .end = free, .self = g};
 
-	if (!network_of(request, reply, &nwid) || !query_take(request, reply, &query))
-		return;
-	text_add(&text, head, sizeof(head) - 1);
-	enum admin_status status =
-	    text.failed ? ADMIN_OK : controller_member_query(api->controller, nwid, &query, member_write, &text, &page, &error);
-	if (status == ADMIN_OK && !text.failed)
-		page_write(&text, &page);
-	if (status != ADMIN_OK || text.failed) {
-		free(text.at);
-		if (status == ADMIN_OK)
-			reply_json(reply, 503, NULL);
-		else
-			admin_problem(reply, status, &error);
+	if (!g) {
+		admin_problem(reply, status, &error);
 		return;
 	}
-	reply_fini(reply);
-	reply->status = 200;
-	reply->type = "application/json";
-	reply->body = text.at;
-	reply->body_len = text.len;
-	reply->owned = true;
-	if (*page.next)
-		reply_link(request, reply, page.next);
+	*g = (struct going){.controller = api->controller, .ret_status = &status, .ret_error = &error, .ret_next = next};
+	if (!network_of(request, reply, &g->nwid) || !query_take(request, reply, &g->query)) {
+		free(g);
+		return;
+	}
+	g->limited = g->query.limit;
+	if (!reply_rows(reply, "farlan.members/1", "members", &source))
+		admin_problem(reply, status, &error);
+	else if (!reply->more && *next) /* of a longer one the head is gone before the next part is known */
+		reply_link(request, reply, next);
 }
 
 /* ---- one of them ---- */

@@ -68,7 +68,7 @@ static bool page_next(struct rows *rows)
 	for (size_t i = 0; i < json_array_size(array); i++, rows->any = true) {
 		if (rows->any)
 			put(rows, ",", 1);
-		if (json_dump_callback(json_array_get(array, i), dumped, rows, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
+		if (json_dump_callback(json_array_get(array, i), dumped, rows, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) < 0)
 			rows->broken = true;
 	}
 	json_decref(array);
