@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [--seconds N] [PART...]: the controller killed, starved and damaged. Parts: birth, points, power, faults, disk, flips.
+"""run.py [--quick] [--seconds N] [PART...]: the controller killed, starved and damaged. Parts: birth, points, power, invites, faults, disk,
+flips.
 
 birth    a start in an empty folder is killed at each act on a file (points.c), then started again.
 points   a script of an admin's edits is killed at each act, before it and in the middle of it; started again, everything that was
@@ -10,6 +11,8 @@ power    the same, and with the kill goes the power: all that was written and no
          were not synced are not lost here.)
 faults   every act fails for a while (ENOSPC, EROFS, EIO) from one of these points on; then none does any more.
 disk     a real full disk (tmpfs) and a read-only one.
+invites  sixty-four come by a key for one (keyhole.c), killed at each act, with power or without; started again the member, the use and the audit
+         are one story, who was told is in, and when all ask again one is in.
 flips    one byte changed at 200 places of the database and of its log: it works and nothing went back, or refuses with a sentence; a
          process that dies otherwise fails.
 
@@ -459,6 +462,56 @@ def part_power(work, seconds):
                           for at in range(1, work.reference['points'] + 1) for lose in (1, 7 * at)], seconds)
 
 
+# ---- invitations
+
+def keyhole(work, *argv, **env):
+    """The tool under a name that the preloaded library knows."""
+    tool = os.path.join(work.folder, 'farlan-controller-keyhole')
+    if not os.path.exists(tool):
+        shutil.copy2(os.path.join(BIN, 'test/netns/keyhole'), tool)
+    return subprocess.run([tool, *argv], env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE,
+                          check=False)
+
+
+def invites_run(work, source, words, at, half, lose):
+    home = os.path.join(work.folder, f'invites-{at}-{half:d}-{lose}')
+    shutil.copytree(source, home)
+    try:
+        env = {'LD_PRELOAD': work.points, 'CRASH_HOME': home, 'CRASH_AT': str(at)}
+        if half:
+            env['CRASH_HALF'] = '1'
+        if lose:
+            env['CRASH_LOSE'] = str(lose)
+        died = keyhole(work, 'crowd', home, *words, **env)
+        if died.returncode != -9:
+            raise Failure(f'ended with {died.returncode}, not by the kill\n{died.stdout}')
+        judged = keyhole(work, 'judge', home, *words)
+        if judged.returncode:
+            raise Failure(judged.stdout)
+        told = {line.split()[1] for line in died.stdout.splitlines() if line.startswith('told ')}
+        if told and f'in {told.pop()}\n' not in judged.stdout or told:
+            raise Failure(f'told: {died.stdout}in: {judged.stdout}')
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def part_invites(work, seconds):
+    source, count = os.path.join(work.folder, 'keyhole'), os.path.join(work.folder, 'keyhole-acts')
+    os.mkdir(source, 0o700)
+    words = keyhole(work, 'make', source).stdout.split()
+    with open(count, 'wb') as file:
+        file.write(bytes(8))
+    whole = shutil.copytree(source, source + '-whole')
+    done = keyhole(work, 'crowd', whole, *words, LD_PRELOAD=work.points, CRASH_HOME=whole, CRASH_COUNT=count)
+    with open(count, 'rb') as file:
+        n, = struct.unpack('=Q', file.read())
+    if done.returncode or len(words) != 3 or n < 10:
+        raise Failure(f'no crowd: {words} {done.stdout}, {n} acts')
+    work.spread('invites', [(f'invites, act {at}, {what}', lambda at=at, half=half, lose=lose: invites_run(work, source, words, at, half, lose))
+                            for at in range(1, n + 1) for what, half, lose in (('before', False, 0), ('in', True, 0), ('no power', False, 7 * at))],
+                seconds)
+
+
 # ---- faults
 
 def fault_set(path, error):
@@ -651,7 +704,7 @@ def part_flips(work, seconds):
     print('flips: ' + ', '.join(f'{n} {verdict}' for verdict, n in sorted(verdicts.items())), flush=True)
 
 
-PARTS = {'birth': (part_birth, 1), 'points': (part_points, 5), 'power': (part_power, 4), 'faults': (part_faults, 2), 'disk': (part_disk, 1), 'flips': (part_flips, 2)}
+PARTS = {'birth': (part_birth, 1), 'points': (part_points, 5), 'power': (part_power, 4), 'invites': (part_invites, 2), 'faults': (part_faults, 2), 'disk': (part_disk, 1), 'flips': (part_flips, 2)}
 
 
 def main():
