@@ -46,7 +46,7 @@ struct audit_entry {
 struct audit_query {
 	uint64_t nwid, member;         /* 0 = any */
 	char actor[64];                /* "" = any */
-	char action[AUDIT_ACTION_MAX]; /* "" = any; "member" is all of "member.*" */
+	char action[AUDIT_ACTION_MAX]; /* "" = any; "member" is all of "member.*", what has a dot is one action */
 	uint64_t before;               /* entries older than that one; 0 = from the newest */
 	uint64_t limit;
 };

@@ -29,6 +29,9 @@ const char store_schema_audits[] =
     ") STRICT;"
     "CREATE INDEX audit_network ON audit (nwid, seq) WHERE nwid <> 0;"
     "CREATE INDEX audit_member ON audit (member, seq) WHERE member <> 0;"
+    "CREATE INDEX audit_actor ON audit (actor, seq);"
+    "CREATE INDEX audit_action ON audit (action, seq);"
+    "CREATE INDEX audit_group ON audit (substr(action, 1, instr(action, '.') - 1), seq);"
     "CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;"
     "CREATE TRIGGER audit_is BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;";
 /* clang-format on */
@@ -119,12 +122,32 @@ int store_audit_append(struct store *s, struct audit_entry *e)
 /* ---- reading ------------------------------------------------------------------------ */
 
 #define AUDIT_COLUMNS "seq, wall, time, actor, source, action, nwid, member, detail, hash"
-/* The filters that have no index, as all statements below have them: ?3 actor, ?4 action or the group before its dot. */
-#define AUDIT_REST       "(?3 = '' OR actor = ?3) AND (?4 = '' OR action = ?4 OR substr(action, 1, length(?4) + 1) = ?4 || '.')"
-#define AUDIT_BY_MEMBER  "member = ?2 AND member <> 0 AND (?1 = 0 OR nwid = ?1) AND " AUDIT_REST
-#define AUDIT_BY_NETWORK "nwid = ?1 AND nwid <> 0 AND ?2 = 0 AND " AUDIT_REST
-#define AUDIT_BY_NONE    "?1 = 0 AND ?2 = 0 AND " AUDIT_REST
-#define AUDIT_PAGE       " AND (?5 = 0 OR seq < ?5) ORDER BY seq DESC LIMIT ?6"
+#define AUDIT_GROUP   "substr(action, 1, instr(action, '.') - 1)"
+/* The rarest first has the index that is walked, so that no page costs more than what it passes over; all are asked. ?4 is an action
+ * when it has a dot, else all of its group. */
+#define AUDIT_ASKED                                                                                                                        \
+	"(?1 = 0 OR nwid = ?1) AND (?2 = 0 OR member = ?2) AND (?3 = '' OR actor = ?3) AND (?4 = '' OR action = ?4 OR " AUDIT_GROUP " = "  \
+	"?4)"
+#define AUDIT_BY_MEMBER  "member = ?2 AND member <> 0 AND " AUDIT_ASKED
+#define AUDIT_BY_NETWORK "nwid = ?1 AND nwid <> 0 AND " AUDIT_ASKED
+#define AUDIT_BY_ACTOR   "actor = ?3 AND " AUDIT_ASKED
+/* These two only where nothing else is asked, so that the index alone counts them. */
+#define AUDIT_BY_ACTION   "action = ?4"
+#define AUDIT_BY_GROUP    AUDIT_GROUP " = ?4"
+#define AUDIT_PAGE(from)  "SELECT " AUDIT_COLUMNS " FROM audit WHERE " from " AND (?5 = 0 OR seq < ?5) ORDER BY seq DESC LIMIT ?6"
+#define AUDIT_COUNT(from) "SELECT count(*) FROM audit WHERE " from
+
+enum walk_by { BY_MEMBER, BY_NETWORK, BY_ACTOR, BY_ACTION, BY_GROUP, BY_NONE };
+
+static enum walk_by walk_by(const struct audit_query *a)
+{
+	return a->member                ? BY_MEMBER
+	       : a->nwid                ? BY_NETWORK
+	       : a->actor[0]            ? BY_ACTOR
+	       : !a->action[0]          ? BY_NONE
+	       : strchr(a->action, '.') ? BY_ACTION
+	                                : BY_GROUP;
+}
 
 static void filter_bind(struct query *q, const struct audit_query *a)
 {
@@ -136,15 +159,16 @@ static void filter_bind(struct query *q, const struct audit_query *a)
 
 int store_audit_count(struct store *s, const struct audit_query *a, uint64_t *ret)
 {
-	struct query *q;
-	if (a->member)
-		q = query_read(s, "SELECT count(*) FROM audit WHERE " AUDIT_BY_MEMBER);
-	else if (a->nwid)
-		q = query_read(s, "SELECT count(*) FROM audit WHERE " AUDIT_BY_NETWORK);
-	else if (a->actor[0] || a->action[0])
-		q = query_read(s, "SELECT count(*) FROM audit WHERE " AUDIT_BY_NONE);
-	else /* without a gap: the newest number is how many there are */
-		q = query_read(s, "SELECT coalesce(max(seq), 0) FROM audit WHERE ?1 = 0 AND ?2 = 0 AND ?3 = '' AND ?4 = ''");
+	static const char *const counts[] = {
+	    [BY_MEMBER] = AUDIT_COUNT(AUDIT_BY_MEMBER),
+	    [BY_NETWORK] = AUDIT_COUNT(AUDIT_BY_NETWORK),
+	    [BY_ACTOR] = AUDIT_COUNT(AUDIT_BY_ACTOR),
+	    [BY_ACTION] = AUDIT_COUNT(AUDIT_BY_ACTION),
+	    [BY_GROUP] = AUDIT_COUNT(AUDIT_BY_GROUP),
+	    /* without a gap: the newest number is how many there are */
+	    [BY_NONE] = "SELECT coalesce(max(seq), 0) FROM audit WHERE ?1 = 0 AND ?2 = 0 AND ?3 = '' AND ?4 = ''",
+	};
+	struct query *q = query_read(s, counts[walk_by(a)]);
 	filter_bind(q, a);
 	bool found = query_row(q);
 	if (found)
@@ -155,10 +179,12 @@ int store_audit_count(struct store *s, const struct audit_query *a, uint64_t *re
 
 int store_audit_each(struct store *s, const struct audit_query *a, void (*each)(void *, const struct audit_entry *), void *self)
 {
+	static const char *const pages[] = {
+	    [BY_MEMBER] = AUDIT_PAGE(AUDIT_BY_MEMBER), [BY_NETWORK] = AUDIT_PAGE(AUDIT_BY_NETWORK), [BY_ACTOR] = AUDIT_PAGE(AUDIT_BY_ACTOR),
+	    [BY_ACTION] = AUDIT_PAGE(AUDIT_BY_ACTION), [BY_GROUP] = AUDIT_PAGE(AUDIT_BY_GROUP),     [BY_NONE] = AUDIT_PAGE(AUDIT_ASKED),
+	};
 	struct audit_entry e;
-	struct query *q = query_read(s, a->member ? "SELECT " AUDIT_COLUMNS " FROM audit WHERE " AUDIT_BY_MEMBER AUDIT_PAGE
-	                                : a->nwid ? "SELECT " AUDIT_COLUMNS " FROM audit WHERE " AUDIT_BY_NETWORK AUDIT_PAGE
-	                                          : "SELECT " AUDIT_COLUMNS " FROM audit WHERE " AUDIT_BY_NONE AUDIT_PAGE);
+	struct query *q = query_read(s, pages[walk_by(a)]);
 	filter_bind(q, a);
 	query_u64(q, 5, a->before);
 	query_u64(q, 6, a->limit);
