@@ -190,6 +190,7 @@ struct member_query {
 	enum member_sort sort;      /* last seen: the latest first; state: pending, approved, and the rest */
 	char after[CURSOR_MAX];     /* "" = from the begin */
 	uint32_t limit;             /* 0 = all */
+	bool rest;                  /* a page behind the first: total and counts are not wanted again */
 };
 struct member_page {
 	char next[CURSOR_MAX];                 /* "" = that was all */

@@ -1,7 +1,6 @@
 /* Theory of operation: members as they are shown. One walk over the rows of a network (each with its addresses, in one join)
- * counts all, judges each by the query, and keeps of those that match a short key: what they are sorted by, and their id. Sorted by
- * address the rows come in their order and are told in a second walk; any other order sorts the keys and fetches the rows of the
- * page. A cursor is the key of the last row that was told, so a list goes on behind it although rows came and went meanwhile. */
+ * counts all and judges each by the query. By address the rows come in their order and are told at once; for any other order a short key is
+ * kept of those that match (what they are sorted by, and their id), and the rows of the page are fetched once the keys are sorted. A cursor is the key of the last row that was told, so a list goes on behind it although rows came and went meanwhile. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -77,6 +76,8 @@ struct listing {
 	size_t n, room;
 	bool failed;
 	size_t at, end; /* of the keys: the page */
+	const struct key *after;
+	struct key last; /* told, by address */
 	void (*each)(void *, const struct member_row *);
 	void *self;
 };
@@ -208,20 +209,37 @@ static void tell(struct listing *l, const struct member_record *m)
 	l->each(l->self, &row);
 }
 
-static void tell_in_order(void *self, const struct member_record *m)
+/* By address the rows come in their order: told while they are counted, and where nobody counts, not one too many is read. */
+static bool tell_in_order(void *self, const struct member_record *m)
 {
 	struct listing *l = self;
-	if (l->at < l->end && l->keys[l->at].id == m->id) {
-		l->at++;
-		tell(l, m);
+	const struct member_query *q = l->query;
+	struct member_row row;
+	member_show(l->c, m, &row);
+	if (!q->rest) {
+		l->page->count[row.state < MEMBER_STATES ? row.state : MEMBER_PENDING]++;
+		l->page->online += row.online && row.state == MEMBER_APPROVED;
 	}
+	if (!matches(q, &row))
+		return true;
+	l->page->total += !q->rest;
+	struct key k = key_of(q, &row, m->id);
+	if (l->after && key_compare(&k, l->after) <= 0)
+		return true;
+	if (q->limit && l->n == q->limit) {
+		if (!*l->page->next)
+			cursor_write(q, &l->last, l->page->next);
+		return !q->rest;
+	}
+	l->n++;
+	l->last = k;
+	l->each(l->self, &row);
+	return true;
 }
 
-static int tell_page(struct listing *l, uint64_t nwid)
+static int tell_page(struct listing *l)
 {
 	struct member_record m;
-	if (l->query->sort == SORT_ADDRESS && l->end - l->at > l->n / 16)
-		return store_member_each(l->c->store, nwid, tell_in_order, l);
 	for (; l->at < l->end; l->at++) {
 		int r = store_member_id(l->c->store, l->keys[l->at].id, &m);
 		if (r)
@@ -233,6 +251,9 @@ static int tell_page(struct listing *l, uint64_t nwid)
 
 static int list(struct listing *l, uint64_t nwid, const struct key *after)
 {
+	l->after = after;
+	if (l->query->sort == SORT_ADDRESS)
+		return store_member_walk(l->c->store, nwid, l->query->rest && after ? after->address : 0, tell_in_order, l);
 	int r = store_member_each(l->c->store, nwid, gather, l);
 	if (r || l->failed)
 		return r ? r : -ENOMEM;
@@ -244,7 +265,7 @@ static int list(struct listing *l, uint64_t nwid, const struct key *after)
 	l->page->total = (uint32_t)l->n;
 	if (l->end < l->n)
 		cursor_write(l->query, &l->keys[l->end - 1], l->page->next);
-	return tell_page(l, nwid);
+	return tell_page(l);
 }
 
 enum admin_status controller_member_query(struct controller *c, uint64_t nwid, const struct member_query *query,

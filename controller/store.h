@@ -84,6 +84,8 @@ int store_member_get(struct store *, uint64_t nwid, const uint8_t key_hash[KEY_H
 /* Rows with that address: the first in *ret, how many in *ret_n. 0 or -ENOENT. */
 int store_member_address(struct store *, uint64_t nwid, uint64_t address, struct member_record *ret, unsigned *ret_n);
 int store_member_each(struct store *, uint64_t nwid, void (*each)(void *, const struct member_record *), void *);
+/* From that address on, until each() says false. */
+int store_member_walk(struct store *, uint64_t nwid, uint64_t from, bool (*each)(void *, const struct member_record *), void *);
 int store_member_id(struct store *, uint64_t id, struct member_record *ret);
 /* Networks in which that key has a row, ascending; at most max. */
 int store_member_networks(struct store *, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t *ret, unsigned max, unsigned *ret_n);

@@ -90,21 +90,39 @@ static void member_ip(struct query *q, struct member_record *m)
 }
 
 /* A member is as many rows as it has addresses, one behind the other. */
-static int members_each(struct query *q, void (*each)(void *, const struct member_record *), void *self)
+static int members_walk(struct query *q, bool (*each)(void *, const struct member_record *), void *self)
 {
 	struct member_record m = {0};
-	while (query_row(q)) {
+	bool on = true;
+	while (on && query_row(q)) {
 		if (m.id != column_u64(q, 0)) {
-			if (m.id)
-				each(self, &m);
+			on = !m.id || each(self, &m);
 			member_read(q, &m);
 		}
 		member_ip(q, &m);
 	}
 	int r = query_end(q);
-	if (!r && m.id)
+	if (!r && on && m.id)
 		each(self, &m);
 	return r;
+}
+
+struct all {
+	void (*each)(void *, const struct member_record *);
+	void *self;
+};
+
+static bool all_take(void *self, const struct member_record *m)
+{
+	struct all *all = self;
+	all->each(all->self, m);
+	return true;
+}
+
+static int members_each(struct query *q, void (*each)(void *, const struct member_record *), void *self)
+{
+	struct all all = {.each = each, .self = self};
+	return members_walk(q, all_take, &all);
 }
 
 /* tags: room for them as text until the query ends. */
@@ -261,6 +279,14 @@ int store_member_each(struct store *s, uint64_t nwid, void (*each)(void *, const
 	struct query *q = query_read(s, MEMBER_ROWS "WHERE m.nwid = ?1 ORDER BY m.address, m.id");
 	query_u64(q, 1, nwid);
 	return members_each(q, each, self);
+}
+
+int store_member_walk(struct store *s, uint64_t nwid, uint64_t from, bool (*each)(void *, const struct member_record *), void *self)
+{
+	struct query *q = query_read(s, MEMBER_ROWS "WHERE m.nwid = ?1 AND m.address >= ?2 ORDER BY m.address, m.id");
+	query_u64(q, 1, nwid);
+	query_u64(q, 2, from);
+	return members_walk(q, each, self);
 }
 
 /* The condition "state = ..." is that of the partial index, by which both are found. */

@@ -191,7 +191,13 @@ static int going_page(void *self, json_t *array)
 	if (!g->limited || query.limit > PAGE_ROWS)
 		query.limit = PAGE_ROWS;
 	struct admin_error error = {0};
-	enum admin_status status = controller_member_query(g->controller, g->nwid, &query, member_append, array, &g->page, &error);
+	struct member_page page;
+	enum admin_status status = controller_member_query(g->controller, g->nwid, &query, member_append, array, &page, &error);
+	if (status == ADMIN_OK && !query.rest)
+		g->page = page; /* with the counts */
+	else if (status == ADMIN_OK)
+		memcpy(g->page.next, page.next, sizeof(g->page.next));
+	g->query.rest = true;
 	if (g->ret_status) { /* the handler can still answer with it */
 		*g->ret_status = status;
 		*g->ret_error = error;

@@ -649,11 +649,12 @@ static void test_cursor(void **state)
 		unsigned seen = 0;
 		do {
 			struct seen part = list(q);
-			assert_int_equal(page.total, 40);
+			assert_true(page.total == 40 || q.rest);
 			for (unsigned i = 0; i < part.n; i++)
 				assert_int_equal(part.address[i], whole.address[seen++]);
 			assert_int_equal(!*page.next, seen == 40);
 			memcpy(q.after, page.next, sizeof(q.after));
+			q.rest = true;
 		} while (*q.after);
 		assert_int_equal(seen, 40);
 	}
