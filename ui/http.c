@@ -30,7 +30,8 @@
 #include "ui/http_parts.h"
 
 #define SWEEP_MS    1000
-#define UPLOADS_MAX 2 /* at once */
+#define UPLOADS_MAX 2  /* at once */
+#define ROUNDS_MAX  16 /* of MHD in a turn */
 
 /* ---- connections and their deadlines ---- */
 
@@ -407,6 +408,9 @@ static void listener_turn(struct listener *listener)
 	/* At its limit MHD takes the listening socket out of its set and puts it back only when it is run the next time, which
 	 * nothing would cause if the last connections just ended: those who wait in the backlog would wait for ever. */
 	if (connections(listener) < before)
+		MHD_run(listener->daemon);
+	/* A long reply is ready again as soon as a piece has left: a few of them in a turn, since a turn costs more than a piece. */
+	for (unsigned i = 0; i < ROUNDS_MAX && MHD_get_timeout(listener->daemon, &wait) == MHD_YES && !wait; i++)
 		MHD_run(listener->daemon);
 	if (MHD_get_timeout(listener->daemon, &wait) == MHD_YES)
 		uv_timer_start(&listener->timer, timer_fired, wait, 0);
