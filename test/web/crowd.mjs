@@ -1,8 +1,10 @@
 // crowd.mjs: a table of 3 000 members scrolls, filters, sorts and approves 40 at once without a task over 100 ms.
 //
 // Each deed is measured by the browser's own long-task observer. Machines that check are shared: what was late is done again, twice
-// at most, and the best time counts; a page that is slow is slow each time.
+// at most, and the best time counts. Where more programs want to run than there are cores, a task's time on the wall says nothing
+// about the page: then the time it had a core for itself counts, by the browser's trace.
 
+import { cpus, loadavg } from 'node:os';
 import { api, browser, check, equal, holds, need, seen, sweep, tally, until } from './browser.mjs';
 import { done, outside } from './outside.mjs';
 
@@ -10,21 +12,40 @@ const origin = 'http://127.0.0.1:8080', nwid = need('FARLAN_NWID');
 const LIMIT_MS = 100, TRIES = 3, ROWS = 3000, PENDING = 160;
 let approved = 0;
 
-const worst = (page) => page.evaluate(async () => {
+const tasks = (page) => page.evaluate(async () => {
 	await new Promise((resolve) => { setTimeout(resolve, 150); }); // an observer tells later
-	return Math.max(0, ...globalThis.long.splice(0));
+	return Math.round(Math.max(0, ...globalThis.long.splice(0)));
 });
+
+// The longest task while deed() runs: ms on the wall, and ms of a core.
+async function longest(page, deed) {
+	const session = await page.context().newCDPSession(page), events = [];
+	session.on('Tracing.dataCollected', ({ value }) => events.push(...value.filter((e) => e.ph === 'X' && e.tdur && e.name === 'RunTask')));
+	await tasks(page);
+	await session.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['disabled-by-default-devtools.timeline'] } });
+	const complete = new Promise((resolve) => { session.once('Tracing.tracingComplete', resolve); });
+	try {
+		await deed();
+	} finally {
+		await session.send('Tracing.end');
+		await complete;
+		await session.detach();
+	}
+	holds(events.length > 20, `the trace has ${events.length} tasks`);
+	return { wall: await tasks(page), core: Math.round(Math.max(...events.map((e) => e.tdur)) / 1000) };
+}
 
 async function smooth(page, name, deed) {
 	await check(`${name}: no task over ${LIMIT_MS} ms`, async () => {
 		const times = [];
-		do {
-			await worst(page);
-			await deed();
-			times.push(Math.round(await worst(page)));
-		} while (Math.min(...times) > LIMIT_MS && times.length < TRIES);
-		holds(Math.min(...times) <= LIMIT_MS, `longest task in ms, each time: ${times.join(', ')}`);
-		return `longest task ${Math.min(...times) || 'under 50'} ms${times.length > 1 ? `, after ${times.slice(0, -1).join(', ')}` : ''}`;
+		let good = false;
+		while (!good && times.length < TRIES) {
+			const time = await longest(page, deed), crowded = loadavg()[0] > cpus().length;
+			times.push(`${time.wall || 'under 50'} ms (${time.core} ms of a core)`);
+			good = (crowded ? time.core : time.wall) <= LIMIT_MS;
+		}
+		holds(good, `longest tasks: ${times.join(', ')}`);
+		return times.at(-1);
 	});
 }
 
@@ -95,7 +116,7 @@ try {
 		const before = (await api(page, `${path}?state=pending&limit=1`)).body.total;
 		await page.locator('[data-action="approve-many"]').click();
 		await page.locator('.many').waitFor({ state: 'detached' });
-		equal((await api(page, `${path}?state=pending&limit=1`)).body.total, before - 40, 'pending by the API');
+		equal((await api(page, `${path}?state=pending&limit=1`)).body.total, before - 40, `pending by the API, where the page says "${await page.locator('.toasts').innerText()}"`);
 		await until('shown', async () => await shown(page) === before - 40);
 		await page.evaluate(() => scrollTo(0, 0));
 		approved += 40;

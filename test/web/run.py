@@ -139,6 +139,10 @@ def walk(lab):
 def crowd(lab):
     lab.start_root()
     lab.start_controller()
+    lab.controller.stop()
+    with open(os.path.join(lab.controller.home, 'farlan-controller.conf'), 'w', encoding='ascii') as file:
+        file.write('members-max = 4000\n')
+    lab.controller.start()
     lab.controller.online()
     nwid = lab.create('crowd', ipv4=POOL)
     lab.controller.stop()

@@ -311,6 +311,7 @@ async function outage(page, other) {
 		await page.locator('#trouble').waitFor({ state: 'detached', timeout: 15000 });
 		await page.locator('.link-state.live').waitFor({ timeout: 15000 });
 		await row(page, 'A').locator('.state', { hasText: 'online' }).waitFor({ timeout: 20000 });
+		await page.locator('.network-head .meta', { hasText: '2 of 2 online' }).waitFor({ timeout: 20000 });
 		equal(await page.evaluate(() => globalThis.stamp), 2, 'the page was not loaded again');
 	});
 	await check('a session that ended leads to the way in, and back to where one was', async () => {

@@ -1,6 +1,6 @@
 // deeds.js: what an admin does to members: asks where it cannot be undone, does it, shows the result, and offers the way back.
 
-import { call, memberPath, networkPath } from './api.js';
+import { Problem, call, memberPath, networkPath } from './api.js';
 import { shown } from './crowd.js';
 import { ask, said } from './notices.js';
 import { refresh } from './store.js';
@@ -68,6 +68,8 @@ export async function actOnMany(nwid, members, action, tags) {
 	});
 	shown(nwid, good, action === 'delete' ? gone : []);
 	settle(nwid);
+	if (!good.length && !gone.length)
+		throw new Problem(bad[0].problem?.status || 409, bad[0].problem || { title: 'Nothing was done' });
 	said(`${plural(good.length + gone.length, 'member')} ${DONE[action]}${bad.length ? `, ${bad.length} not: ${bad[0].problem?.title || ''}` : ''}.`);
 	return true;
 }

@@ -42,6 +42,6 @@ export function step({ points, springs, heat }, state) {
 
 export function box(points) {
 	const xs = points.map((p) => p.x), ys = points.map((p) => p.y), margin = 48;
-	const [left, right, top, bottom] = [Math.min(...xs, -120), Math.max(...xs, 120), Math.min(...ys, -80), Math.max(...ys, 80)];
+	const [left, right, top, bottom] = [Math.min(...xs, -240), Math.max(...xs, 240), Math.min(...ys, -150), Math.max(...ys, 150)];
 	return [left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin].map(Math.round).join(' ');
 }

@@ -2,7 +2,7 @@
 
 import { act, change } from './deeds.js';
 import { Act, Foreign, Form, Icon, State, stateOf } from './parts.js';
-import { Component, html, useEffect, useRef, useState } from './preact.js';
+import { html, useEffect, useRef, useState } from './preact.js';
 import { ago, nameOf, rtt, visible } from './text.js';
 
 function Rename({ nwid, member, done }) {
@@ -51,24 +51,29 @@ function Known({ member: m }) {
 	const seen = m.online ? 'now' : ago(m.last_seen);
 	return html`${cell('Addresses', 'c-ip', html`<code>${m.ips?.[0]?.split('/')[0] || m.ipv6?.split('/')[0]}</code>${m.ips?.length > 1 ? html`<small>and ${m.ips.length - 1} more</small>` : flags.length > 0 && html`<small class="cut" title=${flags.join(', ')}>${flags.join(', ')}</small>`}`)}
 		${cell('Tags', 'c-tags', (m.tags || []).slice(0, 3).map((tag) => html`<span class="tag" key=${tag}>${visible(tag, 32)}</span>`))}
-		${cell('Link', 'c-link', m.online && m.link ? html`<span class=${`link ${m.link}`}>${m.link === 'relay' ? 'relayed' : m.link}</span><small class="figure">${rtt(m.rtt_ms)}</small>` : '–')}
+		${cell('Link', m.online && m.link ? 'c-link' : 'c-link none', m.online && m.link ? html`<span class=${`link ${m.link}`}>${m.link === 'relay' ? 'relayed' : m.link}</span><small class="figure">${rtt(m.rtt_ms)}</small>` : '–')}
 		${cell('Version', 'c-version', html`<span class="cut">${visible(m.version || '–', 20)}</span>`)}
 		${cell('Last seen', 'c-seen', html`<span>${seen}</span>`)}`;
 }
 
 const Stranger = ({ member: m }) => cell('Key', 'c-print', html`<span class="words cut" title="farlan id on the device shows the same words">${visible(m.fingerprint, 120)}</span><small class="cut">${m.physical ? `from ${visible(m.physical, 60)}, ` : ''}${m.first_seen ? `asked ${ago(m.first_seen)}` : ''}</small>`);
 
-export class Row extends Component {
-	shouldComponentUpdate(next) {
-		return ['member', 'selected', 'editing', 'at', 'minute'].some((name) => next[name] !== this.props[name]);
-	}
+const drawn = ({ nwid, member, selected, editing, at, edit, select }) => html`<tr key=${member.key_hash || member.address} role="row" aria-rowindex=${at + 2} aria-selected=${selected} data-key-hash=${member.key_hash} data-member=${member.address} data-state=${member.state}>
+	<td role="cell" class="c-pick"><input type="checkbox" data-action="select" checked=${selected} aria-label=${`Select ${nameOf(member)}`} onClick=${(e) => select(member, at, e.target.checked, e.shiftKey)} /></td>
+	${cell('State', 'c-state', html`<${State} state=${stateOf(member)} />`)}
+	<th role="rowheader" scope="row" class="c-name" data-label="Name"><${Name} nwid=${nwid} member=${member} editing=${editing} edit=${edit} /></th>
+	${member.state === 'pending' ? html`<${Stranger} member=${member} />` : html`<${Known} member=${member} />`}
+	<td role="cell" class="c-deeds"><${Deeds} nwid=${nwid} member=${member} /></td></tr>`;
 
-	render({ nwid, member, selected, editing, at, edit, select }) {
-		return html`<tr role="row" aria-rowindex=${at + 2} aria-selected=${selected} data-key-hash=${member.key_hash} data-member=${member.address} data-state=${member.state}>
-			<td role="cell" class="c-pick"><input type="checkbox" data-action="select" checked=${selected} aria-label=${`Select ${nameOf(member)}`} onClick=${(e) => select(member, at, e.target.checked, e.shiftKey)} /></td>
-			${cell('State', 'c-state', html`<${State} state=${stateOf(member)} />`)}
-			<th role="rowheader" scope="row" class="c-name" data-label="Name"><${Name} nwid=${nwid} member=${member} editing=${editing} edit=${edit} /></th>
-			${member.state === 'pending' ? html`<${Stranger} member=${member} />` : html`<${Known} member=${member} />`}
-			<td role="cell" class="c-deeds"><${Deeds} nwid=${nwid} member=${member} /></td></tr>`;
-	}
+const KEPT = ['member', 'selected', 'editing', 'at', 'minute'];
+
+// The row as last drawn if nothing of it changed: Preact leaves what it has seen before alone. A component that says so itself
+// (shouldComponentUpdate) would be taken out and put in again whenever rows above it go.
+export function row(kept, props) {
+	const key = props.member.key_hash || props.member.address, old = kept.get(key);
+	if (old && KEPT.every((name) => old.props[name] === props[name]))
+		return old;
+	const now = { props, tr: drawn(props) };
+	kept.set(key, now);
+	return now;
 }

@@ -5,7 +5,7 @@ import { Problem, get } from './api.js';
 import { liveState, listen } from './live.js';
 import { useEffect, useReducer } from './preact.js';
 
-const SOON_MS = 60, PAUSE_MS = 700, POLL_MS = 5000, AWAY_MS = 2000, CELLS_MAX = 300;
+const SOON_MS = 60, PAUSE_MS = 700, PAUSE_MAX_MS = 5000, POLL_MS = 5000, AWAY_MS = 2000, CELLS_MAX = 300;
 const cells = new Map();
 const watchers = new Set();
 export const reach = { away: false, since: null }; // since: when the last answer came
@@ -60,7 +60,7 @@ async function ask(cell) {
 		reached(problem.status !== 0);
 	} finally {
 		cell.flight = false;
-		cell.took = Date.now() - cell.asked;
+		cell.took = cell.problem ? 0 : Date.now() - cell.asked;
 		redraw(cell);
 	}
 	if (cell.dirty && cell.watchers.size && !reach.away)
@@ -72,7 +72,7 @@ export function soon(cell) {
 	cell.dirty = true;
 	if (cell.timer || cell.flight || !cell.watchers.size)
 		return;
-	const pause = cell.asked + Math.max(PAUSE_MS, 5 * cell.took) - Date.now();
+	const pause = cell.asked + Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MS, 5 * cell.took)) - Date.now();
 	cell.timer = setTimeout(() => ask(cell), Math.max(SOON_MS, pause));
 }
 

@@ -1,9 +1,9 @@
 // table.js: the members as rows of one height, of which only those near the screen exist. The page itself scrolls.
 
-import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from './preact.js';
-import { Row } from './row.js';
+import { h, html, useEffect, useLayoutEffect, useReducer, useRef, useState } from './preact.js';
+import { row } from './row.js';
 
-const HEIGHT = 60, CARD = 188, AROUND = 12, GROW = 3;
+const HEIGHT = 60, CARD = 188, AROUND = 8, GROW = 3;
 const COLUMNS = [['c-state', 'State', 'state'], ['c-name', 'Name', 'name'], ['c-ip', 'Addresses', 'address'], ['c-tags', 'Tags', ''], ['c-link', 'Link', 'link'], ['c-version', 'Version', 'version'], ['c-seen', 'Last seen', 'seen']];
 const narrow = matchMedia('(max-width: 639.9px)');
 
@@ -18,8 +18,8 @@ function useWindow(body, total) {
 		const top = body.current ? -body.current.getBoundingClientRect().top : 0, old = now.current;
 		const first = Math.max(0, Math.min(total, Math.floor(top / height))), last = Math.max(first, Math.min(total, Math.ceil((top + innerHeight) / height)));
 		const met = old.from <= last && old.to >= first;
-		const from = Math.max(0, first - AROUND, (met ? Math.min(first, old.from) : first) - GROW);
-		const to = Math.min(total, last + AROUND, (met ? Math.max(last, old.to) : last) + GROW);
+		const from = Math.max(0, first - AROUND, met ? Math.min(first, old.from) - GROW : first);
+		const to = Math.min(total, last + AROUND, met ? Math.max(last, old.to) + GROW : last);
 		now.current = { from, to, height };
 		return from !== old.from || to !== old.to || height !== old.height;
 	};
@@ -81,7 +81,7 @@ function Heads({ sort, setSort, all, some, pickAll, total }) {
 
 // picked: a Set of key hashes; setPicked takes the next one.
 export function Table({ nwid, name, members, sort, setSort, picked, setPicked }) {
-	const body = useRef(null), last = useRef(0), now = useRef(null);
+	const body = useRef(null), last = useRef(0), now = useRef(null), kept = useRef(new Map());
 	now.current = { members, picked }; // rows that are not drawn again keep the functions they were drawn with
 	const [editing, setEditing] = useState(null);
 	const [minute, setMinute] = useState(0);
@@ -107,11 +107,15 @@ export function Table({ nwid, name, members, sort, setSort, picked, setPicked })
 	const some = members.some((m) => picked.has(keyOf(m)));
 	const all = some && members.every((m) => picked.has(keyOf(m)));
 	const pickAll = (on) => setPicked(on ? new Set(members.map(keyOf)) : new Set());
+	const before = kept.current;
+	kept.current = new Map();
+	const rows = members.slice(from, to).map((m, i) => {
+		const one = row(before, { nwid, member: m, at: from + i, minute, selected: picked.has(keyOf(m)), editing: editing === keyOf(m), edit, select });
+		kept.current.set(keyOf(m), one);
+		return one.tr;
+	});
+	const gap = (key, px) => html`<tr class="gap" key=${key} role="presentation" style=${{ height: `${px}px` }}></tr>`;
 	return html`<table class="members" role="table" aria-label=${`Members of ${name}`} aria-rowcount=${members.length + 1}>
 		<${Heads} sort=${sort} setSort=${setSort} all=${all} some=${some} pickAll=${pickAll} total=${members.length} />
-		<tbody role="rowgroup" ref=${body}>
-			<tr class="gap" key="above" role="presentation" style=${{ height: `${from * height}px` }}></tr>
-			${members.slice(from, to).map((m, i) => html`<${Row} key=${keyOf(m)} nwid=${nwid} member=${m} at=${from + i} minute=${minute} selected=${picked.has(keyOf(m))} editing=${editing === keyOf(m)} edit=${edit} select=${select} />`)}
-			<tr class="gap" key="below" role="presentation" style=${{ height: `${(members.length - to) * height}px` }}></tr>
-		</tbody></table>`;
+		${h('tbody', { role: 'rowgroup', ref: body }, gap('above', from * height), ...rows, gap('below', (members.length - to) * height))}</table>`;
 }
