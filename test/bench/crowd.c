@@ -114,6 +114,7 @@ static void list(const char *what, const char *query, const char *value)
 	double took[15];
 	size_t bytes = 0;
 	char path[64];
+	clock_t began = clock();
 	snprintf(path, sizeof(path), "/v1/networks/%016llx/members", (unsigned long long)bed.nwid);
 	for (unsigned i = 0; i < sizeof(took) / sizeof(*took); i++) {
 		struct request request = {.method = METHOD_GET, .local = true, .path = path, .body = ""};
@@ -127,8 +128,9 @@ static void list(const char *what, const char *query, const char *value)
 		bed_require(reply.status == 200);
 		reply_fini(&reply);
 	}
-	printf("%-46s %8.0f bytes\n", what, (double)bytes);
-	told("", took, sizeof(took) / sizeof(*took));
+	told(what, took, sizeof(took) / sizeof(*took));
+	printf("%-46s %8.2f ms of the processor, %zu bytes\n", "",
+	       (double)(clock() - began) * 1e3 / CLOCKS_PER_SEC / (double)(sizeof(took) / sizeof(*took)), bytes);
 }
 
 /* ---- decisions -------------------------------------------------------------------------------------------------- */
@@ -239,6 +241,16 @@ static void home_new(void)
 		bed_require(!mkdir(dir, 0700));
 }
 
+/* For the program that is to open the database. */
+static void identity_leave(void)
+{
+	char path[600], text[SECRET_TEXT_MAX];
+	size_t len = secret_format(&bed.self, text, sizeof(text));
+	snprintf(path, sizeof(path), "%s/identity.secret", dir);
+	FILE *f = fopen(path, "wx");
+	bed_require(len && f && !chmod(path, 0600) && fwrite(text, len, 1, f) == 1 && !fclose(f));
+}
+
 static void home_end(void)
 {
 	char path[1024];
@@ -279,7 +291,9 @@ int main(int argc, char **argv)
 	hour(1);
 	hour(2);
 	controller_close(bed.c);
-	if (!keep)
+	if (keep)
+		identity_leave();
+	else
 		home_end();
 	return 0;
 }
