@@ -13,6 +13,8 @@
 #include "ui/json.c"
 #include "ui/settings.c"
 
+#include "ui/event_api.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define require(x) ((x) ? (void)0 : abort())
@@ -144,6 +146,53 @@ static void way_in(const char *text, size_t len, bool write)
 	free(copy);
 }
 
+static uint64_t clock_still(void)
+{
+	return 1;
+}
+
+/* Six texts, cut at NUL: If-Match, If-None-Match, a query's name and value, a cursor, Last-Event-ID. */
+static void headers(const char *text, size_t len)
+{
+	static const struct api_route routes[] = {{METHOD_GET, "/v1/a?limit&cursor", handled, SCOPE_OPEN}};
+	const char *part[6] = {"", "", "", "", "", ""};
+	char piece[1024], *copy = malloc(len + 1);
+	require(copy);
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	for (size_t i = 0, n = 0; n < 6 && i <= len; n++, i += strlen(copy + i) + 1)
+		part[n] = copy + i;
+	struct request request = {.method = METHOD_GET,
+	                          .path = "/v1/a",
+	                          .if_match = part[0],
+	                          .if_none_match = part[1],
+	                          .query = {{part[2], part[3]}},
+	                          .n_query = 1,
+	                          .last_event_id = part[5]};
+	struct reply reply = {0};
+	require(request_matches(&request, &reply, 7) == !reply.status);
+	reply_fini(&reply);
+	memset(&reply, 0, sizeof(reply));
+	reply_link(&request, &reply, part[4]);
+	require(!strpbrk(reply.link, "\r\n") && (!*reply.link || !strcmp(strchr(reply.link, '>'), ">; rel=\"next\"")));
+	reply_fini(&reply);
+	memset(&reply, 0, sizeof(reply));
+	api_dispatch(routes, 1, NULL, &request, &reply);
+	bool known = !strcmp(part[2], "limit") || !strcmp(part[2], "cursor");
+	require(reply.status == (known ? 204 : 400));
+	reply_fini(&reply);
+	memset(&reply, 0, sizeof(reply));
+	struct events *events = events_new(clock_still);
+	require(events);
+	events_note(events, &(struct change){.kind = CHANGE_NETWORK, .nwid = 1});
+	events_stream(events, &request, &reply);
+	require(reply.status == 200 && reply.more(reply.stream, piece, sizeof(piece)) > 0 &&
+	        reply.more(reply.stream, piece, sizeof(piece)) == 0);
+	reply_fini(&reply);
+	events_free(events);
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 1)
@@ -154,13 +203,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(body, data + 1, len);
 	body = realloc(body, len ? len : 1);
 	require(body);
-	switch (data[0] % 7) {
+	switch (data[0] % 8) {
 	case 0:
-	case 1: network(body, len, data[0] % 7); break;
+	case 1: network(body, len, data[0] % 8); break;
 	case 2:
-	case 3: member(body, len, data[0] % 7 == 2); break;
+	case 3: member(body, len, data[0] % 8 == 2); break;
 	case 4: join(body, len); break;
-	default: way_in(body, len, data[0] % 7 == 5);
+	case 7: headers(body, len); break;
+	default: way_in(body, len, data[0] % 8 == 5);
 	}
 	free(body);
 	return 0;
