@@ -22,12 +22,13 @@ step_systemd() { build O=build/gcc CC=gcc WERROR=1 all && O=build/gcc bash test/
 step_sim() { build O=build/gcc CC=gcc WERROR=1 sim; }
 step_fuzz() { build fuzz FUZZ_SECONDS=5; }
 step_api() { build O=build/gcc CC=gcc WERROR=1 api; }
+step_web() { build O=build/gcc CC=gcc WERROR=1 web; }
 step_crash() { build O=build/gcc CC=gcc WERROR=1 crash CRASH=--quick; }
 step_netns() { build O=build/gcc CC=gcc WERROR=1 netns; }
 step_netns_address() { build CC=gcc SAN=address netns NETNS="join_approve frames relay failure revoke bad_input workers"; }
 step_netns_thread() { FARLAN_WORKERS=2 build CC=gcc SAN=thread netns NETNS="join_approve frames relay revoke workers"; }
 
-all="gcc clang floors format lint unit unit_address assume systemd sim fuzz api crash netns netns_address netns_thread"
+all="gcc clang floors format lint unit unit_address assume systemd sim fuzz api web crash netns netns_address netns_thread"
 passed=0 failed=0 table=
 began=$SECONDS
 for name in ${*:-$all}; do

@@ -319,7 +319,7 @@ async function outage(page, other) {
 		holds(await outside.forget_sessions() >= 2, 'there were sessions');
 		await outside.up();
 		for (const p of [page, other]) {
-			await p.locator('#signedout').waitFor({ timeout: 15000 });
+			await p.locator('#signedout-why', { hasText: 'session has ended' }).waitFor({ timeout: 15000 });
 			await p.locator('[data-field="user"]').fill('anna');
 			await p.locator('[data-field="password"]').fill(PASSWORD);
 			await p.locator('[data-action="signin"]').click();

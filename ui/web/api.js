@@ -1,15 +1,15 @@
 // api.js: the only place that talks to the controller. Same routes as the command line uses.
 
-import { visible } from './text.js';
+import { sentence, visible } from './text.js';
 
 // What a request failed with: the server's problem object, or one of our own when nobody answered (status 0).
 export class Problem extends Error {
 	constructor(status, body) {
 		super(body.title || `status ${status}`);
 		this.status = status;
-		this.title = visible(body.title || `The controller answered with status ${status}`);
-		this.detail = visible(body.detail || '', 400);
-		this.hint = visible(body.hint || '', 400);
+		this.title = sentence(visible(body.title || `The controller answered with status ${status}`));
+		this.detail = sentence(visible(body.detail || '', 400));
+		this.hint = sentence(visible(body.hint || '', 400));
 		this.command = visible(body.command || '', 300);
 		this.errors = Array.isArray(body.errors) ? body.errors.slice(0, 8) : [];
 	}

@@ -12,15 +12,16 @@ const PAGE = 100, EXPORT_MAX = 100000;
 const FILTERS = [['actor', 'By whom', 'user:anna'], ['action', 'What', 'member.approve'], ['network', 'Network id', ''], ['member', 'Member', '']];
 
 const text = (value) => (value !== null && typeof value === 'object' ? JSON.stringify(value) : String(value));
-const detail = (d) => Object.entries(d || {}).map(([k, v]) => `${k}: ${text(v)}`).join(', ');
+const turned = (v) => v !== null && typeof v === 'object' && 'was' in v && 'now' in v;
+const detail = (d) => Object.entries(d || {}).map(([k, v]) => `${k.replaceAll('_', ' ')}: ${turned(v) ? `${text(v.was) || 'none'} → ${text(v.now) || 'none'}` : text(v)}`).join(', ');
 const target = (e) => e.network && html`<a href=${e.member ? `#/n/${e.network}/m/${e.member}` : `#/n/${e.network}`}><code>${visible(e.member || e.network, 20)}</code></a>`;
 
 export function Entries({ entries, brief }) {
 	if (brief)
 		return html`<ul class="plain events">${entries.map((e) => html`<li key=${e.seq}><strong>${visible(e.action, 40)}</strong> <span>${visible(e.actor, 64)}</span> <small><${Time} at=${e.time} />${e.detail && html` · <bdi>${visible(detail(e.detail), 120)}</bdi>`}</small></li>`)}</ul>`;
 	return html`<div class="sheet"><table class="list audit" aria-label="Audit log"><thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">By whom</th><th scope="col">On what</th><th scope="col">Detail</th></tr></thead>
-		<tbody>${entries.map((e) => html`<tr key=${e.seq} data-seq=${e.seq}><td data-label="When" title=${e.time ? when(e.time) : ''}><${Time} at=${e.time} /><small class="figure">#${e.seq}</small></td><th scope="row" data-label="What">${visible(e.action, 40)}</th>
-		<td data-label="By whom"><bdi>${visible(e.actor, 64)}</bdi>${e.from && html`<small><bdi>${visible(e.from, 64)}</bdi></small>`}</td><td data-label="On what">${target(e) || '–'}</td><td data-label="Detail" class="detail"><bdi>${visible(detail(e.detail), 300)}</bdi></td></tr>`)}</tbody></table></div>`;
+		<tbody>${entries.map((e) => html`<tr key=${e.seq} data-seq=${e.seq}><td data-label="When" class="when" title=${e.time ? when(e.time) : ''}><${Time} at=${e.time} /><small class="figure">#${e.seq}</small></td><th scope="row" data-label="What">${visible(e.action, 40)}</th>
+		<td data-label="By whom"><bdi>${visible(e.actor, 64)}</bdi>${e.from && html`<small><bdi>${visible(e.from, 64)}</bdi></small>`}</td><td data-label="On what" class="when">${target(e) || '–'}</td><td data-label="Detail" class="detail"><bdi>${visible(detail(e.detail), 300)}</bdi></td></tr>`)}</tbody></table></div>`;
 }
 
 function queryOf(query) {

@@ -17,7 +17,7 @@ import { html, render, useEffect, useState } from './preact.js';
 import { useRoute } from './route.js';
 import { Settings } from './settings.js';
 import { Shell } from './shell.js';
-import { forget, useData } from './store.js';
+import { forget, inside, useData } from './store.js';
 import { Topology } from './topology.js';
 import { Welcome } from './welcome.js';
 
@@ -54,7 +54,7 @@ function App() {
 	const out = (why) => {
 		live.stop();
 		forget();
-		setDoor({ is: 'out', why });
+		setDoor((d) => (d.is === 'out' ? d : { is: 'out', why })); // several answers say it; the first knows why
 	};
 	const enter = async () => {
 		const once = /^#once=([0-9a-zA-Z_-]+)$/.exec(location.hash);
@@ -76,7 +76,8 @@ function App() {
 		return () => removeEventListener('hashchange', again);
 	}, []);
 	useEffect(() => {
-		onSignedOut((problem) => out(door.why || problem));
+		// Who never was inside needs no word about it.
+		onSignedOut(() => out(door.why || (inside() ? { title: 'Your session has ended', detail: 'Sign in, and you are back where you were.' } : null)));
 	}, [door]);
 	const leave = async () => {
 		await call('DELETE', '/v1/session').catch(() => {});

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useReducer, useRef, useState } from './preact.js';
 
-const TOAST_MS = 6000, TOASTS_MAX = 4;
+const TOAST_MS = 6000, TOASTS_MAX = 3;
 let toasts = [], question = null, serial = 0;
 const redraws = new Set();
 const changed = () => { for (const redraw of redraws) redraw(); };

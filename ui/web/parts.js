@@ -87,7 +87,7 @@ export function Form({ save, label, loud, children, class: kind }) {
 	return html`<form class=${kind || 'form'} aria-label=${label} autocomplete="off" aria-busy=${state.busy} onSubmit=${submit}>${children}${state.problem && html`<${Refusal} problem=${state.problem} />`}</form>`;
 }
 
-export const Refusal = ({ problem }) => html`<div class="notice bad" role="alert"><strong>${problem.title}.</strong> ${problem.detail} ${problem.hint && html`<em>${problem.hint}</em>`}
+export const Refusal = ({ problem }) => html`<div class="notice bad" role="alert"><strong>${problem.title}.</strong> ${problem.detail}${problem.detail && !/[.!?]$/.test(problem.detail) ? '.' : ''} ${problem.hint && html`<em>${problem.hint}</em>`}
 	${problem.errors?.map((e) => html`<div><code>${visible(e.pointer)}</code> ${visible(e.message)}</div>`)}${problem.command && html`<${Command} text=${problem.command} />`}</div>`;
 
 let fields = 0;

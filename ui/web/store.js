@@ -37,6 +37,9 @@ export function cellOf(path, load = () => get(path)) {
 	return cell;
 }
 
+// Has the controller let us in since the page was opened?
+export const inside = () => cells.get('/v1/status')?.data != null;
+
 export const redraw = (cell) => { for (const f of cell.watchers) f(); };
 
 async function ask(cell) {
@@ -93,14 +96,14 @@ export function forget() {
 }
 
 // Which answers a change is about; without a network it is about all of them.
-const inside = (network, path) => (network ? path.startsWith(`/v1/networks/${network}`) : path.startsWith('/v1/networks/'));
+const within = (network, path) => (network ? path.startsWith(`/v1/networks/${network}`) : path.startsWith('/v1/networks/'));
 const touches = {
-	network: ({ network }, path) => path === '/v1/status' || path === '/v1/networks' || (inside(network, path) && path.split('/').length === 4),
+	network: ({ network }, path) => path === '/v1/status' || path === '/v1/networks' || (within(network, path) && path.split('/').length === 4),
 	member: ({ network, address }, path) => path === '/v1/networks' || path === '/v1/waiting' ||
-		(inside(network, path) && !path.includes('/invites') && (!address || !path.includes('/members/') || path.endsWith(`/${address}`))),
+		(within(network, path) && !path.includes('/invites') && (!address || !path.includes('/members/') || path.endsWith(`/${address}`))),
 	live: ({ network, address }, path) => path === '/v1/networks' ||
-		(inside(network, path) && (path.endsWith('/topology') || path.split('/').length === 4 || (path.includes('/members/') && (!address || path.endsWith(`/${address}`))))),
-	invite: ({ network }, path) => path === '/v1/invites' || (inside(network, path) && path.endsWith('/invites')),
+		(within(network, path) && (path.endsWith('/topology') || path.split('/').length === 4 || (path.includes('/members/') && (!address || path.endsWith(`/${address}`))))),
+	invite: ({ network }, path) => path === '/v1/invites' || (within(network, path) && path.endsWith('/invites')),
 	audit: (_, path) => path.startsWith('/v1/audit'),
 	account: (_, path) => path === '/v1/users' || path === '/v1/tokens' || path === '/v1/status',
 };

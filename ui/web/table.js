@@ -52,7 +52,10 @@ function useWindow(body, total) {
 function useHeld(body) {
 	const held = useRef(null);
 	useEffect(() => {
-		const came = (event) => { held.current = event.target.closest?.('tr[data-key-hash]')?.dataset.keyHash || null; };
+		const came = (event) => { 
+			const row = event.target.closest?.('tr[data-key-hash]');
+			held.current = row && { key: row.dataset.keyHash, action: event.target.dataset.action };
+		};
 		const pressed = (event) => { if (!event.target.closest?.('tr, dialog')) held.current = null; };
 		document.addEventListener('focusin', came);
 		document.addEventListener('pointerdown', pressed);
@@ -64,8 +67,8 @@ function useHeld(body) {
 	useLayoutEffect(() => {
 		if (!held.current || document.activeElement !== document.body)
 			return;
-		const row = body.current?.querySelector(`tr[data-key-hash="${CSS.escape(held.current)}"]`);
-		(row?.querySelector('.c-name a, .c-name input') || document.getElementById('main'))?.focus({ preventScroll: true });
+		const row = body.current?.querySelector(`tr[data-key-hash="${CSS.escape(held.current.key)}"]`);
+		((held.current.action && row?.querySelector(`[data-action="${CSS.escape(held.current.action)}"]`)) || row?.querySelector('.c-name a, .c-name input') || document.getElementById('main'))?.focus({ preventScroll: true });
 	});
 }
 

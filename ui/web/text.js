@@ -14,6 +14,9 @@ export function visible(text, max = 200) {
 	return points.length > max || head !== all ? `${points.slice(0, max).join('')}…` : shown;
 }
 
+// As people write it: the controller's reasons begin small, for a terminal.
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 export const lookalike = (text) => String(text ?? '').split(/[\s.-]+/).some((word) => LATIN.test(word) && LOOKALIKE.test(word));
 
 export const nameOf = (member) => visible(member.name || member.hostname || member.address, 63);
