@@ -19,7 +19,15 @@
 struct controller;
 
 /* What changed, for who shows it; told once a turn after the commit, each thing once. */
-enum change_kind { CHANGE_NETWORK, CHANGE_MEMBER, CHANGE_LIVE, CHANGE_INVITE, CHANGE_AUDIT, CHANGE_ACCOUNT }; /* LIVE: online, path, round trip */
+enum change_kind {
+	CHANGE_NETWORK,
+	CHANGE_MEMBER,
+	CHANGE_LIVE,
+	CHANGE_INVITE,
+	CHANGE_AUDIT,
+	CHANGE_ACCOUNT
+}; /* LIVE: online, path, round trip */
+#define CHANGE_KINDS (CHANGE_ACCOUNT + 1)
 struct change {
 	enum change_kind kind;
 	bool gone;
