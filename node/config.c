@@ -12,6 +12,7 @@
 #define MANIFEST_BLOB    0
 #define REVLIST_BLOB     1
 #define SECTION_BLOBS    2
+#define EDITION_MAX      (MANIFEST_MAX + SECTION_MAX + CONFIG_MAX) /* manifest, REVLIST, sections */
 #define FETCH_GIVE_UP_MS 20000
 #define GOSSIP_MS        1000
 
@@ -106,6 +107,9 @@ static bool apply(struct net *net, const struct head *head, const uint8_t *env, 
 	size_t n_revocations = 0;
 	if (!manifest_parse(blobs[MANIFEST_BLOB].bytes, blobs[MANIFEST_BLOB].len, &m))
 		return false;
+	for (unsigned i = 0; i < m.n; i++)
+		if (blobs[SECTION_BLOBS + i].len != m.section[i].len)
+			return false;
 	const struct blob *b = section_in(&m, blobs + SECTION_BLOBS, SECTION_BASE),
 			  *r = section_in(&m, blobs + SECTION_BLOBS, SECTION_ROUTES),
 			  *n = section_in(&m, blobs + SECTION_BLOBS, SECTION_DNS);
@@ -202,17 +206,25 @@ static const struct blob *held(const struct net *net, const uint8_t hash[32])
 	return NULL;
 }
 
+/* A section's length is the manifest's word, or the sum it was judged by would be no bound. */
+static bool length_fits(unsigned i, uint32_t wanted, uint32_t is)
+{
+	return i < SECTION_BLOBS ? is <= (i == MANIFEST_BLOB ? MANIFEST_MAX : SECTION_MAX) : is == wanted;
+}
+
 /* Takes over what is held already. */
 static void want(struct net *net, unsigned i, const uint8_t hash[32], uint32_t len)
 {
 	struct fetch *f = &net->fetch;
 	const struct blob *have = held(net, hash);
+	if (have && !length_fits(i, len, have->len))
+		have = NULL;
 	memcpy(f->blob[i].hash, hash, 32);
 	f->blob[i].len = len;
 	if (have && (f->blob[i].bytes = malloc(have->len + 1)))
 		memcpy(f->blob[i].bytes, have->bytes, have->len);
 	for (unsigned k = 0; !have && k < f->n_spare; k++)
-		if (f->spare[k].bytes && bytes_equal(f->spare[k].hash, hash, 32)) {
+		if (f->spare[k].bytes && bytes_equal(f->spare[k].hash, hash, 32) && length_fits(i, len, f->spare[k].len)) {
 			have = &f->blob[i];
 			f->blob[i] = f->spare[k];
 			f->spare[k] = (struct blob){0};
@@ -227,23 +239,26 @@ static bool complete(const struct fetch *f, unsigned i)
 }
 
 /* A newer HEAD ends a fetch, or who serves it has gone on: what was whole is kept for the next one. A network that changes faster than a newcomer can read its directory would else never
- * let it in. Only whole blobs are believed, those passed blob_check(). */
+ * let it in. Only whole blobs are believed, those passed blob_check(). No more is kept than one edition may be: the youngest of it. */
+static void keep_spare(struct fetch *f, struct blob *b, bool whole, size_t *sum)
+{
+	if (!whole || f->n_spare == NET_BLOBS || *sum + b->len > EDITION_MAX) {
+		blob_free(b);
+		return;
+	}
+	*sum += b->len;
+	f->spare[f->n_spare++] = *b;
+}
+
 static void fetch_supersede(struct net *net)
 {
 	struct fetch old = net->fetch, *f = &net->fetch;
+	size_t sum = 0;
 	*f = (struct fetch){0};
-	for (unsigned i = 0; i < NET_BLOBS; i++) {
-		if (complete(&old, i) && f->n_spare < NET_BLOBS)
-			f->spare[f->n_spare++] = old.blob[i];
-		else
-			blob_free(&old.blob[i]);
-	}
-	for (unsigned i = 0; i < NET_BLOBS; i++) {
-		if (old.spare[i].bytes && f->n_spare < NET_BLOBS)
-			f->spare[f->n_spare++] = old.spare[i];
-		else
-			blob_free(&old.spare[i]);
-	}
+	for (unsigned i = 0; i < NET_BLOBS; i++)
+		keep_spare(f, &old.blob[i], complete(&old, i), &sum);
+	for (unsigned i = 0; i < NET_BLOBS; i++)
+		keep_spare(f, &old.spare[i], old.spare[i].bytes, &sum);
 }
 
 static void fetch_more(struct net *net);
@@ -251,8 +266,9 @@ static void fetch_more(struct net *net);
 static bool piece_take(struct fetch *f, unsigned i, uint32_t off, const struct body_blob *b)
 {
 	struct blob *blob = &f->blob[i];
-	if (b->off != off || b->total > SECTION_MAX || (blob->len && blob->len != b->total) || off + b->piece_len > b->total ||
-	    (b->piece_len != BLOB_PIECE_MAX && off + b->piece_len != b->total) || !bytes_equal(b->hash, blob->hash, 32))
+	if (b->off != off || !length_fits(i, blob->len, b->total) || (blob->bytes && blob->len != b->total) ||
+	    off + b->piece_len > b->total || (b->piece_len != BLOB_PIECE_MAX && off + b->piece_len != b->total) ||
+	    !bytes_equal(b->hash, blob->hash, 32))
 		return false;
 	if (!blob->bytes) {
 		blob->bytes = malloc((size_t)b->total + 1);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct reading {
-	struct directory_entry *entry; /* NULL: only judged */
+	struct directory_entry *entry;
 	struct revocation *revocation;
 	size_t n, room;
 	int shard; /* entries belong to that one; -1 = any */
@@ -22,7 +22,7 @@ static void entry_see(void *self, const struct directory_entry *e)
 	struct reading *r = self;
 	if (r->shard >= 0 && shard_of(e->key_hash) != (unsigned)r->shard)
 		r->bad = true;
-	if (r->entry && r->n < r->room)
+	if (r->n < r->room)
 		r->entry[r->n] = *e;
 	r->n++;
 }
@@ -38,12 +38,6 @@ static bool members_each(const struct manifest *m, const struct blob *sections, 
 			return false;
 	}
 	return !r->bad && r->n <= MEMBERS_MAX;
-}
-
-bool directory_valid(const struct manifest *m, const struct blob *sections)
-{
-	struct reading r = {.n = 0};
-	return members_each(m, sections, &r);
 }
 
 static int entry_order(const void *a, const void *b)
@@ -71,6 +65,18 @@ struct directory_entry *directory_read(const struct manifest *m, const struct bl
 	qsort(r.entry, r.n, sizeof *r.entry, entry_order);
 	*ret_n = r.n;
 	return r.entry;
+}
+
+/* An address in two sections has two owners: which one counts would be another at each member. */
+bool directory_valid(const struct manifest *m, const struct blob *sections)
+{
+	size_t n = 0;
+	struct directory_entry *all = directory_read(m, sections, &n);
+	bool good = all;
+	for (size_t i = 1; i < n && good; i++)
+		good = all[i - 1].address != all[i].address;
+	free(all);
+	return good;
 }
 
 /* ---- revocations ---------------------------------------------------------------------------------------------------------- */
@@ -112,7 +118,7 @@ struct revocation *revocations_read(const struct blob *revlist, const struct man
 	long n = revlist_count(revlist->bytes, revlist->len);
 	for (unsigned i = 0; i < m->n && n >= 0; i++) {
 		r.room += (size_t)n;
-		n = m->section[i].id >= SECTION_REVOKED_SHARD ? revlist_count(sections[i].bytes, sections[i].len) : 0;
+		n = m->section[i].id - (unsigned)SECTION_REVOKED_SHARD < SHARDS ? revlist_count(sections[i].bytes, sections[i].len) : 0;
 	}
 	r.room += n > 0 ? (size_t)n : 0;
 	r.revocation = n >= 0 && r.room <= REVLIST_MAX ? calloc(r.room + 1, sizeof *r.revocation) : NULL;
@@ -121,8 +127,8 @@ struct revocation *revocations_read(const struct blob *revlist, const struct man
 	bool good = revlist_walk(revlist->bytes, revlist->len, revocation_see, &r);
 	for (unsigned i = 0; i < m->n && good; i++) {
 		r.shard = (int)m->section[i].id - SECTION_REVOKED_SHARD;
-		if (r.shard >= 0)
-			good = r.shard < SHARDS && revlist_walk(sections[i].bytes, sections[i].len, revocation_see, &r);
+		if (r.shard >= 0 && r.shard < SHARDS) /* what is above is of later versions */
+			good = revlist_walk(sections[i].bytes, sections[i].len, revocation_see, &r);
 	}
 	if (!good || r.bad) {
 		free(r.revocation);
