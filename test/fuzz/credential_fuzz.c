@@ -59,7 +59,7 @@ static void try_blobs(const uint8_t *bytes, size_t len)
 	struct route routes[ROUTES_MAX];
 	struct memberconf conf;
 	struct section_dns dns;
-	uint8_t again[4096];
+	uint8_t again[MANIFEST_MAX]; /* the longest of them */
 	unsigned n_routes;
 	long n = 0;
 	bool ok = revlist_walk(bytes, len, count_revocation, &n);
