@@ -798,6 +798,25 @@ static void gather_bodies(void **state)
 	assert_false(try_gathered((const uint8_t[]){0x82, 0, 2, 1, 0x91, 6}, 6));
 }
 
+static void report_bodies(void **state)
+{
+	(void)state;
+	static struct body_report full = {.nwid = 0xfe00000001aaaaaa, .seq = 5ull << 32 | 9, .n = REPORT_LINKS_MAX};
+	uint8_t raw[BODY_MAX];
+	for (unsigned i = 0; i < REPORT_LINKS_MAX; i++)
+		full.link[i] = (struct report_link){.address = i + 1, .kind = LINK_RELAY, .rtt_us = 1000 * i, .age_s = i};
+	size_t len = body_report_encode(&full, raw, sizeof(raw));
+	assert_in_range(len, 64 * 12, BODY_MAX);
+	assert_true(on_copy(try_report, raw, len));
+	for (size_t cut = 0; cut < len; cut++)
+		assert_false(on_copy(try_report, raw, cut));
+	full.link[9].address = full.link[8].address; /* each once */
+	assert_int_equal(body_report_encode(&full, raw, sizeof(raw)), 0);
+	struct body_report none = {.nwid = 1, .seq = 1};
+	len = body_report_encode(&none, raw, sizeof(raw));
+	assert_true(on_copy(try_report, raw, len));
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(filler); i++)
@@ -807,7 +826,7 @@ int main(void)
 	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),    cmocka_unit_test(spray_bodies),
 	    cmocka_unit_test(root_bodies),    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies),
 	    cmocka_unit_test(unknown_keys),   cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
-	    cmocka_unit_test(sub_bodies),     cmocka_unit_test(gather_bodies),
+	    cmocka_unit_test(sub_bodies),     cmocka_unit_test(gather_bodies),  cmocka_unit_test(report_bodies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
