@@ -278,6 +278,7 @@ void roots_remove(struct node *, const struct peer *root); /* off the list; its 
 void roots_end(struct node *, struct peer *root);          /* it is off the list: now a peer like any other */
 /* What an invitation names. Those that are roots already, and we ourselves, are left as they are. */
 void roots_bring(struct node *, const struct root_line *, unsigned n);
+void roots_again(struct node *); /* what invitations name and is on no list any more */
 void roots_sweep(struct node *); /* those that only a network now left had brought */
 void roots_fini(struct node *);
 

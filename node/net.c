@@ -550,6 +550,11 @@ int node_join(struct node *node, uint64_t nwid, const uint8_t pin_bits[17], cons
 	if (pin_bits && !net->pinned) {
 		net->pin_bits_set = true;
 		memcpy(net->pin_bits, pin_bits, 17);
+		/* Found while nothing was known of its key; its work may be under way. */
+		if (net->found_set && !pin_fits(net, &net->found)) {
+			net->found_set = false;
+			net->whois_ms = now;
+		}
 	}
 	do
 		random_bytes(&net->asked, sizeof net->asked);

@@ -53,6 +53,13 @@ void roots_end(struct node *node, struct peer *root)
 	root->root_line = NULL;
 }
 
+void roots_again(struct node *node)
+{
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		if (node->net[i] && node->net[i]->invitation)
+			roots_bring(node, node->net[i]->invitation->root, node->net[i]->invitation->n_roots);
+}
+
 /* ---- brought by invitations --------------------------------------------------------------------------------------------- */
 
 static void bring(struct node *node, const struct root_line *line)
@@ -76,7 +83,9 @@ static void bring(struct node *node, const struct root_line *line)
 	peer->is_root = true;
 	peer->root_idle = false;
 	peer->root_line = own;
-	peer_set_work(peer, line->identity.address); /* the word of who invites */
+	/* The word of who invites says whom to ask, not whose an address is: else a link's root could stand for the controller of another network. */
+	if (!peer->work)
+		node->port.work(node->port.self, &peer->identity);
 	roots_add(node, peer);
 	initiator_want(peer, CLASS_CTRL);
 }

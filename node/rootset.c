@@ -135,6 +135,7 @@ static void leave_begin(struct node *node, struct set_root *r)
 {
 	if (r->configured) {
 		root_free(node->federation, r);
+		roots_sweep(node); /* the network whose invitation brought it may have been left meanwhile */
 		return;
 	}
 	r->leave_ms = node->now + LEAVE_MS;
@@ -147,6 +148,7 @@ static void leave_end(struct node *node, struct set_root *r)
 {
 	roots_end(node, r->peer);
 	root_free(node->federation, r);
+	roots_again(node); /* an invitation may have named it when the set did already */
 }
 
 static void homes_forget(struct node_set *set, const struct set_root *r, uint64_t now)

@@ -123,6 +123,70 @@ static void shared_root(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* A link of somebody who means ill: its second root says it has the address of the controller of another network, its third that it is us. */
+static void false_root(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 1)) {
+		struct root_line lines[ROOTS_MAX];
+		struct host *h = host_new(sim, HOST_NODE);
+		start_bare(h);
+		sim_run(sim, 2 * SECOND);
+		struct invite_link link = invitation(sim, 1);
+		uint64_t wanted = sim->controller->secret->self.address + 1;
+		link.roots[1] = link.roots[0];
+		link.roots[1].identity.x[0] ^= 1;
+		link.roots[1].identity.address = wanted;
+		identity_hash(&link.roots[1].identity);
+		link.roots[2] = link.roots[0];
+		link.roots[2].identity = h->secret->self;
+		link.n_roots = 3;
+		for (unsigned again = 0; again < 3; again++)
+			follow(h, &link);
+		expect(sim, sim_run_until(sim, MINUTE, world_joined, h), "not joined by the link");
+		expect(sim, !peer_find_address(h->node, wanted), "a link's word gave an address to a root");
+		expect(sim, node_root_lines(h->node, lines, ROOTS_MAX) == 2, "%u roots", node_root_lines(h->node, lines, ROOTS_MAX));
+		follow(h, &link); /* already joined: nothing is lost by it, and no use spent */
+		sim_run(sim, 10 * SECOND);
+		expect(sim, world_joined(sim, h) && approved(sim) == 2, "out by the link it came in by");
+		expect(sim, !key_kept(h, &link), "the key of a link for a network we are in stays on disk");
+		host_running = h;
+		expect(sim, !node_leave(h->node, sim->nwid, sim->now / 1000), "leave");
+		host_running = NULL;
+		expect(sim, !h->node->n_roots && !h->node->n_brought, "%u roots stayed", h->node->n_roots);
+		sim_run(sim, 10 * SECOND);
+	}
+	finish(sim, failed);
+}
+
+/* Joined by the short id first, and a root named a false controller; its work comes out right just when the link is there. */
+static void false_controller(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 1)) {
+		struct host *h = host_new(sim, HOST_NODE);
+		start_bare(h);
+		sim_run(sim, 2 * SECOND);
+		struct invite_link link = invitation(sim, 1);
+		host_running = h;
+		expect(sim, !node_join(h->node, sim->nwid, NULL, "", sim->now / 1000), "join");
+		struct net *net = net_find(h->node, sim->nwid);
+		net->found = sim->controller->secret->self;
+		net->found.x[0] ^= 1;
+		identity_hash(&net->found);
+		struct identity lie = net->found;
+		net->found_set = net->working = true;
+		host_running = NULL;
+		follow(h, &link);
+		host_running = h;
+		node_work_done(h->node, &lie, true, sim->now / 1000);
+		host_running = NULL;
+		expect(sim, !net->pinned, "another controller is pinned than the link says");
+		expect(sim, sim_run_until(sim, MINUTE, world_joined, h), "not joined by the link");
+	}
+	finish(sim, failed);
+}
+
 /* ---- many, and trouble ------------------------------------------------------------------------------------------------- */
 
 static bool enough(struct sim *sim, void *self)
@@ -182,6 +246,8 @@ static void controller_dies(uint64_t seed, char failed[256])
 const struct scenario scenarios_invite[] = {
     {"invite-rootless", "a node that knows no root joins by a link, restarts, leaves", rootless, 6},
     {"invite-shared-root", "a root that two links name stays until both networks are left", shared_root, 3},
+    {"invite-false-root", "a link whose roots claim an address, or to be ourselves; used again and again", false_root, 3},
+    {"invite-false-controller", "a controller found without its key is not the one of the link", false_controller, 2},
     {"invite-lossy", "ten come by a key for three over links that lose a fifth", lossy, 6},
     {"invite-controller-dies", "... and the controller starts anew four times meanwhile", controller_dies, 8},
     {0},
