@@ -89,6 +89,11 @@ void controller_network_warnings(struct controller *, uint64_t nwid, void (*each
 
 enum member_state { MEMBER_PENDING, MEMBER_APPROVED, MEMBER_DENIED, MEMBER_REVOKED, MEMBER_BANNED, MEMBER_STATES };
 const char *member_state_name(enum member_state); /* "pending" ... */
+/* An approval is still to come, or was refused. */
+static inline bool member_undecided(enum member_state state)
+{
+	return state == MEMBER_PENDING || state == MEMBER_DENIED;
+}
 
 #define TAGS_MAX  16
 #define TAG_BYTES 32 /* each, of a-z 0-9 . _ : - */
@@ -173,6 +178,7 @@ struct member_batch {
 	unsigned n;
 	struct tags tags;   /* BATCH_TAG: added to those it has */
 	const char *reason; /* NULL = none */
+	bool undecided;     /* others are refused: who asks may only approve and deny */
 };
 enum admin_status controller_member_batch(struct controller *, uint64_t nwid, const struct member_batch *,
                                           void (*each)(void *, uint64_t member, enum admin_status, const struct admin_error *), void *,

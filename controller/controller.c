@@ -69,6 +69,7 @@ void turn_abort(struct controller *c, int r)
 	store_rollback(c->store);
 	c->ends_known = false;
 	c->invites_due = 0;
+	c->left_lost = true;
 	letters_settle(c, false);
 	publications_reload(c);
 	failed(c, r);

@@ -254,6 +254,41 @@ void invite_online(struct controller *c, const struct member_record *m, bool onl
 		c->invites_due = now + m->ephemeral;
 }
 
+static bool is_online(const struct controller *c, const struct member_record *m)
+{
+	const struct presence *who = presence_find(c, m->identity.key_hash);
+	return who && who->online;
+}
+
+int invite_watch(struct controller *c, const struct member_record *m)
+{
+	uint64_t now = network_time(c);
+	int r = store_member_away(c->store, m->id, 0);
+	if (!r && !is_online(c, m))
+		r = store_member_away(c->store, m->id, now ? now : 1);
+	c->invites_due = 0;
+	return r;
+}
+
+/* Who left in a turn that was undone will not leave again. */
+static int left_again(struct controller *c)
+{
+	uint64_t rows[ENDED_PER_TURN], after = 0, now = network_time(c);
+	unsigned n = ENDED_PER_TURN;
+	struct member_record m;
+	int r = 0;
+	while (!r && n == ENDED_PER_TURN) {
+		r = store_members_here(c->store, after, rows, ENDED_PER_TURN, &n);
+		for (unsigned i = 0; !r && i < n; i++) {
+			r = store_member_id(c->store, rows[i], &m);
+			if (!r && !is_online(c, &m))
+				r = store_member_away(c->store, rows[i], now ? now : 1);
+			after = rows[i];
+		}
+	}
+	return r;
+}
+
 void invites_open(struct controller *c)
 {
 	uint64_t now = network_time(c);
@@ -271,7 +306,7 @@ static int member_gone(struct controller *c, uint64_t row)
 	const struct presence *who = r ? NULL : presence_find(c, was.identity.key_hash);
 	if (r || !p)
 		return r;
-	if (who && who->online)
+	if (is_online(c, &was))
 		return store_member_away(c->store, row, 0);
 	will = was;
 	will.state = MEMBER_REVOKED;
@@ -281,7 +316,8 @@ static int member_gone(struct controller *c, uint64_t row)
 	if (!r)
 		r = store_member_delete(c->store, row);
 	if (!r) /* it comes back when somebody types the join again, and not by polling */
-		r = store_departed_put(c->store, was.nwid, was.identity.key_hash, was.asked, network_time(c));
+		r = store_departed_put(c->store, was.nwid, was.identity.key_hash,
+		                       who && who->asked_nwid == was.nwid ? who->asked : was.asked, network_time(c));
 	if (!r)
 		r = audit_note(c, "member.ephemeral", was.nwid, was.address, audit_detail_end(&detail));
 	groups_forget(p, was.address);
@@ -311,6 +347,8 @@ void invites_tick(struct controller *c)
 		return;
 	struct actor actor = c->actor;
 	c->actor = (struct actor){.name = "controller"}; /* nobody asked for this */
+	if (c->left_lost)
+		c->left_lost = left_again(c);
 	c->invites_due = run_out(c, now);
 	c->actor = actor;
 }

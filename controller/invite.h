@@ -62,6 +62,8 @@ int invite_spent(struct controller *, const struct invite_row *, uint64_t addres
 
 /* A member's session came up or went down; only the ephemeral ones matter here. */
 void invite_online(struct controller *, const struct member_record *, bool online);
+/* The admin let it in again or said anew how long it may be away: from now on. 0 or -errno. */
+int invite_watch(struct controller *, const struct member_record *);
 void invites_open(struct controller *); /* once, before the first turn */
 void invites_tick(struct controller *); /* what ran out, in the turn's transaction */
 uint64_t invites_next(const struct controller *);

@@ -293,6 +293,7 @@ struct act {
 	const struct member_settings *settings; /* NULL = none */
 	const struct tags *tags;                /* ACT_TAG */
 	const char *reason;                     /* NULL = none */
+	bool undecided;                         /* nobody else */
 };
 
 static bool row_same(const struct edit *e)
@@ -352,6 +353,8 @@ static enum admin_status approve(struct controller *c, struct edit *e, const str
 		e->r = 0;
 		return pool_exhausted(e, error);
 	}
+	if (!e->r && e->will.ephemeral && (e->was.state != MEMBER_APPROVED || e->was.ephemeral != e->will.ephemeral))
+		e->r = invite_watch(c, &e->will);
 	if (!e->r)
 		e->r = edit_audit(c, e, "member.approve");
 	if (!e->r)
@@ -375,6 +378,8 @@ static enum admin_status change(struct controller *c, struct edit *e, const stru
 		e->r = 0;
 		return pool_exhausted(e, error);
 	}
+	if (!e->r && e->will.ephemeral && e->was.ephemeral != e->will.ephemeral)
+		e->r = invite_watch(c, &e->will);
 	if (!e->r)
 		e->r = edit_audit(c, e, "member.set");
 	bool told = e->will.state == MEMBER_APPROVED && e->will.serial != e->was.serial;
@@ -477,6 +482,11 @@ static enum admin_status act_on(struct controller *c, struct edit *e, uint64_t n
 		return status;
 	if (act->reason && act->reason[0] && !policy_name(act->reason))
 		return invalid(error, "Not a reason", "Give up to 63 bytes of text.", "The reason is too long or has control characters.");
+	if (act->undecided && !member_undecided(e->was.state)) {
+		admin_error_set(error, "It was decided", "Who may write the network can change it.",
+		                "%010" PRIx64 " does not wait: it is %s.", e->was.address, member_state_name(e->was.state));
+		return ADMIN_CONFLICT;
+	}
 	switch (act->kind) {
 	case ACT_APPROVE: return approve(c, e, act->settings, error);
 	case ACT_DENY: return out(c, e, MEMBER_DENIED, act->reason, error);
@@ -529,9 +539,14 @@ enum admin_status controller_member_unban(struct controller *c, uint64_t nwid, u
 	enum admin_status status = act_alone(c, nwid, member, &(struct act){.kind = ACT_UNBAN}, error);
 	if (status != ADMIN_NOT_FOUND || store_ban_address(c->store, member, &b))
 		return status;
-	/* its row went with a network that was deleted */
-	int r = store_ban_delete(c->store, b.key_hash);
-	return admin_commit(c, r ? r : audit_note(c, "member.unban", nwid, member, NULL), error);
+	/* it has no row here, and perhaps nowhere: they go with their network */
+	struct effects fx = {0};
+	struct edit e = {.fx = &fx};
+	memcpy(e.was.identity.key_hash, b.key_hash, KEY_HASH_BYTES);
+	unban(c, &e);
+	if (!e.r && !fx.n)
+		e.r = audit_note(c, "member.unban", nwid, member, NULL);
+	return settle(c, ADMIN_OK, e.r, &fx, error);
 }
 
 enum admin_status controller_member_delete(struct controller *c, uint64_t nwid, uint64_t member, struct admin_error *error)
@@ -558,7 +573,8 @@ enum admin_status controller_member_batch(struct controller *c, uint64_t nwid, c
 {
 	static const enum act_kind kinds[] = {[BATCH_APPROVE] = ACT_APPROVE, [BATCH_DENY] = ACT_DENY,     [BATCH_REVOKE] = ACT_REVOKE,
 	                                      [BATCH_BAN] = ACT_BAN,         [BATCH_DELETE] = ACT_DELETE, [BATCH_TAG] = ACT_TAG};
-	struct act act = {.kind = kinds[b->action], .tags = b->action == BATCH_TAG ? &b->tags : NULL, .reason = b->reason};
+	struct act act = {
+	    .kind = kinds[b->action], .tags = b->action == BATCH_TAG ? &b->tags : NULL, .reason = b->reason, .undecided = b->undecided};
 	struct effects fx = {0};
 	struct network_record network;
 	struct verdict *verdicts = NULL;

@@ -8,7 +8,10 @@
 
 static int forget(struct controller *c, struct edit *e)
 {
-	int r = store_member_delete(c->store, e->was.id);
+	/* who was unbanned and did not ask again holds its addresses still */
+	int r = e->was.n_ips ? store_lease_free(c->store, e->was.id, network_time(c)) : 0;
+	if (!r)
+		r = store_member_delete(c->store, e->was.id);
 	if (!r)
 		r = edit_audit(c, e, "member.expire");
 	return r ? r : effect_note(e->fx, &e->was, true, EFFECT_SILENT);

@@ -125,7 +125,8 @@ static struct key key_of(const struct member_query *q, const struct member_row *
 	switch (q->sort) {
 	case SORT_ADDRESS: break;
 	case SORT_STATE: k.number = row->state; break;
-	case SORT_LAST_SEEN: k.number = UINT64_MAX - row->last_seen_wall_s; break;
+	/* who is there is seen now, and a second later is again: that must not move it to before a cursor */
+	case SORT_LAST_SEEN: k.number = row->online ? 0 : UINT64_MAX - row->last_seen_wall_s; break;
 	case SORT_NAME: break;
 	}
 	if (q->sort == SORT_STATE || q->sort == SORT_NAME)

@@ -93,21 +93,15 @@ static void roll_take(void *self, const struct member_record *m)
 	l->was[l->n++] = *m;
 }
 
-static void lease_insert(struct lease *leases, size_t *n, const struct lease *l)
+static bool homeless(const struct member_record *m, const struct prefix *pool)
 {
-	size_t at = 0;
-	while (at < *n && memcmp(leases[at].ip, l->ip, 4) < 0)
-		at++;
-	if (at == *n || memcmp(leases[at].ip, l->ip, 4)) {
-		memmove(&leases[at + 1], &leases[at], (*n - at) * sizeof(*leases));
-		++*n;
-	}
-	leases[at] = *l;
+	return !m->n_ips && m->state == MEMBER_APPROVED && pool->family;
 }
 
-/* Decides the new addresses without writing. leases has room for one more per member. */
-static bool roll_number(struct controller *c, const struct prefix *pool, struct roll *l, struct lease *leases, size_t n_leases)
+/* Decides the new addresses without writing. */
+static int roll_number(struct controller *c, const struct prefix *pool, struct roll *l, const struct lease *leases, size_t n_leases)
 {
+	size_t want = 0, given = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		struct member_record *m = &l->will[i];
 		unsigned n = 0;
@@ -117,27 +111,27 @@ static bool roll_number(struct controller *c, const struct prefix *pool, struct 
 				m->ips[n++].bits = pool->bits;
 			}
 		m->n_ips = n;
+		want += homeless(m, pool);
 	}
-	for (size_t i = 0; i < l->n; i++) {
+	uint8_t(*ips)[4] = malloc((want + 1) * sizeof(*ips));
+	int r = ips ? policy_addresses(pool, leases, n_leases, network_time(c), ips, want) : -ENOMEM;
+	for (size_t i = 0; i < l->n && !r; i++) {
 		struct member_record *m = &l->will[i];
-		if (m->n_ips || m->state != MEMBER_APPROVED || !pool->family)
+		if (!homeless(m, pool))
 			continue;
-		struct lease mine = {.bits = pool->bits, .member = m->id};
-		if (!policy_address(pool, leases, n_leases, network_time(c), mine.ip))
-			return false;
-		lease_insert(leases, &n_leases, &mine);
 		m->ips[0] = (struct prefix){.family = 4, .bits = pool->bits};
-		memcpy(m->ips[0].ip, mine.ip, 4);
+		memcpy(m->ips[0].ip, ips[given++], 4);
 		m->n_ips = 1;
 	}
-	return true;
+	free(ips);
+	return r;
 }
 
 /* 0, -EADDRNOTAVAIL before anything was written, or -errno. */
 static int renumber(struct controller *c, struct publication *p, const struct prefix *pool)
 {
 	struct roll l = {0};
-	struct lease *leases = NULL, *more;
+	struct lease *leases = NULL;
 	size_t n = 0;
 	int r = store_member_each(c->store, p->nwid, roll_take, &l);
 	if (!r && l.failed)
@@ -147,16 +141,12 @@ static int renumber(struct controller *c, struct publication *p, const struct pr
 	if (r)
 		goto out;
 	r = -ENOMEM;
-	more = realloc(leases, (n + l.n + 1) * sizeof(*leases));
-	if (!more)
-		goto out;
-	leases = more;
 	l.will = malloc((l.n + 1) * sizeof(*l.will));
 	if (!l.will)
 		goto out;
 	if (l.n)
 		memcpy(l.will, l.was, l.n * sizeof(*l.will));
-	r = roll_number(c, pool, &l, leases, n) ? 0 : -EADDRNOTAVAIL;
+	r = roll_number(c, pool, &l, leases, n);
 	for (size_t i = 0; !r && i < l.n; i++) {
 		r = member_write(c, p, &l.was[i], &l.will[i]);
 		if (l.will[i].state == MEMBER_APPROVED)

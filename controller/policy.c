@@ -1,10 +1,13 @@
 /* Theory of operation: a join is answered from a few facts. What a stranger may learn decides the order: an unknown network, a
  * denied key and a revoked key get the same DENIED, and the limit for strangers strikes all three alike, so the answers tell
  * nobody which networks exist. Who has a row that is pending or approved is not limited: it costs no row and little work.
- * Addresses are picked by walking the sorted leases once: the first gap is the answer. */
+ * Addresses are picked by walking the sorted leases once, for however many: the gaps are the answer. */
 #include "controller/policy.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 bool policy_spend(uint64_t *allowance, uint32_t joins, uint64_t now_ms)
 {
@@ -156,32 +159,56 @@ bool policy_pool_host(const struct prefix *pool, const uint8_t ip[4])
 	return pool->family == 4 && (ip_number(ip) & ~mask) == ip_number(pool->ip) && host != 0 && host != mask;
 }
 
-bool policy_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4])
+static void ip_write(uint32_t number, uint8_t ret[4])
 {
-	if (pool->family != 4)
-		return false;
-	uint32_t next = ip_number(pool->ip) + 1, last = ip_number(pool->ip) + host_mask(pool) - 1;
-	const struct lease *rested = NULL;
-	for (size_t i = 0; i < n && next <= last; i++) {
-		const struct lease *l = &leases[i];
-		if (!policy_pool_host(pool, l->ip))
-			continue;
-		if (ip_number(l->ip) > next)
-			break; /* a gap */
-		if (!l->member && l->freed + ADDRESS_REST_S <= now)
-			break; /* rested long enough: as good as never used */
-		next = ip_number(l->ip) + 1;
-	}
-	if (next <= last) {
-		for (unsigned i = 0; i < 4; i++)
-			ret[i] = (uint8_t)(next >> (24 - 8 * i));
-		return true;
-	}
+	for (unsigned i = 0; i < 4; i++)
+		ret[i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+static bool rests(const struct lease *l, uint64_t now)
+{
+	return !l->member && l->freed + ADDRESS_REST_S > now;
+}
+
+static int rest_order(const void *a, const void *b)
+{
+	const struct lease *x = a, *y = b;
+	if (x->freed != y->freed)
+		return x->freed < y->freed ? -1 : 1;
+	return memcmp(x->ip, y->ip, 4);
+}
+
+/* Those freed longest ago first. Returns how many; -ENOMEM. */
+static ssize_t rested(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want)
+{
+	struct lease *resting = malloc((n + 1) * sizeof(*resting));
+	size_t found = 0;
+	if (!resting)
+		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		if (!leases[i].member && policy_pool_host(pool, leases[i].ip) && (!rested || leases[i].freed < rested->freed))
-			rested = &leases[i];
-	if (!rested)
-		return false;
-	memcpy(ret, rested->ip, 4);
-	return true;
+		if (rests(&leases[i], now) && policy_pool_host(pool, leases[i].ip))
+			resting[found++] = leases[i];
+	qsort(resting, found, sizeof(*resting), rest_order);
+	for (size_t i = 0; i < found && i < want; i++)
+		memcpy(ret[i], resting[i].ip, 4);
+	free(resting);
+	return (ssize_t)(found < want ? found : want);
+}
+
+int policy_addresses(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want)
+{
+	size_t given = 0;
+	if (pool->family != 4)
+		return want ? -EADDRNOTAVAIL : 0;
+	uint64_t next = (uint64_t)ip_number(pool->ip) + 1, end = (uint64_t)ip_number(pool->ip) + host_mask(pool);
+	for (size_t i = 0; given < want && next < end; next++) {
+		while (i < n && (ip_number(leases[i].ip) < next || (!leases[i].member && !rests(&leases[i], now))))
+			i++; /* below, or as good as never used */
+		if (i == n || ip_number(leases[i].ip) != next)
+			ip_write((uint32_t)next, ret[given++]);
+	}
+	ssize_t more = given < want ? rested(pool, leases, n, now, ret + given, want - given) : 0;
+	if (more < 0)
+		return (int)more;
+	return given + (size_t)more == want ? 0 : -EADDRNOTAVAIL;
 }

@@ -78,9 +78,9 @@ bool policy_takes(const struct prefix *had, unsigned n_had, uint32_t had_flags, 
 const char *policy_pool_check(const struct prefix *pool);
 /* A host of the pool: inside, and neither its network nor its broadcast address. */
 bool policy_pool_host(const struct prefix *pool, const uint8_t ip[4]);
-/* Lowest host nobody holds and nobody held within ADDRESS_REST_S; else the one freed longest ago; else false.
- * leases ascending by ip. */
-bool policy_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4]);
+/* As many hosts as wanted: the lowest nobody holds and nobody held within ADDRESS_REST_S, then those freed longest ago. leases ascending by
+ * ip. 0; -EADDRNOTAVAIL when there are not so many, or -ENOMEM: then what stands in ret means nothing. */
+int policy_addresses(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want);
 /* Text of 1 to NAME_MAX_BYTES bytes without control characters. */
 bool policy_name(const char *name);
 bool policy_text(const char *text, size_t max); /* the same, up to max */

@@ -135,7 +135,7 @@ static void addresses_grant(struct controller *c, const struct network_record *n
 	}
 }
 
-int preapproval_spend(struct controller *c, const struct network_record *n, const struct preapproval_row *row, struct member_record *m)
+void preapproval_grant(struct controller *c, const struct network_record *n, const struct preapproval_row *row, struct member_record *m)
 {
 	const struct member_settings *s = &row->settings;
 	if (s->set & SET_MEMBER_NAME)
@@ -150,6 +150,10 @@ int preapproval_spend(struct controller *c, const struct network_record *n, cons
 		m->expires = network_time(c) + s->expires_s;
 	if (!m->n_ips)
 		addresses_grant(c, n, s, m);
+}
+
+int preapproval_spent(struct controller *c, const struct preapproval_row *row)
+{
 	int r = store_preapproval_delete(c->store, row->nwid, row->address);
 	return r ? r : audit_note(c, "preapproval.spend", row->nwid, row->address, NULL);
 }

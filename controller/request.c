@@ -112,7 +112,20 @@ static int join_insert(const struct asking *a, struct join *j)
 	return r;
 }
 
-/* A public network, or the admin has said so beforehand: the row is approved as it is made. */
+/* Who waited longest unseen makes room. */
+static int join_evict(const struct asking *a, struct join *j)
+{
+	uint64_t gone = 0;
+	int r = store_member_evict(a->c->store, j->req.nwid, network_time(a->c), &gone);
+	if (r)
+		return r;
+	if (gone)
+		change_note(a->c, CHANGE_MEMBER, j->req.nwid, gone, true);
+	return join_insert(a, j);
+}
+
+/* A public network, or the admin has said so beforehand: the row is approved as it is made. Where the pool is exhausted it waits, and
+ * what let it in does so again. */
 static int join_admit(const struct asking *a, struct join *j)
 {
 	struct member_record was = j->member;
@@ -123,11 +136,13 @@ static int join_admit(const struct asking *a, struct join *j)
 	}
 	j->member.state = MEMBER_APPROVED;
 	if (!r && j->rows.preapproved)
-		r = preapproval_spend(a->c, &j->network, &j->preapproval, &j->member);
+		preapproval_grant(a->c, &j->network, &j->preapproval, &j->member);
 	if (!r && j->invited)
 		invite_grant(&j->invite, &j->member);
 	if (!r)
 		r = member_admit(a->c, j->publication, &j->network, &was, &j->member);
+	if (!r && j->rows.preapproved)
+		r = preapproval_spent(a->c, &j->preapproval);
 	if (j->invited)
 		return r ? (invite_unspend(a->c, &j->invite), r) : invite_spent(a->c, &j->invite, j->member.address);
 	return r ? r : audit_note(a->c, "member.admit", j->req.nwid, j->member.address, NULL);
@@ -164,9 +179,7 @@ static int join_act(const struct asking *a, struct join *j, enum policy_action a
 			change_note(c, CHANGE_NETWORK, j->req.nwid, 0, false);
 	}
 	switch (action) {
-	case POLICY_EVICT_PEND:
-		store_member_evict(c->store, j->req.nwid); /* its failure is the insert's */
-		return join_insert(a, j);
+	case POLICY_EVICT_PEND: return join_evict(a, j);
 	case POLICY_PEND: return join_insert(a, j);
 	case POLICY_ADMIT: join_actor(a); return join_admit(a, j);
 	case POLICY_NOTHING: break;

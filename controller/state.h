@@ -133,8 +133,10 @@ struct controller {
 	uint64_t ends_next;   /* network time at which an approval or a request ends; 0 = none */
 	bool ends_known;      /* else it has to be looked up */
 	uint64_t invites_due; /* network time at which an invitation ends or an ephemeral member goes; 0 = look, UINT64_MAX = none */
+	bool left_lost;       /* a turn was undone in which an ephemeral member may have left */
 	struct change changes[CHANGES_MAX];
 	unsigned n_changes;
+	bool changes_all; /* there were more: one of each kind, of everything */
 	struct store *store;
 	char *dir; /* NULL = in memory */
 	uint64_t now_ms, wall_s, opened_ms;
@@ -253,8 +255,9 @@ bool member_approved(struct controller *, uint64_t nwid, const uint8_t key_hash[
 /* Writes a changed row: a new serial whenever its credential changes, a revocation whenever something is taken away. */
 int member_write(struct controller *, struct publication *, const struct member_record *was, struct member_record *);
 
-/* preapproval.c: what the admin said beforehand of who asks now, and no more need for it. 0 or -errno. */
-int preapproval_spend(struct controller *, const struct network_record *, const struct preapproval_row *, struct member_record *);
+/* preapproval.c: what the admin said beforehand of who asks now; and, once it is in, no more need for it: 0 or -errno. */
+void preapproval_grant(struct controller *, const struct network_record *, const struct preapproval_row *, struct member_record *);
+int preapproval_spent(struct controller *, const struct preapproval_row *);
 
 /* network.c */
 void admin_error_set(struct admin_error *, const char *title, const char *hint, const char *detail, ...)

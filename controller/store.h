@@ -89,7 +89,8 @@ int store_member_walk(struct store *, uint64_t nwid, uint64_t from, bool (*each)
 int store_member_id(struct store *, uint64_t id, struct member_record *ret);
 /* Networks in which that key has a row, ascending; at most max. */
 int store_member_networks(struct store *, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t *ret, unsigned max, unsigned *ret_n);
-int store_member_evict(struct store *, uint64_t nwid); /* the pending row longest unseen */
+/* Deletes the pending row longest unseen; its addresses are freed. *ret_address: whose it was, 0 = there is none. */
+int store_member_evict(struct store *, uint64_t nwid, uint64_t now, uint64_t *ret_address);
 
 /* Approvals and requests that end: the earliest time there is (0 = none), and the ids of those due. */
 int store_member_ends(struct store *, uint64_t pending_for, uint64_t *ret_next);

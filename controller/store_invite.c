@@ -215,6 +215,20 @@ int store_members_away(struct store *s, uint64_t away)
 	return query_run(q);
 }
 
+int store_members_here(struct store *s, uint64_t after, uint64_t *ret, unsigned max, unsigned *ret_n)
+{
+	unsigned n = 0;
+	struct query *q = query_read(s, "SELECT id FROM member WHERE ephemeral <> 0 AND away = 0 AND id > ?1 ORDER BY id LIMIT ?2");
+	query_u64(q, 1, after);
+	query_u64(q, 2, max);
+	while (n < max && query_row(q))
+		ret[n++] = column_u64(q, 0);
+	int r = query_end(q);
+	if (!r)
+		*ret_n = n;
+	return r;
+}
+
 int store_members_gone(struct store *s, uint64_t now, uint64_t *ret, unsigned max, unsigned *ret_n, uint64_t *ret_next)
 {
 	unsigned n = 0;

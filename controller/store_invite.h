@@ -28,6 +28,8 @@ int store_invite_expired(struct store *, uint64_t now, struct invite_due *ret, u
 /* away: network time since when an ephemeral one is offline; 0 = it is online. Who is away already stays so since then. */
 int store_member_away(struct store *, uint64_t member, uint64_t away);
 int store_members_away(struct store *, uint64_t away); /* all ephemeral ones that were online */
+/* Ephemeral ones that are not away, ascending id, from behind after. */
+int store_members_here(struct store *, uint64_t after, uint64_t *ret, unsigned max, unsigned *ret_n);
 /* Row ids of those offline for too long, at most max; and when the next one is. */
 int store_members_gone(struct store *, uint64_t now, uint64_t *ret, unsigned max, unsigned *ret_n, uint64_t *ret_next);
 

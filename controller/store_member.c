@@ -344,15 +344,24 @@ int store_member_networks(struct store *s, const uint8_t key_hash[KEY_HASH_BYTES
 	return r;
 }
 
-int store_member_evict(struct store *s, uint64_t nwid)
+int store_member_evict(struct store *s, uint64_t nwid, uint64_t now, uint64_t *ret_address)
 {
-	if (!store_revision_next(s))
-		return store_failure(s);
-	struct query *q = query_write(s, "DELETE FROM member WHERE id = (SELECT id FROM member WHERE nwid = ?1 AND state = ?2 "
-	                                 "ORDER BY seen, id LIMIT 1)");
+	uint64_t id = 0, address = 0;
+	struct query *q = query_read(s, "SELECT id, address FROM member WHERE nwid = ?1 AND state = ?2 ORDER BY seen, id LIMIT 1");
 	query_u64(q, 1, nwid);
 	query_u64(q, 2, MEMBER_PENDING);
-	return query_run(q);
+	if (query_row(q)) {
+		id = column_u64(q, 0);
+		address = column_u64(q, 1);
+	}
+	int r = query_end(q);
+	if (!r && id)
+		r = store_lease_free(s, id, now); /* who was unbanned has its own still */
+	if (!r && id)
+		r = store_member_delete(s, id);
+	if (!r)
+		*ret_address = address;
+	return r;
 }
 
 /* ---- addresses ---------------------------------------------------------------------- */

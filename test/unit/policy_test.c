@@ -1,4 +1,5 @@
 /* policy_decide() and its sisters by tables: every row of facts, the answer it must get. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -211,6 +212,37 @@ static void test_pool_host(void **state)
 	assert_false(policy_pool_host(&pool, (uint8_t[]){10, 0, 1, 9}));
 }
 
+static bool one_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4])
+{
+	uint8_t ip[1][4];
+	memcpy(ip[0], ret, 4);
+	int r = policy_addresses(pool, leases, n, now, ip, 1);
+	memcpy(ret, ip[0], 4);
+	assert_true(!r || r == -EADDRNOTAVAIL);
+	return !r;
+}
+
+/* Many at once are those that would come one after the other. */
+static void test_addresses(void **state)
+{
+	(void)state;
+	const struct prefix pool = {4, 28, {10, 0, 0, 16}};
+	const uint64_t day = ADDRESS_REST_S, now = 10 * day;
+	const struct lease l[] = {{.ip = {10, 0, 0, 3}, .member = 7},       {.ip = {10, 0, 0, 18}, .member = 1},
+	                          {.ip = {10, 0, 0, 19}, .freed = now - 5}, {.ip = {10, 0, 0, 20}, .freed = now - day},
+	                          {.ip = {10, 0, 0, 25}, .freed = now - 9}, {.ip = {10, 0, 0, 30}, .member = 2},
+	                          {.ip = {10, 0, 0, 40}, .freed = now - 20}};
+	const uint8_t expected[] = {17, 20, 21, 22, 23, 24, 26, 27, 28, 29, 25, 19};
+	uint8_t ip[13][4];
+	assert_int_equal(policy_addresses(&pool, l, 7, now, ip, 0), 0);
+	for (size_t want = 1; want <= 12; want++) {
+		assert_int_equal(policy_addresses(&pool, l, 7, now, ip, want), 0);
+		for (size_t i = 0; i < want; i++)
+			assert_int_equal(ip[i][3], expected[i]);
+	}
+	assert_int_equal(policy_addresses(&pool, l, 7, now, ip, 13), -EADDRNOTAVAIL);
+}
+
 static void test_address(void **state)
 {
 	(void)state;
@@ -218,46 +250,46 @@ static void test_address(void **state)
 	const uint64_t day = ADDRESS_REST_S, now = 10 * day;
 	uint8_t ip[4] = {0};
 	struct lease l[6];
-	assert_false(policy_address(&none, NULL, 0, now, ip));
+	assert_false(one_address(&none, NULL, 0, now, ip));
 	for (unsigned i = 0; i < 6; i++) { /* fills upwards */
-		assert_true(policy_address(&pool, l, i, now, ip));
+		assert_true(one_address(&pool, l, i, now, ip));
 		assert_int_equal(ip[3], 9 + i);
 		l[i] = (struct lease){.bits = 29, .member = i + 1};
 		memcpy(l[i].ip, ip, 4);
 	}
-	assert_false(policy_address(&pool, l, 6, now, ip));
+	assert_false(one_address(&pool, l, 6, now, ip));
 	assert_int_equal(ip[3], 14); /* untouched on failure */
 
 	l[1].member = 0; /* freed just now: rests while there is another */
 	l[1].freed = now - 10;
-	assert_true(policy_address(&pool, l, 5, now, ip));
+	assert_true(one_address(&pool, l, 5, now, ip));
 	assert_int_equal(ip[3], 14);
-	assert_true(policy_address(&pool, l, 6, now, ip)); /* none other left */
+	assert_true(one_address(&pool, l, 6, now, ip)); /* none other left */
 	assert_int_equal(ip[3], 10);
 	l[4].member = 0; /* of two resting ones the one freed longest ago */
 	l[4].freed = now - 20;
-	assert_true(policy_address(&pool, l, 6, now, ip));
+	assert_true(one_address(&pool, l, 6, now, ip));
 	assert_int_equal(ip[3], 13);
 	l[1].freed = now - 30;
-	assert_true(policy_address(&pool, l, 6, now, ip));
+	assert_true(one_address(&pool, l, 6, now, ip));
 	assert_int_equal(ip[3], 10);
 	l[1].freed = now - day; /* rested: the lowest again */
-	assert_true(policy_address(&pool, l, 5, now, ip));
+	assert_true(one_address(&pool, l, 5, now, ip));
 	assert_int_equal(ip[3], 10);
 	l[1].freed = now - day + 1;
-	assert_true(policy_address(&pool, l, 5, now, ip));
+	assert_true(one_address(&pool, l, 5, now, ip));
 	assert_int_equal(ip[3], 14);
 	/* leases of an earlier pool are in nobody's way */
 	struct lease outside[] = {
 	    {.ip = {10, 0, 0, 2}, .member = 1}, {.ip = {10, 0, 0, 9}, .member = 2}, {.ip = {10, 9, 0, 0}, .member = 3}};
-	assert_true(policy_address(&pool, outside, 3, now, ip));
+	assert_true(one_address(&pool, outside, 3, now, ip));
 	assert_int_equal(ip[3], 10);
 	/* the last address there is: no arithmetic beyond it */
 	const struct prefix top = {4, 30, {223, 255, 255, 252}};
 	struct lease high[] = {{.ip = {223, 255, 255, 253}, .member = 1}, {.ip = {223, 255, 255, 254}, .member = 2}};
-	assert_true(policy_address(&top, high, 1, now, ip));
+	assert_true(one_address(&top, high, 1, now, ip));
 	assert_int_equal(ip[3], 254);
-	assert_false(policy_address(&top, high, 2, now, ip));
+	assert_false(one_address(&top, high, 2, now, ip));
 }
 
 static void test_name(void **state)
@@ -280,7 +312,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_decide),    cmocka_unit_test(test_allowance), cmocka_unit_test(test_full),
 	    cmocka_unit_test(test_flags),     cmocka_unit_test(test_takes),     cmocka_unit_test(test_pool_check),
-	    cmocka_unit_test(test_pool_host), cmocka_unit_test(test_address),   cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_pool_host), cmocka_unit_test(test_address),   cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

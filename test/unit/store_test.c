@@ -252,7 +252,9 @@ static void test_evict(void **state)
 		m[i].state = i == 2 ? MEMBER_APPROVED : MEMBER_PENDING; /* the oldest of all is approved */
 		assert_int_equal(store_member_insert(s, &m[i]), 0);
 	}
-	assert_int_equal(store_member_evict(s, NWID), 0);
+	uint64_t evicted = 0;
+	assert_int_equal(store_member_evict(s, NWID, 0, &evicted), 0);
+	assert_true(evicted);
 	assert_int_equal(store_member_id(s, m[0].id, &got), 0);
 	assert_int_equal(store_member_id(s, m[1].id, &got), -ENOENT);
 	assert_int_equal(store_member_id(s, m[2].id, &got), 0);
