@@ -66,6 +66,7 @@ void members_batch(void *self, const struct request *request, struct reply *repl
 	} else {
 		struct results results = {.controller = api->controller, .nwid = nwid, .list = json_array()};
 		json_t *o = json_schema("farlan.batch/1");
+		wish->batch.undecided = !request_may(request, SCOPE_WRITE, request->arg[0]);
 		enum admin_status status = controller_member_batch(api->controller, nwid, &wish->batch, result_add, &results, &error);
 		json_object_set_new(o, "results", results.list);
 		if (status == ADMIN_OK) {

@@ -280,6 +280,18 @@ static bool member_unchanged(struct controller_api *api, const struct request *r
 	       request_matches(request, reply, row.revision);
 }
 
+/* Who may only approve and deny decides about those who wait: what an admin let in, threw out or set stands. false: answered. */
+static bool member_waits(struct controller_api *api, const struct request *request, struct reply *reply, uint64_t nwid, uint64_t address)
+{
+	struct admin_error error;
+	struct member_row row;
+	if (request_may(request, SCOPE_WRITE, request->arg[0]) ||
+	    controller_member_get(api->controller, nwid, address, &row, &error) != ADMIN_OK || member_undecided(row.state))
+		return true;
+	reply_denied(request, SCOPE_WRITE, reply);
+	return false;
+}
+
 void member_get(void *self, const struct request *request, struct reply *reply)
 {
 	struct admin_error error = {0};
@@ -301,7 +313,7 @@ static void member_change(struct controller_api *api, const struct request *requ
 		reply_problem(reply, &problem);
 		return;
 	}
-	if (!member_unchanged(api, request, reply, nwid, address))
+	if (!member_unchanged(api, request, reply, nwid, address) || (approve && !member_waits(api, request, reply, nwid, address)))
 		return;
 	enum admin_status status = approve ? controller_member_approve(api->controller, nwid, address, &settings, &error)
 	                                   : controller_member_set(api->controller, nwid, address, &settings, &error);
@@ -334,7 +346,9 @@ static void member_verb(struct controller_api *api, const struct request *reques
 
 void member_deny(void *self, const struct request *request, struct reply *reply)
 {
-	member_verb(self, request, reply, controller_member_deny);
+	uint64_t nwid, address;
+	if (member_of(request, reply, &nwid, &address) && member_waits(self, request, reply, nwid, address))
+		member_verb(self, request, reply, controller_member_deny);
 }
 
 void member_revoke(void *self, const struct request *request, struct reply *reply)

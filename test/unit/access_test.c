@@ -351,6 +351,68 @@ static void scopes_of_tokens(void **state)
 	assert_int_equal(json_array_size(json_object_get(t.answer, "scopes")), 0);
 }
 
+/* A join request as the node would hand it over; seed makes the identity and the address's last byte. */
+static void member_ask(const char *nwid, uint8_t seed)
+{
+	struct body_join_req want = {.identity.address = 0x7f00000000 + seed};
+	struct endpoint from = {.family = 4, .port = 9993, .ip = {192, 0, 2, seed}};
+	uint8_t body[BODY_MAX], bits[17];
+	bool pin;
+	assert_true(nwid_parse(nwid, &want.nwid, &pin, bits));
+	memset(want.identity.x, seed, 32);
+	memset(want.identity.ed, seed + 1, 32);
+	identity_hash(&want.identity);
+	struct message message = {.req = 1, .op = OP_JOIN_REQ, .body = body, .len = body_join_req_encode(&want, body, sizeof(body))};
+	assert_true(message.len > 0);
+	controller_online(t.controller, want.identity.key_hash, true, t.now, 1800000000);
+	controller_request(t.controller, &want.identity, &from, &message, t.now, 1800000000);
+	controller_settle(t.controller, t.now, 1800000000);
+}
+
+static bool batch_ok(size_t i)
+{
+	return json_is_true(json_object_get(json_array_get(json_object_get(t.answer, "results"), i), "ok"));
+}
+
+/* The right to approve and deny is one over those who wait: it throws nobody out, undoes no revocation, changes no member. */
+static void approval_is_no_more(void **state)
+{
+	static const char both[] = "{\"action\":\"%s\",\"members\":[\"7f00000001\",\"7f00000003\"]}";
+	char approver[TOKEN_TEXT], nwid[24], one[96], two[96], batch[64], body[128];
+	(void)state;
+	assert_int_equal(local(METHOD_POST, "/v1/networks", "{\"name\":\"one\"}"), 201);
+	snprintf(nwid, sizeof(nwid), "%s", word("id"));
+	for (uint8_t seed = 1; seed <= 3; seed++)
+		member_ask(nwid, seed);
+	token_make("{\"name\":\"approver\",\"scopes\":[\"members:approve\"]}", approver);
+
+	snprintf(one, sizeof(one), "/v1/networks/%s/members/7f00000001/approve", nwid);
+	assert_int_equal(bearer(METHOD_POST, one, "{\"name\":\"first\"}", approver), 200); /* it waited */
+	problem(bearer(METHOD_POST, one, "{\"name\":\"other\",\"tags\":[\"admin\"]}", approver), 403);
+	strcpy(strrchr(one, '/'), "/deny");
+	problem(bearer(METHOD_POST, one, "{}", approver), 403);
+	snprintf(two, sizeof(two), "/v1/networks/%s/members/7f00000002/deny", nwid);
+	assert_int_equal(bearer(METHOD_POST, two, "{}", approver), 200);
+	strcpy(strrchr(two, '/'), "/approve");
+	assert_int_equal(bearer(METHOD_POST, two, "{}", approver), 200); /* what it refused it may let in */
+	strcpy(strrchr(two, '/'), "/revoke");
+	assert_int_equal(local(METHOD_POST, two, "{}"), 200);
+	strcpy(strrchr(two, '/'), "/approve");
+	problem(bearer(METHOD_POST, two, "{}", approver), 403);
+
+	snprintf(batch, sizeof(batch), "/v1/networks/%s/members:batch", nwid);
+	snprintf(body, sizeof(body), both, "deny");
+	assert_int_equal(bearer(METHOD_POST, batch, body, approver), 200);
+	assert_false(batch_ok(0));
+	assert_true(batch_ok(1));
+	*strrchr(one, '/') = '\0';
+	assert_int_equal(local(METHOD_GET, one, NULL), 200);
+	assert_string_equal(word("state"), "approved");
+	assert_string_equal(word("name"), "first");
+	assert_int_equal(local(METHOD_POST, batch, body), 200);
+	assert_true(batch_ok(0)); /* an admin may */
+}
+
 static void tokens_that_are_none(void **state)
 {
 	char token[TOKEN_TEXT], bad[128], id[32];
@@ -796,6 +858,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(every_route_has_a_scope),
 	    TEST(scopes_of_tokens),
+	    TEST(approval_is_no_more),
 	    TEST(tokens_that_are_none),
 	    TEST(bad_token_bodies),
 	    TEST(link_once_and_in_time),
