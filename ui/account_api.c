@@ -139,7 +139,7 @@ static void password_change_end(struct controller_api *api, const struct request
 	if (!hashed(job, reply))
 		return;
 	if (job->verify)
-		throttle_good(&api->access->throttle, job->user, request->peer);
+		throttle_good(&api->access->throttle, api->now, job->user, request->peer);
 	enum admin_status status =
 	    controller_user_password(api->controller, job->user, job->made, who->by == VISITOR_SESSION ? who->session.hash : NULL, &error);
 	if (status == ADMIN_OK)
@@ -187,6 +187,8 @@ void user_patch(void *self, const struct request *request, struct reply *reply)
 	controller_user_kept(api->controller, row.name, job.kept);
 	if (!good)
 		reply_problem(reply, &problem);
+	else if (!password_job_room(api->access, reply))
+		; /* answered, and not charged */
 	else if (own && (wait = throttle_try(&api->access->throttle, api->now, row.name, request->peer)))
 		login_later(reply, wait);
 	else

@@ -100,22 +100,23 @@ static void controller_changed(void *self, const struct change *change)
 /* true: too often, answered. A request that was let in once is not charged when it is asked again. */
 static bool limited(struct program *program, const struct request *request, const char *who, struct limit_rate rate, struct reply *reply)
 {
-	char name[160];
 	struct problem problem;
-	size_t len = (size_t)snprintf(name, sizeof(name), "%s", who);
 	if (request->local || request->again)
 		return false;
-	/* A household has a /64 of IPv6: who it is there says nothing */
-	for (unsigned colons = 0, i = 0; who == request->peer && i < len && i < sizeof(name); i++)
-		if (name[i] == ':' && ++colons == 4)
-			name[i] = '\0';
-	uint64_t wait = limit_take(&program->limits, name, rate, program->api.now);
+	uint64_t wait = limit_take(&program->limits, who, rate, program->api.now);
 	if (!wait)
 		return false;
 	problem_set(&problem, 429, "too many requests", "%.80s asks more often than this controller answers", who);
 	reply_problem(reply, &problem);
 	reply->retry_after = (unsigned)((wait + 999) / 1000);
 	return true;
+}
+
+static bool peer_limited(struct program *program, const struct request *request, struct reply *reply)
+{
+	char source[LIMIT_SOURCE];
+	limit_source(request->peer, source);
+	return limited(program, request, source, peer_rate, reply);
 }
 
 static uint64_t upload(void *self, const struct request *asked, struct reply *reply)
@@ -125,7 +126,7 @@ static uint64_t upload(void *self, const struct request *asked, struct reply *re
 	struct visitor visitor;
 	uint64_t room = controller_api_upload(asked);
 	program->api.now = loop_now();
-	if (!room || limited(program, asked, asked->peer, peer_rate, reply) || !access_admit(&program->access, &request, &visitor, reply))
+	if (!room || peer_limited(program, asked, reply) || !access_admit(&program->access, &request, &visitor, reply))
 		return 0;
 	if (request_may(&request, SCOPE_ADMIN, NULL))
 		return room;
@@ -155,11 +156,13 @@ static void serve(void *self, const struct request *asked, struct reply *reply)
 		controller_api_serve(&program->api, &request, reply);
 		return;
 	}
-	if (!access_admit(&program->access, &request, &visitor, reply))
+	/* before anything is looked up: a token that is refused has cost that */
+	bool page = request.method == METHOD_GET && !request.authorization && strncmp(request.path, "/v1/", 4) != 0;
+	if ((!page && peer_limited(program, &request, reply)) || !access_admit(&program->access, &request, &visitor, reply))
 		return;
 	if (!request.local && request.method == METHOD_GET && web_serve(program->daemon.start.ui_dir, &request, reply))
 		return;
-	if (limited(program, &request, request.peer, peer_rate, reply) ||
+	if ((page && peer_limited(program, &request, reply)) ||
 	    (visitor.by != VISITOR_STRANGER && limited(program, &request, visitor.actor.name, visitor_rate, reply)))
 		return;
 	controller_actor(program->controller, &visitor.actor);

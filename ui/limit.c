@@ -2,6 +2,10 @@
  */
 #include "ui/limit.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "proto/random.h"
 
 /* FNV-1a from a secret begin, then mixed: strangers choose neither set nor key without knowing the seed, and a guess is worth
@@ -15,6 +19,16 @@ static uint64_t key_of(uint64_t seed, const char *name)
 	h *= seed | 1;
 	h ^= h >> 29;
 	return h ? h : 1;
+}
+
+void limit_source(const char *peer, char ret[LIMIT_SOURCE])
+{
+	uint8_t ip[16];
+	snprintf(ret, LIMIT_SOURCE, "%s", peer);
+	if (inet_pton(AF_INET6, peer, ip) != 1)
+		return;
+	memset(ip + 8, 0, 8);
+	inet_ntop(AF_INET6, ip, ret, LIMIT_SOURCE);
 }
 
 uint64_t limit_take(struct limits *limits, const char *name, struct limit_rate rate, uint64_t now)

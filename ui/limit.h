@@ -27,4 +27,8 @@ struct limit_rate {
 /* Takes one token of that name's. 0 = it was there; else the ms until there is one. */
 uint64_t limit_take(struct limits *, const char *name, struct limit_rate, uint64_t now);
 
+#define LIMIT_SOURCE 64
+/* Who an address is, for all that counts by it: an IPv6 address is its /64, since every household has that many; else as it is. */
+void limit_source(const char *peer, char ret[LIMIT_SOURCE]);
+
 #endif

@@ -50,14 +50,27 @@ static void job_free(void *self)
 	free(job);
 }
 
-void password_job_start(const struct request *request, struct reply *reply, struct access *access, const struct password_job *job)
+static void busy(struct reply *reply)
 {
 	struct problem problem;
+	problem_set(&problem, 503, "busy", "other passwords are being looked at; try again in a moment");
+	reply_problem(reply, &problem);
+	reply->retry_after = 2;
+}
+
+bool password_job_room(const struct access *access, struct reply *reply)
+{
+	if (access->passwords < PASSWORDS_MAX)
+		return true;
+	busy(reply);
+	return false;
+}
+
+void password_job_start(const struct request *request, struct reply *reply, struct access *access, const struct password_job *job)
+{
 	struct password_job *copy = access->passwords < PASSWORDS_MAX ? malloc(sizeof(*copy)) : NULL;
 	if (!copy) {
-		problem_set(&problem, 503, "busy", "other passwords are being looked at; try again in a moment");
-		reply_problem(reply, &problem);
-		reply->retry_after = 2;
+		busy(reply);
 		return;
 	}
 	*copy = *job;

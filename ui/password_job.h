@@ -19,6 +19,8 @@ struct password_job {
 	char made[PASSWORD_ROOM]; /* of fresh, or anew of a good password kept too cheaply; "" = none */
 };
 
+/* Would one be taken now? false: *reply says no. */
+bool password_job_room(const struct access *, struct reply *);
 /* A copy of *job goes to work; wipe yours. The reply waits, or is a refusal. */
 void password_job_start(const struct request *, struct reply *, struct access *, const struct password_job *job);
 

@@ -99,6 +99,8 @@ void login_later(struct reply *reply, uint64_t ms)
 static void login_start(struct controller_api *api, const struct request *request, const struct credentials *c, struct reply *reply)
 {
 	struct password_job job = {.verify = true};
+	if (!password_job_room(api->access, reply)) /* before it is charged: nothing was tried */
+		return;
 	uint64_t wait = throttle_try(&api->access->throttle, api->now, c->user, request->peer);
 	if (wait) {
 		login_later(reply, wait);
@@ -122,7 +124,7 @@ static void login_end(struct controller_api *api, const struct request *request,
 		wrong(reply, "the user's name or the password is wrong");
 		return;
 	}
-	throttle_good(&api->access->throttle, job->user, request->peer);
+	throttle_good(&api->access->throttle, api->now, job->user, request->peer);
 	if (job->made[0])
 		controller_user_kept_anew(api->controller, job->user, job->made);
 	session_begin(api, request, job->user, 200, reply);
