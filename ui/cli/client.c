@@ -133,6 +133,8 @@ static int open_remote(struct client **ret, const struct remote *remote)
 		curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
+	if (!strncmp(remote->url, "http:", 5)) /* the environment's proxy is another machine, and would read the token */
+		curl_easy_setopt(client->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(client->curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
