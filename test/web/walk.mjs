@@ -375,6 +375,9 @@ async function looks(page) {
 				await page.locator('.loading').waitFor({ state: 'detached', timeout: 5000 }).catch(() => bad.push(`${name}: it goes on loading`));
 				await page.waitForTimeout(120);
 				await shoot(page, `${name}-${mode}`);
+				if (await page.evaluate(() => [...document.querySelectorAll('main .card, main .sheet, main table')].some((e) =>
+					e.compareDocumentPosition(document.querySelector('main h1')) & Node.DOCUMENT_POSITION_FOLLOWING)))
+					bad.push(`${name}: the heading is not first`);
 				const over = await overflow(page);
 				if (over > 0)
 					bad.push(`${name}: ${over} px too wide`);

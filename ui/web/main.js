@@ -13,7 +13,7 @@ import { Members } from './members.js';
 import { Lost, More, Networks, NetworkFrame } from './networks.js';
 import { NetworkSettings } from './rules.js';
 import { Empty } from './parts.js';
-import { html, render, useEffect, useState } from './preact.js';
+import { h, html, render, useEffect, useState } from './preact.js';
 import { useRoute } from './route.js';
 import { Settings } from './settings.js';
 import { Shell } from './shell.js';
@@ -21,15 +21,21 @@ import { forget, inside, useData } from './store.js';
 import { Topology } from './topology.js';
 import { Welcome } from './welcome.js';
 
-const VIEWS = {
+// A view of several roots gets an element around them: this Preact loses their order when one of them comes later.
+const rooted = (View) => (props) => {
+	const drawn = View(props);
+	return Array.isArray(drawn) ? h('div', { class: 'view' }, ...drawn) : drawn;
+};
+const Frame = rooted(NetworkFrame);
+const VIEWS = Object.fromEntries(Object.entries({
 	home: Home, networks: Networks, invites: AllInvites, audit: Audit, accounts: Accounts, settings: Settings, more: More, welcome: Welcome, lost: Lost,
 	members: Members, member: Member, 'network-invites': Invites, 'network-addresses': Addresses, 'network-topology': Topology, 'network-settings': NetworkSettings,
-};
+}).map(([name, View]) => [name, rooted(View)]));
 
 function View({ route, status }) {
 	const View = VIEWS[route.view];
 	const view = html`<${View} key=${route.path} route=${route} nwid=${route.nwid} status=${status} />`;
-	return route.nwid ? html`<${NetworkFrame} route=${route} key=${route.nwid}>${view}<//>` : view;
+	return route.nwid ? html`<${Frame} route=${route} key=${route.nwid}>${view}<//>` : view;
 }
 
 function Inside({ leave }) {

@@ -1,6 +1,6 @@
 // parts.js: the small things every view is built of.
 
-import { html, useEffect, useRef, useState } from './preact.js';
+import { h, html, useEffect, useRef, useState } from './preact.js';
 import { icons } from './icons.js';
 import { showProblem } from './notices.js';
 import { ago, lookalike, visible, when } from './text.js';
@@ -66,6 +66,9 @@ export function Act({ work, kind, action, label, disabled, member, type, childre
 	return html`<button type=${type || 'button'} class=${kind} data-action=${action} data-member=${member} aria-label=${label} disabled=${disabled || busy} aria-busy=${busy} onClick=${type ? undefined : click}>${children}</button>`;
 }
 
+// Children one by one, not as a list in a list: there this Preact loses their order when one comes later.
+const several = (children) => (Array.isArray(children) ? children : [children]);
+
 // A form whose refusal stands where it was typed. save(event) returns a promise; errors: pointers of the server's problem.
 export function Form({ save, label, loud, children, class: kind }) {
 	const [state, setState] = useState({ busy: false, problem: null });
@@ -84,7 +87,7 @@ export function Form({ save, label, loud, children, class: kind }) {
 			setState({ busy: false, problem: loud ? null : problem });
 		}
 	};
-	return html`<form class=${kind || 'form'} aria-label=${label} autocomplete="off" aria-busy=${state.busy} onSubmit=${submit}>${children}${state.problem && html`<${Refusal} problem=${state.problem} />`}</form>`;
+	return h('form', { class: kind || 'form', 'aria-label': label, autocomplete: 'off', 'aria-busy': state.busy, onSubmit: submit }, ...several(children), state.problem && html`<${Refusal} problem=${state.problem} />`);
 }
 
 export const Refusal = ({ problem }) => html`<div class="notice bad" role="alert"><strong>${problem.title}.</strong> ${problem.detail}${problem.detail && !/[.!?]$/.test(problem.detail) ? '.' : ''} ${problem.hint && html`<em>${problem.hint}</em>`}
@@ -109,7 +112,7 @@ export function Input({ label, help, kind = 'text', options, value, onValue, ...
 export const Switch = ({ label, help, value, onValue, ...rest }) => html`<${Field} help=${help} make=${(a) => html`<input type="checkbox" role="switch" ...${a} ...${rest} checked=${value} onChange=${(e) => onValue(e.target.checked)} />`} label=${label} />`;
 
 export const Notice = ({ kind = '', children }) => html`<div class=${`notice ${kind}`}>${children}</div>`;
-export const Card = ({ title, action, children, class: kind }) => html`<section class=${`card ${kind || ''}`} aria-label=${title}><header class="card-head"><h2>${title}</h2>${action}</header>${children}</section>`;
+export const Card = ({ title, action, children, class: kind }) => h('section', { class: `card ${kind || ''}`, 'aria-label': title }, html`<header class="card-head"><h2>${title}</h2>${action}</header>`, ...several(children));
 export const Empty = ({ icon, title, children }) => html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
 export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter(([, v]) => v !== null && v !== undefined && v !== '').map(([k, v]) => html`<div><dt>${k}</dt><dd>${v}</dd></div>`)}</dl>`;
 
