@@ -140,13 +140,13 @@ static double papers_at, whole_at;
 
 static void granted(struct seat *s)
 {
-	if (s == newcomer && !papers_at)
+	if (s == newcomer && papers_at == 0)
 		papers_at = bed_clock();
 }
 
 static void whole(struct seat *s)
 {
-	if (s == newcomer && !whole_at)
+	if (s == newcomer && whole_at == 0)
 		whole_at = bed_clock();
 }
 
@@ -166,9 +166,9 @@ static void approvals(void)
 		papers_at = whole_at = 0;
 		double since = bed_clock();
 		bed_require(!controller_member_approve(bed.c, bed.nwid, s->identity.address, NULL, &e));
-		for (unsigned k = 0; !whole_at && k < 10000; k++)
+		for (unsigned k = 0; whole_at == 0 && k < 10000; k++)
 			bed_turn(1);
-		bed_require(papers_at && whole_at);
+		bed_require(papers_at > 0 && whole_at > 0);
 		papers[i] = papers_at - since;
 		all[i] = whole_at - since;
 		bed_online(s, false);
