@@ -432,10 +432,7 @@ void channel_frame_out(struct node *node, const struct letter *l)
 	struct net *net = net_of_letter(node, l);
 	if (!net)
 		return;
-	unsigned i = 0;
-	while (i < net->n_members && net->member[i]->member->address != l->address)
-		i++;
-	channel_frame_to(net, i < net->n_members ? net->member[i] : NULL, l->data, l->len);
+	channel_frame_to(net, roster_address(net, l->address), l->data, l->len);
 }
 
 void channel_flood_out(struct node *node, const struct letter *l)

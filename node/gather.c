@@ -7,6 +7,7 @@
  */
 #include "node/control.h"
 
+#include "node/encap.h"
 #include "node/meter.h"
 
 #include <stdlib.h>
@@ -79,6 +80,8 @@ static bool receives(const struct net *net, const struct net_member *m, const st
 /* A frame of ours or of somebody we copy for: does it go to that member, who cannot be sent to yet? */
 bool gather_meets(const struct net *net, const struct net_member *m, const uint8_t *frame)
 {
+	if (!(frame[0] & 1) || frame_link_local(frame)) /* only what bridges alone get is left over for many of these */
+		return atomic_load(&m->member->flags) & MEMBER_BRIDGE;
 	if (!crowd(net))
 		return group_takes(net, m, frame);
 	for (unsigned i = 0; i < GATHERS_MAX; i++)

@@ -203,6 +203,22 @@ static void kept(void **state)
 	assert_null(t.node->book.first);
 }
 
+/* Whom a frame is for that more could not be sent to than a letter names. */
+static void left_over(void **state)
+{
+	(void)state;
+	static const uint8_t unicast[14] = {0x02, 1}, lldp[14] = {0x01, 0x80, 0xc2, 0, 0, 0x0e}, group[14] = {0x33, 0x33, 0, 0, 0, 1},
+			     everybody[14] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	listed(0, 2);
+	listed(1, 3);
+	atomic_store(&t.member[1]->member->flags, MEMBER_BRIDGE);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(gather_meets(t.net, t.member[i], unicast), i == 1); /* what nobody knows is behind a bridge */
+		assert_int_equal(gather_meets(t.net, t.member[i], lldp), i == 1);
+		assert_true(gather_meets(t.net, t.member[i], group) && gather_meets(t.net, t.member[i], everybody));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +227,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(ours, setup, teardown),
 	    cmocka_unit_test_setup_teardown(routers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(kept, setup, teardown),
+	    cmocka_unit_test_setup_teardown(left_over, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
