@@ -44,6 +44,9 @@ int store_snapshot(const char *path, const char *to_path)
 		r = store_errno(sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL));
 	if (!r)
 		r = copy(from, to);
+	/* Who was signed in then need not be now: what was ended since must not begin again with what is restored. */
+	if (!r)
+		r = store_errno(sqlite3_exec(to, "PRAGMA secure_delete = ON; DELETE FROM session", NULL, NULL, NULL));
 	sqlite3_close(from);
 	int code = sqlite3_close(to);
 	r = r ? r : store_errno(code);

@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "controller/audit.h"
+#include "controller/account.h"
 #include "controller/backup.h"
 #include "controller/state.h"
 #include "controller/store_audit.h"
@@ -432,6 +433,31 @@ static void test_kept(void **state)
 	assert_int_equal(open_it(&why), 0);
 }
 
+/* Who signed out after the backup was made is not in again because it was restored; who was in signs in anew. */
+static void test_sessions(void **state)
+{
+	struct backup_facts f;
+	char said[BACKUP_WHY], session[SESSION_TEXT];
+	const char *why = "";
+	(void)state;
+	network_new("home");
+	assert_int_equal(controller_session_open(c, "", session), 0);
+	settle();
+	controller_close(c);
+	assert_int_equal(open_it(&why), 0);
+	const struct session_row *row = controller_session_find(c, session, strlen(session));
+	assert_non_null(row); /* it outlasts a start */
+	backup();
+	controller_session_close(c, row->hash);
+	settle();
+	controller_close(c);
+	c = NULL;
+	assert_int_equal(restore(PASS, &f, said), 0);
+	place(&f);
+	assert_int_equal(open_it(&why), 0);
+	assert_null(controller_session_find(c, session, strlen(session)));
+}
+
 static int group_setup(void **state)
 {
 	(void)state;
@@ -447,6 +473,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_trust, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_elsewhere, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }
