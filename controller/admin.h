@@ -187,6 +187,13 @@ enum admin_status controller_member_batch(struct controller *, uint64_t nwid, co
 enum member_sort { SORT_ADDRESS, SORT_STATE, SORT_NAME, SORT_LAST_SEEN };
 enum member_link { WITH_ANY, WITH_DIRECT, WITH_RELAY, WITH_NONE };
 #define CURSOR_MAX 256
+/* For a list that goes out page after page: the order of its first page, so that it is not sorted for each, and nobody who moves
+ * meanwhile is told twice or never. Zeroed; not used by address. */
+struct member_order {
+	struct member_key *keys; /* owned */
+	size_t n, at;
+};
+void member_order_fini(struct member_order *);
 struct member_query {
 	unsigned states; /* 1 << enum member_state; 0 = all */
 	enum { ONLINE_ANY, ONLINE_YES, ONLINE_NO } online;
@@ -197,6 +204,7 @@ struct member_query {
 	char after[CURSOR_MAX];     /* "" = from the begin */
 	uint32_t limit;             /* 0 = all */
 	bool rest;                  /* a page behind the first: total and counts are not wanted again */
+	struct member_order *order; /* NULL = every page by itself */
 };
 struct member_page {
 	char next[CURSOR_MAX];                 /* "" = that was all */

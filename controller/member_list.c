@@ -1,6 +1,7 @@
 /* Theory of operation: members as they are shown. One walk over the rows of a network (each with its addresses, in one join)
  * counts all and judges each by the query. By address the rows come in their order and are told at once; for any other order a short key is
- * kept of those that match (what they are sorted by, and their id), and the rows of the page are fetched once the keys are sorted. A cursor is the key of the last row that was told, so a list goes on behind it although rows came and went meanwhile. */
+ * kept of those that match (what they are sorted by, and their id), and the rows of the page are fetched once the keys are sorted; who asks for page
+ * after page keeps the keys. A cursor is the key of the last row that was told, so a list goes on behind it although rows came and went meanwhile. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -63,21 +64,22 @@ enum admin_status controller_member_get(struct controller *c, uint64_t nwid, uin
 
 /* ---- which, and in which order ------------------------------------------------------ */
 
-struct key {
+struct member_key {
 	uint64_t number, address, id;
 	char text[NAME_MAX_BYTES + 1];
 };
 
 struct listing {
 	const struct controller *c;
+	uint64_t nwid;
 	const struct member_query *query;
 	struct member_page *page;
-	struct key *keys; /* owned */
+	struct member_key *keys; /* owned */
 	size_t n, room;
 	bool failed;
 	size_t at, end; /* of the keys: the page */
-	const struct key *after;
-	struct key last; /* told, by address */
+	const struct member_key *after;
+	struct member_key last; /* told, by address */
 	void (*each)(void *, const struct member_row *);
 	void *self;
 };
@@ -119,9 +121,9 @@ static bool matches(const struct member_query *q, const struct member_row *row)
 	return (!*q->tag || tags_have(&row->tags, q->tag)) && text_matches(row, q->q);
 }
 
-static struct key key_of(const struct member_query *q, const struct member_row *row, uint64_t id)
+static struct member_key key_of(const struct member_query *q, const struct member_row *row, uint64_t id)
 {
-	struct key k = {.address = row->address, .id = id};
+	struct member_key k = {.address = row->address, .id = id};
 	switch (q->sort) {
 	case SORT_ADDRESS: break;
 	case SORT_STATE: k.number = row->state; break;
@@ -137,7 +139,7 @@ static struct key key_of(const struct member_query *q, const struct member_row *
 
 static int key_compare(const void *x, const void *y)
 {
-	const struct key *a = x, *b = y;
+	const struct member_key *a = x, *b = y;
 	if (a->number != b->number)
 		return a->number < b->number ? -1 : 1;
 	int order = strcmp(a->text, b->text);
@@ -159,7 +161,7 @@ static void gather(void *self, const struct member_record *m)
 		return;
 	if (l->n == l->room) {
 		size_t room = l->room ? 2 * l->room : 64;
-		struct key *more = realloc(l->keys, room * sizeof(*more));
+		struct member_key *more = realloc(l->keys, room * sizeof(*more));
 		l->failed = l->failed || !more;
 		if (!more)
 			return;
@@ -172,16 +174,16 @@ static void gather(void *self, const struct member_record *m)
 /* ---- cursors ------------------------------------------------------------------------ */
 
 /* "SORT.NUMBER.ADDRESS.ID.NAME", the name in hex since it may hold anything. */
-static void cursor_write(const struct member_query *q, const struct key *k, char ret[CURSOR_MAX])
+static void cursor_write(const struct member_query *q, const struct member_key *k, char ret[CURSOR_MAX])
 {
 	int at = snprintf(ret, CURSOR_MAX, "%x.%" PRIx64 ".%" PRIx64 ".%" PRIx64 ".", (unsigned)q->sort, k->number, k->address, k->id);
 	for (size_t i = 0; k->text[i]; i++)
 		at += snprintf(ret + at, (size_t)(CURSOR_MAX - at), "%02x", (unsigned char)k->text[i]);
 }
 
-static bool cursor_read(const struct member_query *q, struct key *ret)
+static bool cursor_read(const struct member_query *q, struct member_key *ret)
 {
-	struct key k = {0};
+	struct member_key k = {0};
 	unsigned sort = 0, byte;
 	int at = 0;
 	if (strspn(q->after, "0123456789abcdef.") != strlen(q->after) ||
@@ -224,7 +226,7 @@ static bool tell_in_order(void *self, const struct member_record *m)
 	if (!matches(q, &row))
 		return true;
 	l->page->total += !q->rest;
-	struct key k = key_of(q, &row, m->id);
+	struct member_key k = key_of(q, &row, m->id);
 	if (l->after && key_compare(&k, l->after) <= 0)
 		return true;
 	if (q->limit && l->n == q->limit) {
@@ -243,30 +245,61 @@ static int tell_page(struct listing *l)
 	struct member_record m;
 	for (; l->at < l->end; l->at++) {
 		int r = store_member_id(l->c->store, l->keys[l->at].id, &m);
+		if (r == -ENOENT)
+			continue; /* it went between two pages */
 		if (r)
 			return r;
-		tell(l, &m);
+		if (m.nwid == l->nwid)
+			tell(l, &m);
 	}
 	return 0;
 }
 
-static int list(struct listing *l, uint64_t nwid, const struct key *after)
+static int sorted(struct listing *l, const struct member_key *after)
 {
-	l->after = after;
-	if (l->query->sort == SORT_ADDRESS)
-		return store_member_walk(l->c->store, nwid, l->query->rest && after ? after->address : 0, tell_in_order, l);
-	int r = store_member_each(l->c->store, nwid, gather, l);
+	int r = store_member_each(l->c->store, l->nwid, gather, l);
 	if (r || l->failed)
 		return r ? r : -ENOMEM;
 	if (l->n)
 		qsort(l->keys, l->n, sizeof(*l->keys), key_compare);
 	while (after && l->at < l->n && key_compare(&l->keys[l->at], after) <= 0)
 		l->at++;
+	return 0;
+}
+
+static int list(struct listing *l, const struct member_key *after)
+{
+	struct member_order *order = l->query->order;
+	int r = 0;
+	l->after = after;
+	if (l->query->sort == SORT_ADDRESS)
+		return store_member_walk(l->c->store, l->nwid, l->query->rest && after ? after->address : 0, tell_in_order, l);
+	if (order && order->keys) {
+		l->keys = order->keys;
+		l->n = order->n;
+		l->at = order->at;
+		order->keys = NULL;
+	} else {
+		r = sorted(l, after);
+	}
+	if (r)
+		return r;
 	l->end = l->query->limit && l->query->limit < l->n - l->at ? l->at + l->query->limit : l->n;
 	l->page->total = (uint32_t)l->n;
 	if (l->end < l->n)
 		cursor_write(l->query, &l->keys[l->end - 1], l->page->next);
-	return tell_page(l);
+	r = tell_page(l);
+	if (!r && order) {
+		*order = (struct member_order){.keys = l->keys, .n = l->n, .at = l->at};
+		l->keys = NULL;
+	}
+	return r;
+}
+
+void member_order_fini(struct member_order *order)
+{
+	free(order->keys);
+	*order = (struct member_order){0};
 }
 
 enum admin_status controller_member_query(struct controller *c, uint64_t nwid, const struct member_query *query,
@@ -275,8 +308,8 @@ enum admin_status controller_member_query(struct controller *c, uint64_t nwid, c
 {
 	struct network_record network;
 	struct member_page page = {0};
-	struct listing l = {.c = c, .query = query, .page = &page, .each = each, .self = self};
-	struct key after;
+	struct listing l = {.c = c, .nwid = nwid, .query = query, .page = &page, .each = each, .self = self};
+	struct member_key after;
 	enum admin_status status = admin_network(c, nwid, &network, NULL, error);
 	if (status)
 		return status;
@@ -285,7 +318,7 @@ enum admin_status controller_member_query(struct controller *c, uint64_t nwid, c
 		                "The list cannot go on from there.");
 		return ADMIN_INVALID;
 	}
-	int r = list(&l, nwid, *query->after ? &after : NULL);
+	int r = list(&l, *query->after ? &after : NULL);
 	free(l.keys);
 	if (r) {
 		admin_error_set(error, "The database cannot be read", "Try again; see the log.", "%s.", strerror(-r));

@@ -12,7 +12,7 @@
 #include "ui/rows.h"
 
 #define LIST_MAX  10000
-#define PAGE_ROWS 1000 /* each page walks over all rows to sort and count: smaller ones cost more together */
+#define PAGE_ROWS 1000 /* each page is a turn of the loop in which nobody else is served */
 
 static const char *link_name(const struct member_row *row)
 {
@@ -177,6 +177,7 @@ struct going {
 	enum admin_status *ret_status; /* of the first page; NULL after it */
 	struct admin_error *ret_error;
 	char *ret_next; /* CURSOR_MAX */
+	struct member_order order;
 };
 
 static void member_append(void *array, const struct member_row *row)
@@ -225,6 +226,13 @@ static void going_tail(void *self, json_t *o)
 	json_object_set_new(o, "counts", counts);
 }
 
+static void going_end(void *self)
+{
+	struct going *g = self;
+	member_order_fini(&g->order);
+	free(g);
+}
+
 void members_get(void *self, const struct request *request, struct reply *reply)
 {
 	struct controller_api *api = self;
@@ -232,7 +240,7 @@ void members_get(void *self, const struct request *request, struct reply *reply)
 	enum admin_status status = ADMIN_UNAVAILABLE;
 	char next[CURSOR_MAX] = "";
 	struct going *g = calloc(1, sizeof(*g));
-	struct rows_source source = {.page = going_page, .tail = going_tail, .end = free, .self = g};
+	struct rows_source source = {.page = going_page, .tail = going_tail, .end = going_end, .self = g};
 
 	if (!g) {
 		admin_problem(reply, status, &error);
@@ -244,6 +252,7 @@ void members_get(void *self, const struct request *request, struct reply *reply)
 		return;
 	}
 	g->limited = g->query.limit;
+	g->query.order = &g->order;
 	if (!reply_rows(reply, "farlan.members/1", "members", &source))
 		admin_problem(reply, status, &error);
 	else if (!reply->more && *next) /* of a longer one the head is gone before the next part is known */

@@ -269,6 +269,33 @@ static void test_last_seen_pages(void **state)
 	assert_true(t.address[4] >= person(5).address && t.address[5] >= person(5).address); /* who is there comes first */
 }
 
+/* One list in pages: whoever is renamed, comes or goes between two of them, the others are told once. */
+static void test_order_kept(void **state)
+{
+	struct member_order order = {0};
+	struct member_query q = {.sort = SORT_NAME, .limit = 2, .order = &order};
+	struct member_page page;
+	struct told_rows t = {0};
+	struct member_settings s = {.set = SET_MEMBER_NAME, .name = "zz"};
+	(void)state;
+	for (unsigned n = 1; n <= 6; n++)
+		ask(n);
+	assert_int_equal(controller_member_query(c, nwid, &q, row_take, &t, &page, &e), ADMIN_OK);
+	assert_int_equal(page.total, 6);
+	assert_int_equal(controller_member_set(c, nwid, person(1).address, &s, &e), ADMIN_OK);
+	assert_int_equal(controller_member_delete(c, nwid, person(3).address, &e), ADMIN_OK);
+	ask(7);
+	while (*page.next) {
+		memcpy(q.after, page.next, sizeof(q.after));
+		q.rest = true;
+		assert_int_equal(controller_member_query(c, nwid, &q, row_take, &t, &page, &e), ADMIN_OK);
+	}
+	member_order_fini(&order);
+	assert_int_equal(t.n, 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(t.address[i], person(i < 2 ? i + 1 : i + 2).address);
+}
+
 /* More changes than a turn holds: whoever watches learns that all of it may be another, of each kind. */
 static void test_changes_overflow(void **state)
 {
@@ -386,9 +413,9 @@ static void test_renumber_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_unbanned_ends),      TEST(test_unbanned_evicted), TEST(test_preapproved_full),   TEST(test_unban_elsewhere),
-	    TEST(test_last_seen_pages),    TEST(test_changes_overflow), TEST(test_ephemeral_set_away), TEST(test_ephemeral_again),
-	    TEST(test_ephemeral_rollback), TEST(test_renumber_many),
+	    TEST(test_unbanned_ends),   TEST(test_unbanned_evicted),   TEST(test_preapproved_full), TEST(test_unban_elsewhere),
+	    TEST(test_last_seen_pages), TEST(test_order_kept),         TEST(test_changes_overflow), TEST(test_ephemeral_set_away),
+	    TEST(test_ephemeral_again), TEST(test_ephemeral_rollback), TEST(test_renumber_many),
 	};
 	if (sodium_init() < 0)
 		return 1;
