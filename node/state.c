@@ -417,8 +417,9 @@ static void network_record(struct loading *l, uint8_t tag, struct reader *r)
 		}
 		break;
 	case TAG_HEAD:
-		if (net->pinned)
-			config_restore(net, r->p, len, l->blob, l->n);
+		if (!net->pinned)
+			break;
+		config_restore(net, r->p, len, l->blob, l->n);
 		l->n = 0; /* taken or freed */
 		break;
 	default: break; /* of a newer version */

@@ -181,8 +181,58 @@ static void shards_busy(uint64_t seed, char failed[256])
 	sim_free(sim);
 }
 
+static bool fetches(struct sim *sim, void *self)
+{
+	const struct net *net = net_of(sim, self);
+	return net && net->fetch.sections_known && net->fetch.in_flight;
+}
+
+static bool has_all(struct sim *sim, void *self)
+{
+	const struct net *net = net_of(sim, self);
+	return net && net->head_ok && net->n_members >= LISTED;
+}
+
+/* It is left, or the node dies, while the directory is on its way: answers come to a network that is not there, or is another one by now. */
+static void shards_left(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	if (world_new(sim, 2)) {
+		rows_make(sim);
+		struct host *d = host_new(sim, HOST_NODE);
+		sim->link.delay_min = 100 * MS;
+		sim->link.delay_max = 150 * MS;
+		flags_set(sim, NETWORK_PUBLIC, 0);
+		sim_run(sim, 20 * SECOND);
+		host_start(d);
+		for (unsigned i = 0; i < 6; i++) {
+			host_running = d;
+			node_join(d->node, sim->nwid, NULL, "", sim->now / 1000);
+			host_running = NULL;
+			d->next_us = sim->now;
+			expect(sim, sim_run_until(sim, MINUTE, fetches, d), "round %u: nothing is fetched", i);
+			sim_run(sim, sim_draw(sim, 400 * MS));
+			if (i == 4) {
+				host_kill(d);
+				host_start(d);
+				continue;
+			}
+			host_running = d;
+			if (i < 5)
+				expect(sim, !node_leave(d->node, sim->nwid, sim->now / 1000), "leave");
+			host_running = NULL;
+			d->next_us = sim->now;
+			sim_run(sim, sim_draw(sim, 300 * MS));
+		}
+		expect(sim, sim_run_until(sim, MINUTE, has_all, d), "the directory never came");
+	}
+	snprintf(failed, 256, "%s", sim->failed);
+	sim_free(sim);
+}
+
 const struct scenario scenarios_shards[] = {
     {"shards", "a few nodes in a network of two thousand listed", shards, 2},
     {"shards_busy", "a newcomer to it while it changes all the time", shards_busy, 2},
+    {"shards_left", "... which is left again and again while its directory comes", shards_left, 2},
     {0},
 };
