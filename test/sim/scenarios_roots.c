@@ -331,6 +331,63 @@ static void replaced(uint64_t seed, char failed[256])
 
 /* ---- splits ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Roots that a set and an invitation name: each stays as long as one of the two does. */
+static void set_next(struct place *p, struct host *h, uint64_t seq, unsigned mask)
+{
+	struct rootset_document *d = calloc(1, sizeof *d);
+	*d = p->set->now;
+	d->seq = seq;
+	document_fill(p, d, mask);
+	document_sign(p, d, "02", ROOTSET_TAKEN);
+	free(d);
+	read_again(p, h, 0);
+}
+
+static bool is_root(struct host *h, const struct host *root)
+{
+	const struct peer *peer = host_peer(h, root);
+	for (unsigned i = 0; peer && i < h->node->n_roots; i++)
+		if (h->node->root[i] == peer)
+			return peer->is_root && peer->root_line;
+	return false;
+}
+
+static void invited(uint64_t seed, char failed[256])
+{
+	struct place p;
+	if (place_new(&p, seed, 14)) { /* without root 0 */
+		struct sim *sim = p.sim;
+		struct host *a = p.member[0];
+		struct invite_link link = {.nwid = sim->nwid, .key.id = 1, .n_roots = 2};
+		memcpy(link.pin, sim->controller->secret->self.key_hash, sizeof link.pin);
+		link.pin[16] &= 0xc0;
+		for (unsigned i = 0; i < 2; i++) {
+			const struct host *root = p.root[i ? 3 : 0];
+			link.roots[i] = (struct root_line){.identity = root->secret->self, .endpoints = {root->at}, .n_endpoints = 1};
+		}
+		host_running = a;
+		expect(sim, !node_join_link(a->node, &link, "", sim->now / 1000), "the link is not taken");
+		host_running = NULL;
+		sim_run(sim, 2 * SECOND);
+		expect(sim, is_root(a, p.root[0]) && is_root(a, p.root[3]), "not all roots are there");
+		set_next(&p, a, 2, 7); /* 0 is of both now, 3 of the link alone */
+		sim_run(sim, 90 * SECOND);
+		expect(sim, is_root(a, p.root[0]) && is_root(a, p.root[1]), "a root of the set went");
+		expect(sim, is_root(a, p.root[3]), "a root went with the set although an invitation names it");
+		host_running = a;
+		expect(sim, !node_leave(a->node, sim->nwid, sim->now / 1000), "leave");
+		host_running = NULL;
+		a->next_us = sim->now;
+		sim_run(sim, SECOND);
+		expect(sim, !is_root(a, p.root[3]), "the link's root stayed");
+		expect(sim, is_root(a, p.root[0]), "a root of the set went with the network");
+		set_next(&p, a, 3, 6);
+		sim_run(sim, 90 * SECOND);
+		expect(sim, !is_root(a, p.root[0]) && a->node->n_roots == 2 && !a->node->n_brought, "a root that nothing names stayed");
+	}
+	place_free(&p, failed);
+}
+
 /* Roots in two halves, and a node that changes its homes on one side while the other still says the old ones; then all agree (T73). */
 static void split(uint64_t seed, char failed[256])
 {
@@ -452,6 +509,7 @@ const struct scenario scenarios_roots[] = {
     {"visits", "... with no straight way, and with the relay killed", visits, 2},
     {"hysteresis", "homes change for much, not for little", hysteresis, 1},
     {"replaced", "a set is replaced while a pair talks through a root that goes", replaced, 2},
+    {"invited", "roots that a set and an invitation name", invited, 2},
     {"split", "roots that lost each other agree again", split, 1},
     {"herd", "the nodes of a root that comes back do not come all at once", herd, 2},
     {0},
