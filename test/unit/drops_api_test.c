@@ -64,7 +64,7 @@ static int teardown(void **state)
 
 static void ask(const char *path, unsigned status)
 {
-	struct request request = {.method = METHOD_GET, .path = path};
+	struct request request = {.method = METHOD_GET, .local = true, .path = path};
 	(void)teardown(NULL);
 	node_api_serve(&api, &request, &reply);
 	assert_int_equal(reply.status, status);

@@ -79,7 +79,7 @@ static int teardown(void **state)
 
 static json_t *ask(enum method method, const char *path, unsigned status)
 {
-	struct request request = {.method = method, .path = path};
+	struct request request = {.method = method, .local = true, .path = path};
 	json_decref(t.answer);
 	reply_fini(&t.reply);
 	memset(&t.reply, 0, sizeof(t.reply));

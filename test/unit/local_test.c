@@ -78,7 +78,7 @@ static int teardown(void **state)
 
 static const json_t *ask(enum method method, const char *path, const char *body, unsigned status)
 {
-	struct request request = {.method = method, .path = path, .body = body, .body_len = body ? strlen(body) : 0};
+	struct request request = {.method = method, .local = true, .path = path, .body = body, .body_len = body ? strlen(body) : 0};
 	json_decref(t.answer);
 	reply_fini(&t.reply);
 	memset(&t.reply, 0, sizeof(t.reply));
