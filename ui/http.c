@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -236,6 +237,24 @@ static void request_fill(struct request *request, struct MHD_Connection *connect
 	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, argument_note, request);
 }
 
+static enum MHD_Result length_count(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	unsigned *lengths = self;
+	(void)kind;
+	(void)value;
+	*lengths += !strcasecmp(name, "Content-Length") || !strcasecmp(name, "Transfer-Encoding");
+	return MHD_YES;
+}
+
+/* A body of two lengths ends at one for us and at the other for a proxy before us, and what is between is a request that nobody
+ * looked at (RFC 9112, 6.3 and 11.2). */
+static bool length_doubtful(struct MHD_Connection *connection)
+{
+	unsigned lengths = 0;
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, length_count, &lengths);
+	return lengths > 1;
+}
+
 static bool file_open(struct exchange *exchange, const char *folder)
 {
 	char name[1200];
@@ -262,6 +281,8 @@ static enum MHD_Result exchange_begin(struct http *http, struct MHD_Connection *
 	struct reply reply = {0};
 	uint64_t spill = 0;
 
+	if (length_doubtful(connection))
+		return refuse(connection, http, 400, "two lengths", "a request has one Content-Length or Transfer-Encoding");
 	if (room && http->config.upload) {
 		request_fill(request, connection);
 		if (request->n_query > QUERY_ARGUMENTS_MAX)

@@ -237,6 +237,27 @@ static void broken_requests(void **state)
 	assert_int_equal(t.served, 0);
 }
 
+/* Where a body ends must not be a matter of opinion: what one takes for its rest is the next request of another. */
+static void two_lengths(void **state)
+{
+	static const char *const heads[] = {"Content-Length: 5\r\nContent-Length: 50", "Content-Length: 5\r\nTransfer-Encoding: chunked",
+	                                    "Transfer-Encoding: chunked\r\nContent-Length: 5", "Content-Length: 5\r\ncontent-length: 5"};
+	char text[256], buf[4096];
+	bool closed;
+	(void)state;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		int fd = tcp_open();
+		snprintf(text, sizeof(text), "POST /echo HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		         heads[i]);
+		say(fd, text);
+		hear(fd, buf, sizeof(buf), 500, &closed);
+		assert_int_equal(strncmp(buf, "HTTP/1.1 400", 12), 0);
+		assert_true(closed);
+		close(fd);
+	}
+	assert_int_equal(t.served, 0);
+}
+
 /* An answer that waits: not asked again before something happened, asked at each waking, and at last told that it is late. */
 static void an_answer_may_wait(void **state)
 {
@@ -320,6 +341,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(silence_does_not_lock_the_door, setup, teardown),
 	    cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
+	    cmocka_unit_test_setup_teardown(two_lengths, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_answer_may_wait, setup, teardown),
 	    cmocka_unit_test_setup_teardown(few_may_wait, setup, teardown),
 	};
