@@ -49,7 +49,7 @@ static struct peer *root_make(unsigned i, const char *where, const char *observe
 	root->identity.key_hash[0] = (uint8_t)(i + 1);
 	root->remote = calloc(1, sizeof(*root->remote));
 	root->current[CLASS_CTRL] = calloc(1, sizeof(struct session));
-	assert_true(root->remote && root->current[CLASS_CTRL]);
+	assert_true(root->remote && root->current[CLASS_CTRL] && peer_talk(root));
 	root->current[CLASS_CTRL]->reject_ms = NEVER;
 	root->path[0] = (struct path){.state = PATH_VALID, .to = at(where), .srtt_us = 12345, .datagram = 1472};
 	root->best = 0;
@@ -82,6 +82,7 @@ static int teardown(void **state)
 		if (t.root[i]) {
 			free(t.root[i]->current[CLASS_CTRL]);
 			free(t.root[i]->remote);
+			free(t.root[i]->talk);
 			free(t.root[i]);
 		}
 	json_decref(t.answer);

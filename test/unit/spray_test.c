@@ -125,6 +125,7 @@ static struct peer *peer_of(struct node *node, uint8_t number, enum session_clas
 	memset(id.key_hash, number, sizeof(id.key_hash));
 	struct peer *peer = peer_get(node, &id);
 	assert_non_null(peer);
+	assert_true(peer_talk(peer));
 	struct session_keys keys;
 	memset(&keys, number, sizeof(keys));
 	struct session *s = session_new(class, true, SUITE_CHACHA20_POLY1305, &keys, 0, 0x100u * number, 1, 1, peer->remote, 1, node->now);
