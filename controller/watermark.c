@@ -222,6 +222,8 @@ enum admin_status controller_trust(struct controller *c, struct admin_error *err
 		r = jump(c, w);
 		if (!r) {
 			c->trusted = true;
+			c->invites_due = 0;
+			c->left_lost = true; /* and who left before was not written down */
 			snprintf(c->health, sizeof(c->health), "ok");
 			log_notice(
 			    "controller: the older database is trusted from now on; all counters went on far above those of head.bak");

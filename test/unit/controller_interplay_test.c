@@ -16,6 +16,7 @@
 
 #include "controller/audit.h"
 #include "controller/state.h"
+#include "controller/watermark.h"
 
 static struct controller *c;
 static struct secret self;
@@ -377,6 +378,24 @@ static void test_ephemeral_rollback(void **state)
 	assert_int_equal(row(2).address, 0);
 }
 
+/* It left while nothing could be written down, since the database was an older one. */
+static void test_ephemeral_trust(void **state)
+{
+	(void)state;
+	approve(1), approve(2);
+	ephemeral(1, 600), ephemeral(2, 600);
+	settle();
+	c->trusted = false;
+	settle();
+	online(1, false);
+	settle();
+	assert_int_equal(controller_trust(c, &e), ADMIN_OK);
+	pass(500);
+	assert_true(row(1).address);
+	pass(200);
+	assert_true(!row(1).address && row(2).address);
+}
+
 /* ---- renumbering -------------------------------------------------------------------- */
 
 static void test_renumber_many(void **state)
@@ -415,7 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_unbanned_ends),   TEST(test_unbanned_evicted),   TEST(test_preapproved_full), TEST(test_unban_elsewhere),
 	    TEST(test_last_seen_pages), TEST(test_order_kept),         TEST(test_changes_overflow), TEST(test_ephemeral_set_away),
-	    TEST(test_ephemeral_again), TEST(test_ephemeral_rollback), TEST(test_renumber_many),
+	    TEST(test_ephemeral_again), TEST(test_ephemeral_rollback), TEST(test_ephemeral_trust),  TEST(test_renumber_many),
 	};
 	if (sodium_init() < 0)
 		return 1;
