@@ -119,8 +119,13 @@ static bool query_known(const struct request *request, const char *list, struct 
 {
 	struct problem problem = {0};
 	for (unsigned i = 0; i < request->n_query; i++) {
-		if (name_listed(list, request->query[i].name))
-			continue;
+		if (name_listed(list, request->query[i].name)) {
+			if (request_query(request, request->query[i].name) == request->query[i].value)
+				continue;
+			problem_set(&problem, 400, "twice in the query", "of two \"%.100s\" only one would count", request->query[i].name);
+			problem_error(&problem, '?', request->query[i].name, "stands there twice");
+			break;
+		}
 		if (!problem.status)
 			problem_set(&problem, 400, "unknown query", "there is no \"%.100s\" in this path's query", request->query[i].name);
 		problem_error(&problem, '?', request->query[i].name, "not known here");

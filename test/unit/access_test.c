@@ -351,6 +351,19 @@ static void scopes_of_tokens(void **state)
 	assert_int_equal(json_array_size(json_object_get(t.answer, "scopes")), 0);
 }
 
+static void a_query_says_a_thing_once(void **state)
+{
+	struct request request = {.method = METHOD_GET, .local = true, .path = "/v1/audit", .body = "", .peer = "uid 0", .n_query = 1};
+	(void)state;
+	request.query[0] = (struct query_argument){.name = "limit", .value = "1"};
+	assert_int_equal(ask(&request), 200);
+	request.query[request.n_query++] = (struct query_argument){.name = "limit", .value = "2"};
+	problem(ask(&request), 400);
+	assert_string_equal(word("title"), "twice in the query");
+	request.query[1] = (struct query_argument){.name = "actor", .value = "user:anna"};
+	assert_int_equal(ask(&request), 200);
+}
+
 /* A join request as the node would hand it over; seed makes the identity and the address's last byte. */
 static void member_ask(const char *nwid, uint8_t seed)
 {
@@ -858,6 +871,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(every_route_has_a_scope),
 	    TEST(scopes_of_tokens),
+	    TEST(a_query_says_a_thing_once),
 	    TEST(approval_is_no_more),
 	    TEST(tokens_that_are_none),
 	    TEST(bad_token_bodies),
