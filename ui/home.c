@@ -23,7 +23,7 @@
 
 #define IDENTITY_NAME "identity.secret"
 #define LOCK_NAME     "lock"
-#define LISTEN_QUEUE  16
+#define LISTEN_QUEUE  64 /* a client whose connect does not wait is turned away by a full one, at once */
 
 static const struct place {
 	const char *program, *dir, *config, *run, *user;
