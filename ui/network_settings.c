@@ -117,7 +117,7 @@ static bool take_dns(const json_t *object, struct section_dns *ret, bool *ret_se
 		*ret = s;
 		return true;
 	}
-	if (!json_is_object(dns) || json_object_size(dns) != (size_t)(!!servers + !!domain) || (servers && !json_is_array(servers)) ||
+	if (!json_is_object(dns) || json_object_size(dns) != (servers ? 1u : 0u) + (domain ? 1u : 0u) || (servers && !json_is_array(servers)) ||
 	    (domain && !json_is_string(domain)))
 		return take_wrong(problem, "dns", should);
 	if (json_array_size(servers) > DNS_SERVERS_MAX || json_string_length(domain) > NAME_MAX_BYTES)
