@@ -104,7 +104,7 @@ void audit_detail_count(struct audit_detail *d, const char *name, uint64_t value
 
 void audit_detail_change(struct audit_detail *d, const char *name, const char *was, const char *now)
 {
-	char before[VALUE_MAX], after[VALUE_MAX], text[2 * VALUE_MAX + 32];
+	char before[VALUE_MAX], after[VALUE_MAX], text[2 * VALUE_MAX + 32] = "";
 	if (was == now || (was && now && !strcmp(was, now)))
 		return;
 	bool fits = quoted(before, sizeof(before), was) && quoted(after, sizeof(after), now);

@@ -237,7 +237,7 @@ static void first_take(void *self, const struct member_record *m)
 
 static int member_one(struct query *q, struct member_record *ret, unsigned *ret_n)
 {
-	struct member_record m;
+	struct member_record m = {0};
 	struct first first = {.ret = &m};
 	int r = members_each(q, first_take, &first);
 	if (!r && !first.n)

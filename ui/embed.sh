@@ -18,7 +18,7 @@ for file in "$@"; do
 	esac
 	case $name in
 	*.json) # no page's file: the description of the API, as it is (openapi.c)
-		printf '\t.globl openapi_begin, openapi_end\nopenapi_begin:\n\t.incbin "%s"\nopenapi_end:\n' "$file" >>"$asm.tmp"
+		printf '\t.globl openapi_begin, openapi_len\nopenapi_begin:\n\t.incbin "%s"\n0:\t.balign 8\nopenapi_len:\t.quad 0b - openapi_begin\n' "$file" >>"$asm.tmp"
 		continue ;;
 	*.html) type='text/html; charset=utf-8' ;;
 	*.js) type='text/javascript; charset=utf-8' ;;

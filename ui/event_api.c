@@ -103,7 +103,7 @@ void events_note(struct events *events, const struct change *change)
 /* Too many to name: their networks, and if those are too many, all. */
 static void live_networks(struct events *events)
 {
-	uint64_t nwid[LIVE_NETWORKS];
+	uint64_t nwid[LIVE_NETWORKS] = {0};
 	unsigned n = 0;
 	for (unsigned i = 0; i < LIVE_SLOTS && n <= LIVE_NETWORKS; i++) {
 		unsigned k = 0;

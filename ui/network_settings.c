@@ -117,8 +117,8 @@ static bool take_dns(const json_t *object, struct section_dns *ret, bool *ret_se
 		*ret = s;
 		return true;
 	}
-	if (!json_is_object(dns) || json_object_size(dns) != (servers ? 1u : 0u) + (domain ? 1u : 0u) || (servers && !json_is_array(servers)) ||
-	    (domain && !json_is_string(domain)))
+	if (!json_is_object(dns) || json_object_size(dns) != (servers ? 1u : 0u) + (domain ? 1u : 0u) ||
+	    (servers && !json_is_array(servers)) || (domain && !json_is_string(domain)))
 		return take_wrong(problem, "dns", should);
 	if (json_array_size(servers) > DNS_SERVERS_MAX || json_string_length(domain) > NAME_MAX_BYTES)
 		return take_wrong(problem, "dns", "may have 4 servers, and a domain of 63 characters");

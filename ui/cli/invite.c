@@ -96,21 +96,6 @@ static json_t *terms(const struct call *call)
 	return NULL;
 }
 
-/* One request; takes body. */
-static int ask(struct call *call, const char *method, const char *path, json_t *body, json_t **ret)
-{
-	struct client *client;
-	*ret = NULL;
-	int code = client_open(&client, call);
-	if (code) {
-		json_decref(body);
-		return code;
-	}
-	code = client_ask(client, method, path, body, ret);
-	client_close(client);
-	return code;
-}
-
 static int path_of(const struct call *call, char path[PATH_ROOM], const char *id)
 {
 	char nwid[NWID_TEXT];
@@ -178,10 +163,8 @@ int run_invite_create(struct call *call)
 	json_t *body = code ? NULL : terms(call);
 	if (!body)
 		return EXIT_USAGE;
-	code = ask(call, "POST", path, body, &invite);
-	if (code == 0 && call->format != FORMAT_TABLE) {
-		code = output_json(call, invite, NULL, NULL);
-	} else if (code == 0) {
+	code = client_shown(call, "POST", path, body, NULL, NULL, &invite);
+	if (invite) {
 		const char *link = field(invite, "link");
 		printf("%s\n", link);
 		if (isatty(STDOUT_FILENO) || options_has(&call->options, "qr"))
@@ -196,15 +179,13 @@ int run_invite_create(struct call *call)
 int run_invite_list(struct call *call)
 {
 	char path[PATH_ROOM];
-	json_t *answer = NULL, *invite;
-	size_t i;
+	json_t *answer = NULL;
 	int code = path_of(call, path, NULL);
 	if (code == 0)
-		code = ask(call, "GET", path, NULL, &answer);
-	if (code == 0 && call->format != FORMAT_TABLE) {
-		code = output_json(call, answer, "invites", "farlan.invite/1");
-	} else if (code == 0) {
-		json_array_foreach(json_object_get(answer, "invites"), i, invite) shown(invite);
+		code = client_shown(call, "GET", path, NULL, "invites", "farlan.invite/1", &answer);
+	if (answer) {
+		for (size_t i = 0; i < json_array_size(json_object_get(answer, "invites")); i++)
+			shown(json_array_get(json_object_get(answer, "invites"), i));
 		code = output_table(json_object_get(answer, "invites"), columns);
 	}
 	json_decref(answer);
@@ -217,10 +198,8 @@ int run_invite_revoke(struct call *call)
 	json_t *invite = NULL;
 	int code = path_of(call, path, call->words[1]);
 	if (code == 0)
-		code = ask(call, "DELETE", path, NULL, &invite);
-	if (code == 0 && call->format != FORMAT_TABLE)
-		code = output_json(call, invite, NULL, NULL);
-	else if (code == 0)
+		code = client_shown(call, "DELETE", path, NULL, NULL, NULL, &invite);
+	if (invite)
 		printf("invitation %s: %s\n", cell_text(invite, "id", CELL_TEXT, id), cell_text(invite, "state", CELL_TEXT, state));
 	json_decref(invite);
 	return code;
