@@ -4,32 +4,7 @@
  * without order is refused, not sorted: the sender is not ours then. Whether a member may say or ask this is judged by node/group.c and
  * controller/groups.c.
  */
-#include <string.h>
-
-#include "proto/body.h"
-#include "proto/document.h"
-
-static struct writer body_writer(uint8_t *out, size_t room)
-{
-	return writer_over(out, room < BODY_MAX ? room : BODY_MAX);
-}
-
-static bool body_open(struct document *d, const uint8_t *bytes, size_t len)
-{
-	return len <= BODY_MAX && document_open(d, bytes, len, BODY_ELEMENTS_MAX);
-}
-
-static void field_uint(struct writer *w, unsigned key, uint64_t n)
-{
-	pack_uint(w, key);
-	pack_uint(w, n);
-}
-
-static void field_nwid(struct writer *w, uint64_t nwid)
-{
-	pack_uint(w, 0);
-	pack_nwid(w, nwid);
-}
+#include "proto/body_parts.h"
 
 static bool ascending(const uint8_t (*group)[6], unsigned n)
 {
@@ -45,7 +20,7 @@ size_t body_sub_encode(const struct body_sub *b, uint8_t *out, size_t room)
 	if (b->n > SUB_GROUPS_MAX || !ascending(b->group, b->n) || b->flags & ~SUB_FLAGS)
 		return 0;
 	pack_map(&w, b->n ? 4 : 3);
-	field_nwid(&w, b->nwid);
+	field_nwid(&w, 0, b->nwid);
 	field_uint(&w, 1, b->seq);
 	field_uint(&w, 2, b->flags);
 	if (b->n) {
@@ -83,7 +58,7 @@ size_t body_gather_encode(const struct body_gather *b, uint8_t *out, size_t room
 	if (!(b->group[0] & 1))
 		return 0;
 	pack_map(&w, b->after ? 3 : 2);
-	field_nwid(&w, b->nwid);
+	field_nwid(&w, 0, b->nwid);
 	pack_uint(&w, 1);
 	pack_bin(&w, b->group, sizeof(b->group));
 	if (b->after) {

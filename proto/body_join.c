@@ -3,49 +3,12 @@
  * Fields that came later are left out where they say nothing, so that controllers and members of older versions, which look
  * at what they know, read the same bytes as before.
  */
-#include "proto/body.h"
-#include "proto/document.h"
-
-static struct writer body_writer(uint8_t *out, size_t room)
-{
-	return writer_over(out, room < BODY_MAX ? room : BODY_MAX);
-}
-
-static bool body_open(struct document *d, const uint8_t *bytes, size_t len)
-{
-	return len <= BODY_MAX && document_open(d, bytes, len, BODY_ELEMENTS_MAX);
-}
-
-/* Nothing is copied out unless every field was good. */
-static bool body_close(struct document *d, void *ret, const void *parsed, size_t size)
-{
-	if (!document_close(d))
-		return false;
-	memcpy(ret, parsed, size);
-	return true;
-}
-
-static void field_uint(struct writer *w, unsigned key, uint64_t n)
-{
-	pack_uint(w, key);
-	pack_uint(w, n);
-}
-
-static void field_nwid(struct writer *w, uint64_t nwid)
-{
-	pack_uint(w, 0);
-	pack_nwid(w, nwid);
-}
+#include "proto/body_parts.h"
 
 static void field_text(struct writer *w, unsigned key, const char *text)
 {
 	pack_uint(w, key);
 	pack_text(w, text);
-}
-
-static uint64_t read_uint(struct document *d, unsigned key, uint64_t max)
-{
-	return document_uint(d, document_field(d, key), max);
 }
 
 #define INVITE_FIELD (8 + sizeof((struct body_join_req *)0)->proof)
@@ -76,7 +39,7 @@ size_t body_join_req_encode(const struct body_join_req *b, uint8_t *out, size_t 
 {
 	struct writer w = body_writer(out, room);
 	pack_map(&w, 6u + !!b->asked + !!b->invite);
-	field_nwid(&w, b->nwid);
+	field_nwid(&w, 0, b->nwid);
 	pack_uint(&w, 1);
 	pack_identity(&w, &b->identity);
 	field_text(&w, 2, b->hostname);
@@ -120,7 +83,7 @@ size_t body_join_res_encode(const struct body_join_res *b, uint8_t *out, size_t 
 {
 	struct writer w = body_writer(out, room);
 	pack_map(&w, 2u + !!b->memberconf + !!b->reason[0]);
-	field_nwid(&w, b->nwid);
+	field_nwid(&w, 0, b->nwid);
 	field_uint(&w, 1, b->status);
 	if (b->memberconf)
 		field_conf(&w, b);
@@ -148,7 +111,7 @@ size_t body_ack_encode(const struct body_ack *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
 	pack_map(&w, b->serial ? 3 : 2);
-	field_nwid(&w, b->nwid);
+	field_nwid(&w, 0, b->nwid);
 	field_uint(&w, 1, b->version);
 	if (b->serial)
 		field_uint(&w, 2, b->serial);
@@ -172,7 +135,7 @@ size_t body_leave_encode(const struct body_leave *b, uint8_t *out, size_t room)
 {
 	struct writer w = body_writer(out, room);
 	pack_map(&w, 1);
-	field_nwid(&w, b->nwid);
+	field_nwid(&w, 0, b->nwid);
 	return pack_end(&w);
 }
 

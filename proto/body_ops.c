@@ -7,41 +7,9 @@
  * controller/ knows which ones exist. Limits that keep a message within BODY_MAX are held in both
  * directions, so that what this file writes it also reads.
  */
-#include "proto/body.h"
-#include "proto/document.h"
+#include "proto/body_parts.h"
 
 #define CONNECT_SHARE_OBSERVED 1u
-
-static struct writer body_writer(uint8_t *out, size_t room)
-{
-	return writer_over(out, room < BODY_MAX ? room : BODY_MAX);
-}
-
-static bool body_open(struct document *d, const uint8_t *bytes, size_t len)
-{
-	return len <= BODY_MAX && document_open(d, bytes, len, BODY_ELEMENTS_MAX);
-}
-
-/* Nothing is copied out unless every field was good. */
-static bool body_close(struct document *d, void *ret, const void *parsed, size_t size)
-{
-	if (!document_close(d))
-		return false;
-	memcpy(ret, parsed, size);
-	return true;
-}
-
-static void field_uint(struct writer *w, unsigned key, uint64_t n)
-{
-	pack_uint(w, key);
-	pack_uint(w, n);
-}
-
-static void field_nwid(struct writer *w, unsigned key, uint64_t nwid)
-{
-	pack_uint(w, key);
-	pack_nwid(w, nwid);
-}
 
 static void field_bin(struct writer *w, unsigned key, const void *bytes, size_t n, size_t max)
 {
@@ -49,11 +17,6 @@ static void field_bin(struct writer *w, unsigned key, const void *bytes, size_t 
 		w->bad = true;
 	pack_uint(w, key);
 	pack_bin(w, bytes, n);
-}
-
-static uint64_t read_uint(struct document *d, unsigned key, uint64_t max)
-{
-	return document_uint(d, document_field(d, key), max);
 }
 
 static uint32_t read_u32(struct document *d, unsigned key)

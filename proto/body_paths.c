@@ -3,29 +3,7 @@
  * What they name are places where somebody says he is. Whether anything may be sent there is judged by node/candidate.c and
  * node/spray.c; this file only bounds how many there are.
  */
-#include "proto/body.h"
-#include "proto/document.h"
-
-static struct writer body_writer(uint8_t *out, size_t room)
-{
-	return writer_over(out, room < BODY_MAX ? room : BODY_MAX);
-}
-
-static bool body_open(struct document *d, const uint8_t *bytes, size_t len)
-{
-	return len <= BODY_MAX && document_open(d, bytes, len, BODY_ELEMENTS_MAX);
-}
-
-static void field_uint(struct writer *w, unsigned key, uint64_t n)
-{
-	pack_uint(w, key);
-	pack_uint(w, n);
-}
-
-static uint64_t read_uint(struct document *d, unsigned key, uint64_t max)
-{
-	return document_uint(d, document_field(d, key), max);
-}
+#include "proto/body_parts.h"
 
 size_t body_cands_encode(const struct body_cands *b, uint8_t *out, size_t room)
 {

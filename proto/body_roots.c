@@ -4,19 +4,8 @@
  * is handed on. A SYNC carries either records, four of the longest in a message, or a digest of all a root holds: per
  * bucket of key hashes the XOR of a hash of each record, in which order does not matter and one changed record shows.
  */
-#include "proto/body.h"
-#include "proto/document.h"
+#include "proto/body_parts.h"
 #include "proto/rootset.h"
-
-static struct writer body_writer(uint8_t *out, size_t room)
-{
-	return writer_over(out, room < BODY_MAX ? room : BODY_MAX);
-}
-
-static bool body_open(struct document *d, const uint8_t *bytes, size_t len)
-{
-	return len <= BODY_MAX && document_open(d, bytes, len, BODY_ELEMENTS_MAX);
-}
 
 static void contact_put(struct writer *w, const uint8_t *contact, size_t len)
 {
