@@ -38,6 +38,18 @@ enum admin_status edit_find(struct controller *, uint64_t nwid, uint64_t member,
 void edit_out(struct controller *, struct edit *, enum member_state, const char *reason, const char *action);
 int edit_audit(struct controller *, const struct edit *, const char *action);
 enum admin_status settings_judge(const struct member_settings *, struct admin_error *); /* what needs no row */
+/* What is taken over as it stands: name, description, tags, rights. */
+static inline void settings_put(const struct member_settings *s, struct member_record *m)
+{
+	if (s->set & SET_MEMBER_NAME)
+		memcpy(m->name, s->name, sizeof(m->name));
+	if (s->set & SET_MEMBER_DESCRIPTION)
+		memcpy(m->description, s->description, sizeof(m->description));
+	if (s->set & SET_MEMBER_TAGS)
+		m->tags = s->tags;
+	if (s->set & SET_MEMBER_FLAGS)
+		policy_flags_set(&m->flags_on, &m->flags_off, s->flags_on, s->flags_off);
+}
 enum admin_status settings_take(struct controller *, struct edit *, const struct member_settings *, struct admin_error *);
 
 /* member_end.c: approvals and requests whose time is over, in the turn's transaction. */

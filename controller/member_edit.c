@@ -213,14 +213,7 @@ enum admin_status settings_take(struct controller *c, struct edit *e, const stru
 	if (status || !s)
 		return status;
 	struct member_record *m = &e->will;
-	if (s->set & SET_MEMBER_NAME)
-		memcpy(m->name, s->name, sizeof(m->name));
-	if (s->set & SET_MEMBER_DESCRIPTION)
-		memcpy(m->description, s->description, sizeof(m->description));
-	if (s->set & SET_MEMBER_TAGS)
-		m->tags = s->tags;
-	if (s->set & SET_MEMBER_FLAGS)
-		policy_flags_set(&m->flags_on, &m->flags_off, s->flags_on, s->flags_off);
+	settings_put(s, m);
 	if (s->set & SET_MEMBER_EPHEMERAL)
 		m->ephemeral = s->ephemeral_s;
 	if (s->set & SET_MEMBER_INVITE)

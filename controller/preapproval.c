@@ -138,14 +138,7 @@ static void addresses_grant(struct controller *c, const struct network_record *n
 void preapproval_grant(struct controller *c, const struct network_record *n, const struct preapproval_row *row, struct member_record *m)
 {
 	const struct member_settings *s = &row->settings;
-	if (s->set & SET_MEMBER_NAME)
-		memcpy(m->name, s->name, sizeof(m->name));
-	if (s->set & SET_MEMBER_DESCRIPTION)
-		memcpy(m->description, s->description, sizeof(m->description));
-	if (s->set & SET_MEMBER_TAGS)
-		m->tags = s->tags;
-	if (s->set & SET_MEMBER_FLAGS)
-		policy_flags_set(&m->flags_on, &m->flags_off, s->flags_on, s->flags_off);
+	settings_put(s, m);
 	if (s->set & SET_MEMBER_EXPIRES && s->expires_s)
 		m->expires = network_time(c) + s->expires_s;
 	if (!m->n_ips)
