@@ -91,7 +91,7 @@ static void field(struct audit_detail *d, const char *name, const char *value, b
 
 void audit_detail_text(struct audit_detail *d, const char *name, const char *value)
 {
-	char text[2 * VALUE_MAX];
+	char text[2 * VALUE_MAX] = "";
 	field(d, name, text, quoted(text, sizeof(text), value));
 }
 
