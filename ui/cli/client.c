@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
+#include "ui/cli/output.h"
 #include "ui/cli/remote.h"
 
 #define ANSWER_MAX    (16 * 1024 * 1024)
@@ -342,6 +343,32 @@ int client_ask(struct client *client, const char *method, const char *path, json
 	int code = rc == CURLE_OK ? answered(client, &answer, ret) : failed(client, rc, &answer);
 	free(answer.bytes);
 	free(text);
+	return code;
+}
+
+int client_once(const struct call *call, const char *method, const char *path, json_t *body, json_t **ret)
+{
+	struct client *client;
+	*ret = NULL;
+	int code = client_open(&client, call);
+	if (code) {
+		json_decref(body);
+		return code;
+	}
+	code = client_ask(client, method, path, body, ret);
+	client_close(client);
+	return code;
+}
+
+int client_shown(const struct call *call, const char *method, const char *path, json_t *body, const char *member, const char *schema,
+                 json_t **ret)
+{
+	int code = client_once(call, method, path, body, ret);
+	if (code || !*ret || call->format == FORMAT_TABLE)
+		return code;
+	code = output_json(call, *ret, member, schema);
+	json_decref(*ret);
+	*ret = NULL;
 	return code;
 }
 

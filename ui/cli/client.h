@@ -21,7 +21,13 @@ bool client_there(const struct call *, enum home_kind);
 /* Takes body (NULL = none). 0 with the answered object, which the caller drops (NULL when the answer has none), or an exit
  * code with the daemon's problem printed. ret may be NULL. */
 int client_ask(struct client *, const char *method, const char *path, json_t *body, json_t **ret);
-/* The same, but what is answered are bytes, written to fd as they come. Waits as long as they do come. */
+/* Opens, asks once and closes. *ret is NULL on failure. */
+int client_once(const struct call *, const char *method, const char *path, json_t *body, json_t **ret);
+/* The same, for a verb that only shows what is answered: a program is given it here, as output_json() says, and *ret is NULL; for people it
+ * is left in *ret. */
+int client_shown(const struct call *, const char *method, const char *path, json_t *body, const char *member, const char *schema,
+                 json_t **ret);
+/* As client_ask(), but what is answered are bytes, written to fd as they come. Waits as long as they do come. */
 int client_fetch(struct client *, const char *path, json_t *body, int fd);
 
 #endif

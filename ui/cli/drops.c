@@ -78,19 +78,13 @@ static json_t *member_rows(const json_t *object, const json_t *names)
 static int ask(struct call *call, json_t **ret)
 {
 	char path[PATH_ROOM] = "/v1/drops", nwid[NWID_TEXT];
-	struct client *client;
 	if (call->n_words) {
 		int code = word_nwid(call->words[0], nwid, NULL);
 		if (code)
 			return code;
 		snprintf(path, sizeof(path), "/v1/networks/%s/drops", nwid);
 	}
-	int code = client_open(&client, call);
-	if (code)
-		return code;
-	code = client_ask(client, "GET", path, NULL, ret);
-	client_close(client);
-	return code;
+	return client_once(call, "GET", path, NULL, ret);
 }
 
 static void print_lines(const json_t *rows)

@@ -26,8 +26,6 @@ static const struct column group_columns[] = {
 static int ask(struct call *call, const char *what, const char *member, const char *schema, json_t **ret)
 {
 	char path[PATH_ROOM], nwid[NWID_TEXT];
-	struct client *client;
-	json_t *object = NULL;
 	*ret = NULL;
 	snprintf(path, sizeof(path), "/v1/%s", what);
 	if (call->n_words) {
@@ -36,18 +34,7 @@ static int ask(struct call *call, const char *what, const char *member, const ch
 			return code;
 		snprintf(path, sizeof(path), "/v1/networks/%s/%s", nwid, what);
 	}
-	int code = client_open(&client, call);
-	if (code)
-		return code;
-	code = client_ask(client, "GET", path, NULL, &object);
-	client_close(client);
-	if (code || call->format == FORMAT_TABLE) {
-		*ret = object;
-		return code;
-	}
-	code = output_json(call, object, member, schema);
-	json_decref(object);
-	return code;
+	return client_shown(call, "GET", path, NULL, member, schema, ret);
 }
 
 /* Whom a row is about, for people. */

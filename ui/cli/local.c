@@ -23,30 +23,18 @@ static const struct column port_columns[] = {
     {0},
 };
 
-/* One request about the network that the first word names; takes body. The answer is printed for programs and left in *ret for people. */
+/* One request about the network that the first word names; takes body. */
 static int ask(struct call *call, const char *method, const char *tail, json_t *body, json_t **ret)
 {
 	char path[PATH_ROOM], nwid[NWID_TEXT];
-	struct client *client;
-	json_t *object = NULL;
 	*ret = NULL;
 	int code = word_nwid(call->words[0], nwid, NULL);
-	if (code == 0)
-		code = client_open(&client, call);
 	if (code) {
 		json_decref(body);
 		return code;
 	}
 	snprintf(path, sizeof(path), "/v1/networks/%s%s", nwid, tail);
-	code = client_ask(client, method, path, body, &object);
-	client_close(client);
-	if (code || call->format == FORMAT_TABLE) {
-		*ret = object;
-		return code;
-	}
-	code = output_json(call, object, NULL, NULL);
-	json_decref(object);
-	return code;
+	return client_shown(call, method, path, body, NULL, NULL, ret);
 }
 
 /* The words behind the first two, as one expression. */
@@ -101,13 +89,8 @@ int run_port_remove(struct call *call)
 int run_port_list(struct call *call)
 {
 	json_t *object = NULL, *network, *rows = json_array();
-	struct client *client;
 	size_t i;
-	int code = client_open(&client, call);
-	if (code == 0) {
-		code = client_ask(client, "GET", "/v1/networks", NULL, &object);
-		client_close(client);
-	}
+	int code = client_once(call, "GET", "/v1/networks", NULL, &object);
 	json_array_foreach(json_object_get(object, "networks"), i, network)
 	{
 		json_t *port = json_object_get(network, "port");

@@ -251,17 +251,12 @@ static int list_query(const struct call *call, char query[QUERY_ROOM])
 
 static int ask_list(struct call *call, const char *what, const char *query, json_t **ret)
 {
-	struct client *client;
 	char nwid[NWID_TEXT], path[PATH_ROOM + QUERY_ROOM];
 	int code = word_nwid(call->words[0], nwid, NULL);
-	if (code == 0)
-		code = client_open(&client, call);
 	if (code)
 		return code;
 	snprintf(path, sizeof(path), "/v1/networks/%s/%s%s", nwid, what, query);
-	code = client_ask(client, "GET", path, NULL, ret);
-	client_close(client);
-	return code;
+	return client_once(call, "GET", path, NULL, ret);
 }
 
 int run_member_list(struct call *call)

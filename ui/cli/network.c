@@ -121,23 +121,6 @@ refused:
 	return NULL;
 }
 
-/* One request; takes body. The answer is printed for programs, else left in *ret. */
-static int ask(struct call *call, const char *method, const char *path, json_t *body, json_t **ret)
-{
-	struct client *client;
-	*ret = NULL;
-	int code = client_open(&client, call);
-	if (code) {
-		json_decref(body);
-		return code;
-	}
-	code = client_ask(client, method, path, body, ret);
-	client_close(client);
-	if (code == 0 && *ret && call->format != FORMAT_TABLE)
-		code = output_json(call, *ret, NULL, NULL);
-	return code;
-}
-
 /* A network for people: what is nested in a line each; and what might not be meant on standard error. */
 static int show(json_t *network)
 {
@@ -184,7 +167,7 @@ int run_network_create(struct call *call)
 		json_decref(body);
 		return complain(EXIT_USAGE, "a name is UTF-8 text");
 	}
-	int code = ask(call, "POST", "/v1/networks", body, &network);
+	int code = client_shown(call, "POST", "/v1/networks", body, NULL, NULL, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
 		printf("created network \"%s\": %s\n", cell_text(network, "name", CELL_TEXT, name),
 		       cell_text(network, "id", CELL_TEXT, id));
@@ -199,7 +182,7 @@ int run_network_show(struct call *call)
 	int code = path_of(call, nwid, path);
 	if (code)
 		return code;
-	code = ask(call, "GET", path, NULL, &network);
+	code = client_shown(call, "GET", path, NULL, NULL, NULL, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
 		code = show(network);
 	json_decref(network);
@@ -220,7 +203,7 @@ int run_network_set(struct call *call)
 		json_decref(body);
 		return complain(EXIT_USAGE, "nothing to set: give an option, like --mtu 1500; see farlan help network set");
 	}
-	code = ask(call, "PATCH", path, body, &network);
+	code = client_shown(call, "PATCH", path, body, NULL, NULL, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
 		code = show(network);
 	json_decref(network);
@@ -234,7 +217,7 @@ int run_network_delete(struct call *call)
 	int code = path_of(call, nwid, path);
 	if (code)
 		return code;
-	code = ask(call, "DELETE", path, NULL, &network);
+	code = client_shown(call, "DELETE", path, NULL, NULL, NULL, &network);
 	if (code == 0 && call->format == FORMAT_TABLE)
 		printf("deleted network %s\n", nwid);
 	json_decref(network);

@@ -38,26 +38,6 @@ static const struct column peer_columns[] = {
     {0},
 };
 
-/* The GET and, for programs, its answer. *ret is NULL when nothing is left to print. */
-static int get(struct call *call, const char *path, const char *member, const char *schema, json_t **ret)
-{
-	struct client *client;
-	json_t *object = NULL;
-	*ret = NULL;
-	int code = client_open(&client, call);
-	if (code)
-		return code;
-	code = client_ask(client, "GET", path, NULL, &object);
-	client_close(client);
-	if (code || call->format == FORMAT_TABLE) {
-		*ret = object;
-		return code;
-	}
-	code = output_json(call, object, member, schema);
-	json_decref(object);
-	return code;
-}
-
 static void print_roots(const json_t *status)
 {
 	char address[CELL_MAX], endpoint[CELL_MAX], rtt[CELL_MAX], observed[CELL_MAX], reason[CELL_MAX];
@@ -205,7 +185,7 @@ static void print_status(const json_t *status, bool node)
 int run_status(struct call *call)
 {
 	json_t *status;
-	int code = get(call, "/v1/status", NULL, NULL, &status);
+	int code = client_shown(call, "GET", "/v1/status", NULL, NULL, NULL, &status);
 	if (code == 0 && status)
 		print_status(status, strcmp(field(status, "program"), home_program(HOME_CONTROLLER)) != 0);
 	json_decref(status);
@@ -215,7 +195,7 @@ int run_status(struct call *call)
 static int run_list(struct call *call, const char *path, const char *member, const char *schema, const struct column *columns)
 {
 	json_t *object;
-	int code = get(call, path, member, schema, &object);
+	int code = client_shown(call, "GET", path, NULL, member, schema, &object);
 	if (code == 0 && object)
 		code = output_table(json_object_get(object, member), columns);
 	json_decref(object);
@@ -255,7 +235,7 @@ int run_peers(struct call *call)
 {
 	json_t *object, *peer, *names;
 	size_t i;
-	int code = get(call, "/v1/peers", "peers", "farlan.peer/1", &object);
+	int code = client_shown(call, "GET", "/v1/peers", NULL, "peers", "farlan.peer/1", &object);
 	names = object ? names_known(call) : NULL;
 	json_array_foreach(json_object_get(object, "peers"), i, peer)
 	{

@@ -16,28 +16,6 @@
 static const struct column columns[] = {
     {"NAME", "name", CELL_TEXT}, {"CREATED", "created", CELL_TIME}, {"LAST LOGIN", "last_login", CELL_TIME}, {0}};
 
-/* One request; takes body. The answer is printed for programs and left in *ret for people. */
-static int ask(struct call *call, const char *method, const char *path, json_t *body, json_t **ret)
-{
-	struct client *client;
-	json_t *object = NULL;
-	*ret = NULL;
-	int code = client_open(&client, call);
-	if (code) {
-		json_decref(body);
-		return code;
-	}
-	code = client_ask(client, method, path, body, &object);
-	client_close(client);
-	if (code || call->format == FORMAT_TABLE) {
-		*ret = object;
-		return code;
-	}
-	code = output_json(call, object, NULL, NULL);
-	json_decref(object);
-	return code;
-}
-
 /* "3f9a..." in pairs, as browsers show it. */
 static void print_told(const json_t *link, const char *name, const char *title)
 {
@@ -54,7 +32,7 @@ int run_page(struct call *call)
 {
 	json_t *link;
 	char url[CELL_MAX];
-	int code = ask(call, "POST", "/v1/page-link", json_object(), &link);
+	int code = client_shown(call, "POST", "/v1/page-link", json_object(), NULL, NULL, &link);
 	if (link) { /* the link alone on standard output, for scripts */
 		print_told(link, "certificate", "certificate sha256");
 		print_told(link, "pin", "key (for --pin)    ");
@@ -113,7 +91,7 @@ static int send_password(struct call *call, const char *method, const char *path
 		json_decref(body);
 		return code;
 	}
-	code = ask(call, method, path, body, &user);
+	code = client_shown(call, method, path, body, NULL, NULL, &user);
 	if (user)
 		printf("%s %s\n", told, cell_text(user, "name", CELL_TEXT, name));
 	json_decref(user);
@@ -140,7 +118,7 @@ int run_user_delete(struct call *call)
 	json_t *user = NULL;
 	int code = path_of(call, path);
 	if (code == 0)
-		code = ask(call, "DELETE", path, NULL, &user);
+		code = client_shown(call, "DELETE", path, NULL, NULL, NULL, &user);
 	if (user)
 		printf("deleted user %s\n", cell_text(user, "name", CELL_TEXT, name));
 	json_decref(user);
