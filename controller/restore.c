@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +14,9 @@
 #include <unistd.h>
 
 #include "controller/backup.h"
+#include "controller/backup_parts.h"
 #include "controller/store_backup.h"
 #include "controller/watermark.h"
-
-static bool path_of(char buf[4096], const char *dir, const char *name)
-{
-	return (size_t)snprintf(buf, 4096, "%s/%s", dir, name) < 4096;
-}
 
 static bool is_there(const char *path)
 {
@@ -56,15 +51,6 @@ void backup_compare(const char *home, bool running, const struct backup_facts *f
 	ret->newer = ret->same && s.revision > f->revision;
 	path_of(path, home, "head.bak");
 	ret->signed_more = ret->same && !watermark_revision(path, &revision) && revision > f->revision;
-}
-
-__attribute__((format(printf, 3, 4))) static int fail(char why[BACKUP_WHY], int error, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	vsnprintf(why, BACKUP_WHY, format, args);
-	va_end(args);
-	return error;
 }
 
 static int folder_sync(const char *dir)
