@@ -3,17 +3,19 @@
  * behind it. Names are those of one table, here and when it is read: a file of anybody's making puts nothing anywhere else. */
 #include "controller/backup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controller/backup_parts.h"
 #include "controller/store_backup.h"
+#include "proto/base/log.h"
 #include "proto/random.h"
 #include "proto/vault.h"
 
@@ -35,20 +37,6 @@ static const struct part {
     {"tls.key", false, SMALL_MAX},  {DATABASE, true, DATABASE_MAX},
 };
 #define PARTS (sizeof(parts) / sizeof(*parts))
-
-__attribute__((format(printf, 3, 4))) static int fail(char why[BACKUP_WHY], int error, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	vsnprintf(why, BACKUP_WHY, format, args);
-	va_end(args);
-	return error;
-}
-
-static bool path_of(char buf[4096], const char *dir, const char *name)
-{
-	return (size_t)snprintf(buf, 4096, "%s/%s", dir, name) < 4096;
-}
 
 /* ---- writing ------------------------------------------------------------------------ */
 
@@ -421,15 +409,65 @@ int backup_read(int fd, const char *passphrase, size_t len, const char *dir, str
 	return r;
 }
 
-void backup_remove(const char *dir)
+static void parts_unlink(int dir)
 {
 	static const char *const beside[] = {"controller.db-wal", "controller.db-shm", "head.bak.accepted"};
-	char path[4096];
 	for (unsigned i = 0; i < PARTS; i++)
-		if (path_of(path, dir, parts[i].name))
-			unlink(path);
+		unlinkat(dir, parts[i].name, 0);
 	for (unsigned i = 0; i < sizeof(beside) / sizeof(*beside); i++)
-		if (path_of(path, dir, beside[i]))
-			unlink(path);
+		unlinkat(dir, beside[i], 0);
+}
+
+void backup_remove(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0) {
+		parts_unlink(fd);
+		close(fd);
+	}
 	rmdir(dir);
+}
+
+/* ---- what a crash left -------------------------------------------------------------- */
+
+/* As mkdtemp() makes them: the template's X are letters and digits. */
+static bool look_name(const char *name)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	size_t fixed = strcspn(BACKUP_LOOK, "X"), len = strlen(BACKUP_LOOK);
+	return strlen(name) == len && strncmp(name, BACKUP_LOOK, fixed) == 0 && strspn(name + fixed, alphabet) == len - fixed;
+}
+
+/* 0 or -errno. Everything goes through the descriptor that was looked at: a name may be given to something else meanwhile. */
+static int look_remove(int home, const char *name)
+{
+	struct stat st;
+	int fd = openat(home, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = fstat(fd, &st) < 0 ? -errno : st.st_uid != geteuid() || (st.st_mode & 07777) != 0700 ? -EPERM : 0;
+	if (!r)
+		parts_unlink(fd);
+	close(fd);
+	return r ? r : unlinkat(home, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+unsigned backup_sweep(const char *home)
+{
+	unsigned seen = 0, gone = 0;
+	DIR *dir = opendir(home);
+	if (!dir)
+		return 0;
+	for (struct dirent *e; seen < BACKUP_STALE_MAX && (e = readdir(dir));) {
+		if (!look_name(e->d_name))
+			continue;
+		int r = look_remove(dirfd(dir), e->d_name);
+		seen++;
+		gone += r == 0;
+		if (r)
+			log_warning("%s was left by a look at a backup, or looks so, and may hold an identity; it was not taken away: %s",
+			            e->d_name, strerror(-r));
+	}
+	closedir(dir);
+	return gone;
 }

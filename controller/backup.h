@@ -36,6 +36,13 @@ struct backup_facts {
 int backup_read(int fd, const char *passphrase, size_t len, const char *dir, struct backup_facts *ret, char why[BACKUP_WHY]);
 void backup_remove(const char *dir); /* the files of a backup in it, and the folder */
 
+/* Where a running controller looks at a backup: a folder of its home, for mkdtemp(). It holds an identity while that lasts. */
+#define BACKUP_LOOK      "restore.XXXXXX"
+#define BACKUP_STALE_MAX 64 /* that one start takes away */
+/* Takes away what a controller that ended in the middle of a look left in its home: folders of that name, of our user and closed to all
+ * others. The caller has locked the home. Returns how many are gone; a warning names what could not be taken away. */
+unsigned backup_sweep(const char *home);
+
 /* What stands at a home now, compared with a backup. */
 struct backup_stand {
 	bool there;       /* a database or an identity */

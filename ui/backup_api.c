@@ -184,7 +184,7 @@ static void look_run(void *self)
 {
 	struct backup_job *job = self;
 	char dir[HOME_PATH_MAX + 32];
-	snprintf(dir, sizeof(dir), "%s/restore.XXXXXX", job->home->dir);
+	snprintf(dir, sizeof(dir), "%s/" BACKUP_LOOK, job->home->dir);
 	if (!mkdtemp(dir)) {
 		job->error = -errno;
 		snprintf(job->why, sizeof(job->why), "no folder can be made in %.300s: %s", job->home->dir, strerror(errno));

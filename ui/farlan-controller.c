@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controller/backup.h"
 #include "controller/controller.h"
 #include "ui/controller_api.h"
 #include "ui/certificate.h"
@@ -245,6 +246,9 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	http.upload_folder = daemon->start.home.dir;
+	unsigned stale = backup_sweep(daemon->start.home.dir);
+	if (stale)
+		log_notice("%u folder%s of a look at a backup that did not end: taken away", stale, stale == 1 ? "" : "s");
 	program.events = events_new(loop_now);
 	int error = !program.events ? -ENOMEM
 	                            : controller_open(&program.controller, daemon->start.home.dir, &daemon->start.secret, &port, loop_now(),

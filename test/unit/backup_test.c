@@ -24,6 +24,7 @@
 #include "controller/store_backup.h"
 #include "controller/watermark.h"
 #include "proto/vault.h"
+#include "test/unit/controller_bed.h"
 
 #define PASS "a long passphrase"
 
@@ -32,17 +33,9 @@ static char root[64], home[100], conf[140], file[140], into[140];
 static struct controller *c;
 static uint64_t now = 1000, wall = 1700000000;
 
-static bool port_send(void *me, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m)
-{
-	(void)me;
-	(void)key_hash;
-	(void)m;
-	return true;
-}
-
 static int open_it(const char **why)
 {
-	struct controller_port port = {.send = port_send};
+	struct controller_port port = {.send = bed_send};
 	return controller_open(&c, home, &self, &port, now, wall, why);
 }
 
@@ -458,6 +451,73 @@ static void test_sessions(void **state)
 	assert_null(controller_session_find(c, session, strlen(session)));
 }
 
+static void look_left(const char *name, mode_t mode, const char *more)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "%s/%s", home, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/%s/identity.secret", home, name);
+	text_write(path, "secret", 6);
+	if (more) {
+		snprintf(path, sizeof(path), "%s/%s/%s", home, name, more);
+		text_write(path, "more", 4);
+	}
+	snprintf(path, sizeof(path), "%s/%s", home, name);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static bool stands(const char *dir, const char *name, const char *below)
+{
+	char path[300];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%s%s", dir, name, below);
+	return lstat(path, &st) == 0;
+}
+
+/* What a look that ended in the middle left is taken away at the next start; what only resembles it stays whole. */
+static void test_swept(void **state)
+{
+	static const char *const others[] = {"restore.abc",    "restore.abcdefg", "restore.abc-ef", "restore.abcde\xc3",
+	                                     "xrestore.abcde", "restore_abcdef",  "Restore.abcdef", "restore.open00"};
+	char path[300], link[300];
+	(void)state;
+	assert_int_equal(backup_sweep(home), 0);
+	look_left("restore.aB3xYz", 0700, "controller.db-wal");
+	look_left("restore.XXXXXX", 0700, NULL);
+	look_left("restore.strang", 0700, "note"); /* the identity goes, what is none of ours stays */
+	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++)
+		look_left(others[i], strstr(others[i], "open") ? 0755 : 0700, NULL);
+	if (geteuid() == 0) {
+		look_left("restore.nobody", 0700, NULL);
+		snprintf(path, sizeof(path), "%s/restore.nobody", home);
+		assert_int_equal(chown(path, 65534, 65534), 0);
+	}
+	/* links: to a folder elsewhere in place of one of ours, and to a file elsewhere in one of ours */
+	look_left("elsewhere", 0700, NULL);
+	snprintf(path, sizeof(path), "%s/elsewhere", home);
+	snprintf(link, sizeof(link), "%s/restore.linked", home);
+	assert_int_equal(symlink(path, link), 0);
+	snprintf(path, sizeof(path), "%s/elsewhere/identity.secret", home);
+	snprintf(link, sizeof(link), "%s/restore.aB3xYz/tls.key", home);
+	assert_int_equal(symlink(path, link), 0);
+	snprintf(path, sizeof(path), "%s/restore.afile0", home);
+	text_write(path, "file", 4);
+
+	assert_int_equal(backup_sweep(home), 2);
+	assert_false(stands(home, "restore.aB3xYz", ""));
+	assert_false(stands(home, "restore.XXXXXX", ""));
+	assert_false(stands(home, "restore.strang", "/identity.secret"));
+	assert_true(stands(home, "restore.strang", "/note"));
+	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++)
+		assert_true(stands(home, others[i], "/identity.secret"));
+	assert_true(geteuid() != 0 || stands(home, "restore.nobody", "/identity.secret"));
+	assert_true(stands(home, "restore.linked", ""));
+	assert_true(stands(home, "elsewhere", "/identity.secret"));
+	assert_true(stands(home, "restore.afile0", ""));
+	assert_true(stands(home, "identity.secret", ""));
+	assert_true(stands(home, "controller.db", ""));
+}
+
 static int group_setup(void **state)
 {
 	(void)state;
@@ -474,6 +534,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_elsewhere, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_swept, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }
