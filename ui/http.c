@@ -361,6 +361,17 @@ static enum MHD_Result exchange_serve(struct exchange *exchange, struct MHD_Conn
 	return MHD_YES;
 }
 
+/* An escaped NUL would end a path or a value before its end: what the rights were asked for and what the sender wrote were two things.
+ * Unescaping loses it, so the line is looked at as it came; MHD hands what is returned here to access_handle as the context. */
+static char nul_escaped;
+
+void *line_look(void *self, const char *line, struct MHD_Connection *connection)
+{
+	(void)self;
+	(void)connection;
+	return strstr(line, "%00") ? &nul_escaped : NULL;
+}
+
 enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                               const char *upload, size_t *upload_len, void **context)
 {
@@ -370,6 +381,10 @@ enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, con
 	    .method = method_of(method), .local = listener->local, .tls = listener->tls, .path = url, .body = "", .uid = UINT_MAX};
 	(void)version;
 
+	if (*context == &nul_escaped) {
+		*context = NULL;
+		return refuse(connection, listener->http, 400, "a zero byte", "a path or a query has no zero byte, escaped or not");
+	}
 	if (!exchange)
 		return exchange_begin(listener->http, connection, &request, context);
 	if (!*upload_len)
@@ -382,7 +397,7 @@ enum MHD_Result access_handle(void *self, struct MHD_Connection *connection, con
 void exchange_end(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why)
 {
 	struct client *client = client_of(connection);
-	struct exchange *exchange = *context;
+	struct exchange *exchange = *context == &nul_escaped ? NULL : *context; /* it may end before it is served */
 	(void)self;
 	(void)why;
 	*context = NULL;

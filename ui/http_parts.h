@@ -71,6 +71,7 @@ int tcp_listen(const struct endpoint *at, struct endpoint *ret_at, const char *o
 struct MHD_Daemon *daemon_start(struct listener *, int fd);
 
 /* http.c, called by libmicrohttpd */
+void *line_look(void *self, const char *line, struct MHD_Connection *);
 enum MHD_Result access_handle(void *self, struct MHD_Connection *, const char *url, const char *method, const char *version,
                               const char *upload, size_t *upload_len, void **context);
 void connection_notify(void *self, struct MHD_Connection *, void **context, enum MHD_ConnectionNotificationCode);

@@ -258,6 +258,44 @@ static void two_lengths(void **state)
 	assert_int_equal(t.served, 0);
 }
 
+/* What comes after an escaped NUL must not be lost without a word; a plain escape next to it is none. */
+static void an_escaped_nul(void **state)
+{
+	static const char *const targets[] = {"/echo%00",      "/echo%00x",   "/%00",          "/echo%%00", "/echo?a=%00",
+	                                      "/echo?a=b%00c", "/echo?%00=1", "/echo?a=1&%00", "/echo?%00"};
+	static const char *const fine[] = {"/echo?a=%2500", "/echo?a=%010", "/echo?a=%0", "/echo?a=00%"};
+	char text[256], buf[4096];
+	bool closed;
+	(void)state;
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+		for (int post = 0; post < 2; post++) {
+			int fd = i % 2 ? tcp_open() : unix_open();
+			snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n", post ? "POST" : "GET", targets[i],
+			         post ? "Content-Length: 2\r\n" : "");
+			say(fd, text);
+			say(fd, post ? "{}" : "");
+			hear(fd, buf, sizeof(buf), 200, &closed);
+			assert_int_equal(strncmp(buf, "HTTP/1.1 400", 12), 0);
+			assert_non_null(strstr(buf, "a zero byte"));
+			close(fd);
+		}
+	assert_int_equal(t.served, 0);
+	int fd = tcp_open(); /* one that ends before its headers do */
+	say(fd, "GET /echo%00 HTTP/1.1\r\nHost: x\r\n");
+	shutdown(fd, SHUT_WR);
+	hear(fd, buf, sizeof(buf), (int)DEADLINE_MS + 2 * SWEEP_MS, &closed);
+	assert_true(closed);
+	close(fd);
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+		fd = tcp_open();
+		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", fine[i]);
+		say(fd, text);
+		hear(fd, buf, sizeof(buf), 200, &closed);
+		assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
+		close(fd);
+	}
+}
+
 /* An answer that waits: not asked again before something happened, asked at each waking, and at last told that it is late. */
 static void an_answer_may_wait(void **state)
 {
@@ -342,6 +380,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_address_cannot_take_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_requests, setup, teardown),
 	    cmocka_unit_test_setup_teardown(two_lengths, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_escaped_nul, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_answer_may_wait, setup, teardown),
 	    cmocka_unit_test_setup_teardown(few_may_wait, setup, teardown),
 	};
