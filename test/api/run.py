@@ -104,6 +104,9 @@ def status(api):
 def wrong_paths(api):
     for path in ('/v1/nothing', '/v1/networks/', '/v1//networks', '/v1/networks/x/members/y/z/w', '/v1/' + 'a' * 300):
         api.ask('GET', path, status=404)
+    for path in ('/v1/tokens%00x', '/v1/networks%00', '/v1/networks?q=a%00b'):  # the contract knows no such path
+        answer = api.socket.ask('GET', path)
+        api.check(answer.status == 400 and json.loads(answer.body)['title'] == 'a zero byte', f'{path}: {answer.status} {answer.body[:200]}')
     answer = api.ask('DELETE', '/v1/networks', status=405)
     api.check(sorted(answer.headers.get('Allow', '').split(', ')) == ['GET', 'POST'], f'Allow: {answer.headers}')
     api.ask('POST', '/v1/status', status=405)
@@ -285,13 +288,18 @@ def tokens(api):
     api.ask('GET', '/v1/status', status=401, by=api.tcp({'Authorization': f'Bearer {made["boss"]["token"][:-1]}x'}))
     api.ask('GET', '/v1/status', status=401, by=api.tcp({'Authorization': 'Basic eDp4'}))
     other = next(n['id'] for n in api.get('/v1/networks')['networks'] if n['id'] != lab.nwid)
-    fill = {'network': lab.nwid, 'member': lab.nodes['A'].address(), 'invite': '00000000000000ff', 'user': 'anna', 'token': 'ff'}
+    # B asks anew: the right to approve is for those who wait.
+    lab.nodes['B'].cli('leave', lab.nwid, code=None)
+    lab.nodes['B'].cli('join', lab.nwid, '--wait', '0', code=None)
+    a, b = (lab.nodes[name].address() for name in 'AB')
+    until('B waits', lambda: [m['address'] for m in api.get(f'/v1/networks/{lab.nwid}/members?state=pending')['members']] == [b], 15)
+    fill = {'network': lab.nwid, 'member': a, 'invite': '00000000000000ff', 'user': 'anna', 'token': 'ff'}
     may = {'self': {'reader', 'clerk', 'writer', 'boss'}, 'read': {'reader', 'boss'}, 'approve': {'clerk', 'boss'}, 'write': {'boss'}, 'admin': {'boss'}, 'local': set()}
     for method, path in sorted(api.contract.operations):
         scope = api.contract.document['paths'][path][method.lower()]['x-farlan-scope']
         if scope == 'open':
             continue
-        real = re.sub(r'\{(\w+)\}', lambda m: fill[m.group(1)], path)
+        real = re.sub(r'\{(\w+)\}', lambda m: b if scope == 'approve' and m.group(1) == 'member' else fill[m.group(1)], path)
         allowed = set(may[scope]) | ({'writer'} if '{network}' in path and scope in ('read', 'approve', 'write') else set())
         api.ask(method, real, None if method == 'GET' else b'{', status=401 if scope != 'local' else 403, by=api.strangers['http'])
         for name in by:
@@ -301,6 +309,11 @@ def tokens(api):
                 api.check((answer.status not in (401, 403)) == (name in allowed), f'{method} {path} by {name}: {answer.status}, scope {scope}')
                 for wrong in api.contract.errors(method, real, answer.status, answer.headers, answer.body):
                     api.check(False, f'{method} {path} by {name}: {wrong}')
+    member = f'/v1/networks/{lab.nwid}/members'
+    for verb in ('approve', 'deny'):
+        api.ask('POST', f'{member}/{a}/{verb}', {}, status=403, by=by['clerk'])
+    api.check(api.get(f'{member}/{a}')['state'] == 'approved', 'who is let in is not for a clerk to decide about')
+    api.check(api.ask('POST', f'{member}/{b}/deny', {'reason': 'unknown'}, by=by['clerk']).value['state'] == 'denied', 'who waits is')
     api.ask('PATCH', f'/v1/networks/{lab.nwid}', {'description': 'by token'}, by=by['writer'])
     api.ask('PATCH', f'/v1/networks/{other}', {'description': 'by token'}, status=403, by=by['writer'])
     api.ask('GET', f'/v1/networks/{other}', status=403, by=by['writer'])
