@@ -1,9 +1,14 @@
 """What an admin does to members, as the machines themselves see it: reasons shown, delete and join typed anew, ban in every network,
-approvals that end, preapproval, routes and DNS servers."""
+approvals that end, preapproval, routes and DNS servers, and an approval that comes when its nodes have long been silent."""
+import json
+import os
+import subprocess
 import time
 
 import lab as labs
-from lab import now, until
+from lab import BIN, now, until
+
+PENDING_S = 12  # longer than an unfinished handshake lives, and than a letter without an answer is repeated
 
 
 def state(node, nwid):
@@ -106,10 +111,30 @@ def ways(lab):
     until('the servers are gone', lambda: a.network(lab.nwid)['dns'] is None, 5)
 
 
+def approved_late(lab, names):
+    """Who waits hears of it at once, whatever the time it waited: all of them by one batch, as the page asks for it."""
+    nodes = [lab.nodes[name] for name in names]
+    waiting = {node: node.host.popen(os.path.join(BIN, 'farlan'), '--home', node.home, 'join', lab.nwid, '--wait', '60', stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL) for node in nodes}
+    for node in nodes:
+        lab.wait_member(node, 'pending')
+    time.sleep(PENDING_S)
+    lab.check(all(process.poll() is None for process in waiting.values()), 'they wait until somebody decides')
+    begun = now()
+    done = labs.run('curl', '-s', '--unix-socket', os.path.join(lab.controller.home, 'farlan-controller.sock'), '--json',
+                    json.dumps({'action': 'approve', 'members': [node.address() for node in nodes]}),
+                    f'http://localhost/v1/networks/{lab.nwid}/members:batch')
+    results = json.loads(done.stdout)['results']
+    lab.equal([result['ok'] for result in results], [True] * len(nodes), 'what became of the batch')
+    for node, process in waiting.items():
+        until(f'{node.host.name}: the wait ends', lambda: process.poll() is not None, 30)
+        lab.within(now() - begun, 1.0, f'{node.host.name}: batch begun to wait ended')
+        lab.equal(process.returncode, 0, f'{node.host.name}: exit of the wait')
+
+
 def run(lab):
     lab.start('ABD', join=False)
-    for name in 'AB':
-        lab.join(name)
+    approved_late(lab, 'AB')
     lab.controller.cli('member', 'revoke', lab.nwid, lab.nodes['B'].address(), '--reason', 'lost laptop')
     refused(lab, 'B', 'lost laptop')
     lab.controller.cli('member', 'approve', lab.nwid, lab.nodes['B'].address())
