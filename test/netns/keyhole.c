@@ -11,6 +11,7 @@
 
 #include "controller/audit.h"
 #include "controller/invite.h"
+#include "test/unit/controller_bed.h"
 
 #define CROWD  64
 #define A_TURN 4
@@ -26,15 +27,6 @@ static int bad(const char *what)
 {
 	printf("%s\n", what);
 	return 1;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)(n + 1), 32);
-	memset(who.ed, 0x55, 32);
-	identity_hash(&who);
-	return who;
 }
 
 /* Whoever is told must be in afterwards, whatever happens next. */

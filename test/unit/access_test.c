@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "test/unit/controller_bed.h"
 #include "ui/controller_api.c"
 
 #include "controller/audit.h"
@@ -35,17 +36,9 @@ static struct {
 	const char *names[3];
 } t;
 
-static bool message_sent(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *message)
-{
-	(void)self;
-	(void)key_hash;
-	(void)message;
-	return true;
-}
-
 static void start(const char *dir)
 {
-	struct controller_port port = {.send = message_sent};
+	struct controller_port port = {.send = bed_send};
 	struct endpoint http = {.family = 4, .port = 8080, .ip = {127, 0, 0, 1}}, https = {.family = 4, .port = 8443, .ip = {127, 0, 0, 1}};
 	const char *why = "";
 	assert_int_equal(controller_open(&t.controller, dir, &t.secret, &port, t.now, 1800000000, &why), 0);

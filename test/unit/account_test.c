@@ -17,6 +17,7 @@
 #include "controller/account.h"
 #include "controller/audit.h"
 #include "proto/seal.h"
+#include "test/unit/controller_bed.h"
 
 #define WALL 1800000000
 
@@ -28,17 +29,9 @@ static struct {
 	struct admin_error error;
 } t;
 
-static bool message_sent(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *message)
-{
-	(void)self;
-	(void)key_hash;
-	(void)message;
-	return true;
-}
-
 static void start(void)
 {
-	struct controller_port port = {.send = message_sent};
+	struct controller_port port = {.send = bed_send};
 	const char *why = "";
 	assert_int_equal(controller_open(&t.controller, t.dir, &t.secret, &port, t.now, WALL, &why), 0);
 	controller_settle(t.controller, t.now, WALL);

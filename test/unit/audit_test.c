@@ -15,23 +15,16 @@
 
 #include "controller/state.h"
 #include "controller/store_audit.h"
+#include "test/unit/controller_bed.h"
 
 static char dir[64], path[100];
 static struct controller *c;
 static uint64_t now = 1000;
 
-static bool port_send(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m)
-{
-	(void)self;
-	(void)key_hash;
-	(void)m;
-	return true;
-}
-
 static void open_it(void)
 {
 	struct secret self = {0};
-	struct controller_port port = {.send = port_send};
+	struct controller_port port = {.send = bed_send};
 	const char *why = "";
 	memset(self.self.x, 9, 32);
 	identity_hash(&self.self);

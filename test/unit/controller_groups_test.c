@@ -12,6 +12,7 @@
 
 #include "controller/controller.h"
 #include "controller/state.h"
+#include "test/unit/controller_bed.h"
 
 #define EPOCH(n) ((uint64_t)(n) << 32)
 
@@ -31,16 +32,6 @@ static bool port_send(void *to, const uint8_t key_hash[KEY_HASH_BYTES], const st
 	memcpy(answer_body, m->body ? m->body : (const uint8_t *)"", m->len);
 	answer.body = answer_body;
 	return true;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)(n & 0xff), 32);
-	memset(who.ed, (int)(n >> 8), 32);
-	who.ed[0] = 0x55;
-	identity_hash(&who);
-	return who;
 }
 
 static void run(uint64_t ms)

@@ -17,6 +17,7 @@
 #include "controller/audit.h"
 #include "controller/state.h"
 #include "controller/watermark.h"
+#include "test/unit/controller_bed.h"
 
 static struct controller *c;
 static struct secret self;
@@ -100,16 +101,6 @@ static int teardown(void **state)
 	(void)state;
 	controller_close(c);
 	return 0;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, 0x33, 32);
-	memcpy(who.x, &n, sizeof(n));
-	memset(who.ed, 0x55, 32);
-	identity_hash(&who);
-	return who;
 }
 
 static void online(unsigned n, bool is)

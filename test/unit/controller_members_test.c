@@ -16,6 +16,7 @@
 #include "controller/audit.h"
 #include "controller/state.h"
 #include "controller/tag.h"
+#include "test/unit/controller_bed.h"
 
 static struct controller *c;
 static struct secret self;
@@ -130,16 +131,6 @@ static int teardown(void **state)
 		unlink(path);
 	}
 	return *dir ? rmdir(dir) : 0;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)(n & 255), 32);
-	memcpy(who.x, &n, sizeof(n));
-	memset(who.ed, 0x55, 32);
-	identity_hash(&who);
-	return who;
 }
 
 /* What its JOIN_REQ is answered. */

@@ -16,6 +16,7 @@
 
 #include "controller/audit.h"
 #include "controller/state.h"
+#include "test/unit/controller_bed.h"
 
 #define PEOPLE   14
 #define NETWORKS 3
@@ -40,12 +41,6 @@ static unsigned any(unsigned n)
 	return (unsigned)(random_state >> 33) % n;
 }
 
-static bool port_send(void *to, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m)
-{
-	(void)to, (void)key_hash, (void)m;
-	return true;
-}
-
 static uint64_t wall(void)
 {
 	return 1700000000 + now / 1000;
@@ -53,7 +48,7 @@ static uint64_t wall(void)
 
 static void opened(void)
 {
-	struct controller_port port = {.send = port_send};
+	struct controller_port port = {.send = bed_send};
 	const char *why = "";
 	if (controller_open(&c, dir, &self, &port, now, wall(), &why))
 		fail_msg("%s", why);

@@ -13,6 +13,7 @@
 
 #include "controller/controller.h"
 #include "proto/base/heap.h"
+#include "test/unit/controller_bed.h"
 
 #define SENT_MAX 256
 
@@ -51,15 +52,6 @@ static bool port_send(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const 
 		s->serial = cred.serial;
 	}
 	return !w->deaf;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)n, 32);
-	memset(who.ed, 0x55, 32);
-	identity_hash(&who);
-	return who;
 }
 
 static void settle(struct world *w, uint64_t after)

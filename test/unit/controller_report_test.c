@@ -11,6 +11,7 @@
 
 #include "controller/controller.h"
 #include "controller/state.h"
+#include "test/unit/controller_bed.h"
 
 #define EPOCH(n)   ((uint64_t)(n) << 32)
 #define CONTROLLER 0xfe00000001
@@ -37,16 +38,6 @@ static void port_changed(void *to, const struct change *change)
 {
 	(void)to;
 	live += change->kind == CHANGE_LIVE && change->nwid == nwid && change->address;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)(n & 0xff), 32);
-	memset(who.ed, (int)(n >> 8), 32);
-	who.ed[0] = 0x55;
-	identity_hash(&who);
-	return who;
 }
 
 static void run(uint64_t ms)

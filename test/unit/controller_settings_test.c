@@ -13,16 +13,11 @@
 
 #include "controller/controller.h"
 #include "controller/state.h"
+#include "test/unit/controller_bed.h"
 
 static struct controller *c;
 static struct secret self;
 static uint64_t nwid, now;
-
-static bool port_send(void *to, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m)
-{
-	(void)to, (void)key_hash, (void)m;
-	return true;
-}
 
 static void settle(void)
 {
@@ -32,7 +27,7 @@ static void settle(void)
 static int setup(void **state)
 {
 	static const uint8_t seed[32] = {7};
-	struct controller_port port = {.send = port_send};
+	struct controller_port port = {.send = bed_send};
 	struct network_settings s = {.set = SET_NET_NAME, .name = "set"};
 	struct admin_error e;
 	const char *why = "";

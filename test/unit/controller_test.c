@@ -21,6 +21,7 @@
 #include "controller/controller.h"
 #include "controller/policy.h"
 #include "proto/base/heap.h"
+#include "test/unit/controller_bed.h"
 
 #define SENT_MAX 8192
 
@@ -51,16 +52,6 @@ static bool port_send(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const 
 		memcpy(s->body, m->body, m->len);
 	s->m.body = s->body;
 	return true;
-}
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)(n & 0xff), 32);
-	memset(who.ed, (int)(n >> 8 & 0xff), 32);
-	who.ed[0] = 0x55;
-	identity_hash(&who);
-	return who;
 }
 
 static int world_open(struct world *w, const char **why)

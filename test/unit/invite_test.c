@@ -17,6 +17,7 @@
 #include "controller/controller.h"
 #include "controller/invite.h"
 #include "proto/base/heap.h"
+#include "test/unit/controller_bed.h"
 
 #define WALL     1700000000
 #define CROWD    64
@@ -34,15 +35,6 @@ struct world {
 	unsigned sends, die_at_send; /* kill -9 when that many letters have left; 0 = never */
 	unsigned invite_changes;
 };
-
-static struct identity person(unsigned n)
-{
-	struct identity who = {.address = 0x1000000000 + n};
-	memset(who.x, (int)(n + 1), 32);
-	memset(who.ed, 0x55, 32);
-	identity_hash(&who);
-	return who;
-}
 
 /* Each one's session has its own. */
 static void exporter_of(unsigned n, uint8_t ret[32])
