@@ -24,6 +24,7 @@
 #include "controller/store_backup.h"
 #include "controller/watermark.h"
 #include "proto/vault.h"
+#include "test/unit/controller_bed.h"
 
 #define PASS "a long passphrase"
 
@@ -32,17 +33,9 @@ static char root[64], home[100], conf[140], file[140], into[140];
 static struct controller *c;
 static uint64_t now = 1000, wall = 1700000000;
 
-static bool port_send(void *me, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *m)
-{
-	(void)me;
-	(void)key_hash;
-	(void)m;
-	return true;
-}
-
 static int open_it(const char **why)
 {
-	struct controller_port port = {.send = port_send};
+	struct controller_port port = {.send = bed_send};
 	return controller_open(&c, home, &self, &port, now, wall, why);
 }
 

@@ -80,14 +80,10 @@ static uint64_t network(const char *name, struct prefix pool, uint32_t flags)
 
 static int setup(void **state)
 {
-	static const uint8_t seed[32] = {7};
 	struct controller_port port = {.send = port_send, .changed = port_changed};
 	const char *why = "";
 	(void)state;
-	memset(self.self.x, 9, 32);
-	crypto_sign_seed_keypair(self.self.ed, self.ed, seed);
-	identity_hash(&self.self);
-	self.self.address = 0xfe00000001;
+	bed_secret(&self);
 	now = 1000;
 	if (controller_open(&c, ":memory:", &self, &port, now, wall(), &why))
 		return -1;

@@ -87,16 +87,12 @@ static void opened(void)
 
 static int setup_in(const char *where)
 {
-	static const uint8_t seed[32] = {7};
 	struct network_settings s = {
 	    .set = SET_NET_NAME | SET_NET_POOL, .name = "one", .pool = {.family = 4, .bits = 24, .ip = {10, 7, 7, 0}}};
 	snprintf(dir, sizeof(dir), "%s", where);
 	if (*dir && !mkdtemp(dir))
 		return -1;
-	memset(self.self.x, 9, 32);
-	crypto_sign_seed_keypair(self.self.ed, self.ed, seed);
-	identity_hash(&self.self);
-	self.self.address = 0xfe00000001;
+	bed_secret(&self);
 	now = 1000;
 	typed = 1;
 	memset(&heard, 0, sizeof(heard));

@@ -62,17 +62,13 @@ static void settle(struct world *w, uint64_t after)
 
 static struct world *world_new(void)
 {
-	static const uint8_t seed[32] = {7};
 	struct world *w = calloc(1, sizeof(*w));
 	assert_non_null(w);
 	struct controller_port port = {.self = w, .send = port_send};
 	struct network_settings s = {.set = SET_NET_NAME, .name = "told"};
 	struct admin_error e;
 	const char *why = "";
-	memset(w->self.self.x, 9, 32);
-	crypto_sign_seed_keypair(w->self.self.ed, w->self.ed, seed);
-	identity_hash(&w->self.self);
-	w->self.self.address = 0xfe00000001;
+	bed_secret(&w->self);
 	w->now = 1000;
 	assert_int_equal(controller_open(&w->c, ":memory:", &w->self, &port, w->now, 1700000000, &why), 0);
 	assert_int_equal(controller_network_create(w->c, &s, &w->nwid, &e), ADMIN_OK);

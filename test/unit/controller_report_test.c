@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "controller/controller.h"
 #include "controller/state.h"
@@ -47,16 +46,12 @@ static void run(uint64_t ms)
 
 static int setup(void **state)
 {
-	static const uint8_t seed[32] = {7};
 	struct controller_port port = {.send = port_send, .changed = port_changed};
 	struct network_settings s = {.set = SET_NET_NAME, .name = "reports"};
 	struct admin_error e;
 	const char *why = "";
 	(void)state;
-	memset(self.self.x, 9, 32);
-	crypto_sign_seed_keypair(self.self.ed, self.ed, seed);
-	identity_hash(&self.self);
-	self.self.address = CONTROLLER;
+	bed_secret(&self);
 	now = 1000;
 	if (controller_open(&c, ":memory:", &self, &port, now, WALL, &why) || controller_network_create(c, &s, &nwid, &e))
 		return -1;

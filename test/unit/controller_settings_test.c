@@ -26,16 +26,12 @@ static void settle(void)
 
 static int setup(void **state)
 {
-	static const uint8_t seed[32] = {7};
 	struct controller_port port = {.send = bed_send};
 	struct network_settings s = {.set = SET_NET_NAME, .name = "set"};
 	struct admin_error e;
 	const char *why = "";
 	(void)state;
-	memset(self.self.x, 9, 32);
-	crypto_sign_seed_keypair(self.self.ed, self.ed, seed);
-	identity_hash(&self.self);
-	self.self.address = 0xfe00000001;
+	bed_secret(&self);
 	now = 1000;
 	if (controller_open(&c, ":memory:", &self, &port, now, 1700000000, &why) || controller_network_create(c, &s, &nwid, &e))
 		return -1;
