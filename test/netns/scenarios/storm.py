@@ -104,7 +104,8 @@ def strangers(lab):
     # legs of 200 and more were copied; what goes to D by itself is a keepalive now and then
     lab.check(to['D'] <= 20, f'strangers: the root sent {to["D"]} datagrams to D, which nobody in the network asked for')
     lab.check(sum(root.drops().values()) - drops >= 0.9 * count, 'strangers: the root counted each of them')
-    lab.equal((a.path(d), a.host.ping(lab.ip('D'), count=20, interval=0.02)), ('relay', 20), 'strangers: A to D afterwards')
+    path, got = a.path(d), a.host.ping(lab.ip('D'), count=20, interval=0.02)
+    lab.check(path == 'relay' and got >= 19, f'strangers: A to D afterwards: {path}, {got} of 20')
 
 
 def run(lab):
