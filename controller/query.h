@@ -36,6 +36,9 @@ void column_blob(struct query *, int at, uint8_t *ret, size_t want);    /* zeros
 size_t column_bytes(struct query *, int at, uint8_t *ret, size_t room); /* how many; 0 also for those that do not fit */
 int query_end(struct query *);                                          /* 0 or -errno; NULL gives the store's failure */
 int query_run(struct query *);                                          /* row by row to the end, then query_end */
+/* Deletes what stands before a time in a network; both statements take nwid and that time. Asks first: what finds nothing must not
+ * cost a transaction. *ret_n = rows deleted. */
+int query_purge(struct store *, const char *count, const char *delete, uint64_t nwid, uint64_t before, unsigned *ret_n);
 int store_failure(const struct store *);
 uint64_t store_changes(const struct store *); /* rows the last write touched */
 uint64_t store_revision_next(struct store *); /* 0 = failed */

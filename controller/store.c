@@ -204,6 +204,24 @@ int query_run(struct query *q)
 	return query_end(q);
 }
 
+int query_purge(struct store *s, const char *count, const char *delete, uint64_t nwid, uint64_t before, unsigned *ret_n)
+{
+	struct query *q = query_read(s, count);
+	query_u64(q, 1, nwid);
+	query_u64(q, 2, before);
+	unsigned n = query_row(q) ? (unsigned)column_u64(q, 0) : 0;
+	int r = query_end(q);
+	if (!r && n) {
+		q = query_write(s, delete);
+		query_u64(q, 1, nwid);
+		query_u64(q, 2, before);
+		r = query_run(q);
+	}
+	if (!r)
+		*ret_n = n;
+	return r;
+}
+
 int store_failure(const struct store *s)
 {
 	return s->failure;

@@ -405,21 +405,8 @@ int store_lease_count(struct store *s, uint64_t nwid, uint32_t *ret)
 
 int store_lease_expire(struct store *s, uint64_t nwid, uint64_t before, unsigned *ret_n)
 {
-	/* ask first: what finds nothing must not cost a transaction */
-	struct query *q = query_read(s, "SELECT count(*) FROM lease WHERE nwid = ?1 AND member IS NULL AND freed < ?2");
-	query_u64(q, 1, nwid);
-	query_u64(q, 2, before);
-	unsigned n = query_row(q) ? (unsigned)column_u64(q, 0) : 0;
-	int r = query_end(q);
-	if (!r && n) {
-		q = query_write(s, "DELETE FROM lease WHERE nwid = ?1 AND member IS NULL AND freed < ?2");
-		query_u64(q, 1, nwid);
-		query_u64(q, 2, before);
-		r = query_run(q);
-	}
-	if (!r)
-		*ret_n = n;
-	return r;
+	return query_purge(s, "SELECT count(*) FROM lease WHERE nwid = ?1 AND member IS NULL AND freed < ?2",
+	                   "DELETE FROM lease WHERE nwid = ?1 AND member IS NULL AND freed < ?2", nwid, before, ret_n);
 }
 
 static void query_ip(struct query *q, int at, uint32_t ip, uint8_t room[4])

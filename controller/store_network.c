@@ -236,21 +236,8 @@ int store_revoke(struct store *s, uint64_t nwid, const uint8_t key_hash[KEY_HASH
 
 int store_revocations_purge(struct store *s, uint64_t nwid, uint64_t now, unsigned *ret_dropped)
 {
-	/* ask first: a purge that finds nothing must not cost a transaction */
-	struct query *q = query_read(s, "SELECT count(*) FROM revocation WHERE nwid = ?1 AND drop_after < ?2");
-	query_u64(q, 1, nwid);
-	query_u64(q, 2, now);
-	unsigned due = query_row(q) ? (unsigned)column_u64(q, 0) : 0;
-	int r = query_end(q);
-	if (!r && due) {
-		q = query_write(s, "DELETE FROM revocation WHERE nwid = ?1 AND drop_after < ?2");
-		query_u64(q, 1, nwid);
-		query_u64(q, 2, now);
-		r = query_run(q);
-	}
-	if (!r)
-		*ret_dropped = due;
-	return r;
+	return query_purge(s, "SELECT count(*) FROM revocation WHERE nwid = ?1 AND drop_after < ?2",
+	                   "DELETE FROM revocation WHERE nwid = ?1 AND drop_after < ?2", nwid, now, ret_dropped);
 }
 
 int store_revocation_count(struct store *s, uint64_t nwid, uint32_t *ret)
