@@ -231,9 +231,9 @@ ssize_t write(int fd, const void *buf, size_t n)
 	return real(fd, buf, n);
 }
 
-ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
+/* off_t is off64_t where this runs; SQLite calls either name. */
+static ssize_t put_at(ssize_t (*real)(int, const void *, size_t, off64_t), int fd, const void *buf, size_t n, off64_t at)
 {
-	REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
 	enum verdict v = point(file_below(fd), 1);
 	if (v == DIE_IN_IT && real(fd, buf, n / 2, at) >= -1)
 		die();
@@ -244,17 +244,16 @@ ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
 	return real(fd, buf, n, at);
 }
 
+ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+	REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
+	return put_at(real, fd, buf, n, at);
+}
+
 ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 {
 	REAL(ssize_t, pwrite64, int, const void *, size_t, off64_t);
-	enum verdict v = point(file_below(fd), 1);
-	if (v == DIE_IN_IT && real(fd, buf, n / 2, at) >= -1)
-		die();
-	if (v == FAIL)
-		return -1;
-	if (file_below(fd))
-		remember(fd, at, n);
-	return real(fd, buf, n, at);
+	return put_at(real, fd, buf, n, at);
 }
 
 int fsync(int fd)
