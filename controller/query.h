@@ -19,7 +19,7 @@ struct query;
 
 /* Steps of the schema: the first, and 3 to 7, each with the file that knows its tables. */
 extern const char store_schema_first[], store_schema_members[], store_schema_invites[], store_schema_audits[], store_schema_accounts[],
-    store_schema_tally[];
+    store_schema_tally[], store_schema_extras[], store_schema_traffic[], store_schema_hooks[], store_schema_factors[];
 
 /* NULL: the transaction is broken already, or preparing failed (which breaks it). All below accept NULL. */
 struct query *query_read(struct store *, const char *sql);

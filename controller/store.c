@@ -29,8 +29,9 @@ static const char schema_2[] = "ALTER TABLE network ADD COLUMN storm INTEGER NOT
 			       "ALTER TABLE network ADD COLUMN mcast_limit INTEGER NOT NULL DEFAULT 32;";
 /* [n] leads from version n to n + 1. */
 static const char *const migrations[STORE_VERSION] = {
-    store_schema_first,    schema_2,          store_schema_members, store_schema_invites, store_schema_audits,
-    store_schema_accounts, store_schema_tally};
+    store_schema_first,    schema_2,           store_schema_members, store_schema_invites, store_schema_audits,
+    store_schema_accounts, store_schema_tally, store_schema_extras,  store_schema_traffic, store_schema_hooks,
+    store_schema_factors};
 
 struct query {
 	struct store *store;

@@ -16,7 +16,7 @@
 #include "controller/policy.h"
 
 #define STORE_APPLICATION_ID 0x666c6e31 /* "fln1" */
-#define STORE_VERSION        7
+#define STORE_VERSION        11
 
 struct store;
 

@@ -39,6 +39,8 @@ const char store_schema_accounts[] = "CREATE TABLE account ("
 				     "	PRIMARY KEY (token, nwid)"
 				     ") STRICT, WITHOUT ROWID;"
 				     "CREATE INDEX token_network_nwid ON token_network (nwid);";
+/* Roles and second factors. */
+const char store_schema_factors[] = "";
 
 static int one(struct query *q, bool found)
 {
