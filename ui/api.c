@@ -56,7 +56,11 @@ static bool pattern_fits(const char *pattern, char *const *segment, int n, const
 
 static void allow_add(struct reply *reply, enum method method)
 {
-	const char *name = method == METHOD_GET ? "GET" : method == METHOD_POST ? "POST" : method == METHOD_PATCH ? "PATCH" : "DELETE";
+	const char *name = method == METHOD_GET     ? "GET"
+	                   : method == METHOD_POST  ? "POST"
+	                   : method == METHOD_PATCH ? "PATCH"
+	                   : method == METHOD_PUT   ? "PUT"
+	                                            : "DELETE";
 	size_t len = strlen(reply->allow);
 	snprintf(reply->allow + len, sizeof(reply->allow) - len, "%s%s", len ? ", " : "", name);
 }

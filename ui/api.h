@@ -17,7 +17,7 @@
 #define REQUEST_BODY_MAX   (64 * 1024)
 #define PROBLEM_ERRORS_MAX 8
 
-enum method { METHOD_NONE = 0, METHOD_GET = 1, METHOD_POST = 2, METHOD_PATCH = 4, METHOD_DELETE = 8 };
+enum method { METHOD_NONE = 0, METHOD_GET = 1, METHOD_POST = 2, METHOD_PATCH = 4, METHOD_DELETE = 8, METHOD_PUT = 16 };
 
 /* What a route asks of its caller, one of them, and what a caller has, several. */
 enum scope {
@@ -60,6 +60,7 @@ struct request {
 	/* Headers a handler may look at; NULL = absent. */
 	const char *host, *origin, *fetch_site, *cookie, *accept, *accept_encoding, *content_type, *if_match, *if_none_match;
 	const char *authorization, *last_event_id, *passphrase; /* passphrase: Farlan-Passphrase */
+	const char *zt1_auth;                                   /* X-ZT1-Auth */
 	const char *arg[API_ARGS_MAX];                          /* what the pattern's stars matched */
 };
 

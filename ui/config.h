@@ -28,6 +28,7 @@
 #define CONFIG_PATH_MAX    1024
 #define CONFIG_NAMES_MAX   8
 #define CONFIG_NAME_MAX    253
+#define CONFIG_ALLOW_MAX   8
 
 struct config {
 	struct endpoint listen[CONFIG_LISTEN_MAX]; /* none: the program's default ports */
@@ -65,6 +66,9 @@ struct config {
 	unsigned n_page_names;
 	struct controller_limits limits; /* 0 = as the controller itself says */
 	bool metrics;                    /* /metrics for whoever reaches the page's address */
+	struct endpoint zt1;             /* where programs come that know ZeroTier One's API; family 0: they do not, which is the default */
+	struct prefix zt1_allow[CONFIG_ALLOW_MAX]; /* from where, beside this machine */
+	unsigned n_zt1_allow;
 };
 
 void config_init(struct config *);

@@ -348,6 +348,27 @@ static bool take_join_rate(struct reading *r, const char *value)
 	return limit(r, value, JOINS_MOST, "joins of one stranger per minute, from 1 to 6000", &r->config->limits.joins);
 }
 
+static bool take_zt1(struct reading *r, const char *value)
+{
+	struct endpoint e = {0};
+	if (strcmp(value, "none") != 0 && !endpoint_parse(value, &e))
+		return reading_refuse(r, 0, "the address for programs that know ZeroTier One's API, like 127.0.0.1:9993; none = not served");
+	r->config->zt1 = e;
+	return true;
+}
+
+static bool take_zt1_allow(struct reading *r, const char *value)
+{
+	struct config *c = r->config;
+	struct prefix p;
+	if (!value_prefix(value, &p))
+		return reading_refuse(r, 0, "from where these programs may come, like 172.17.0.0/16 or 192.0.2.7, without bits behind the /N");
+	if (c->n_zt1_allow == CONFIG_ALLOW_MAX)
+		return reading_refuse(r, 0, "at most 8 prefixes from where they may come");
+	c->zt1_allow[c->n_zt1_allow++] = p;
+	return true;
+}
+
 static const struct key keys[] = {
     {"listen", BOTH, true, take_listen},
     {"add-root", BOTH, true, take_root},
@@ -379,6 +400,8 @@ static const struct key keys[] = {
     {"spray", BOTH, false, take_spray},
     {"external", BOTH, true, take_external},
     {"avoid", BOTH, true, take_avoid},
+    {"zt1", BOTH, false, take_zt1},
+    {"zt1-allow", BOTH, true, take_zt1_allow},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 static_assert(KEYS <= CONFIG_KEYS_MAX, "whoever notes something of each key has room");

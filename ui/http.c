@@ -182,6 +182,7 @@ static enum method method_of(const char *name)
 		enum method method;
 	} methods[] = {
 	    {"GET", METHOD_GET}, {"HEAD", METHOD_GET}, {"POST", METHOD_POST}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+	    {"PUT", METHOD_PUT},
 	};
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(name, methods[i].name) == 0)
@@ -229,6 +230,7 @@ static void request_fill(struct request *request, struct MHD_Connection *connect
 	request->authorization = header(connection, "Authorization");
 	request->last_event_id = header(connection, "Last-Event-ID");
 	request->passphrase = header(connection, "Farlan-Passphrase");
+	request->zt1_auth = header(connection, "X-ZT1-Auth");
 	request->uid = UINT_MAX;
 	if (client) {
 		memcpy(request->peer, client->peer, sizeof(request->peer));
@@ -497,8 +499,15 @@ static int listeners_start(struct http *http, const char **why)
 	if (config->unix_fd >= 0)
 		error = listener_start(http, config->unix_fd, true, false);
 	if (!error && config->tcp) {
-		fd = tcp_listen(config->tcp, &http->tcp, "http", why);
+		fd = tcp_listen(config->tcp, &http->tcp, config->option ? config->option : "http", why);
 		error = fd < 0 ? fd : listener_start(http, fd, false, false);
+	}
+	if (!error && config->tcp && config->tcp_also) {
+		struct endpoint also = *config->tcp_also;
+		also.port = also.port ? also.port : http->tcp.port;
+		fd = tcp_listen(&also, &http->tcp_also, config->option ? config->option : "http", why);
+		bool none = fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL;
+		error = none ? 0 : fd < 0 ? fd : listener_start(http, fd, false, false);
 	}
 	if (!error && config->tls) {
 		fd = tcp_listen(config->tls, &http->tls, "https", why);
@@ -559,6 +568,11 @@ void http_free(struct http *http)
 struct endpoint http_tcp(const struct http *http)
 {
 	return http->tcp;
+}
+
+struct endpoint http_tcp_also(const struct http *http)
+{
+	return http->tcp_also;
 }
 
 struct endpoint http_tls(const struct http *http)

@@ -23,9 +23,13 @@ struct http;
 struct http_config {
 	int unix_fd;                     /* a listening unix socket (home_listen), taken even on failure; -1 = none */
 	const struct endpoint *tcp;      /* NULL = none */
+	/* The same on a second address, port 0 = that of tcp; where the machine has no such family it is left out. NULL = none */
+	const struct endpoint *tcp_also;
 	const struct endpoint *tls;      /* HTTPS; NULL = none */
 	const char *tls_chain, *tls_key; /* PEM, borrowed for ever */
 	unsigned connections;            /* per listening socket, half of them for one address; 0 = HTTP_CONNECTIONS_MAX */
+	bool one_peer;                   /* everybody comes from one address, which may have all of them */
+	const char *option;              /* where tcp is set, for messages; NULL = "http" */
 	uint32_t deadline_ms;            /* 0 = HTTP_DEADLINE_MS; tests take less */
 	uint32_t wait_ms;                /* 0 = HTTP_WAIT_MS; tests take less */
 	void (*serve)(void *self, const struct request *, struct reply *);
@@ -45,6 +49,7 @@ void http_wake(struct http *);
 /* Where TCP listens in truth (port 0 asked for any); family 0 = nowhere. */
 struct endpoint http_tcp(const struct http *);
 struct endpoint http_tls(const struct http *);
+struct endpoint http_tcp_also(const struct http *);
 uint64_t http_answers(const struct http *, unsigned status); /* how many replies had that status */
 
 #endif

@@ -35,9 +35,7 @@ int tcp_listen(const struct endpoint *at, struct endpoint *ret_at, const char *o
 	    getsockname(fd, address, &len) < 0) {
 		error = -errno;
 		snprintf(text, sizeof(text), "%s; choose another with --%s IP:PORT",
-		         error == -EADDRINUSE ? "another program listens on the page's address"
-		                              : "the page's address cannot be listened on",
-		         option);
+		         error == -EADDRINUSE ? "another program listens on that address" : "that address cannot be listened on", option);
 		*why = text;
 		if (fd >= 0)
 			close(fd);
@@ -71,7 +69,7 @@ struct MHD_Daemon *daemon_start(struct listener *listener, int fd)
 	struct MHD_Daemon *daemon =
 	    MHD_start_daemon(flags, 0, NULL, NULL, access_handle, listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 	                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	                     listener->local ? 0u : connections / 2, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
+	                     listener->local || config->one_peer ? 0u : connections / 2, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
 	                     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	                     MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener, MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL,
 	                     MHD_OPTION_URI_LOG_CALLBACK, line_look, NULL, MHD_OPTION_ARRAY, listener->tls ? tls : tls + 3, MHD_OPTION_END);

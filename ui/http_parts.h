@@ -8,7 +8,7 @@
 #include "ui/http.h"
 #include "ui/work.h"
 
-#define LISTENERS_MAX 3 /* unix, TCP, TLS */
+#define LISTENERS_MAX 4 /* unix, TCP twice, TLS */
 
 /* What surrounds one listening socket. Handles point back through data. */
 struct listener {
@@ -30,7 +30,7 @@ struct client { /* one open connection */
 
 struct http {
 	struct http_config config;
-	struct endpoint tcp, tls;
+	struct endpoint tcp, tcp_also, tls;
 	uv_loop_t *loop;
 	struct listener listener[LISTENERS_MAX];
 	unsigned n_listeners, handles; /* handles not closed yet */
