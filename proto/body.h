@@ -276,7 +276,10 @@ struct body_leave {
 };
 
 /* How a member reaches the others, told to the controller (body_report.c). The newest seq replaces all before it. */
-#define REPORT_LINKS_MAX 64
+#define REPORT_LINKS_MAX  64
+#define REPORT_DROPS_MAX  24
+#define REPORT_DROP_NAME  24      /* with its 0: a to z, 0 to 9 and - */
+#define REPORT_DROPS_REST "other" /* the reasons that are not named, together */
 enum report_kind { LINK_NONE = 0, LINK_DIRECT = 1, LINK_RELAY = 2 };
 struct body_report {
 	uint64_t nwid;
@@ -287,7 +290,16 @@ struct body_report {
 		uint8_t kind;     /* enum report_kind, or one that we do not know */
 		uint32_t rtt_us;  /* 0 = not known */
 		uint32_t age_s;   /* since it was last heard; 65535 stands for all above */
-	} link[REPORT_LINKS_MAX]; /* ascending */
+	} link[REPORT_LINKS_MAX]; /* ascending. Those that would not fit behind the counters, longest unheard, are not sent */
+	bool counted;             /* false: an older member, or it does not tell */
+	struct report_count {     /* of its port, from 0 each time it starts or joins: less than before means from 0 */
+		uint64_t rx_bytes, rx_frames, tx_bytes, tx_frames;
+	} count;
+	unsigned n_drops; /* 0 unless counted */
+	struct report_drop {
+		char name[REPORT_DROP_NAME]; /* each once; as drop_name(), or of a newer member, or REPORT_DROPS_REST */
+		uint64_t count;              /* of this network's frames at that member, from 0 as above; never 0 */
+	} drop[REPORT_DROPS_MAX];
 };
 
 /* One encode and one decode each: body_<name>_encode(const struct body_<name> *, out, room) -> length or 0;

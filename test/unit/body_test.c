@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -817,16 +818,96 @@ static void report_bodies(void **state)
 	assert_true(on_copy(try_report, raw, len));
 }
 
+/* What the widest of all takes: the counters stay, links go, the longest unheard first. */
+static void report_counters(void **state)
+{
+	static struct body_report full, out;
+	uint8_t raw[BODY_MAX], whole[BODY_MAX];
+	(void)state;
+	full = (struct body_report){.nwid = UINT64_MAX, .seq = UINT64_MAX, .n = REPORT_LINKS_MAX, .counted = true};
+	full.count.rx_bytes = full.count.rx_frames = full.count.tx_bytes = full.count.tx_frames = UINT64_MAX;
+	for (unsigned i = 0; i < REPORT_LINKS_MAX; i++)
+		full.link[i] = (struct report_link){.address = 0xffffff0000 + i, .rtt_us = 1, .age_s = i % 2 ? 500 - i : 3};
+	size_t len = body_report_encode(&full, raw, sizeof(raw));
+	assert_true(body_report_parse(raw, len, &out) && out.n == REPORT_LINKS_MAX && out.counted && !out.n_drops);
+	for (full.n_drops = 0; full.n_drops < REPORT_DROPS_MAX; full.n_drops++) {
+		struct report_drop *d = &full.drop[full.n_drops];
+		d->count = UINT64_MAX - full.n_drops;
+		snprintf(d->name, sizeof(d->name), "reason-%02u-%.*s", full.n_drops, 13, "abcdefghijklmnopqrst");
+	}
+	len = body_report_encode(&full, raw, sizeof(raw));
+	struct message m = {.req = UINT32_MAX, .op = OP_REPORT, .body = raw, .len = len};
+	assert_in_range(message_encode(&m, whole, sizeof(whole)), BODY_MAX - 12, BODY_MAX);
+	assert_true(on_copy(try_report, raw, len));
+	assert_true(body_report_parse(raw, len, &out));
+	assert_true(out.counted && out.n_drops == REPORT_DROPS_MAX && out.count.tx_frames == UINT64_MAX);
+	assert_string_equal(out.drop[23].name, "reason-23-abcdefghijklm");
+	assert_true(out.drop[23].count == UINT64_MAX - 23);
+	assert_in_range(out.n, 16, REPORT_LINKS_MAX - 16); /* 33 were not heard for more than 3 s */
+	for (unsigned i = 0; i < out.n; i++)
+		assert_true(out.link[i].age_s == 3);
+	for (size_t cut = 0; cut < len; cut++)
+		assert_false(on_copy(try_report, raw, cut));
+	for (unsigned bad = 0; bad < 6; bad++) {
+		struct body_report b = full;
+		switch (bad) {
+		case 0: b.counted = false; break;
+		case 1: b.drop[3].count = 0; break;
+		case 2: snprintf(b.drop[3].name, sizeof(b.drop[3].name), "%s", "Upper"); break;
+		case 3: b.drop[3].name[0] = 0; break;
+		case 4: memcpy(b.drop[3].name, b.drop[2].name, sizeof(b.drop[3].name)); break;
+		default: b.n_drops = REPORT_DROPS_MAX + 1;
+		}
+		assert_int_equal(body_report_encode(&b, raw, sizeof(raw)), 0);
+	}
+}
+
+/* Bytes that another may send: {0: 1, 1: 1, 3: [..], 4: [..]}. */
+static void report_vectors(void **state)
+{
+#define V(bytes) bytes, sizeof(bytes) - 1
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool good;
+	} v[] = {
+	    {V("\x83\0\1\1\1\3\x94\1\2\3\xcd\1\0"), true},
+	    {V("\x83\0\1\1\1\3\x93\1\2\3"), false},
+	    {V("\x83\0\1\1\1\3\x95\1\2\3\4\5"), false},
+	    {V("\x83\0\1\1\1\3\x94\1\2\3\xff"), false},
+	    {V("\x83\0\1\1\1\3\7"), false},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x92\xa3loop\5"), false},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x92\xa4loop\5"), true},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x92\xa4loop\0"), false},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x91\xa4loop"), false},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x94\xa1-\1\xa1-\1"), false},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x92\xa1 \1"), false},
+	    {V("\x84\0\1\1\1\3\x94\1\2\3\4\4\x90"), false},
+	    {V("\x83\0\1\1\1\4\x92\xa4loop\5"), false},
+	};
+#undef V
+	(void)state;
+	for (unsigned i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		struct body_report b = {.nwid = 77};
+		if (body_report_parse((const uint8_t *)v[i].bytes, v[i].len, &b) != v[i].good || (b.nwid == 77) == v[i].good)
+			fail_msg("vector %u", i);
+	}
+	struct body_report b;
+	assert_true(body_report_parse((const uint8_t *)v[0].bytes, v[0].len, &b));
+	assert_true(b.counted && b.count.rx_bytes == 1 && b.count.rx_frames == 2 && b.count.tx_bytes == 3 && b.count.tx_frames == 256);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(filler); i++)
 		filler[i] = (uint8_t)(i % 251 + 1);
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(message_frames), cmocka_unit_test(message_sizes),  cmocka_unit_test(net_bodies),
-	    cmocka_unit_test(blob_bodies),    cmocka_unit_test(path_bodies),    cmocka_unit_test(spray_bodies),
-	    cmocka_unit_test(root_bodies),    cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies),
-	    cmocka_unit_test(unknown_keys),   cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
-	    cmocka_unit_test(sub_bodies),     cmocka_unit_test(gather_bodies),  cmocka_unit_test(report_bodies),
+	    cmocka_unit_test(message_frames),  cmocka_unit_test(message_sizes),  cmocka_unit_test(net_bodies),
+	    cmocka_unit_test(blob_bodies),     cmocka_unit_test(path_bodies),    cmocka_unit_test(spray_bodies),
+	    cmocka_unit_test(root_bodies),     cmocka_unit_test(circuit_bodies), cmocka_unit_test(controller_bodies),
+	    cmocka_unit_test(unknown_keys),    cmocka_unit_test(rootset_bodies), cmocka_unit_test(sync_bodies),
+	    cmocka_unit_test(sub_bodies),      cmocka_unit_test(gather_bodies),  cmocka_unit_test(report_bodies),
+	    cmocka_unit_test(report_counters), cmocka_unit_test(report_vectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
