@@ -35,14 +35,24 @@ struct network_limits {                   /* 0 = none */
 	uint32_t mcast_limit;             /* copies a sender makes itself before replicators take over */
 };
 
+/* Of the pool: what is given by itself comes from there. Both ends included; they may lie outside the pool, and then they give nothing. */
+#define RANGES_MAX 16
+struct range {
+	uint8_t first[4], last[4];
+};
+
 struct network_row {
 	uint64_t nwid;
 	char name[NAME_MAX_BYTES + 1];
 	char description[DESCRIPTION_MAX + 1];
 	uint16_t mtu;
 	struct prefix pool;            /* IPv4 pool; family 0 = none */
-	uint32_t pool_size, pool_used; /* addresses for members, and how many are held */
-	uint32_t flags;                /* NETWORK_* */
+	uint32_t pool_size, pool_used; /* addresses that are given by themselves, and how many of those are held */
+	struct range ranges[RANGES_MAX];
+	unsigned n_ranges;            /* 0 = the whole pool */
+	bool auto_assign;             /* new members get an address without being asked */
+	struct ethertypes ethertypes; /* n 0 = all */
+	uint32_t flags;               /* NETWORK_* */
 	struct network_limits limits;
 	struct route routes[MANAGED_MAX];
 	unsigned n_routes;
@@ -64,6 +74,9 @@ struct network_settings { /* a bit in set says which fields count */
 		SET_NET_DESCRIPTION = 128,
 		SET_NET_ROUTES = 256,
 		SET_NET_DNS = 512,
+		SET_NET_RANGES = 1024,
+		SET_NET_AUTO_ASSIGN = 2048,
+		SET_NET_ETHERTYPES = 4096,
 	} set;
 	char name[NAME_MAX_BYTES + 1];
 	char description[DESCRIPTION_MAX + 1];
@@ -74,6 +87,10 @@ struct network_settings { /* a bit in set says which fields count */
 	struct route routes[MANAGED_MAX];
 	unsigned n_routes;
 	struct section_dns dns;
+	struct range ranges[RANGES_MAX];
+	unsigned n_ranges;
+	bool auto_assign;
+	struct ethertypes ethertypes; /* whatever the order; n 0 = all */
 };
 
 enum admin_status controller_network_create(struct controller *, const struct network_settings *, uint64_t *ret_nwid, struct admin_error *);
@@ -82,6 +99,10 @@ enum admin_status controller_network_delete(struct controller *, uint64_t nwid, 
 enum admin_status controller_network_get(struct controller *, uint64_t nwid, struct network_row *ret, struct admin_error *);
 enum admin_status controller_network_each(struct controller *, void (*each)(void *, const struct network_row *), void *,
                                           struct admin_error *);
+/* A text that another program keeps here about a network; the controller does not read it. "" = none. */
+#define NETWORK_EXTRA_MAX 65536 /* bytes, without the end */
+enum admin_status controller_network_extra_set(struct controller *, uint64_t nwid, const char *text, struct admin_error *);
+enum admin_status controller_network_extra_get(struct controller *, uint64_t nwid, char ret[NETWORK_EXTRA_MAX + 1], struct admin_error *);
 /* What works, but perhaps not as it was meant: pools that overlap, routes by way of nobody. A sentence each. */
 void controller_network_warnings(struct controller *, uint64_t nwid, void (*each)(void *, const char *), void *);
 
@@ -125,6 +146,8 @@ struct member_row {
 	uint64_t invite;       /* that admitted it, 0 = none */
 	uint64_t acknowledged; /* HEAD version it said it holds; 0 = not heard since the start */
 	uint64_t revision, first_seen_wall_s, last_seen_wall_s, serial;
+	bool auto_ip;                                    /* the pool gives it an address */
+	uint64_t authorized_wall_s, deauthorized_wall_s; /* of the last approval; of its end: deny, revoke, ban, expiry. 0 = never */
 };
 
 enum member_setting {
@@ -134,9 +157,10 @@ enum member_setting {
 	SET_MEMBER_DESCRIPTION = 8,
 	SET_MEMBER_TAGS = 16,
 	SET_MEMBER_EXPIRES = 32,
-	SET_MEMBER_IPS = 64, /* instead of SET_MEMBER_IP: n_ips of ips; 0 = one that the pool gives */
+	SET_MEMBER_IPS = 64, /* instead of SET_MEMBER_IP: n_ips of ips; 0 = one that the pool gives, or none where it gives none */
 	SET_MEMBER_EPHEMERAL = 128,
 	SET_MEMBER_INVITE = 256,
+	SET_MEMBER_AUTO_IP = 512,
 };
 struct member_settings {
 	unsigned set; /* enum member_setting */
@@ -152,6 +176,7 @@ struct member_settings {
 	uint64_t expires_s;           /* from now on; 0 = no end */
 	uint32_t ephemeral_s;
 	uint64_t invite;
+	bool auto_ip;
 };
 
 /* member: an address; several rows with one address (a collision) make it ADMIN_CONFLICT with the key_hashes in detail.
@@ -224,10 +249,14 @@ struct preapproval_row {
 	uint64_t nwid, address;
 	struct member_settings settings;
 	uint64_t created_wall_s, revision;
+	bool reserve; /* what it will have waits for it, but somebody still has to approve it */
 };
 #define PREAPPROVALS_MAX 10000 /* of a network */
 enum admin_status controller_preapprove(struct controller *, uint64_t nwid, uint64_t address, const struct member_settings *,
                                         struct admin_error *);
+/* The same that does not let it in: its row waits, with that name, those addresses and rights, when it has asked. No end can be given. */
+enum admin_status controller_reserve(struct controller *, uint64_t nwid, uint64_t address, const struct member_settings *,
+                                     struct admin_error *);
 enum admin_status controller_preapproval_delete(struct controller *, uint64_t nwid, uint64_t address, struct admin_error *);
 enum admin_status controller_preapproval_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct preapproval_row *),
                                               void *, struct admin_error *);

@@ -180,6 +180,7 @@ enum admin_status controller_network_create(struct controller *c, const struct n
 {
 	struct network_record n = {.mtu = MTU_DEFAULT,
 	                           .limits = {STORM_FRAMES_DEFAULT, MCAST_KBIT_DEFAULT, MCAST_LIMIT_DEFAULT},
+	                           .auto_assign = true,
 	                           .rev_epoch = 1,
 	                           .serials = 1,
 	                           .created_wall_s = c->wall_s};

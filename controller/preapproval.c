@@ -56,11 +56,11 @@ static enum admin_status may_preapprove(struct controller *c, uint64_t nwid, uin
 	return ADMIN_OK;
 }
 
-enum admin_status controller_preapprove(struct controller *c, uint64_t nwid, uint64_t address, const struct member_settings *settings,
-                                        struct admin_error *error)
+static enum admin_status wait_for(struct controller *c, uint64_t nwid, uint64_t address, const struct member_settings *settings,
+                                  bool reserve, struct admin_error *error)
 {
 	struct network_record network;
-	struct preapproval_row row = {.nwid = nwid, .address = address, .created_wall_s = c->wall_s};
+	struct preapproval_row row = {.nwid = nwid, .address = address, .created_wall_s = c->wall_s, .reserve = reserve};
 	struct audit_detail d = {0};
 	enum admin_status status = admin_begin(c, error);
 	if (settings)
@@ -78,6 +78,8 @@ enum admin_status controller_preapprove(struct controller *c, uint64_t nwid, uin
 	if (status)
 		return status;
 	audit_detail_text(&d, "name", row.settings.name);
+	if (reserve)
+		audit_detail_text(&d, "kind", "reservation");
 	int r = store_preapproval_put(c->store, &row);
 	if (!r)
 		r = audit_note(c, "preapproval.create", nwid, address, audit_detail_end(&d));
@@ -85,6 +87,23 @@ enum admin_status controller_preapprove(struct controller *c, uint64_t nwid, uin
 	if (!status)
 		change_note(c, CHANGE_NETWORK, nwid, 0, false);
 	return status;
+}
+
+enum admin_status controller_preapprove(struct controller *c, uint64_t nwid, uint64_t address, const struct member_settings *settings,
+                                        struct admin_error *error)
+{
+	return wait_for(c, nwid, address, settings, false, error);
+}
+
+enum admin_status controller_reserve(struct controller *c, uint64_t nwid, uint64_t address, const struct member_settings *settings,
+                                     struct admin_error *error)
+{
+	if (settings && settings->set & SET_MEMBER_EXPIRES && settings->expires_s) {
+		admin_error_set(error, "A reservation has no end", "Say when it ends with the approval.",
+		                "There is no approval yet whose time could run.");
+		return ADMIN_INVALID;
+	}
+	return wait_for(c, nwid, address, settings, true, error);
 }
 
 enum admin_status controller_preapproval_delete(struct controller *c, uint64_t nwid, uint64_t address, struct admin_error *error)

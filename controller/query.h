@@ -13,7 +13,7 @@
 
 #include "controller/store.h"
 
-#define QUERIES_MAX 160 /* literals in store*.c */
+#define QUERIES_MAX 256 /* literals in store*.c */
 
 struct query;
 

@@ -44,7 +44,7 @@ static int join_door(const struct asking *a, struct join *j)
 	if (r && r != -ENOENT)
 		return r;
 	r = store_preapproval_get(c->store, j->req.nwid, a->from->address, &j->preapproval);
-	j->rows.preapproved = !r;
+	j->rows.preapproved = !r && !j->preapproval.reserve;
 	if (r && r != -ENOENT)
 		return r;
 	if (j->rows.member)
@@ -167,6 +167,7 @@ static int join_act(const struct asking *a, struct join *j, enum policy_action a
 		                                   .address = a->from->address,
 		                                   .identity = *a->from,
 		                                   .state = MEMBER_PENDING,
+		                                   .auto_ip = true,
 		                                   .first_seen_wall_s = c->wall_s};
 	}
 	bool news = !known || strcmp(j->member.hostname, j->req.hostname) || strcmp(j->member.os, j->req.os) ||

@@ -31,6 +31,10 @@ struct network_record {
 	struct route routes[MANAGED_MAX];
 	unsigned n_routes;
 	struct section_dns dns;
+	struct range ranges[RANGES_MAX];
+	unsigned n_ranges;
+	bool auto_assign;
+	struct ethertypes ethertypes;
 	uint8_t gate[32];
 	uint64_t version, rev_epoch, serials; /* reserved so far */
 	uint64_t created_wall_s, revision;
@@ -52,6 +56,8 @@ struct member_record {
 	uint64_t serial, first_seen_wall_s, last_seen_wall_s, revision;
 	struct prefix ips[CRED_IPS_MAX]; /* read only: leases write them */
 	unsigned n_ips;
+	bool auto_ip;
+	uint64_t authorized_wall_s, deauthorized_wall_s;
 };
 
 /* path: a file, or ":memory:". owner: key_hash of the controller. *ret_why: a sentence naming the file and the mend,

@@ -103,7 +103,8 @@ int store_departed_delete(struct store *s, uint64_t nwid, const uint8_t key_hash
 /* ---- approved before they ask ------------------------------------------------------- */
 
 #define PREAPPROVAL_COLUMNS                                                                                                                \
-	"nwid, address, given, name, description, tags, ips, flags_on, flags_off, expires, ephemeral, created_wall, revision"
+	"nwid, address, given, name, description, tags, ips, flags_on, flags_off, expires, ephemeral, created_wall, revision, auto_ip, "   \
+	"reserve"
 
 static void preapproval_read(struct query *q, struct preapproval_row *ret)
 {
@@ -127,6 +128,8 @@ static void preapproval_read(struct query *q, struct preapproval_row *ret)
 	m->ephemeral_s = (uint32_t)column_u64(q, 10);
 	ret->created_wall_s = column_u64(q, 11);
 	ret->revision = column_u64(q, 12);
+	m->auto_ip = column_u64(q, 13);
+	ret->reserve = column_u64(q, 14);
 }
 
 int store_preapproval_put(struct store *s, const struct preapproval_row *p)
@@ -142,7 +145,7 @@ int store_preapproval_put(struct store *s, const struct preapproval_row *p)
 	uint64_t revision = store_revision_next(s);
 	struct query *q =
 	    query_write(s, "INSERT OR REPLACE INTO preapproval (" PREAPPROVAL_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-	                   "?9, ?10, ?11, ?12, ?13)");
+	                   "?9, ?10, ?11, ?12, ?13, ?14, ?15)");
 	query_u64(q, 1, p->nwid);
 	query_u64(q, 2, p->address);
 	query_u64(q, 3, m->set);
@@ -156,6 +159,8 @@ int store_preapproval_put(struct store *s, const struct preapproval_row *p)
 	query_u64(q, 11, m->ephemeral_s);
 	query_u64(q, 12, p->created_wall_s);
 	query_u64(q, 13, revision);
+	query_u64(q, 14, !(m->set & SET_MEMBER_AUTO_IP) || m->auto_ip);
+	query_u64(q, 15, p->reserve);
 	return query_run(q);
 }
 

@@ -39,9 +39,9 @@ const char store_schema_members[] =
 #define MEMBER_COLUMNS                                                                                                                     \
 	"m.id, m.nwid, m.keys, m.key_hash, m.address, m.state, m.name, m.hostname, m.os, m.version, m.flags_on, m.flags_off, m.serial, "   \
 	"m.first_seen_wall, m.last_seen_wall, m.revision, m.description, m.reason, m.tags, m.expires, m.ephemeral, m.invite, m.seen, "     \
-	"m.asked, l.ip, l.bits"
+	"m.asked, m.auto_ip, m.authorized_wall, m.deauthorized_wall, l.ip, l.bits"
 #define MEMBER_ROWS  "SELECT " MEMBER_COLUMNS " FROM member m LEFT JOIN lease l ON l.member = m.id "
-#define LEASE_COLUMN 24 /* l.ip */
+#define LEASE_COLUMN 27 /* l.ip */
 
 static void member_read(struct query *q, struct member_record *m)
 {
@@ -73,6 +73,9 @@ static void member_read(struct query *q, struct member_record *m)
 	m->invite = column_u64(q, 21);
 	m->seen = column_u64(q, 22);
 	m->asked = column_u64(q, 23);
+	m->auto_ip = column_u64(q, 24);
+	m->authorized_wall_s = column_u64(q, 25);
+	m->deauthorized_wall_s = column_u64(q, 26);
 }
 
 /* Ascending; the join gives them in whatever order. */
@@ -148,6 +151,9 @@ static void member_bind(struct query *q, const struct member_record *m, uint64_t
 	query_u64(q, 17, m->invite);
 	query_u64(q, 18, m->seen);
 	query_u64(q, 19, m->asked);
+	query_u64(q, 20, m->auto_ip);
+	query_u64(q, 21, m->authorized_wall_s);
+	query_u64(q, 22, m->deauthorized_wall_s);
 }
 
 int store_member_insert(struct store *s, struct member_record *m)
@@ -159,15 +165,16 @@ int store_member_insert(struct store *s, struct member_record *m)
 	uint64_t revision = store_revision_next(s);
 	struct query *q = query_write(s, "INSERT INTO member (state, name, hostname, os, version, flags_on, flags_off, serial, "
 	                                 "last_seen_wall, revision, description, reason, tags, expires, ephemeral, invite, seen, asked, "
-	                                 "nwid, key_hash, keys, address, first_seen_wall) VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
-	                                 "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24) RETURNING id");
+	                                 "auto_ip, authorized_wall, deauthorized_wall, nwid, key_hash, keys, address, first_seen_wall) "
+	                                 "VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
+	                                 "?21, ?22, ?23, ?24, ?25, ?26, ?27) RETURNING id");
 	member_bind(q, m, revision, tags);
 	query_null(q, 1);
-	query_u64(q, 20, m->nwid);
-	query_blob(q, 21, m->identity.key_hash, KEY_HASH_BYTES);
-	query_blob(q, 22, keys, sizeof(keys));
-	query_u64(q, 23, m->address);
-	query_u64(q, 24, m->first_seen_wall_s);
+	query_u64(q, 23, m->nwid);
+	query_blob(q, 24, m->identity.key_hash, KEY_HASH_BYTES);
+	query_blob(q, 25, keys, sizeof(keys));
+	query_u64(q, 26, m->address);
+	query_u64(q, 27, m->first_seen_wall_s);
 	uint64_t id = query_row(q) ? column_u64(q, 0) : 0;
 	int r = id ? query_run(q) : query_end(q);
 	if (!r)
@@ -181,7 +188,8 @@ int store_member_update(struct store *s, const struct member_record *m)
 	uint64_t revision = store_revision_next(s);
 	struct query *q = query_write(s, "UPDATE member SET state = ?2, name = ?3, hostname = ?4, os = ?5, version = ?6, flags_on = ?7, "
 	                                 "flags_off = ?8, serial = ?9, last_seen_wall = ?10, revision = ?11, description = ?12, "
-	                                 "reason = ?13, tags = ?14, expires = ?15, ephemeral = ?16, invite = ?17, seen = ?18, asked = ?19 "
+	                                 "reason = ?13, tags = ?14, expires = ?15, ephemeral = ?16, invite = ?17, seen = ?18, asked = ?19, "
+	                                 "auto_ip = ?20, authorized_wall = ?21, deauthorized_wall = ?22 "
 	                                 "WHERE id = ?1");
 	member_bind(q, m, revision, tags);
 	return query_run(q);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "controller/query.h"
+#include "controller/store_extra.h"
 
 /* How many members there are of each state and how many revocations: kept by the database itself, so that no way to write a row
  * can forget it. A count of ten thousand rows with each join would be most of the work. */
@@ -45,7 +46,7 @@ const char store_schema_tally[] =
 
 #define NETWORK_COLUMNS                                                                                                                    \
 	"nwid, name, mtu, pool, pool_bits, flags, gate, version, rev_epoch, serials, created_wall, revision, storm, mcast_kbit, "          \
-	"mcast_limit, description, routes, dns"
+	"mcast_limit, description, routes, dns, ranges, auto_assign, ethertypes"
 
 /* Routes and DNS stand as their sections do; what does not parse was not written by us, and counts for nothing. */
 static void sections_read(struct query *q, int at, struct network_record *n)
@@ -64,7 +65,7 @@ static void sections_read(struct query *q, int at, struct network_record *n)
 }
 
 struct sections {
-	uint8_t routes[ROUTES_BYTES], dns[DNS_BYTES];
+	uint8_t routes[ROUTES_BYTES], dns[DNS_BYTES], ranges[RANGES_BYTES], ethertypes[ETHERTYPES_BYTES];
 };
 
 /* Their bytes are borrowed until the query ends. */
@@ -97,6 +98,9 @@ static void network_read(struct query *q, struct network_record *n)
 	n->limits.mcast_limit = (uint32_t)column_u64(q, 14);
 	column_text(q, 15, n->description, sizeof(n->description));
 	sections_read(q, 16, n);
+	ranges_read(q, 18, n);
+	n->auto_assign = column_u64(q, 19);
+	ethertypes_read(q, 20, n);
 }
 
 static void network_bind(struct query *q, const struct network_record *n, uint64_t revision, struct sections *bytes)
@@ -116,21 +120,26 @@ static void network_bind(struct query *q, const struct network_record *n, uint64
 	query_u64(q, 10, n->limits.mcast_limit);
 	query_text(q, 11, n->description);
 	sections_bind(q, 12, n, bytes);
+	ranges_bind(q, 14, n, bytes->ranges);
+	query_u64(q, 15, n->auto_assign);
+	ethertypes_bind(q, 16, n, bytes->ethertypes);
 }
 
 int store_network_insert(struct store *s, const struct network_record *n)
 {
 	struct sections bytes;
 	uint64_t revision = store_revision_next(s);
-	struct query *q = query_write(s, "INSERT INTO network (nwid, name, mtu, pool, pool_bits, flags, revision, storm, mcast_kbit, "
-	                                 "mcast_limit, description, routes, dns, gate, version, rev_epoch, serials, created_wall) VALUES "
-	                                 "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)");
+	struct query *q =
+	    query_write(s, "INSERT INTO network (nwid, name, mtu, pool, pool_bits, flags, revision, storm, mcast_kbit, "
+	                   "mcast_limit, description, routes, dns, ranges, auto_assign, ethertypes, gate, version, rev_epoch, "
+	                   "serials, created_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+	                   "?16, ?17, ?18, ?19, ?20, ?21)");
 	network_bind(q, n, revision, &bytes);
-	query_blob(q, 14, n->gate, sizeof(n->gate));
-	query_u64(q, 15, n->version);
-	query_u64(q, 16, n->rev_epoch);
-	query_u64(q, 17, n->serials);
-	query_u64(q, 18, n->created_wall_s);
+	query_blob(q, 17, n->gate, sizeof(n->gate));
+	query_u64(q, 18, n->version);
+	query_u64(q, 19, n->rev_epoch);
+	query_u64(q, 20, n->serials);
+	query_u64(q, 21, n->created_wall_s);
 	return query_run(q);
 }
 
@@ -139,7 +148,8 @@ int store_network_update(struct store *s, const struct network_record *n)
 	struct sections bytes;
 	uint64_t revision = store_revision_next(s);
 	struct query *q = query_write(s, "UPDATE network SET name = ?2, mtu = ?3, pool = ?4, pool_bits = ?5, flags = ?6, revision = ?7, "
-	                                 "storm = ?8, mcast_kbit = ?9, mcast_limit = ?10, description = ?11, routes = ?12, dns = ?13 "
+	                                 "storm = ?8, mcast_kbit = ?9, mcast_limit = ?10, description = ?11, routes = ?12, dns = ?13, "
+	                                 "ranges = ?14, auto_assign = ?15, ethertypes = ?16 "
 	                                 "WHERE nwid = ?1");
 	network_bind(q, n, revision, &bytes);
 	return query_run(q);

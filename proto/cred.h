@@ -137,11 +137,21 @@ bool manifest_parse(const uint8_t *blob, size_t len, struct manifest *ret); /* r
 #define NETWORK_NO_DHCP_GUARD 8u
 #define NETWORK_NO_BROADCAST  16u
 #define NETWORK_NO_MULTICAST  32u
-#define NETWORK_FLAGS         63u /* all of them */
+#define NETWORK_NO_ULA        64u  /* no derived IPv6 */
+#define NETWORK_FLAGS         127u /* all of them */
 /* What a network means that does not say otherwise; older controllers never do. */
 #define MCAST_LIMIT_DEFAULT  32u
 #define STORM_FRAMES_DEFAULT 1000u
 #define MCAST_KBIT_DEFAULT   50000u
+/* What may pass: EtherTypes as frames have them, and LLC for all frames that have a length in that place. */
+#define ETHERTYPES_MAX 16
+#define ETHERTYPE_LLC  0u
+#define ETHERTYPE_MIN  0x600u /* less is a length */
+struct ethertypes {           /* ascending, each once */
+	uint8_t n;            /* 0 = all pass */
+	uint16_t type[ETHERTYPES_MAX];
+};
+
 struct section_base {
 	char name[NAME_MAX_BYTES + 1];
 	uint16_t mtu; /* MTU_MIN..MTU_MAX */
@@ -150,6 +160,7 @@ struct section_base {
 	uint32_t max_offline; /* s, 0 = none */
 	/* Limits of a sender (0 = none), broadcast and unknown unicast in frames/s, multicast in kbit/s. */
 	uint32_t storm_frames, mcast_kbit;
+	struct ethertypes ethertypes;
 };
 size_t section_base_encode(const struct section_base *, uint8_t *out, size_t room);
 bool section_base_parse(const uint8_t *blob, size_t len, struct section_base *ret);

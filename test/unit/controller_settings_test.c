@@ -138,8 +138,8 @@ static void test_limits(void **state)
 
 static void test_switches(void **state)
 {
-	static const uint32_t all[] = {NETWORK_PUBLIC,        NETWORK_IP_GUARD,     NETWORK_NO_RA_GUARD,
-	                               NETWORK_NO_DHCP_GUARD, NETWORK_NO_BROADCAST, NETWORK_NO_MULTICAST};
+	static const uint32_t all[] = {NETWORK_PUBLIC,       NETWORK_IP_GUARD,     NETWORK_NO_RA_GUARD, NETWORK_NO_DHCP_GUARD,
+	                               NETWORK_NO_BROADCAST, NETWORK_NO_MULTICAST, NETWORK_NO_ULA};
 	struct admin_error e;
 	uint32_t wanted = 0;
 	(void)state;
