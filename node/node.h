@@ -166,6 +166,9 @@ struct net_view {
 	struct local_view local;
 	uint64_t head_version;
 	uint8_t controller_key_hash[KEY_HASH_BYTES]; /* zero until pinned */
+	uint32_t rights, flags;                      /* MEMBER_* of ours, NETWORK_*; 0 until known */
+	struct route routes[ROUTES_MAX];             /* managed ones, as set on the device */
+	unsigned n_routes;
 };
 
 struct peer_view {

@@ -21,7 +21,11 @@ static void net_fill(const struct net *net, struct net_view *v)
 	local_view(net, &v->local);
 	if (net->pinned)
 		memcpy(v->controller_key_hash, net->controller.key_hash, KEY_HASH_BYTES);
+	v->rights = net->cred_ok ? net->cred.flags : 0;
+	v->flags = net->head_ok ? net->base.flags : 0;
 	if (net->device_up) {
+		memcpy(v->routes, net->route_set, net->n_routes_set * sizeof *v->routes);
+		v->n_routes = net->n_routes_set;
 		memcpy(v->addresses, net->address, net->n_addresses * sizeof *v->addresses);
 		v->n_addresses = net->n_addresses;
 		struct prefix *ula = &v->addresses[v->n_addresses++];

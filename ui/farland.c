@@ -6,11 +6,13 @@
 #include "ui/daemon.h"
 #include "ui/doorway.h"
 #include "ui/node_api.h"
+#include "ui/zt1_node.h"
 
 struct farland {
 	struct daemon daemon;
 	struct node_api api;
 	struct doorway doorway;
+	struct zt1_node zt1;
 };
 
 static void serve(void *self, const struct request *request, struct reply *reply)
@@ -20,6 +22,28 @@ static void serve(void *self, const struct request *request, struct reply *reply
 	node_api_serve(&farland->api, request, reply);
 	if (request->method != METHOD_GET)
 		loop_kick(farland->daemon.loop);
+}
+
+static void zt1_serve(void *self, const struct request *request, struct reply *reply)
+{
+	struct farland *farland = self;
+	farland->zt1.now = loop_now();
+	zt1_node_serve(&farland->zt1, request, reply);
+	if (request->method != METHOD_GET)
+		loop_kick(farland->daemon.loop);
+}
+
+/* 0 or an exit code. */
+static int zt1_start(struct farland *farland)
+{
+	struct daemon *daemon = &farland->daemon;
+	char why[ZT1_WHY];
+	farland->zt1.node = loop_node(daemon->loop);
+	int error =
+	    zt1_open(&farland->zt1.door, &daemon->uv, &daemon->start.home, &daemon->start.config, loop_now, zt1_serve, farland, why);
+	if (error)
+		log_error("%s", why);
+	return error ? home_exit(error) : 0;
 }
 
 static bool mapping(void *self, struct mapping_view *ret)
@@ -38,6 +62,7 @@ static void changed(void *self)
 static void shut(void *self)
 {
 	struct farland *farland = self;
+	zt1_close(&farland->zt1.door);
 	doorway_close(&farland->doorway);
 }
 
@@ -57,8 +82,9 @@ int main(int argc, char **argv)
 		farland.api.node = loop_node(farland.daemon.loop);
 		farland.api.root = farland.daemon.start.config.root;
 		doorway_open(&farland.doorway, &farland.daemon.start, farland.daemon.loop);
-		daemon_run(&farland.daemon);
-		code = 0;
+		code = zt1_start(&farland);
+		if (!code)
+			daemon_run(&farland.daemon);
 	}
 	daemon_end(&farland.daemon, shut, &farland);
 	return code;
