@@ -35,6 +35,35 @@ static json_t *dns_json(const struct section_dns *dns)
 	return o;
 }
 
+/* Managed ones, as this machine has set them. */
+static json_t *routes_json(const struct net_view *view)
+{
+	char text[PREFIX_TEXT];
+	json_t *routes = json_array();
+	for (unsigned i = 0; i < view->n_routes; i++) {
+		const struct route *r = &view->routes[i];
+		struct prefix via = {.family = r->target.family, .bits = r->target.family == 4 ? 32 : 128};
+		json_t *o = json_object();
+		memcpy(via.ip, r->via, sizeof(via.ip));
+		prefix_format(&r->target, text, sizeof(text));
+		json_object_set_new(o, "target", json_string(text));
+		prefix_format(&via, text, sizeof(text));
+		json_object_set_new(o, "via", r->via_set ? json_stringn(text, strcspn(text, "/")) : json_null());
+		json_object_set_new(o, "metric", json_integer(r->metric));
+		json_array_append_new(routes, o);
+	}
+	return routes;
+}
+
+static json_t *rights_json(uint32_t flags)
+{
+	json_t *rights = json_array();
+	for (const struct flag_name *flag = member_flag_names; flag->name; flag++)
+		if (flags & flag->flag)
+			json_array_append_new(rights, json_string(flag->name));
+	return rights;
+}
+
 static json_t *net_json(const struct net_view *view, const char *schema)
 {
 	char text[PREFIX_TEXT], mac[18];
@@ -56,6 +85,10 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	json_object_set_new(o, "dev", json_text(view->dev));
 	json_object_set_new(o, "mac", json_string(mac));
 	json_object_set_new(o, "addresses", addresses);
+	json_object_set_new(o, "routes", routes_json(view));
+	json_object_set_new(o, "rights", rights_json(view->rights));
+	json_object_set_new(o, "public", json_boolean(view->flags & NETWORK_PUBLIC));
+	json_object_set_new(o, "broadcast", json_boolean(!(view->flags & NETWORK_NO_BROADCAST)));
 	json_object_set_new(o, "dns", view->dns.n_servers ? dns_json(&view->dns) : json_null());
 	json_object_set_new(o, "mtu", json_integer(view->mtu));
 	json_object_set_new(o, "members", json_integer(view->members));
