@@ -7,10 +7,10 @@
 import { get, memberPath, networkPath } from './api.js';
 import { cellOf, redraw, soon } from './store.js';
 
-const PAGE = 500, PAGES_MAX = 64, ONE_BY_ONE_MAX = 12, GATHER_MS = 60;
+const PAGE = 500, PAGES_MAX = 64, ONE_BY_ONE_MAX = 12, GATHER_MS = 60, RATES_MS = 60000;
 
 const same = (a, b) => a.revision === b.revision && a.state === b.state && a.online === b.online && a.last_seen === b.last_seen &&
-	a.link === b.link && a.rtt_ms === b.rtt_ms && a.acknowledged === b.acknowledged && a.physical === b.physical;
+	a.link === b.link && a.rtt_ms === b.rtt_ms && a.acknowledged === b.acknowledged && a.physical === b.physical && a.traffic?.rx_bps === b.traffic?.rx_bps && a.traffic?.tx_bps === b.traffic?.tx_bps;
 
 const keyOf = (member) => member.key_hash || member.address;
 
@@ -78,6 +78,9 @@ export function crowd(nwid) {
 			loadOnes(cell, addresses);
 	};
 	cell.change = ({ kind, network, address }) => {
+		// Rates of many members are not worth reading them all every ten seconds.
+		if (kind === 'traffic' && (!network || network === nwid) && (!cell.data || cell.data.list.length <= PAGE || Date.now() - cell.asked >= RATES_MS))
+			return void soon(cell);
 		if ((kind !== 'member' && kind !== 'live') || (network && network !== nwid))
 			return;
 		if (!address)

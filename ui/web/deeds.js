@@ -1,10 +1,10 @@
-// deeds.js: what an admin does to members: asks where it cannot be undone, does it, shows the result, and offers the way back.
+// deeds.js: what an admin does to members and networks: asks where it cannot be undone, does it, shows the result, and offers the way back.
 
 import { Problem, call, memberPath, networkPath } from './api.js';
 import { shown } from './crowd.js';
 import { ask, said } from './notices.js';
 import { refresh } from './store.js';
-import { nameOf, plural, words } from './text.js';
+import { nameOf, plural, visible, words } from './text.js';
 
 const BATCH = 500;
 const ASK = {
@@ -41,6 +41,15 @@ export async function change(nwid, member, fields, before) {
 	const after = await call('PATCH', memberPath(nwid, member.address), fields);
 	shown(nwid, [after]);
 	said('Saved.', before && (() => change(nwid, after, before)));
+	return after;
+}
+
+// A PATCH of the network that fails if somebody else changed it since; before: to take it back.
+export async function changeNetwork(network, fields, before) {
+	const after = await call('PATCH', networkPath(network.id), fields, { revision: network.revision });
+	refresh(networkPath(network.id));
+	refresh('/v1/networks');
+	said(after.warnings?.length ? `Saved. ${visible(after.warnings.join(' '), 300)}` : 'Saved.', before && (() => changeNetwork(after, before)));
 	return after;
 }
 

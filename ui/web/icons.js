@@ -8,6 +8,7 @@ export const icons = {
 	audit: 'M5 3h10v14H5z M7.5 7h5 M7.5 10h5 M7.5 13h3',
 	accounts: `${circle(10, 6.8, 3)} M4 17c.4-3.4 2.8-5 6-5s5.6 1.6 6 5`,
 	settings: 'M3 6h8 M15 6h2 M3 14h2 M9 14h8 M13 4v4 M7 12v4',
+	traffic: 'M3 16V9 M8 16V4 M13 16v-5 M17.500 16V7',
 	more: `${circle(4.5, 10, 0.7)} ${circle(10, 10, 0.7)} ${circle(15.5, 10, 0.7)}`,
 	copy: 'M7 7h9v9H7z M4 13V4h9',
 	check: 'M4 10.500l4 4 8-9',

@@ -1,9 +1,11 @@
 // invites.js: invitations of a network. The link is a secret: it is shown once, when it is made.
 
 import { call, get, networkPath } from './api.js';
+import { Barred, may } from './may.js';
 import { ask, openDialog, said } from './notices.js';
 import { Act, Card, Command, Copy, Empty, Foreign, Form, Icon, Input, Pending, State, Time } from './parts.js';
 import { html, useState } from './preact.js';
+import { Preapprovals } from './preapprovals.js';
 import { cellOf, refresh, useCell, useData } from './store.js';
 import { count, duration, visible, words } from './text.js';
 
@@ -39,6 +41,8 @@ function Create({ nwid }) {
 		setF({ ...f, name: '' });
 		openDialog(Made(invite), 'Invitation');
 	};
+	if (!may('write', nwid))
+		return html`<${Barred} what="invite" />`;
 	return html`<${Card} title="New invitation"><${Form} label="New invitation" class="form columns" save=${save}>
 		<${Input} label="For whom" maxlength="63" placeholder="Anna's phone" value=${f.name} onValue=${set('name')} data-field="invite-name" />
 		<${Input} label="How often it works" options=${[['1', 'once'], ['5', '5 times'], ['20', '20 times'], ['', 'as often as wanted']]} value=${f.uses} onValue=${set('uses')} data-field="invite-uses" />
@@ -61,7 +65,7 @@ const List = ({ invites, label }) => html`<div class="sheet"><table class="list"
 	<tbody>${invites.map(({ network, invite: i }) => html`<tr key=${i.id} class=${i.state === 'open' ? '' : 'past'} data-invite=${i.id}><th scope="row" data-label="For">${i.name ? html`<${Foreign} text=${i.name} />` : html`<code>${i.id}</code>`}${network.name && html`<small><a href=${`#/n/${network.id}/invites`}><${Foreign} text=${network.name} /></a></small>`}</th>
 		<td data-label="State"><${State} state=${i.state} /></td><td data-label="Uses left" class="figure">${i.uses ? `${count(i.uses_left)} of ${count(i.uses)}` : 'no limit'}</td><td data-label="Ends">${i.state !== 'open' ? '–' : i.expires_in ? `in ${duration(i.expires_in)}` : 'never'}</td>
 		<td data-label="Tags">${(i.tags || []).map((tag) => html`<span class="tag">${visible(tag, 32)}</span>`)}</td><td data-label="Made"><${Time} at=${i.created} />${i.created_by && html`<small>${visible(i.created_by, 40)}</small>`}</td>
-		<td class="end">${i.state === 'open' && html`<${Act} kind="quiet danger" action="invite-revoke" label=${`Revoke ${visible(i.name || i.id, 40)}`} work=${() => revoke(network.id, i)}>Revoke<//>`}</td></tr>`)}</tbody></table></div>`;
+		<td class="end">${i.state === 'open' && may('write', network.id) && html`<${Act} kind="quiet danger" action="invite-revoke" label=${`Revoke ${visible(i.name || i.id, 40)}`} work=${() => revoke(network.id, i)}>Revoke<//>`}</td></tr>`)}</tbody></table></div>`;
 
 const newest = (a, b) => (b.invite.state === 'open') - (a.invite.state === 'open') || (b.invite.created || 0) - (a.invite.created || 0);
 
@@ -70,7 +74,7 @@ export function Invites({ nwid }) {
 	if (!cell.data)
 		return html`<${Pending} cell=${cell} what="invitations" /><${Card} title="Without an invitation"><p>On a device that shall join; it then waits for your approval:</p><p><${Command} text=${`farlan join ${nwid}`} /></p><//>`;
 	const invites = cell.data.invites.map((invite) => ({ network: { id: nwid }, invite })).sort(newest);
-	return html`<${Create} nwid=${nwid} />${invites.length ? html`<${List} invites=${invites} label="Invitations" />` : html`<${Empty} icon="invites" title="No invitations yet"><p>A link lets a device in at once: its owner opens it, or types <code>farlan join</code> and the link.</p><//>`}`;
+	return html`<${Create} nwid=${nwid} />${invites.length ? html`<${List} invites=${invites} label="Invitations" />` : html`<${Empty} icon="invites" title="No invitations yet"><p>A link lets a device in at once: its owner opens it, or types <code>farlan join</code> and the link.</p><//>`}<${Preapprovals} nwid=${nwid} />`;
 }
 
 async function loadAll() {

@@ -4,6 +4,7 @@ import { Accounts } from './accounts.js';
 import { Addresses } from './addresses.js';
 import { call, onSignedOut } from './api.js';
 import { Audit } from './audit.js';
+import { Deliveries } from './deliveries.js';
 import { Home } from './home.js';
 import { AllInvites, Invites } from './invites.js';
 import * as live from './live.js';
@@ -19,6 +20,7 @@ import { Settings } from './settings.js';
 import { Shell } from './shell.js';
 import { forget, inside, useData } from './store.js';
 import { Topology } from './topology.js';
+import { Traffic } from './traffic.js';
 import { Welcome } from './welcome.js';
 
 // A view of several roots gets an element around them: this Preact loses their order when one of them comes later.
@@ -29,7 +31,7 @@ const rooted = (View) => (props) => {
 const Frame = rooted(NetworkFrame);
 const VIEWS = Object.fromEntries(Object.entries({
 	home: Home, networks: Networks, invites: AllInvites, audit: Audit, accounts: Accounts, settings: Settings, more: More, welcome: Welcome, lost: Lost,
-	members: Members, member: Member, 'network-invites': Invites, 'network-addresses': Addresses, 'network-topology': Topology, 'network-settings': NetworkSettings,
+	members: Members, member: Member, 'network-invites': Invites, 'network-addresses': Addresses, 'network-topology': Topology, 'network-traffic': Traffic, webhook: Deliveries, 'network-settings': NetworkSettings,
 }).map(([name, View]) => [name, rooted(View)]));
 
 function View({ route, status }) {
@@ -40,13 +42,13 @@ function View({ route, status }) {
 
 function Inside({ leave }) {
 	const route = useRoute();
-	const status = useData('/v1/status');
+	const status = useData('/v1/status'), session = useData('/v1/session');
 	useEffect(() => {
 		live.start();
 		return live.stop;
 	}, []);
 	useEffect(() => { scrollTo(0, 0); }, [route.path]);
-	if (!status.data)
+	if (!status.data || (!session.data && !session.problem))
 		return html`<main id="main" class="alone" aria-busy="true"><p class="loading" role="status">${status.problem ? status.problem.title : 'Loading…'}</p></main>`;
 	const first = status.data.first_run && route.view === 'home';
 	if (first || route.view === 'welcome')

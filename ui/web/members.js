@@ -3,6 +3,7 @@
 import { crowd } from './crowd.js';
 import { actOnMany, tagMany } from './deeds.js';
 import { chosen, counts, FILTERS } from './filter.js';
+import { Barred, may } from './may.js';
 import { Act, Command, Empty, Icon, Pending } from './parts.js';
 import { html, useEffect, useMemo, useRef, useState } from './preact.js';
 import { setQuery } from './route.js';
@@ -47,10 +48,13 @@ function Filters({ query, found, tags, search }) {
 function Many({ nwid, members, clear }) {
 	if (!members.length)
 		return null;
+	if (!may('approve', nwid))
+		return html`<div class="many" role="region" aria-label="Selected members"><strong>${count(members.length)} selected</strong><${Barred} /><button type="button" class="quiet" data-action="select-none" onClick=${clear}>Clear</button></div>`;
+	const edits = may('write', nwid);
 	const many = (action) => async () => { if (await actOnMany(nwid, members, action)) clear(); };
 	return html`<div class="many" role="region" aria-label="Selected members"><strong>${count(members.length)} selected</strong>
 		<${Act} kind="primary" action="approve-many" work=${many('approve')}>Approve<//><${Act} action="deny-many" work=${many('deny')}>Deny<//>
-		<${Act} action="tag-many" work=${async () => { if (await tagMany(nwid, members)) clear(); }}>Tag<//><${Act} kind="danger" action="revoke-many" work=${many('revoke')}>Revoke<//><${Act} kind="danger" action="delete-many" work=${many('delete')}>Delete<//>
+		${edits && html`<${Act} action="tag-many" work=${async () => { if (await tagMany(nwid, members)) clear(); }}>Tag<//>`}${edits && html`<${Act} kind="danger" action="revoke-many" work=${many('revoke')}>Revoke<//>`}${edits && html`<${Act} kind="danger" action="delete-many" work=${many('delete')}>Delete<//>`}
 		<button type="button" class="quiet" data-action="select-none" onClick=${clear}>Clear</button></div>`;
 }
 
@@ -70,7 +74,7 @@ export function Members({ nwid, route }) {
 	const selected = useMemo(() => (picked.size ? list.filter((m) => picked.has(m.key_hash || m.address)) : []), [cell.data, picked]);
 	const clear = () => setPicked(new Set());
 	useKeys(search, () => {
-		if (selected.length)
+		if (selected.length && may('approve', nwid))
 			actOnMany(nwid, selected, 'approve').then(clear, showProblem);
 	}, clear);
 	if (!cell.data)

@@ -1,6 +1,7 @@
 // networks.js: the list of networks, and what stands above each view of one.
 
 import { call } from './api.js';
+import { may } from './may.js';
 import { openDialog } from './notices.js';
 import { Card, Copy, Empty, Foreign, Form, Icon, Id, Input, Pending, Time } from './parts.js';
 import { html, useState } from './preact.js';
@@ -9,7 +10,7 @@ import { refresh, useData } from './store.js';
 import { suggest } from './subnet.js';
 import { count, visible } from './text.js';
 
-const TABS = [['members', '', 'Members'], ['network-invites', '/invites', 'Invites'], ['network-addresses', '/addresses', 'Addresses'], ['network-topology', '/topology', 'Topology'], ['network-settings', '/settings', 'Settings']];
+const TABS = [['members', '', 'Members'], ['network-invites', '/invites', 'Invites'], ['network-addresses', '/addresses', 'Addresses'], ['network-topology', '/topology', 'Topology'], ['network-traffic', '/traffic', 'Traffic'], ['network-settings', '/settings', 'Settings']];
 
 const Create = (taken) => ({ close }) => {
 	const [name, setName] = useState(''), [ipv4, setIpv4] = useState(() => suggest(taken));
@@ -29,7 +30,7 @@ export function Networks() {
 	const cell = useData('/v1/networks');
 	const networks = cell.data?.networks || [];
 	const create = () => openDialog(Create(networks.map((n) => n.ipv4)), 'New network');
-	return html`<div class="head"><h1>Networks</h1><button type="button" class="primary" data-action="create-open" onClick=${create}><${Icon} name="plus" />New network</button></div>
+	return html`<div class="head"><h1>Networks</h1>${may('admin') && html`<button type="button" class="primary" data-action="create-open" onClick=${create}><${Icon} name="plus" />New network</button>`}</div>
 		<${Pending} cell=${cell} what="networks" />
 		${cell.data && !networks.length && html`<${Empty} icon="networks" title="No network yet"><p>A network is one Ethernet that its members share. Make the first one with “New network”.</p><//>`}
 		${networks.length > 0 && html`<div class="sheet"><table class="list" aria-label="Networks"><thead><tr><th scope="col">Name</th><th scope="col">Network id</th><th scope="col">Online</th><th scope="col">Pending</th><th scope="col">IPv4</th><th scope="col">Made</th></tr></thead>

@@ -2,6 +2,7 @@
 
 import { h, html, useEffect, useRef, useState } from './preact.js';
 import { icons } from './icons.js';
+import { Barred, roleName } from './may.js';
 import { showProblem } from './notices.js';
 import { ago, lookalike, visible, when } from './text.js';
 
@@ -70,7 +71,8 @@ export function Act({ work, kind, action, label, disabled, member, type, childre
 const several = (children) => (Array.isArray(children) ? children : [children]);
 
 // A form whose refusal stands where it was typed. save(event) returns a promise; errors: pointers of the server's problem.
-export function Form({ save, label, loud, children, class: kind }) {
+// barred: this session may not send it, so it only shows what is set.
+export function Form({ save, label, loud, barred, children, class: kind }) {
 	const [state, setState] = useState({ busy: false, problem: null });
 	const submit = async (event) => {
 		event.preventDefault();
@@ -87,7 +89,7 @@ export function Form({ save, label, loud, children, class: kind }) {
 			setState({ busy: false, problem: loud ? null : problem });
 		}
 	};
-	return h('form', { class: kind || 'form', 'aria-label': label, autocomplete: 'off', 'aria-busy': state.busy, onSubmit: submit }, ...several(children), state.problem && html`<${Refusal} problem=${state.problem} />`);
+	return h('form', { class: kind || 'form', 'aria-label': label, autocomplete: 'off', 'aria-busy': state.busy, onSubmit: submit }, ...(barred ? [h('fieldset', { disabled: true, class: 'bare' }, ...several(children)), html`<${Barred} />`] : several(children)), state.problem && html`<${Refusal} problem=${state.problem} />`);
 }
 
 export const Refusal = ({ problem }) => html`<div class="notice bad" role="alert"><strong>${problem.title}.</strong> ${problem.detail}${problem.detail && !/[.!?]$/.test(problem.detail) ? '.' : ''} ${problem.hint && html`<em>${problem.hint}</em>`}
@@ -122,6 +124,8 @@ export function Pending({ cell, what }) {
 		return cell.data ? null : html`<p class="loading" role="status">Loading…</p>`;
 	if (cell.problem.status === 404 || cell.problem.status === 405)
 		return html`<${Empty} icon="info" title=${`No ${what} here`}><p>${cell.problem.detail || 'This controller does not have it.'}</p><//>`;
+	if (cell.problem.status === 403)
+		return html`<${Empty} icon="key" title="Not for your role"><p>Your role (${roleName()}) does not let you see this.</p><//>`;
 	return html`<${Refusal} problem=${cell.problem} />`;
 }
 

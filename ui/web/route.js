@@ -3,7 +3,7 @@
 import { useEffect, useReducer } from './preact.js';
 
 const ID = /^[0-9a-f]{16}$/, ADDRESS = /^[0-9a-f]{10}$/;
-const NETWORK_VIEWS = ['invites', 'addresses', 'topology', 'settings'];
+const NETWORK_VIEWS = ['invites', 'addresses', 'topology', 'traffic', 'settings'];
 const VIEWS = ['networks', 'invites', 'audit', 'accounts', 'settings', 'more', 'welcome'];
 
 function parse(hash) {
@@ -19,6 +19,8 @@ function parse(hash) {
 			route.view = `network-${parts[2]}`;
 		return route;
 	}
+	if (parts[0] === 'webhooks' && ID.test(parts[1] || ''))
+		return { ...route, view: 'webhook', webhook: parts[1] };
 	if (VIEWS.includes(parts[0]))
 		route.view = parts[0];
 	else if (parts.length)

@@ -1,8 +1,10 @@
 // row.js: one member in the table; drawn again only when something of it changed.
 
 import { act, change } from './deeds.js';
+import { may, mayDo } from './may.js';
 import { Act, Foreign, Form, Icon, State, stateOf } from './parts.js';
 import { html, useEffect, useRef, useState } from './preact.js';
+import { Rates } from './spark.js';
 import { ago, nameOf, rtt, visible } from './text.js';
 
 function Rename({ nwid, member, done }) {
@@ -20,7 +22,7 @@ function Rename({ nwid, member, done }) {
 		<button type="button" class="quiet icon-only" data-action="rename-cancel" aria-label="Cancel" onClick=${done}><${Icon} name="close" /></button><//>`;
 }
 
-const deed = (nwid, member, verb, text, kind) => html`<${Act} kind=${kind} action=${verb} member=${member.address} label=${`${text} ${nameOf(member)}`} work=${() => act(nwid, member, verb)}>${text}<//>`;
+const deed = (nwid, member, verb, text, kind) => mayDo(verb, nwid, member) && html`<${Act} kind=${kind} action=${verb} member=${member.address} label=${`${text} ${nameOf(member)}`} work=${() => act(nwid, member, verb)}>${text}<//>`;
 
 export function Deeds({ nwid, member }) {
 	switch (member.state) {
@@ -40,7 +42,7 @@ function Name({ nwid, member, editing, edit }) {
 		return html`<${Rename} nwid=${nwid} member=${member} done=${() => edit(null, member)} />`;
 	const more = [member.hostname && member.hostname !== member.name ? visible(member.hostname, 40) : '', member.os ? visible(member.os, 40) : ''].filter(Boolean).join(' · ');
 	return html`<span class="name"><a href=${`#/n/${nwid}/m/${member.address}`}>${member.name || member.hostname ? html`<${Foreign} text=${member.name || member.hostname} />` : html`<em>no name</em>`}</a>
-			<button type="button" class="quiet icon-only" data-action="rename" data-member=${member.address} aria-label=${`Rename ${nameOf(member)}`} onClick=${() => edit(member)}><${Icon} name="edit" /></button></span>
+			${may('write', nwid) && html`<button type="button" class="quiet icon-only" data-action="rename" data-member=${member.address} aria-label=${`Rename ${nameOf(member)}`} onClick=${() => edit(member)}><${Icon} name="edit" /></button>`}</span>
 		<small class="cut"><code>${member.address}</code>${more && html` · <bdi>${more}</bdi>`}</small>`;
 }
 
@@ -53,7 +55,7 @@ function Known({ member: m }) {
 		${cell('Tags', 'c-tags', (m.tags || []).slice(0, 3).map((tag) => html`<span class="tag" key=${tag}>${visible(tag, 32)}</span>`))}
 		${cell('Link', m.online && m.link ? 'c-link' : 'c-link none', m.online && m.link ? html`<span class=${`link ${m.link}`}>${m.link === 'relay' ? 'relayed' : m.link}</span><small class="figure">${rtt(m.rtt_ms)}</small>` : '–')}
 		${cell('Version', 'c-version', html`<span class="cut">${visible(m.version || '–', 20)}</span>`)}
-		${cell('Last seen', 'c-seen', html`<span>${seen}</span>`)}`;
+		${cell('Last seen', 'c-seen', html`<span>${seen}</span>${m.online && m.traffic && html`<small><${Rates} traffic=${m.traffic} /></small>`}`)}`;
 }
 
 const Stranger = ({ member: m }) => cell('Key', 'c-print', html`<span class="words cut" title="farlan id on the device shows the same words">${visible(m.fingerprint, 120)}</span><small class="cut">${m.physical ? `from ${visible(m.physical, 60)}, ` : ''}${m.first_seen ? `asked ${ago(m.first_seen)}` : ''}</small>`);

@@ -1,7 +1,10 @@
 // rules.js: limits and switches of a network. What is half typed is never overwritten by news; only what was changed is sent.
 
 import { call, networkPath } from './api.js';
+import { changeNetwork } from './deeds.js';
+import { may } from './may.js';
 import { ask, said } from './notices.js';
+import { EtherTypes } from './ethertypes.js';
 import { Act, Card, Form, Input, Pending, SaveBar, Switch, useDraft } from './parts.js';
 import { html } from './preact.js';
 import { go } from './route.js';
@@ -24,15 +27,6 @@ const SWITCHES = [
 ];
 const scale = Object.fromEntries(NUMBERS.map(([name, , , , , unit]) => [name, unit || 1]));
 
-// A PATCH of the network that fails if somebody else changed it since; before: to take it back.
-export async function changeNetwork(network, fields, before) {
-	const after = await call('PATCH', networkPath(network.id), fields, { revision: network.revision });
-	refresh(networkPath(network.id));
-	refresh('/v1/networks');
-	said(after.warnings?.length ? `Saved. ${visible(after.warnings.join(' '), 300)}` : 'Saved.', before && (() => changeNetwork(after, before)));
-	return after;
-}
-
 function Fields({ network, names, title, action, children }) {
 	const held = Object.fromEntries(names.map((name) => [name, scale[name] ? network[name] / scale[name] : network[name] ?? '']));
 	const draft = useDraft(held);
@@ -41,7 +35,7 @@ function Fields({ network, names, title, action, children }) {
 		await changeNetwork(network, sent(draft.changes), Object.fromEntries(Object.keys(draft.changes).map((k) => [k, network[k]])));
 		draft.reset();
 	};
-	return html`<${Card} title=${title}><${Form} label=${title} class=${action === 'switches' ? 'form switches' : 'form'} save=${save}>${children(draft)}<${SaveBar} draft=${draft} action=${action} /><//><//>`;
+	return html`<${Card} title=${title}><${Form} label=${title} class=${action === 'switches' ? 'form switches' : 'form'} barred=${!may('write', network.id)} save=${save}>${children(draft)}<${SaveBar} draft=${draft} action=${action} /><//><//>`;
 }
 
 async function remove(network) {
@@ -65,6 +59,7 @@ export function NetworkSettings({ nwid }) {
 			${text[1] && html`<${Input} label="Description" kind="area" rows="2" maxlength="200" value=${d.value('description')} onValue=${d.set('description')} data-setting="description" />`}`}<//>
 		<${Fields} network=${n} names=${SWITCHES.map(([name]) => name)} title="Switches" action="switches">${(d) => SWITCHES.map(([name, label, help]) => html`<${Switch} key=${name} label=${label} help=${help} value=${d.value(name)} onValue=${d.set(name)} data-setting=${name} />`)}<//>
 		<${Fields} network=${n} names=${NUMBERS.map(([name]) => name)} title="Limits" action="settings">${(d) => NUMBERS.map(([name, label, help, min, max, unit]) => html`<${Input} key=${name} kind="number" label=${label} help=${help} min=${min} max=${max} step=${unit ? 'any' : 1} required value=${d.value(name)} onValue=${d.set(name)} data-setting=${name} />`)}<//>
-		<${Card} title="End of it"><p>Deleting a network cuts off all its members. There is no way back.</p><p class="buttons"><${Act} kind="danger" action="network-delete" work=${() => remove(n)}>Delete the network<//></p><//>
+		${'ethertypes' in n && html`<${EtherTypes} network=${n} />`}
+		${may('write', n.id) && html`<${Card} title="End of it"><p>Deleting a network cuts off all its members. There is no way back.</p><p class="buttons"><${Act} kind="danger" action="network-delete" work=${() => remove(n)}>Delete the network<//></p><//>`}
 	</div>`;
 }

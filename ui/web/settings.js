@@ -1,8 +1,10 @@
-// settings.js: backup and restore, and what this program is.
+// settings.js: webhooks, backup and restore, other APIs, and what this program is.
 
 import { fetchFile, headerText, sendFile } from './api.js';
 import { keep } from './audit.js';
 import { Health } from './home.js';
+import { Webhooks } from './hooks.js';
+import { may } from './may.js';
 import { said } from './notices.js';
 import { Card, Command, Facts, Form, Input } from './parts.js';
 import { html, useState } from './preact.js';
@@ -40,4 +42,11 @@ function Restore() {
 const About = ({ status }) => html`<${Card} title="About"><${Facts} rows=${[['Farlan', visible(status.version, 40)], ['Page', status.page && html`<code>${visible(status.page, 80)}</code>`], ['API', html`<a href="./v1/openapi.json">/v1/openapi.json</a>`], ['Licence', 'Apache-2.0']]} />
 	<p class="hint">This page contains Preact (MIT, © 2015 Jason Miller), htm (Apache-2.0) and uPlot (MIT, © Leon Sorokin).</p><//>`;
 
-export const Settings = ({ status }) => html`<h1>Settings</h1><div class="grid"><${Backup} /><${Restore} /><${Health} status=${status} /><${About} status=${status} /></div>`;
+// What programs made for ZeroTier's controller may talk to.
+function Compatible({ zt1 }) {
+	return html`<${Card} title="ZeroTier-compatible API"><p data-field="zt1">${zt1 ? html`<span class="state online"><span aria-hidden="true">●</span> on</span>` : html`<span class="state offline"><span aria-hidden="true">○</span> off</span>`}</p>
+		${zt1 ? html`<${Facts} rows=${[['Listens at', zt1.listen.map((at) => html`<code key=${at}>${visible(at, 80)}</code> `)], ['Token file', html`<code>${visible(zt1.token_file, 200)}</code>`]]} />` : html`<p>To switch it on, in <code>farlan-controller.conf</code>:</p><p><${Command} text="zt1 = 127.0.0.1:9994" /></p>`}
+		<p class="hint">It lets programs written for ZeroTier's controller manage networks here. ZeroTier nodes themselves cannot join: members need Farlan.</p><//>`;
+}
+
+export const Settings = ({ status }) => html`<h1>Settings</h1>${may('admin') && html`<${Webhooks} />`}<div class="grid">${may('admin') ? html`<${Backup} />` : html`<p class="hint" data-field="barred">Backups and webhooks are for admins.</p>`}${may('admin') && html`<${Restore} />`}${'zt1' in status && html`<${Compatible} zt1=${status.zt1} />`}<${Health} status=${status} /><${About} status=${status} /></div>`;

@@ -75,8 +75,7 @@ export function soon(cell) {
 	cell.dirty = true;
 	if (cell.timer || cell.flight || !cell.watchers.size)
 		return;
-	const pause = cell.asked + Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MS, 5 * cell.took)) - Date.now();
-	cell.timer = setTimeout(() => ask(cell), Math.max(SOON_MS, pause));
+	cell.timer = setTimeout(() => ask(cell), Math.max(SOON_MS, cell.asked + Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MS, 5 * cell.took)) - Date.now()));
 }
 
 export const refresh = (path) => { const cell = cells.get(path); if (cell) ask(cell); };
@@ -98,22 +97,22 @@ export function forget() {
 // Which answers a change is about; without a network it is about all of them.
 const within = (network, path) => (network ? path.startsWith(`/v1/networks/${network}`) : path.startsWith('/v1/networks/'));
 const touches = {
+	traffic: ({ network }, path) => path === '/v1/networks' || (within(network, path) && (path.includes('/traffic?') || path.split('/').length === 6)),
+	webhook: (_, path) => path.startsWith('/v1/webhooks'),
 	network: ({ network }, path) => path === '/v1/status' || path === '/v1/networks' || (within(network, path) && path.split('/').length === 4),
 	member: ({ network, address }, path) => path === '/v1/networks' || path === '/v1/waiting' ||
-		(within(network, path) && !path.includes('/invites') && (!address || !path.includes('/members/') || path.endsWith(`/${address}`))),
+		(within(network, path) && !path.includes('/invites') && !path.includes('/traffic?') && (!address || !path.includes('/members/') || path.endsWith(`/${address}`))),
 	live: ({ network, address }, path) => path === '/v1/networks' ||
-		(within(network, path) && (path.endsWith('/topology') || path.split('/').length === 4 || (path.includes('/members/') && (!address || path.endsWith(`/${address}`))))),
+		(within(network, path) && (path.endsWith('/topology') || path.split('/').length === 4 || (path.includes('/members/') && !path.includes('/traffic?') && (!address || path.endsWith(`/${address}`))))),
 	invite: ({ network }, path) => path === '/v1/invites' || (within(network, path) && path.endsWith('/invites')),
 	audit: (_, path) => path.startsWith('/v1/audit'),
-	account: (_, path) => path === '/v1/users' || path === '/v1/tokens' || path === '/v1/status',
+	account: (_, path) => path === '/v1/users' || path === '/v1/tokens' || path === '/v1/status' || path === '/v1/session',
 };
 
 listen(({ change, reset }) => {
 	if (reset)
 		refreshAll();
-	if (!change || !touches[change.kind])
-		return;
-	for (const cell of cells.values())
+	for (const cell of change && touches[change.kind] ? cells.values() : [])
 		if (cell.change)
 			cell.change(change);
 		else if (touches[change.kind](change, cell.path))

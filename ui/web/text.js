@@ -57,6 +57,16 @@ export function duration(seconds) {
 }
 
 export const size = (bytes) => (bytes >= 1048576 ? `${(bytes / 1048576).toFixed(1)} MB` : `${Math.ceil(bytes / 1024)} KB`);
+// 1234567 -> "1.23 MB": three digits, decimal prefixes, as lines and disks are sold.
+const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'];
+function scaled(n, unit) {
+	const of = Math.min(PREFIXES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, Math.abs(n))) / 3 + 1e-9)));
+	const value = n / 1000 ** of;
+	return `${Number(value.toPrecision(value >= 100 ? 4 : 3)).toLocaleString('en', { maximumFractionDigits: value >= 100 ? 0 : 2 })} ${PREFIXES[of]}${unit}`;
+}
+export const rate = (bps) => scaled(bps, 'bit/s');
+export const bytes = (n) => scaled(n, 'B');
+
 export const rtt = (ms) => (ms === null || ms === undefined ? '' : ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`);
 
 // "a, b c" -> ["a", "b", "c"], for tags and addresses typed by people.
