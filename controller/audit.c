@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/hook.h"
 #include "controller/state.h"
 #include "controller/store_audit.h"
 #include "proto/base/log.h"
 
-int audit_note(struct controller *c, const char *action, uint64_t nwid, uint64_t member, const char *detail)
+static int note(struct controller *c, const char *action, uint64_t nwid, uint64_t member, const struct member_record *row,
+                const char *detail)
 {
 	struct audit_entry e = {.wall_s = c->wall_s, .time = network_time(c), .actor = c->actor, .nwid = nwid, .member = member};
 	if (!e.actor.name[0])
@@ -25,7 +27,17 @@ int audit_note(struct controller *c, const char *action, uint64_t nwid, uint64_t
 	int r = store_audit_append(c->store, &e);
 	if (!r)
 		change_note(c, CHANGE_AUDIT, nwid, member, false);
-	return r;
+	return r ? r : hook_note(c, action, nwid, member, row, e.detail[0] ? e.detail : NULL);
+}
+
+int audit_note(struct controller *c, const char *action, uint64_t nwid, uint64_t member, const char *detail)
+{
+	return note(c, action, nwid, member, NULL, detail);
+}
+
+int audit_note_member(struct controller *c, const char *action, const struct member_record *row, const char *detail)
+{
+	return note(c, action, row->nwid, row->address, row, detail);
 }
 
 enum admin_status controller_act(struct controller *c, const char *action, const char *detail, struct admin_error *error)

@@ -14,6 +14,9 @@
 /* action: dotted, such as "member.approve". nwid, member: 0 = none. detail: the text of a JSON object, or NULL.
  * The actor is the controller's. 0 or -errno, which breaks the transaction. */
 int audit_note(struct controller *, const char *action, uint64_t nwid, uint64_t member, const char *detail);
+/* Of a member whose row is at hand, perhaps the last time. */
+struct member_record;
+int audit_note_member(struct controller *, const char *action, const struct member_record *, const char *detail);
 
 /* An act that changes nothing here, such as a backup: its entry alone, committed. */
 enum admin_status controller_act(struct controller *, const char *action, const char *detail, struct admin_error *);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "controller/edit.h"
+#include "controller/hook.h"
 #include "proto/base/log.h"
 
 uint64_t network_time(const struct controller *c)
@@ -72,6 +73,7 @@ void turn_abort(struct controller *c, int r)
 	c->left_lost = true;
 	letters_settle(c, false);
 	publications_reload(c);
+	hooks_reload(c);
 	failed(c, r);
 }
 
@@ -112,6 +114,9 @@ static uint64_t deadline(const struct controller *c)
 	uint64_t invites = invites_next(c);
 	if (invites < next)
 		next = invites < c->retry_at ? c->retry_at : invites;
+	uint64_t hooks = hooks_next(c);
+	if (hooks < next)
+		next = hooks;
 	uint64_t left = c->ceiling - network_time(c);
 	uint64_t at = c->now_ms + (left > CEILING_EARLY_S ? (left - CEILING_EARLY_S) * 1000 : 0);
 	if (at < c->retry_at)
@@ -128,6 +133,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 	presences_silent(c);
 	members_end(c, &ended);
 	invites_tick(c);
+	hooks_tick(c);
 	if (c->trusted) {
 		publications_prepare(c);
 		ceiling = ceiling_reserve(c);
@@ -192,6 +198,8 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
 	if (!r)
 		r = accounts_load(c);
 	if (!r)
+		r = hooks_load(c);
+	if (!r)
 		r = watermark_check(c, &why);
 	if (!r && !c->trusted) {
 		snprintf(c->health, sizeof(c->health), "%s", why);
@@ -222,6 +230,7 @@ void controller_close(struct controller *c)
 		publication_free(c->publications[i]);
 	presences_free(c);
 	accounts_free(c);
+	hooks_free(c);
 	store_close(c->store);
 	free(c->letters);
 	free(c->pushes);
@@ -250,6 +259,7 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 		who->silent = false;
 	if (!who || who->online == online)
 		return;
+	enum report_kind was_link = who->link;
 	who->online = online;
 	who->reports = false;
 	who->heard = c->now_ms;
@@ -266,6 +276,7 @@ void controller_online(struct controller *c, const uint8_t key_hash[KEY_HASH_BYT
 		if (!p || store_member_get(c->store, nwids[i], key_hash, &m))
 			continue;
 		change_note(c, CHANGE_LIVE, nwids[i], m.address, false);
+		hook_live(c, nwids[i], m.address, key_hash, !online, was_link);
 		invite_online(c, &m, online);
 		if (online && m.state == MEMBER_APPROVED)
 			publication_push_one(c, p, key_hash);

@@ -25,14 +25,18 @@ enum change_kind {
 	CHANGE_LIVE,
 	CHANGE_INVITE,
 	CHANGE_AUDIT,
-	CHANGE_ACCOUNT
+	CHANGE_ACCOUNT,
+	CHANGE_TRAFFIC,
+	CHANGE_WEBHOOK
 }; /* LIVE: online, path, round trip */
-#define CHANGE_KINDS (CHANGE_ACCOUNT + 1)
+#define CHANGE_KINDS (CHANGE_WEBHOOK + 1)
 struct change {
 	enum change_kind kind;
 	bool gone;
 	uint64_t nwid, address; /* 0 = none, or all of them */
 };
+
+struct hook_event;
 
 struct controller_port {
 	void *self;
@@ -41,6 +45,9 @@ struct controller_port {
 	/* Queues one control message to that identity's session (req 0 with OP_REPLY clear = a request of ours that wants no
 	 * answer handling; otherwise a reply). body is copied. false: no session with it. */
 	bool (*send)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct message *);
+	/* Writes the text of what a webhook is told of that event (controller/hook.h): false when there is no memory. NULL: there are
+	 * no webhooks. Must not call the controller. */
+	bool (*hook_body)(void *self, const struct hook_event *, char *ret, size_t room);
 };
 
 /* dir holds controller.db, head.bak. *ret_why: a sentence with the mend on failure (damaged, newer, foreign database, ...).

@@ -275,7 +275,7 @@ int edit_audit(struct controller *c, const struct edit *e, const char *action)
 	audit_detail_change_count(&d, "flags", policy_flags(was->flags_on, was->flags_off), policy_flags(will->flags_on, will->flags_off));
 	audit_detail_change_count(&d, "expires", was->expires, will->expires);
 	audit_detail_change_count(&d, "ephemeral", was->ephemeral, will->ephemeral);
-	return audit_note(c, action, will->nwid, will->address, audit_detail_end(&d));
+	return audit_note_member(c, action, will, audit_detail_end(&d));
 }
 
 /* ---- the acts ----------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
 
 /* ---- one row ------------------------------------------------------------------------ */
 
-static void member_show(const struct controller *c, const struct member_record *m, struct member_row *ret)
+void member_show(const struct controller *c, const struct member_record *m, struct member_row *ret)
 {
 	const struct presence *who = presence_find(c, m->identity.key_hash);
 	uint64_t now = network_time(c);

@@ -155,6 +155,7 @@ struct controller {
 	uint64_t silent_next; /* ms: looked for those who are silent */
 	unsigned n_presences;
 	struct accounts *accounts; /* owned, account.c */
+	struct hooks *hooks;       /* owned, hook_queue.c */
 	size_t reports_bytes;      /* of all networks */
 	uint64_t reports_swept;
 };
@@ -245,6 +246,9 @@ void accounts_free(struct controller *);
 /* watermark.c: head.bak */
 int watermark_check(struct controller *, const char **ret_why); /* sets trusted */
 int watermark_write(struct controller *);
+
+/* member_list.c */
+void member_show(const struct controller *, const struct member_record *, struct member_row *ret);
 
 /* member.c */
 /* Gives an approved row what it needs (an address of the pool if it has none) and writes it, all in the turn's

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/hook.h"
 #include "controller/state.h"
 
 struct place {
@@ -167,6 +168,7 @@ void controller_path(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES
 	if (!who || !who->online)
 		return;
 	bool news = who->link != kind || rtt_moved(who->rtt_us, rtt_us);
+	enum report_kind was = who->link;
 	who->link = kind;
 	who->rtt_us = rtt_us;
 	if (!news || store_member_networks(c->store, key_hash, nwids, KEY_NETWORKS_MAX, &n))
@@ -176,5 +178,7 @@ void controller_path(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES
 		if (!address && !store_member_get(c->store, nwids[i], key_hash, &m))
 			address = m.address;
 		change_note(c, CHANGE_LIVE, nwids[i], address, false);
+		if (was != kind)
+			hook_live(c, nwids[i], address, key_hash, true, was);
 	}
 }

@@ -33,7 +33,7 @@ rooms=(
 	'gnutls/.*\.h ^(node/stream_(tls|upgrade)|ui/certificate)\.c$'
 	'wslay/.*\.h ^node/stream_websocket\.c$'
 	'jansson\.h ^ui/'
-	'curl/.*\.h ^ui/cli/'
+	'curl/.*\.h ^ui/(cli/|webhook\.c$)'
 	'qrencode\.h ^ui/qr\.c$'
 	'libsmartcols(/.*)?\.h ^ui/cli/'
 )

@@ -158,8 +158,9 @@ static size_t event_put(const struct stream *stream, const char *event, uint64_t
 
 static size_t change_put(const struct stream *stream, uint64_t seq, char *buf, size_t room)
 {
-	static const char *const kinds[] = {[CHANGE_NETWORK] = "network", [CHANGE_MEMBER] = "member", [CHANGE_LIVE] = "live",
-	                                    [CHANGE_INVITE] = "invite",   [CHANGE_AUDIT] = "audit",   [CHANGE_ACCOUNT] = "account"};
+	static const char *const kinds[] = {
+	    [CHANGE_NETWORK] = "network", [CHANGE_MEMBER] = "member",   [CHANGE_LIVE] = "live",       [CHANGE_INVITE] = "invite",
+	    [CHANGE_AUDIT] = "audit",     [CHANGE_ACCOUNT] = "account", [CHANGE_TRAFFIC] = "traffic", [CHANGE_WEBHOOK] = "webhook"};
 	const struct change *change = &stream->events->ring[seq % EVENTS_KEPT];
 	char network[24] = "null", address[24] = "null", data[128];
 	if (change->nwid)
