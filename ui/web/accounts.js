@@ -14,7 +14,7 @@ const ROLES = [['read', 'sees everything'], ['approve', 'lets devices in'], ['ad
 const e = encodeURIComponent;
 
 function Passwords({ label, save, action, old, user, role }) {
-	const [f, setF] = useState({ name: '', password: '', again: '', old: '', role: 'admin' });
+	const [f, setF] = useState({ name: '', password: '', again: '', old: '', role: 'read' });
 	const set = (name) => (value) => setF({ ...f, [name]: value });
 	const submit = async () => {
 		if (f.password !== f.again)

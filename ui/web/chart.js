@@ -50,7 +50,7 @@ function options(props, figure, box, moved) {
 		width: Math.max(200, box.clientWidth), height: HEIGHT, legend: { show: false }, focus: { alpha: 1 },
 		cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: (u, i) => ink(now().lines[(i - 1) % now().lines.length].key) } },
 		scales: { y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
-		axes: [{ ...axis, space: 64, values: (u, ticks, of, space, every) => ticks.map((t, i) => tick(t, i, ticks, every)) }, { ...axis, size: 76, values: (u, ticks) => ticks.map((v) => now().say(v)) }],
+		axes: [{ ...axis, space: 64, size: 26, values: (u, ticks, of, space, every) => ticks.map((t, i) => tick(t, i, ticks, every)) }, { ...axis, size: 76, values: (u, ticks) => ticks.map((v) => now().say(v)) }],
 		series: [{}, ...lines.map((line, i) => series(line, i, DASHES[i % DASHES.length].length ? DASHES[i % DASHES.length] : undefined)), ...(open ? lines.map((line, i) => series(line, i, [3, 3])) : [])],
 		hooks: {
 			setCursor: [(u) => moved(u.cursor.idx ?? null)],

@@ -72,7 +72,7 @@ function Addresses({ nwid, member }) {
 	};
 	return html`<${Card} title="Addresses and expiry"><${Form} label="Addresses and expiry" barred=${!may('write', nwid)} save=${save}>
 		<${Input} label="IPv4 addresses" kind="area" rows=${Math.max(1, member.ips.length)} help="One in a line; they stay its own" spellcheck=${false} value=${draft.value('ips')} onValue=${draft.set('ips')} data-field="ips" />
-		${'auto_ip' in member && html`<${Switch} label="From the pool" help="gets an address by itself when it has none" value=${draft.value('auto_ip')} onValue=${draft.set('auto_ip')} data-field="auto-ip" />`}
+		${'auto_ip' in member && html`<div class="switches"><${Switch} label="From the pool" help="gets an address by itself when it has none" value=${draft.value('auto_ip')} onValue=${draft.set('auto_ip')} data-field="auto-ip" /></div>`}
 		<p class="field"><span class="label">IPv6</span><${Id} text=${member.ipv6?.split('/')[0]} label="Copy the IPv6 address" /></p>
 		<${Input} label="The approval ends" options=${EXPIRIES} help=${member.expires_in ? `now: in ${duration(member.expires_in)}` : 'now: never'} value=${draft.value('expiry')} onValue=${draft.set('expiry')} data-field="expiry" />
 		<${SaveBar} draft=${draft} action="addresses" /><//><//>`;

@@ -38,7 +38,7 @@ export function Automatic({ network: n }) {
 		await changeNetwork(n, fields, Object.fromEntries(Object.keys(fields).map((name) => [name, n[name]])));
 		draft.reset();
 	};
-	return html`<${Card} title="Addresses by themselves"><${Form} label="Addresses by themselves" barred=${!may('write', n.id)} save=${save}>
+	return html`<${Card} title="Automatic addresses"><${Form} label="Automatic addresses" barred=${!may('write', n.id)} save=${save}>
 		${'auto_assign' in n && html`<div class="switches"><${Switch} label="IPv4 for new members" help="from the pool; without it, an admin sets them" value=${draft.value('auto_assign')} onValue=${draft.set('auto_assign')} data-setting="auto_assign" /></div>`}
 		${'ranges' in n && html`<${Input} label="Only from these ranges" kind="area" rows=${Math.max(2, n.ranges.length)} spellcheck=${false} maxlength="700" placeholder="10.144.7.100 - 10.144.7.199" help="One in a line, 16 at most; empty: the whole pool" value=${draft.value('ranges')} onValue=${draft.set('ranges')} data-setting="ranges" />`}
 		${warnings.map((w) => html`<p class="notice wait">${w}</p>`)}

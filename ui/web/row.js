@@ -55,7 +55,7 @@ function Known({ member: m }) {
 		${cell('Tags', 'c-tags', (m.tags || []).slice(0, 3).map((tag) => html`<span class="tag" key=${tag}>${visible(tag, 32)}</span>`))}
 		${cell('Link', m.online && m.link ? 'c-link' : 'c-link none', m.online && m.link ? html`<span class=${`link ${m.link}`}>${m.link === 'relay' ? 'relayed' : m.link}</span><small class="figure">${rtt(m.rtt_ms)}</small>` : '–')}
 		${cell('Version', 'c-version', html`<span class="cut">${visible(m.version || '–', 20)}</span>`)}
-		${cell('Last seen', 'c-seen', html`<span>${seen}</span>${m.online && m.traffic && html`<small><${Rates} traffic=${m.traffic} /></small>`}`)}`;
+		${cell('Last seen', 'c-seen', html`<span>${seen}</span>${m.online && m.traffic && html`<small><${Rates} traffic=${m.traffic} brief=${true} /></small>`}`)}`;
 }
 
 const Stranger = ({ member: m }) => cell('Key', 'c-print', html`<span class="words cut" title="farlan id on the device shows the same words">${visible(m.fingerprint, 120)}</span><small class="cut">${m.physical ? `from ${visible(m.physical, 60)}, ` : ''}${m.first_seen ? `asked ${ago(m.first_seen)}` : ''}</small>`);

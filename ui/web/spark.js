@@ -19,8 +19,14 @@ export function Spark({ values, label }) {
 	return html`<svg class="spark" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${label}><path d=${path} /></svg>`;
 }
 
-// traffic: {rx_bps, tx_bps} or null where nothing was told of the last minute.
-export const Rates = ({ traffic }) => (traffic ? html`<span class="rates figure" data-field="rates"><span><span aria-hidden="true">↓</span><span class="hidden">in </span>${rate(traffic.rx_bps)}</span> <span><span aria-hidden="true">↑</span><span class="hidden">out </span>${rate(traffic.tx_bps)}</span></span>` : null);
+// traffic: {rx_bps, tx_bps} or null where nothing was told of the last minute. brief: where there is no room for the unit.
+const short = (bps) => html`${rate(bps).replace(/ ?(.?)bit\/s$/, '$1')}<span class="hidden"> bit/s</span>`;
+export function Rates({ traffic, brief }) {
+	if (!traffic)
+		return null;
+	const words = brief ? short : rate;
+	return html`<span class="rates figure" data-field="rates" title=${`in ${rate(traffic.rx_bps)}, out ${rate(traffic.tx_bps)}`}><span><span aria-hidden="true">↓</span><span class="hidden">in </span>${words(traffic.rx_bps)}</span> <span><span aria-hidden="true">↑</span><span class="hidden">out </span>${words(traffic.tx_bps)}</span></span>`;
+}
 
 export function NetworkSpark({ network }) {
 	const { data } = useData(`${networkPath(network.id)}/traffic?range=1h`);
