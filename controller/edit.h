@@ -47,6 +47,8 @@ static inline void settings_put(const struct member_settings *s, struct member_r
 		memcpy(m->description, s->description, sizeof(m->description));
 	if (s->set & SET_MEMBER_TAGS)
 		m->tags = s->tags;
+	if (s->set & SET_MEMBER_AUTO_IP)
+		m->auto_ip = s->auto_ip;
 	if (s->set & SET_MEMBER_FLAGS)
 		policy_flags_set(&m->flags_on, &m->flags_off, s->flags_on, s->flags_off);
 }

@@ -52,7 +52,8 @@ static int edition_settings(struct controller *c, const struct publication *p, s
 	                            .mcast_limit = n.limits.mcast_limit,
 	                            .flags = n.flags,
 	                            .storm_frames = n.limits.storm_frames,
-	                            .mcast_kbit = n.limits.mcast_kbit};
+	                            .mcast_kbit = n.limits.mcast_kbit,
+	                            .ethertypes = n.ethertypes};
 	memcpy(base.name, n.name, sizeof(base.name));
 	if (n.pool.family) /* the pool itself is on link */
 		routes[n_routes++] = (struct route){.target = n.pool};

@@ -55,6 +55,10 @@ int member_write(struct controller *c, struct publication *p, const struct membe
 	                                          policy_flags(m->flags_on, m->flags_off)));
 	bool changes = had != has || (has && !cred_same(was, m));
 	int r = changes ? publication_serial(c, p, &m->serial) : 0;
+	if (!had && has)
+		m->authorized_wall_s = c->wall_s;
+	else if (m->state != was->state && m->state != MEMBER_PENDING)
+		m->deauthorized_wall_s = c->wall_s;
 	c->ends_known = false;
 	directory_touch(&p->directory, m->id);
 	if (!r && takes) /* whatever was issued before this serial is dead when its longest life is over */
@@ -78,12 +82,18 @@ bool member_approved(struct controller *c, uint64_t nwid, const uint8_t key_hash
 	return !store_member_get(c->store, nwid, key_hash, &m) && m.state == MEMBER_APPROVED;
 }
 
+bool member_served(const struct network_record *n, const struct member_record *m)
+{
+	struct stretch s[RANGES_MAX];
+	return n->auto_assign && m->auto_ip && policy_stretches(&n->pool, n->ranges, n->n_ranges, s);
+}
+
 static int address_give(struct controller *c, struct publication *p, const struct network_record *n, struct member_record *m)
 {
 	struct prefix ip = {.family = 4, .bits = n->pool.bits};
-	if (m->n_ips || !n->pool.family)
+	if (m->n_ips || !member_served(n, m))
 		return 0;
-	int r = pool_give(c, p, &n->pool, ip.ip);
+	int r = pool_give(c, p, n, ip.ip);
 	if (r)
 		return r;
 	m->ips[0] = ip;

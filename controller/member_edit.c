@@ -169,13 +169,12 @@ static enum admin_status ips_take(struct controller *c, struct edit *e, const st
 	unsigned n = s->set & SET_MEMBER_IP ? 1 : s->n_ips;
 	enum admin_status status = ADMIN_OK;
 	if (!n) { /* the pool's choice: one of those it has, or member_admit() finds one */
-		e->will.n_ips = e->will.n_ips ? 1 : 0;
+		e->will.n_ips = e->will.n_ips && member_served(&e->network, &e->will) ? 1 : 0;
 		return ADMIN_OK;
 	}
-	if (e->will.state != MEMBER_APPROVED) {
-		admin_error_set(error, "Not an approved member",
-		                "Give the address with the approval: farlan member approve NWID MEMBER --ip ADDR",
-		                "The member is %s, so it holds no address.", member_state_name(e->will.state));
+	if (e->will.state == MEMBER_BANNED) {
+		admin_error_set(error, "The member is banned", "farlan member unban NWID MEMBER",
+		                "It is out of every network: no address is kept for it.");
 		return ADMIN_CONFLICT;
 	}
 	e->will.n_ips = 0;
@@ -273,6 +272,7 @@ int edit_audit(struct controller *c, const struct edit *e, const char *action)
 	ips_text(will, b, sizeof(b));
 	audit_detail_change(&d, "ips", a, b);
 	audit_detail_change_count(&d, "flags", policy_flags(was->flags_on, was->flags_off), policy_flags(will->flags_on, will->flags_off));
+	audit_detail_change_count(&d, "auto_ip", was->auto_ip, will->auto_ip);
 	audit_detail_change_count(&d, "expires", was->expires, will->expires);
 	audit_detail_change_count(&d, "ephemeral", was->ephemeral, will->ephemeral);
 	return audit_note_member(c, action, will, audit_detail_end(&d));
@@ -295,7 +295,7 @@ static bool row_same(const struct edit *e)
 	return a->state == b->state && a->flags_on == b->flags_on && a->flags_off == b->flags_off && a->n_ips == b->n_ips &&
 	       !memcmp(a->ips, b->ips, a->n_ips * sizeof(*a->ips)) && !strcmp(a->name, b->name) &&
 	       !strcmp(a->description, b->description) && !strcmp(a->reason, b->reason) && tags_same(&a->tags, &b->tags) &&
-	       a->expires == b->expires && a->ephemeral == b->ephemeral && a->invite == b->invite;
+	       a->expires == b->expires && a->ephemeral == b->ephemeral && a->invite == b->invite && a->auto_ip == b->auto_ip;
 }
 
 static enum admin_status may_approve(struct controller *c, const struct edit *e, struct admin_error *error)
@@ -319,7 +319,7 @@ static enum admin_status pool_exhausted(const struct edit *e, struct admin_error
 	char pool[24];
 	prefix_format(&e->network.pool, pool, sizeof(pool));
 	admin_error_set(error, "The pool is exhausted", "Delete members that are gone, or give the network a larger pool.",
-	                "Every address of %s is in use.", pool);
+	                "Every address %s %s is in use.", e->network.n_ranges ? "that the ranges leave of" : "of", pool);
 	return ADMIN_CONFLICT;
 }
 

@@ -93,14 +93,18 @@ static void roll_take(void *self, const struct member_record *m)
 	l->was[l->n++] = *m;
 }
 
-static bool homeless(const struct member_record *m, const struct prefix *pool)
+static bool homeless(const struct member_record *m, const struct network_record *n)
 {
-	return !m->n_ips && m->state == MEMBER_APPROVED && pool->family;
+	return !m->n_ips && m->state == MEMBER_APPROVED && member_served(n, m);
 }
 
 /* Decides the new addresses without writing. */
-static int roll_number(struct controller *c, const struct prefix *pool, struct roll *l, const struct lease *leases, size_t n_leases)
+static int roll_number(struct controller *c, const struct network_record *network, struct roll *l, const struct lease *leases,
+                       size_t n_leases)
 {
+	const struct prefix *pool = &network->pool;
+	struct stretch stretches[RANGES_MAX];
+	unsigned n_stretches = policy_stretches(pool, network->ranges, network->n_ranges, stretches);
 	size_t want = 0, given = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		struct member_record *m = &l->will[i];
@@ -111,13 +115,13 @@ static int roll_number(struct controller *c, const struct prefix *pool, struct r
 				m->ips[n++].bits = pool->bits;
 			}
 		m->n_ips = n;
-		want += homeless(m, pool);
+		want += homeless(m, network);
 	}
 	uint8_t(*ips)[4] = malloc((want + 1) * sizeof(*ips));
-	int r = ips ? policy_addresses(pool, leases, n_leases, network_time(c), ips, want) : -ENOMEM;
+	int r = ips ? policy_addresses(stretches, n_stretches, leases, n_leases, network_time(c), ips, want) : -ENOMEM;
 	for (size_t i = 0; i < l->n && !r; i++) {
 		struct member_record *m = &l->will[i];
-		if (!homeless(m, pool))
+		if (!homeless(m, network))
 			continue;
 		m->ips[0] = (struct prefix){.family = 4, .bits = pool->bits};
 		memcpy(m->ips[0].ip, ips[given++], 4);
@@ -128,7 +132,7 @@ static int roll_number(struct controller *c, const struct prefix *pool, struct r
 }
 
 /* 0, -EADDRNOTAVAIL before anything was written, or -errno. */
-static int renumber(struct controller *c, struct publication *p, const struct prefix *pool)
+static int renumber(struct controller *c, struct publication *p, const struct network_record *network)
 {
 	struct roll l = {0};
 	struct lease *leases = NULL;
@@ -146,8 +150,10 @@ static int renumber(struct controller *c, struct publication *p, const struct pr
 		goto out;
 	if (l.n)
 		memcpy(l.will, l.was, l.n * sizeof(*l.will));
-	r = roll_number(c, pool, &l, leases, n);
+	r = roll_number(c, network, &l, leases, n);
 	for (size_t i = 0; !r && i < l.n; i++) {
+		if (!memcmp(&l.was[i], &l.will[i], sizeof(l.was[i])))
+			continue;
 		r = member_write(c, p, &l.was[i], &l.will[i]);
 		if (l.will[i].state == MEMBER_APPROVED)
 			push_decision(c, l.will[i].identity.key_hash, p->nwid, JOIN_OK);
@@ -261,13 +267,16 @@ enum admin_status controller_network_set(struct controller *c, uint64_t nwid, co
 		status = bridges_refuse(c, &n, error);
 	if (status)
 		return status;
-	bool moved = was.pool.family != n.pool.family || was.pool.bits != n.pool.bits || memcmp(was.pool.ip, n.pool.ip, 4);
-	int r = moved ? renumber(c, p, &n.pool) : 0;
+	/* who has none by now is served with what can be given by now */
+	bool moved = was.pool.family != n.pool.family || was.pool.bits != n.pool.bits || memcmp(was.pool.ip, n.pool.ip, 4) ||
+	             was.n_ranges != n.n_ranges || memcmp(was.ranges, n.ranges, sizeof(n.ranges)) || (n.auto_assign && !was.auto_assign);
+	pool_doubt(p);
+	int r = moved ? renumber(c, p, &n) : 0;
 	if (r == -EADDRNOTAVAIL) {
 		char text[24];
 		prefix_format(&n.pool, text, sizeof(text));
-		admin_error_set(error, "The pool is too small", "Choose a larger pool.", "%s has not enough addresses for the members.",
-		                text);
+		admin_error_set(error, "The pool is too small", "Choose a larger pool, or more of it.",
+		                "%s%s has not enough addresses for the members.", n.n_ranges ? "What the ranges leave of " : "", text);
 		return ADMIN_CONFLICT;
 	}
 	if (!r)

@@ -8,6 +8,7 @@
 
 #include "controller/audit.h"
 #include "controller/state.h"
+#include "proto/ethertype.h"
 
 static enum admin_status limits_take(const struct network_settings *s, struct network_limits *l, struct admin_error *error)
 {
@@ -68,6 +69,41 @@ static enum admin_status routes_take(const struct network_settings *s, struct ne
 	return ADMIN_OK;
 }
 
+static enum admin_status ranges_take(const struct network_settings *s, struct network_record *n, struct admin_error *error)
+{
+	const char *why = s->n_ranges > RANGES_MAX ? "a network has at most 16 ranges" : NULL;
+	if (!(s->set & SET_NET_RANGES))
+		return ADMIN_OK;
+	for (unsigned i = 0; i < s->n_ranges && !why; i++)
+		why = policy_range_check(&s->ranges[i]);
+	if (why) {
+		admin_error_set(error, "Not a usable range", "Give the first and the last address, like 10.20.1.10 and 10.20.1.99.", "%s.",
+		                why);
+		return ADMIN_INVALID;
+	}
+	memset(n->ranges, 0, sizeof(n->ranges));
+	if (s->n_ranges)
+		memcpy(n->ranges, s->ranges, s->n_ranges * sizeof(*s->ranges));
+	n->n_ranges = s->n_ranges;
+	return ADMIN_OK;
+}
+
+static enum admin_status ethertypes_take(const struct network_settings *s, struct network_record *n, struct admin_error *error)
+{
+	struct ethertypes e = {0};
+	if (!(s->set & SET_NET_ETHERTYPES))
+		return ADMIN_OK;
+	for (unsigned i = 0; i < s->ethertypes.n; i++) {
+		if (i >= ETHERTYPES_MAX || !ethertypes_add(&e, s->ethertypes.type[i])) {
+			admin_error_set(error, "Not a list of EtherTypes", "Give up to 16, like ipv4, arp and ipv6.",
+			                "There are too many, or one is neither 0 (LLC) nor from 0x0600 on.");
+			return ADMIN_INVALID;
+		}
+	}
+	n->ethertypes = e;
+	return ADMIN_OK;
+}
+
 enum admin_status network_take(struct controller *c, const struct network_settings *s, struct network_record *n, struct admin_error *error)
 {
 	uint64_t holder;
@@ -117,7 +153,13 @@ enum admin_status network_take(struct controller *c, const struct network_settin
 		}
 		n->flags = (n->flags & ~s->flags_off) | s->flags_on;
 	}
+	if (s->set & SET_NET_AUTO_ASSIGN)
+		n->auto_assign = s->auto_assign;
 	enum admin_status status = limits_take(s, &n->limits, error);
+	if (!status)
+		status = ranges_take(s, n, error);
+	if (!status)
+		status = ethertypes_take(s, n, error);
 	return status ? status : routes_take(s, n, error);
 }
 
@@ -147,6 +189,24 @@ static void routes_text(const struct network_record *n, char *ret, size_t room)
 	}
 }
 
+static void ranges_text(const struct network_record *n, char *ret, size_t room)
+{
+	size_t at = 0;
+	*ret = '\0';
+	for (unsigned i = 0; i < n->n_ranges && at < room; i++) {
+		const uint8_t *a = n->ranges[i].first, *b = n->ranges[i].last;
+		at += (size_t)snprintf(ret + at, room - at, "%s%u.%u.%u.%u - %u.%u.%u.%u", i ? ", " : "", a[0], a[1], a[2], a[3], b[0],
+		                       b[1], b[2], b[3]);
+	}
+}
+
+static void ethertypes_text(const struct ethertypes *e, char *ret, size_t room)
+{
+	size_t at = (size_t)snprintf(ret, room, "%s", e->n ? "" : "all");
+	for (unsigned i = 0; i < e->n && at < room; i++)
+		at += (size_t)snprintf(ret + at, room - at, "%s0x%04x", i ? " " : "", e->type[i]);
+}
+
 int network_audit(struct controller *c, const struct network_record *was, const struct network_record *now, const char *action)
 {
 	static const struct network_record none = {0};
@@ -167,6 +227,13 @@ int network_audit(struct controller *c, const struct network_record *was, const 
 	routes_text(was, a, sizeof(a));
 	routes_text(now, b, sizeof(b));
 	audit_detail_change(&d, "routes", a, b);
+	ranges_text(was, a, sizeof(a));
+	ranges_text(now, b, sizeof(b));
+	audit_detail_change(&d, "ranges", a, b);
+	ethertypes_text(&was->ethertypes, a, sizeof(a));
+	ethertypes_text(&now->ethertypes, b, sizeof(b));
+	audit_detail_change(&d, "ethertypes", a, b);
+	audit_detail_change_count(&d, "auto_assign", was->auto_assign, now->auto_assign);
 	audit_detail_change(&d, "dns", was->dns.domain, now->dns.domain);
 	audit_detail_change_count(&d, "dns_servers", was->dns.n_servers, now->dns.n_servers);
 	return audit_note(c, action, now->nwid, 0, audit_detail_end(&d));
@@ -256,6 +323,24 @@ static void routes_warn(struct warning *w)
 	}
 }
 
+/* Pool and ranges are set in any order, so that each may be wrong for a while. */
+static void ranges_warn(const struct warning *w)
+{
+	const struct network_record *n = w->n;
+	char pool[24], text[320];
+	struct stretch s[RANGES_MAX];
+	pool_text(&n->pool, pool);
+	for (unsigned i = 0; i < n->n_ranges; i++) {
+		const uint8_t *a = n->ranges[i].first, *b = n->ranges[i].last;
+		if (policy_pool_host(&n->pool, a) && policy_pool_host(&n->pool, b))
+			continue;
+		bool some = policy_stretches(&n->pool, &n->ranges[i], 1, s);
+		snprintf(text, sizeof(text), "of the range %u.%u.%u.%u - %u.%u.%u.%u %s: the pool is %s", a[0], a[1], a[2], a[3], b[0],
+		         b[1], b[2], b[3], some ? "only a part is given" : "nothing is given", pool);
+		w->each(w->self, text);
+	}
+}
+
 void controller_network_warnings(struct controller *c, uint64_t nwid, void (*each)(void *, const char *), void *self)
 {
 	struct network_record n;
@@ -266,11 +351,24 @@ void controller_network_warnings(struct controller *c, uint64_t nwid, void (*eac
 	if (n.n_routes)
 		store_member_each(c->store, nwid, gateways, &w);
 	routes_warn(&w);
+	ranges_warn(&w);
 	if (n.dns.n_servers && !n.dns.domain[0])
 		each(self, "DNS servers without a domain: nobody knows which names to ask them for");
 }
 
 /* ---- reading ------------------------------------------------------------------------ */
+
+static void pool_count(const struct controller *c, const struct network_record *n, struct network_row *ret)
+{
+	struct stretch s[RANGES_MAX];
+	unsigned n_stretches = policy_stretches(&n->pool, n->ranges, n->n_ranges, s);
+	for (unsigned i = 0; i < n_stretches; i++) {
+		uint32_t used = 0;
+		ret->pool_size += s[i].last - s[i].first + 1;
+		store_lease_count_in(c->store, n->nwid, s[i].first, s[i].last, &used);
+		ret->pool_used += used;
+	}
+}
 
 static void network_show(const struct controller *c, const struct network_record *n, struct network_row *ret)
 {
@@ -281,6 +379,9 @@ static void network_show(const struct controller *c, const struct network_record
 	                            .flags = n->flags,
 	                            .limits = n->limits,
 	                            .n_routes = n->n_routes,
+	                            .n_ranges = n->n_ranges,
+	                            .auto_assign = n->auto_assign,
+	                            .ethertypes = n->ethertypes,
 	                            .dns = n->dns,
 	                            .version = n->version,
 	                            .revision = n->revision,
@@ -288,9 +389,8 @@ static void network_show(const struct controller *c, const struct network_record
 	memcpy(ret->name, n->name, sizeof(ret->name));
 	memcpy(ret->description, n->description, sizeof(ret->description));
 	memcpy(ret->routes, n->routes, sizeof(ret->routes));
-	if (n->pool.family)
-		ret->pool_size = (UINT32_MAX >> n->pool.bits) - 1; /* all but its first and its last */
-	store_lease_count(c->store, n->nwid, &ret->pool_used);
+	memcpy(ret->ranges, n->ranges, sizeof(ret->ranges));
+	pool_count(c, n, ret);
 	store_network_count(c->store, n->nwid, MEMBER_APPROVED, &ret->members);
 	store_network_count(c->store, n->nwid, MEMBER_PENDING, &ret->pending);
 	for (unsigned i = 0; p && i < p->n_listed; i++) {

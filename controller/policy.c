@@ -178,15 +178,24 @@ static int rest_order(const void *a, const void *b)
 	return memcmp(x->ip, y->ip, 4);
 }
 
+static bool given(const struct stretch *s, unsigned n, uint32_t ip)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (ip >= s[i].first && ip <= s[i].last)
+			return true;
+	return false;
+}
+
 /* Those freed longest ago first. Returns how many; -ENOMEM. */
-static ssize_t rested(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want)
+static ssize_t rested(const struct stretch *s, unsigned n_stretches, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4],
+                      size_t want)
 {
 	struct lease *resting = malloc((n + 1) * sizeof(*resting));
 	size_t found = 0;
 	if (!resting)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		if (rests(&leases[i], now) && policy_pool_host(pool, leases[i].ip))
+		if (rests(&leases[i], now) && given(s, n_stretches, ip_number(leases[i].ip)))
 			resting[found++] = leases[i];
 	qsort(resting, found, sizeof(*resting), rest_order);
 	for (size_t i = 0; i < found && i < want; i++)
@@ -195,20 +204,57 @@ static ssize_t rested(const struct prefix *pool, const struct lease *leases, siz
 	return (ssize_t)(found < want ? found : want);
 }
 
-int policy_addresses(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want)
+const char *policy_range_check(const struct range *r)
 {
-	size_t given = 0;
+	if (ip_number(r->first) > ip_number(r->last))
+		return "a range begins with the lower address, like 10.20.1.10 to 10.20.1.99";
+	if (r->first[0] == 0 || r->last[0] >= 224)
+		return "a range is of ordinary unicast addresses, like 10.20.1.10 to 10.20.1.99";
+	return NULL;
+}
+
+unsigned policy_stretches(const struct prefix *pool, const struct range *ranges, unsigned n, struct stretch ret[RANGES_MAX])
+{
+	unsigned have = 0, merged = 0;
 	if (pool->family != 4)
-		return want ? -EADDRNOTAVAIL : 0;
-	uint64_t next = (uint64_t)ip_number(pool->ip) + 1, end = (uint64_t)ip_number(pool->ip) + host_mask(pool);
-	for (size_t i = 0; given < want && next < end; next++) {
-		while (i < n && (ip_number(leases[i].ip) < next || (!leases[i].member && !rests(&leases[i], now))))
-			i++; /* below, or as good as never used */
-		if (i == n || ip_number(leases[i].ip) != next)
-			ip_write((uint32_t)next, ret[given++]);
+		return 0;
+	const struct stretch hosts = {ip_number(pool->ip) + 1, ip_number(pool->ip) + host_mask(pool) - 1};
+	for (unsigned i = 0; i < n && i < RANGES_MAX; i++) {
+		struct stretch s = {ip_number(ranges[i].first), ip_number(ranges[i].last)};
+		s.first = s.first < hosts.first ? hosts.first : s.first;
+		s.last = s.last > hosts.last ? hosts.last : s.last;
+		if (s.first > s.last)
+			continue;
+		unsigned at = have++;
+		for (; at && ret[at - 1].first > s.first; at--)
+			ret[at] = ret[at - 1];
+		ret[at] = s;
 	}
-	ssize_t more = given < want ? rested(pool, leases, n, now, ret + given, want - given) : 0;
+	if (!n)
+		ret[have++] = hosts;
+	for (unsigned i = 0; i < have; i++) { /* what overlaps becomes one, so that nothing is counted twice */
+		struct stretch *last = merged ? &ret[merged - 1] : NULL;
+		if (last && ret[i].first <= last->last)
+			last->last = ret[i].last > last->last ? ret[i].last : last->last;
+		else
+			ret[merged++] = ret[i];
+	}
+	return merged;
+}
+
+int policy_addresses(const struct stretch *s, unsigned n_stretches, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4],
+                     size_t want)
+{
+	size_t got = 0, i = 0;
+	for (unsigned k = 0; k < n_stretches; k++)
+		for (uint64_t next = s[k].first; got < want && next <= s[k].last; next++) {
+			while (i < n && (ip_number(leases[i].ip) < next || (!leases[i].member && !rests(&leases[i], now))))
+				i++; /* below, or as good as never used */
+			if (i == n || ip_number(leases[i].ip) != next)
+				ip_write((uint32_t)next, ret[got++]);
+		}
+	ssize_t more = got < want ? rested(s, n_stretches, leases, n, now, ret + got, want - got) : 0;
 	if (more < 0)
 		return (int)more;
-	return given + (size_t)more == want ? 0 : -EADDRNOTAVAIL;
+	return got + (size_t)more == want ? 0 : -EADDRNOTAVAIL;
 }

@@ -78,9 +78,18 @@ bool policy_takes(const struct prefix *had, unsigned n_had, uint32_t had_flags, 
 const char *policy_pool_check(const struct prefix *pool);
 /* A host of the pool: inside, and neither its network nor its broadcast address. */
 bool policy_pool_host(const struct prefix *pool, const uint8_t ip[4]);
+/* NULL, or a sentence. */
+const char *policy_range_check(const struct range *);
+/* What is given without being asked for: the hosts of the pool that lie in a range, as numbers, ascending, none twice; all its hosts when
+ * there are no ranges. Returns how many stretches, 0 = nothing. */
+struct stretch {
+	uint32_t first, last; /* both included */
+};
+unsigned policy_stretches(const struct prefix *pool, const struct range *, unsigned n, struct stretch ret[RANGES_MAX]);
 /* As many hosts as wanted: the lowest nobody holds and nobody held within ADDRESS_REST_S, then those freed longest ago. leases ascending by
  * ip. 0; -EADDRNOTAVAIL when there are not so many, or -ENOMEM: then what stands in ret means nothing. */
-int policy_addresses(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want);
+int policy_addresses(const struct stretch *, unsigned n_stretches, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4],
+                     size_t want);
 /* Text of 1 to NAME_MAX_BYTES bytes without control characters. */
 bool policy_name(const char *name);
 bool policy_text(const char *text, size_t max); /* the same, up to max */

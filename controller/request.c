@@ -26,7 +26,8 @@ struct join {
 	struct body_join_req req;
 	struct network_record network;
 	struct member_record member;        /* valid if rows.member */
-	struct preapproval_row preapproval; /* valid if rows.preapproved */
+	struct preapproval_row preapproval; /* valid if awaited */
+	bool awaited;                       /* it lets in (rows.preapproved), or says what is reserved */
 	struct invite_row invite;           /* valid if invited: a use of it is taken */
 	bool invited;
 	struct publication *publication;
@@ -44,13 +45,14 @@ static int join_door(const struct asking *a, struct join *j)
 	if (r && r != -ENOENT)
 		return r;
 	r = store_preapproval_get(c->store, j->req.nwid, a->from->address, &j->preapproval);
-	j->rows.preapproved = !r && !j->preapproval.reserve;
+	j->awaited = !r;
+	j->rows.preapproved = j->awaited && !j->preapproval.reserve;
 	if (r && r != -ENOENT)
 		return r;
 	if (j->rows.member)
 		return 0;
 	r = store_departed_get(c->store, j->req.nwid, a->from->key_hash, &asked);
-	j->rows.departed = !r && asked == j->req.asked;
+	j->rows.departed = !r && asked == j->req.asked && !j->awaited; /* whoever is waited for may come back */
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -112,6 +114,19 @@ static int join_insert(const struct asking *a, struct join *j)
 	return r;
 }
 
+/* It waits, with what is reserved for it. */
+static int join_wait(const struct asking *a, struct join *j)
+{
+	struct controller *c = a->c;
+	int r = join_insert(a, j);
+	if (r || !j->awaited)
+		return r;
+	struct member_record was = j->member;
+	preapproval_grant(c, &j->network, &j->preapproval, &j->member);
+	r = member_write(c, j->publication, &was, &j->member);
+	return r ? r : preapproval_spent(c, &j->preapproval);
+}
+
 /* Who waited longest unseen makes room. */
 static int join_evict(const struct asking *a, struct join *j)
 {
@@ -121,7 +136,7 @@ static int join_evict(const struct asking *a, struct join *j)
 		return r;
 	if (gone)
 		change_note(a->c, CHANGE_MEMBER, j->req.nwid, gone, true);
-	return join_insert(a, j);
+	return join_wait(a, j);
 }
 
 /* A public network, or the admin has said so beforehand: the row is approved as it is made. Where the pool is exhausted it waits, and
@@ -135,13 +150,13 @@ static int join_admit(const struct asking *a, struct join *j)
 		was = j->member;
 	}
 	j->member.state = MEMBER_APPROVED;
-	if (!r && j->rows.preapproved)
+	if (!r && j->awaited)
 		preapproval_grant(a->c, &j->network, &j->preapproval, &j->member);
 	if (!r && j->invited)
 		invite_grant(&j->invite, &j->member);
 	if (!r)
 		r = member_admit(a->c, j->publication, &j->network, &was, &j->member);
-	if (!r && j->rows.preapproved)
+	if (!r && j->awaited)
 		r = preapproval_spent(a->c, &j->preapproval);
 	if (j->invited)
 		return r ? (invite_unspend(a->c, &j->invite), r) : invite_spent(a->c, &j->invite, j->member.address);
@@ -180,8 +195,8 @@ static int join_act(const struct asking *a, struct join *j, enum policy_action a
 			change_note(c, CHANGE_NETWORK, j->req.nwid, 0, false);
 	}
 	switch (action) {
-	case POLICY_EVICT_PEND: return join_evict(a, j);
-	case POLICY_PEND: return join_insert(a, j);
+	case POLICY_EVICT_PEND:
+	case POLICY_PEND: return join_pend(a, j, action);
 	case POLICY_ADMIT: join_actor(a); return join_admit(a, j);
 	case POLICY_NOTHING: break;
 	}

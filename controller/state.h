@@ -187,10 +187,10 @@ void publication_push_one(struct controller *, struct publication *, const uint8
 size_t publication_memberconf(struct controller *, struct publication *, const struct member_record *, uint8_t *out, size_t room);
 
 /* pool.c */
-/* An address of the pool for a new member: the lowest that nobody holds or held lately, else the one freed longest ago. 0,
+/* An address of the pool and its ranges for a new member: the lowest that nobody holds or held lately, else the one freed longest ago. 0,
  * -EADDRNOTAVAIL or -errno. */
-int pool_give(struct controller *, struct publication *, const struct prefix *pool, uint8_t ret[4]);
-void pool_doubt(struct publication *); /* after a rollback */
+int pool_give(struct controller *, struct publication *, const struct network_record *, uint8_t ret[4]);
+void pool_doubt(struct publication *); /* after a rollback, and with other ranges */
 
 /* letter.c */
 bool letter_plain(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], uint32_t req, uint8_t op, uint8_t status,
@@ -256,6 +256,8 @@ void member_show(const struct controller *, const struct member_record *, struct
 int member_admit(struct controller *, struct publication *, const struct network_record *, const struct member_record *was,
                  struct member_record *);
 bool member_approved(struct controller *, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES]);
+/* Does the pool give it an address by itself? */
+bool member_served(const struct network_record *, const struct member_record *);
 /* Writes a changed row: a new serial whenever its credential changes, a revocation whenever something is taken away. */
 int member_write(struct controller *, struct publication *, const struct member_record *was, struct member_record *);
 

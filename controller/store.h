@@ -129,12 +129,13 @@ int store_lease_put(struct store *, uint64_t nwid, const struct lease *);
 int store_lease_free(struct store *, uint64_t member, uint64_t now);
 /* All leases, ascending address. *ret is malloced. */
 int store_leases(struct store *, uint64_t nwid, struct lease **ret, size_t *ret_n);
-int store_lease_count(struct store *, uint64_t nwid, uint32_t *ret);                        /* held by members */
-int store_lease_expire(struct store *, uint64_t nwid, uint64_t before, unsigned *ret_n);    /* forgets those freed before */
-int store_lease_get(struct store *, uint64_t nwid, const uint8_t ip[4], struct lease *ret); /* 0 or -ENOENT */
+int store_lease_count_in(struct store *, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret); /* of those, as numbers */
+int store_lease_count(struct store *, uint64_t nwid, uint32_t *ret);                                /* held by members */
+int store_lease_expire(struct store *, uint64_t nwid, uint64_t before, unsigned *ret_n);            /* forgets those freed before */
+int store_lease_get(struct store *, uint64_t nwid, const uint8_t ip[4], struct lease *ret);         /* 0 or -ENOENT */
 /* Addresses as numbers, both ends included; *ret 0 = there is none. The lowest without a lease; the one freed longest ago. */
 int store_lease_gap(struct store *, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret);
-int store_lease_oldest(struct store *, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret);
+int store_lease_oldest(struct store *, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret, uint64_t *ret_freed);
 
 int store_revoke(struct store *, uint64_t nwid, const uint8_t key_hash[KEY_HASH_BYTES], uint64_t min_serial, uint64_t drop_after);
 int store_revocations_purge(struct store *, uint64_t nwid, uint64_t now, unsigned *ret_dropped);

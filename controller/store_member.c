@@ -447,18 +447,35 @@ int store_lease_gap(struct store *s, uint64_t nwid, uint32_t from, uint32_t to, 
 	return r;
 }
 
-int store_lease_oldest(struct store *s, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret)
+int store_lease_count_in(struct store *s, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret)
 {
 	uint8_t low[4], high[4];
-	struct query *q = query_read(s, "SELECT ip FROM lease WHERE nwid = ?1 AND member IS NULL AND ip BETWEEN ?2 AND ?3 "
+	struct query *q = query_read(s, "SELECT count(*) FROM lease WHERE nwid = ?1 AND ip BETWEEN ?2 AND ?3 AND member IS NOT NULL");
+	query_u64(q, 1, nwid);
+	query_ip(q, 2, from, low);
+	query_ip(q, 3, to, high);
+	uint32_t n = query_row(q) ? (uint32_t)column_u64(q, 0) : 0;
+	int r = query_end(q);
+	if (!r)
+		*ret = n;
+	return r;
+}
+
+int store_lease_oldest(struct store *s, uint64_t nwid, uint32_t from, uint32_t to, uint32_t *ret, uint64_t *ret_freed)
+{
+	uint8_t low[4], high[4];
+	struct query *q = query_read(s, "SELECT ip, freed FROM lease WHERE nwid = ?1 AND member IS NULL AND ip BETWEEN ?2 AND ?3 "
 	                                "ORDER BY freed, ip LIMIT 1");
 	query_u64(q, 1, nwid);
 	query_ip(q, 2, from, low);
 	query_ip(q, 3, to, high);
 	uint32_t found = query_row(q) ? column_ip(q, 0) : 0;
+	uint64_t freed = found ? column_u64(q, 1) : 0;
 	int r = query_end(q);
-	if (!r)
+	if (!r) {
 		*ret = found;
+		*ret_freed = freed;
+	}
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "proto/body.h"
 #include "proto/cred.h"
 #include "proto/document.h"
+#include "proto/ethertype.h"
 
 #define MEMBERS_ELEMENTS_MAX (1 + MEMBERS_MAX * (5 + CRED_IPS_MAX))
 #define REVLIST_ELEMENTS_MAX (1 + REVLIST_MAX * 3)
@@ -148,7 +149,7 @@ size_t section_base_encode(const struct section_base *b, uint8_t *out, size_t ro
 	if (!mtu_valid(b->mtu))
 		return 0;
 	/* A default is left out, so that a network nobody touched has the bytes it always had. */
-	pack_map(&w, 5u + (b->storm_frames != STORM_FRAMES_DEFAULT) + (b->mcast_kbit != MCAST_KBIT_DEFAULT));
+	pack_map(&w, 5u + (b->storm_frames != STORM_FRAMES_DEFAULT) + (b->mcast_kbit != MCAST_KBIT_DEFAULT) + (b->ethertypes.n != 0));
 	pack_uint(&w, 0);
 	pack_text(&w, b->name);
 	pack_uint(&w, 1);
@@ -167,7 +168,26 @@ size_t section_base_encode(const struct section_base *b, uint8_t *out, size_t ro
 		pack_uint(&w, 6);
 		pack_uint(&w, b->mcast_kbit);
 	}
+	if (b->ethertypes.n) {
+		pack_uint(&w, 7);
+		pack_array(&w, b->ethertypes.n);
+	}
+	for (unsigned i = 0; i < b->ethertypes.n; i++)
+		pack_uint(&w, b->ethertypes.type[i]);
 	return pack_end(&w);
+}
+
+/* Ascending is what adding at the end means; an empty list would be a network in which nothing passes, and nobody can say that. */
+static void ethertypes_read(struct document *d, const struct value *list, struct ethertypes *ret)
+{
+	unsigned n = document_count(d, list, ETHERTYPES_MAX);
+	for (unsigned i = 0; i < n && !d->bad; i++) {
+		uint16_t type = (uint16_t)document_uint(d, document_at(d, list, i), UINT16_MAX);
+		if (d->bad || (i && type <= ret->type[i - 1]) || !ethertypes_add(ret, type))
+			d->bad = true;
+	}
+	if (!n)
+		d->bad = true;
 }
 
 bool section_base_parse(const uint8_t *blob, size_t len, struct section_base *ret)
@@ -185,6 +205,8 @@ bool section_base_parse(const uint8_t *blob, size_t len, struct section_base *re
 		b.storm_frames = (uint32_t)document_uint(&d, document_field(&d, 5), UINT32_MAX);
 	if (document_field(&d, 6))
 		b.mcast_kbit = (uint32_t)document_uint(&d, document_field(&d, 6), UINT32_MAX);
+	if (document_field(&d, 7))
+		ethertypes_read(&d, document_field(&d, 7), &b.ethertypes);
 	if (!document_close(&d) || !mtu_valid(b.mtu))
 		return false;
 	*ret = b;

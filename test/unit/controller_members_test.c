@@ -259,7 +259,8 @@ static void test_addresses(void **state)
 	struct member_settings s = {.set = SET_MEMBER_IPS, .n_ips = 3, .ips = {ip(30), ip(20), ip(30)}};
 	(void)state;
 	ask(1), ask(2);
-	assert_int_equal(change(1, s), ADMIN_CONFLICT); /* who is not approved holds none */
+	assert_int_equal(change(1, s), ADMIN_OK); /* kept for it until it is approved */
+	assert_true(row(1).state == MEMBER_PENDING && row(1).n_ips == 2 && !row(1).serial);
 	assert_int_equal(approve(1, &s), ADMIN_OK);
 	struct member_row one = row(1);
 	assert_int_equal(one.n_ips, 2);

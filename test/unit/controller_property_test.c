@@ -232,7 +232,8 @@ static enum admin_status approve_plain(unsigned network, const struct identity *
 	uint8_t ip[1][4];
 	assert_int_equal(store_network_get(c->store, nwid[network], &n), 0);
 	assert_int_equal(store_leases(c->store, nwid[network], &leases, &n_leases), 0);
-	int found = policy_addresses(&n.pool, leases, n_leases, network_time(c), ip, 1);
+	struct stretch s[RANGES_MAX];
+	int found = policy_addresses(s, policy_stretches(&n.pool, n.ranges, n.n_ranges, s), leases, n_leases, network_time(c), ip, 1);
 	free(leases);
 	bool holds = !store_member_get(c->store, nwid[network], who->key_hash, &m) && m.n_ips;
 	enum admin_status status = controller_member_approve(c, nwid[network], who->address, NULL, &e);

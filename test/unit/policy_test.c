@@ -212,11 +212,17 @@ static void test_pool_host(void **state)
 	assert_false(policy_pool_host(&pool, (uint8_t[]){10, 0, 1, 9}));
 }
 
+static int addresses(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t (*ret)[4], size_t want)
+{
+	struct stretch s[RANGES_MAX];
+	return policy_addresses(s, policy_stretches(pool, NULL, 0, s), leases, n, now, ret, want);
+}
+
 static bool one_address(const struct prefix *pool, const struct lease *leases, size_t n, uint64_t now, uint8_t ret[4])
 {
 	uint8_t ip[1][4];
 	memcpy(ip[0], ret, 4);
-	int r = policy_addresses(pool, leases, n, now, ip, 1);
+	int r = addresses(pool, leases, n, now, ip, 1);
 	memcpy(ret, ip[0], 4);
 	assert_true(!r || r == -EADDRNOTAVAIL);
 	return !r;
@@ -234,13 +240,13 @@ static void test_addresses(void **state)
 	                          {.ip = {10, 0, 0, 40}, .freed = now - 20}};
 	const uint8_t expected[] = {17, 20, 21, 22, 23, 24, 26, 27, 28, 29, 25, 19};
 	uint8_t ip[13][4];
-	assert_int_equal(policy_addresses(&pool, l, 7, now, ip, 0), 0);
+	assert_int_equal(addresses(&pool, l, 7, now, ip, 0), 0);
 	for (size_t want = 1; want <= 12; want++) {
-		assert_int_equal(policy_addresses(&pool, l, 7, now, ip, want), 0);
+		assert_int_equal(addresses(&pool, l, 7, now, ip, want), 0);
 		for (size_t i = 0; i < want; i++)
 			assert_int_equal(ip[i][3], expected[i]);
 	}
-	assert_int_equal(policy_addresses(&pool, l, 7, now, ip, 13), -EADDRNOTAVAIL);
+	assert_int_equal(addresses(&pool, l, 7, now, ip, 13), -EADDRNOTAVAIL);
 }
 
 static void test_address(void **state)
