@@ -258,6 +258,8 @@ enum admin_status controller_preapprove(struct controller *, uint64_t nwid, uint
 enum admin_status controller_reserve(struct controller *, uint64_t nwid, uint64_t address, const struct member_settings *,
                                      struct admin_error *);
 enum admin_status controller_preapproval_delete(struct controller *, uint64_t nwid, uint64_t address, struct admin_error *);
+enum admin_status controller_preapproval_get(struct controller *, uint64_t nwid, uint64_t address, struct preapproval_row *ret,
+                                             struct admin_error *);
 enum admin_status controller_preapproval_each(struct controller *, uint64_t nwid, void (*each)(void *, const struct preapproval_row *),
                                               void *, struct admin_error *);
 

@@ -131,6 +131,20 @@ enum admin_status controller_preapproval_delete(struct controller *c, uint64_t n
 	return status;
 }
 
+enum admin_status controller_preapproval_get(struct controller *c, uint64_t nwid, uint64_t address, struct preapproval_row *ret,
+                                             struct admin_error *error)
+{
+	struct network_record network;
+	enum admin_status status = admin_network(c, nwid, &network, NULL, error);
+	int r = status ? 0 : store_preapproval_get(c->store, nwid, address, ret);
+	if (r == -ENOENT) {
+		admin_error_set(error, "No such member", "It must ask first, or be let in beforehand.",
+		                "Network %016" PRIx64 " knows no %010" PRIx64 ".", nwid, address);
+		return ADMIN_NOT_FOUND;
+	}
+	return r ? unreadable(r, error) : status;
+}
+
 enum admin_status controller_preapproval_each(struct controller *c, uint64_t nwid, void (*each)(void *, const struct preapproval_row *),
                                               void *self, struct admin_error *error)
 {

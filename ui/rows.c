@@ -113,9 +113,13 @@ bool reply_rows(struct reply *reply, const char *schema, const char *plural, con
 		return false;
 	}
 	rows->source = *source;
-	put(rows, "{\"schema\":\"", 11);
-	put(rows, schema, strlen(schema));
-	put(rows, "\",\"", 3);
+	put(rows, "{", 1);
+	if (schema) {
+		put(rows, "\"schema\":\"", 10);
+		put(rows, schema, strlen(schema));
+		put(rows, "\",", 2);
+	}
+	put(rows, "\"", 1);
 	put(rows, plural, strlen(plural));
 	put(rows, "\":[", 3);
 	if (!page_next(rows)) {

@@ -22,7 +22,7 @@ struct rows_source {
 	void *self;
 };
 
-/* Answers with schema, then plural: the rows, then the tail. false: the source could not be read; the reply is untouched, its end()
+/* Answers with schema (NULL = none), then plural: the rows, then the tail. false: the source could not be read; the reply is untouched, its end()
  * was called, and the caller says why. One that breaks off later breaks the connection off. */
 bool reply_rows(struct reply *, const char *schema, const char *plural, const struct rows_source *);
 
