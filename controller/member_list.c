@@ -31,7 +31,10 @@ void member_show(const struct controller *c, const struct member_record *m, stru
 	                           .revision = m->revision,
 	                           .first_seen_wall_s = m->first_seen_wall_s,
 	                           .last_seen_wall_s = m->last_seen_wall_s,
-	                           .serial = m->serial};
+	                           .serial = m->serial,
+	                           .auto_ip = m->auto_ip,
+	                           .authorized_wall_s = m->authorized_wall_s,
+	                           .deauthorized_wall_s = m->deauthorized_wall_s};
 	memcpy(ret->key_hash, m->identity.key_hash, KEY_HASH_BYTES);
 	memcpy(ret->name, m->name[0] ? m->name : m->hostname, sizeof(ret->name));
 	memcpy(ret->hostname, m->hostname, sizeof(ret->hostname));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/audit.h"
+#include "controller/hook.h"
 #include "controller/state.h"
 
 struct asking {
@@ -171,6 +172,14 @@ static void join_actor(const struct asking *a)
 	snprintf(actor->name, sizeof(actor->name), "member:%010llx", (unsigned long long)a->from->address);
 	if (a->who && a->who->physical.family)
 		endpoint_format(&a->who->physical, actor->from, sizeof(actor->from));
+}
+
+/* Somebody new waits; who is told of it need not look. */
+static int join_pend(const struct asking *a, struct join *j, enum policy_action action)
+{
+	join_actor(a);
+	int r = action == POLICY_EVICT_PEND ? join_evict(a, j) : join_wait(a, j);
+	return r ? r : hook_note(a->c, "member.pending", j->req.nwid, a->from->address, &j->member, NULL);
 }
 
 static int join_act(const struct asking *a, struct join *j, enum policy_action action)
