@@ -20,6 +20,7 @@ from lab import Failure, Lab, until  # noqa: E402
 import client  # noqa: E402
 from contract import Contract, TREE  # noqa: E402
 from metrics import lint  # noqa: E402
+import zt1_clients  # noqa: E402
 
 PASSWORD = 'correct horse battery'
 PASSPHRASE = 'staple of the battery, and a bit more'
@@ -458,6 +459,10 @@ def readiness(api):
     api.ask('GET', '/healthz')
 
 
+def programs_at_a_node(api):
+    zt1_clients.run(api.lab, zt1_clients.AT_A_NODE)
+
+
 def complete(api):
     for method, path in api.contract.missing() or [(None, None)]:
         api.check(method is None, f'{method} {path} never succeeded in a test')
@@ -483,6 +488,7 @@ def main():
     try:
         lab.start_root()
         lab.start_controller('--https', '127.0.0.1:8443')
+        zt1_clients.prepare(lab, 'AB')
         for name in 'AB':
             lab.start_node(name)
         lab.controller.online()
@@ -495,7 +501,7 @@ def main():
         for name in ('limits', 'audit', 'backup'):
             case(api, name)
         case(api, 'events', readers)
-        for name in ('metrics', 'readiness', 'complete'):
+        for name in ('programs_at_a_node', 'metrics', 'readiness', 'complete'):
             case(api, name)
     except Failure as error:
         lab.fail(str(error))
