@@ -131,6 +131,8 @@ static void opened(struct net *net, struct net_member *m, uint16_t chan)
 {
 	if (!m->cred_ok || !chan || chan > NETWORKS_MAX)
 		return;
+	if (!atomic_load(&m->member->traffic)) /* of all who are listed few are ever met */
+		atomic_store(&m->member->traffic, traffic_new(net->node->config.workers + 1));
 	atomic_store(&m->member->tx_chan, chan);
 	atomic_store(&m->member->rx_open, true);
 	m->opening = false;
@@ -326,22 +328,24 @@ static bool frame_send(struct port *port, struct net_member *m, uint64_t origin,
 	memcpy(e.own_mac, port->mac, 6);
 	memcpy(e.peer_mac, m->member->mac, 6);
 	if (origin && !(s->peer_caps & CAP_REPLICATE)) {
-		node_drop(node, DROP_REPLICATE);
+		port_drop(node, port, DROP_REPLICATE);
 		return true;
 	}
 	if (origin)
 		e.note = note_replicated(origin);
 	unsigned n = encap_pieces(&e, frame, len);
 	if (!n) {
-		node_drop(node, DROP_FRAME_LONG);
+		port_drop(node, port, DROP_FRAME_LONG);
 		return true;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		size_t size = encap_piece(&e, frame, len, i, n, plain);
 		node_seal(node, s, path, plain, size);
 	}
-	atomic_fetch_add(&port->count[WORKERS_MAX].tx_frames, 1);
-	atomic_fetch_add(&port->count[WORKERS_MAX].tx_bytes, len);
+	/* The port's own counter had it when its worker left it to us. */
+	struct traffic *t = atomic_load(&m->member->traffic);
+	if (t)
+		traffic_out(&t[node->config.workers], 1, len);
 	peer->used_ms = peer->carried_ms = node->now;
 	return true;
 }
@@ -354,7 +358,11 @@ static void waiting_oldest_drop(struct peer *peer)
 		peer->wait_last = &peer->wait_first;
 	peer->waiting--;
 	peer->node->waiting_bytes -= w->len;
-	node_drop(peer->node, DROP_WAIT_LIMIT);
+	struct net *net = net_find(peer->node, w->nwid);
+	if (net)
+		port_drop(peer->node, net->port, DROP_WAIT_LIMIT);
+	else
+		node_drop(peer->node, DROP_WAIT_LIMIT);
 	free(w);
 }
 
@@ -365,7 +373,7 @@ static bool frame_queue(struct peer *peer, struct port *port, uint64_t origin, c
 		waiting_oldest_drop(peer);
 	struct waiting *w = node->waiting_bytes + len <= WAITING_BYTES ? malloc(sizeof *w + len) : NULL;
 	if (!w) {
-		node_drop(node, DROP_WAIT_LIMIT);
+		port_drop(node, port, DROP_WAIT_LIMIT);
 		return false;
 	}
 	*w = (struct waiting){.nwid = port->nwid, .origin = origin, .since_ms = node->now, .len = len};
@@ -408,7 +416,7 @@ void channel_flush(struct peer *peer)
 static void copy_to(struct net *net, struct net_member *m, uint64_t origin, const uint8_t *frame, uint32_t len)
 {
 	if (!m || !(m->listed || m->cred_ok)) {
-		node_drop(net->node, DROP_NO_MEMBER);
+		port_drop(net->node, net->port, DROP_NO_MEMBER);
 		return;
 	}
 	if (frame_send(net->port, m, origin, frame, len))
@@ -490,7 +498,7 @@ static void frame_up(struct net *net, struct member *sender, struct arrived *a)
 		mirrors_copy(mirrors, MIRROR_IN, verdict, p.data, p.len);
 	if (verdict) {
 		police_blame(police_guilty(sender, from, verdict), verdict);
-		node_drop(net->node, verdict);
+		port_drop(net->node, net->port, verdict);
 		return;
 	}
 	offload_complete(frame, p.len, &p.offload);
@@ -500,13 +508,15 @@ static void frame_up(struct net *net, struct member *sender, struct arrived *a)
 	if (!nic || own || frame[0] & 1)
 		tap_write(net->port->tap, 0, &p, 1);
 	if (too.verdict)
-		node_drop(net->node, too.verdict);
+		port_drop(net->node, net->port, too.verdict);
 	if (p.verdict)
-		node_drop(net->node, p.verdict);
+		port_drop(net->node, net->port, p.verdict);
 	if (p.verdict || too.verdict)
 		return;
-	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_frames, 1);
-	atomic_fetch_add(&net->port->count[WORKERS_MAX].rx_bytes, p.len);
+	traffic_in(&net->port->count[WORKERS_MAX].carried, 1, p.len);
+	struct traffic *t = atomic_load(&sender->traffic);
+	if (t)
+		traffic_in(&t[net->node->config.workers], 1, p.len);
 }
 
 void channel_frame_in(struct node *node, const struct letter *l)

@@ -88,6 +88,7 @@ struct node {
 	unsigned n_brought;
 	struct federation *federation; /* NULL: no sets of roots */
 	struct net *net[NETWORKS_MAX]; /* by chan - 1 */
+	uint32_t reports;              /* told to controllers in this run */
 	unsigned net_next;
 	struct responder responder;
 	struct netlink *netlink;
@@ -118,6 +119,12 @@ struct node {
 static inline void node_drop(struct node *n, enum drop why)
 {
 	n->drop[why]++;
+}
+/* A frame of this port's network. */
+static inline void port_drop(struct node *n, struct port *port, enum drop why)
+{
+	node_drop(n, why);
+	own_add(&port->count[WORKERS_MAX].drop[why], 1);
 }
 
 /* ---- node.c ----------------------------------------------------------------------------------------------------- */

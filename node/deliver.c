@@ -21,13 +21,40 @@
 
 /* ---- 3 write ---------------------------------------------------------------------------------------------------- */
 
+static void tally(struct worker *w, const struct member *m, uint64_t frames, uint64_t bytes)
+{
+	struct traffic *t = m ? atomic_load(&m->traffic) : NULL;
+	if (t && frames)
+		traffic_in(&t[w->number], frames, bytes);
+}
+
+/* What the device took, for the port and for those it came by, most often one. */
+static void count_in(struct worker *w, struct port *port, const struct packet *p, unsigned n)
+{
+	uint64_t frames = 0, bytes = 0, frames_before = 0, bytes_before = 0;
+	const struct member *by = n ? p->session : NULL;
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].session != by) {
+			tally(w, by, frames - frames_before, bytes - bytes_before);
+			by = p[i].session;
+			frames_before = frames;
+			bytes_before = bytes;
+		}
+		if (p[i].verdict != DROP_NONE)
+			continue;
+		frames++;
+		bytes += p[i].len + p[i].tails * (p[i].len - p[i].offload.size); /* tails left their headers behind, as long as its own */
+	}
+	tally(w, by, frames - frames_before, bytes - bytes_before);
+	traffic_in(&port->count[w->number].carried, frames, bytes);
+}
+
 static void write_device(struct worker *w, struct port *port, struct tap *tap, struct packet *p, unsigned n, bool join)
 {
-	uint64_t frames = 0, bytes = 0;
 	if (!n)
 		return;
 	if (!tap) { /* taken away within this turn */
-		worker_count(w, DROP_TAP_WRITE, n);
+		worker_count_port(w, port, DROP_TAP_WRITE, n);
 		return;
 	}
 	unsigned may = tap_offloads(tap);
@@ -36,15 +63,8 @@ static void write_device(struct worker *w, struct port *port, struct tap *tap, s
 	if (join)
 		join_batch(p, n, may);
 	tap_write(tap, w->number, p, n);
-	for (unsigned i = 0; i < n; i++) {
-		if (p[i].verdict != DROP_NONE)
-			continue;
-		frames++;
-		bytes += p[i].len + p[i].tails * (p[i].len - p[i].offload.size); /* tails left their headers behind, as long as its own */
-	}
-	worker_count_batch(w, p, n);
-	relaxed_add(&port->count[w->number].rx_frames, frames);
-	relaxed_add(&port->count[w->number].rx_bytes, bytes);
+	count_in(w, port, p, n);
+	worker_count_frames(w, port, p, n);
 }
 
 /* For whom on our side: what is not the host's own is its interface's if there is one, and what is for many is for both. */
@@ -72,7 +92,7 @@ static void write_both(struct worker *w, struct port *port, struct tap *tap, str
 	write_device(w, port, tap, p, pick(w, port, first, AIM_HOST), true);
 	unsigned n = pick(w, port, first, AIM_NIC);
 	if (shut)
-		worker_count(w, DROP_BLOCKED, n);
+		worker_count_port(w, port, DROP_BLOCKED, n);
 	else
 		write_device(w, port, nic, p, n, true);
 	n = pick(w, port, first, AIM_BOTH);
@@ -81,7 +101,7 @@ static void write_both(struct worker *w, struct port *port, struct tap *tap, str
 		p[i].verdict = DROP_NONE;
 	if (!shut) {
 		tap_write(nic, w->number, p, n);
-		worker_count_batch(w, p, n);
+		worker_count_frames(w, port, p, n);
 	}
 	for (unsigned i = first; i < w->n_up; i++)
 		if (w->up[i].port == port)
@@ -204,6 +224,7 @@ static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct por
 	struct member *from = m;
 	up->verdict = DROP_NONE; /* the rest is decap_frame's, or nobody's */
 	up->port = port;
+	up->session = m;
 	enum drop verdict = decap_note(a, &noted);
 	if (verdict == DROP_NONE)
 		verdict = origin_of(port, m, &noted, &from);
@@ -229,6 +250,14 @@ static enum drop deliver_arrived(struct worker *w, struct arrived *a, struct por
 
 /* ---- 1 unwrap --------------------------------------------------------------------------------------------------- */
 
+/* The worker counts a packet that died at the end of its batch, as all others. true: dealt with. */
+static bool dead(const struct worker *w, struct port *port, const struct packet *p)
+{
+	if (p->verdict != DROP_NONE)
+		own_add(&port->count[w->number].drop[p->verdict], 1);
+	return true;
+}
+
 /* Plain FRAME, EFRAME or BUNDLE at p->data -> frames for the port, a letter, or a verdict. */
 bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
 {
@@ -244,17 +273,17 @@ bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
 		return false;
 	p->verdict = decap_split(p->data, p->len, arrived, &n);
 	if (p->verdict != DROP_NONE)
-		return true;
+		return dead(w, port, p);
 	if (p->data[0] != INNER_BUNDLE) {
 		/* Its own bytes need not move: what it lacks in front is never longer than what the datagram has there. */
 		struct carriage c = {.implied = p->data[0] == INNER_FRAME, .flags = p->data[1] & FRAME_FLAGS};
 		p->verdict = deliver_arrived(w, &arrived[0], port, m, p->data + encap_offset(c));
-		return true;
+		return dead(w, port, p);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		enum drop verdict = deliver_arrived(w, &arrived[i], port, m, up_room(w, arrived[i].len + 12));
 		if (verdict != DROP_NONE)
-			worker_count(w, verdict, 1);
+			worker_count_port(w, port, verdict, 1);
 	}
 	return true;
 }

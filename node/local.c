@@ -63,6 +63,12 @@ static void arp_elsewhere(struct net *net, struct tap *nic, bool on)
 		netlink_arp_ignore(net->node->netlink, tap_ifindex(nic), 1, 0);
 }
 
+static void nic_lost(struct net *net, uint64_t frames)
+{
+	net->node->drop[DROP_NIC_FULL] += frames;
+	own_add(&net->port->count[WORKERS_MAX].drop[DROP_NIC_FULL], frames);
+}
+
 static void nic_close(struct net *net)
 {
 	struct tap *nic = atomic_exchange(&net->port->nic, NULL);
@@ -71,7 +77,7 @@ static void nic_close(struct net *net)
 		return;
 	arp_elsewhere(net, nic, false);
 	tap_attached(nic, &lost);
-	net->node->drop[DROP_NIC_FULL] += lost;
+	nic_lost(net, lost);
 	nic_show(net);
 	guestbook_retire(&net->node->book, nic, nic_close_later);
 }
@@ -97,7 +103,7 @@ static void nic_apply(struct net *net, char ret[160])
 	}
 	struct tap *nic = atomic_load(&net->port->nic);
 	int error = nic ? tap_attached(nic, &lost) : -ENODEV;
-	net->node->drop[DROP_NIC_FULL] += lost;
+	nic_lost(net, lost);
 	if (error == -ENODEV) {
 		nic_close(net);
 		error = tap_attach(&nic, l->iface, net->node->config.workers, tap_offloads(atomic_load(&net->port->tap)), l->filter, &why);

@@ -576,6 +576,7 @@ int node_leave(struct node *node, uint64_t nwid, uint64_t now)
 	struct body_leave b = {.nwid = nwid};
 	uint8_t body[32];
 	size_t n = body_leave_encode(&b, body, sizeof body);
+	report_last(net);
 	if (net->controller_peer && peer_up(net->controller_peer, CLASS_CTRL))
 		request_send(net->controller_peer, CLASS_CTRL, OP_LEAVE, body, n, NULL, 0, NULL);
 	net->save_ms = NEVER;

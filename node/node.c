@@ -426,10 +426,13 @@ static void peer_free_each(struct peer *peer, void *self)
 	peer_free(peer);
 }
 
-/* Controllers hear at once that we go, and need not find out. */
+/* Controllers hear at once that we go, and need not find out; and before that, what was carried since the last report. */
 static void farewell(struct node *node)
 {
 	uint8_t plain[INNER_HEADER + 1] = {INNER_CLOSE};
+	for (unsigned i = 0; i < NETWORKS_MAX; i++)
+		if (node->net[i])
+			report_last(node->net[i]);
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct peer *peer = node->net[i] ? node->net[i]->controller_peer : NULL;
 		struct session *s = peer ? peer_session(peer, CLASS_CTRL) : NULL;

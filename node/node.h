@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/traffic.h"
 #include "proto/base/batch.h"
 #include "proto/body.h"
 #include "proto/ident.h"
@@ -160,7 +161,8 @@ struct net_view {
 	unsigned n_addresses;
 	struct section_dns dns; /* what the controller says; nothing of this system is set by it */
 	unsigned members, peers_up;
-	uint64_t rx_frames, tx_frames, rx_bytes, tx_bytes;
+	struct carried carried; /* by its port */
+	uint64_t drop[DROP_COUNT];
 	bool blocked;   /* by the loop guard */
 	char loop[160]; /* what it found on our LAN, or "" */
 	struct local_view local;
@@ -185,8 +187,13 @@ struct peer_view {
 	uint64_t relay_address;   /* relay: the root's address, else 0 */
 	uint32_t rtt_us;          /* 0 = unknown */
 	uint8_t suite;
-	uint16_t datagram; /* largest datagram of the path */
-	uint64_t rx_bytes, tx_bytes;
+	uint16_t datagram;           /* largest datagram of the path */
+	uint64_t rx_bytes, tx_bytes; /* of datagrams */
+	struct carried carried;      /* frames that went to it and came from it, of all networks, and of each: */
+	struct peer_network {
+		uint64_t nwid;
+		struct carried carried;
+	} in[NETWORKS_MAX];     /* [networks] */
 	uint64_t last_heard_ms; /* ago */
 };
 

@@ -29,6 +29,7 @@ struct target {
 	struct session *session;
 	const struct way *way, *hop; /* hop: where UDP goes on this way */
 	uint32_t idx;                /* the receiver's, with the lane */
+	struct traffic *traffic;     /* this worker's of the receiver; NULL = not counted */
 };
 
 /* ---- 4 flush ---------------------------------------------------------------------------------------------------- */
@@ -182,20 +183,30 @@ static void load_whole(struct worker *w, const struct errand *job, const struct 
 		w->open[t->idx & LANE_MASK] = (struct open_bundle){.at = (uint8_t)(p - w->out), .frames = 1};
 }
 
-static void load_pieces(struct worker *w, struct errand *job, struct target *t)
+/* false: by no means. */
+static bool load_pieces(struct worker *w, struct errand *job, struct target *t)
 {
 	offload_complete(job->frame, job->len, &job->offload);
 	unsigned n = encap_pieces(&t->encap, job->frame, job->len);
-	if (n == 0) {
-		worker_count(w, DROP_FRAME_LONG, 1);
-		return;
-	}
+	if (n == 0)
+		return false;
 	/* Several workers may send on one lane: the worker's number keeps their frames apart (control has 15). */
 	t->encap.frag_id = (t->idx & LANE_MASK) << 28 | (w->number & 15) << 24 | (w->frag_count++ & 0xffffff);
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = put(w, t, (size_t)t->encap.datagram - DATA_HEADER - DATA_TAG, 0);
 		p->len = (uint32_t)(DATA_HEADER + encap_piece(&t->encap, job->frame, job->len, i, n, p->data + DATA_HEADER));
 	}
+	return true;
+}
+
+/* As the frames that a port without offload would have brought. The port's counter has the whole as one already. */
+static void count_superframe(struct worker *w, const struct errand *job, const struct target *t, const struct cut *cut)
+{
+	uint64_t more = cut->n - 1, headers = more * cut->layout.payload;
+	w->tx_frames += more;
+	w->tx_bytes += headers;
+	if (t->traffic)
+		traffic_out(t->traffic, cut->n, job->len + headers);
 }
 
 /* A superframe, or a TCP frame that the way does not carry. false: not to be sent so. */
@@ -222,8 +233,8 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 		cut_segment(&cut, i, plain + encap_offset(c), &offload);
 		encap_whole(&t->encap, c, &offload, &segment, plain, len);
 	}
-	w->tx_frames += cut.n - 1;
-	w->tx_bytes += (cut.n - 1) * cut.layout.payload;
+	if (job->offload.gso) /* else the device had one frame, however we send it */
+		count_superframe(w, job, t, &cut);
 	return true;
 }
 
@@ -240,22 +251,24 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 {
 	struct target t = {.session = atomic_load(&m->remote->session),
 	                   .way = atomic_load(&m->remote->way),
-	                   .encap = {.chan = atomic_load(&m->tx_chan), .note = job->note}};
+	                   .encap = {.chan = atomic_load(&m->tx_chan), .note = job->note},
+	                   .traffic = atomic_load(&m->traffic)};
 	if (!t.session || !t.way || !t.encap.chan || w->now_ms >= t.session->reject_ms)
 		return false;
 	t.hop = first_hop(t.way);
 	if (!t.hop) {
-		worker_count(w, DROP_NO_PATH, 1);
+		worker_count_port(w, job->port, DROP_NO_PATH, 1);
 		return true;
 	}
 	memcpy(t.encap.own_mac, job->port->mac, 6);
 	memcpy(t.encap.peer_mac, m->mac, 6);
 	t.idx = t.session->peer_idx | session_lane_of(t.session, job->flow);
 	t.encap.datagram = t.way->datagram < DATAGRAM_MAX ? t.way->datagram : DATAGRAM_MAX;
+	t.traffic = t.traffic ? t.traffic + w->number : NULL;
 	if (job->offload.gso)
 		return load_segments(w, job, &t);
 	if (job->note.flag && !(t.session->peer_caps & CAP_REPLICATE)) {
-		worker_count(w, DROP_REPLICATE, 1);
+		worker_count_port(w, job->port, DROP_REPLICATE, 1);
 		return true;
 	}
 	/* The kernel leaves checksums of any protocol to be made; a peer takes only those it can read itself. */
@@ -268,10 +281,15 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 		offload_complete(job->frame, job->len, &job->offload);
 		c = bare;
 	}
+	bool loaded = true;
 	if (job->len <= encap_most(&t.encap, c))
 		load_whole(w, job, &t, c);
 	else if (job->note.flag || !load_segments(w, job, &t))
-		load_pieces(w, job, &t);
+		loaded = load_pieces(w, job, &t);
+	if (!loaded)
+		worker_count_port(w, job->port, DROP_FRAME_LONG, 1);
+	else if (t.traffic)
+		traffic_out(t.traffic, 1, job->len);
 	return true;
 }
 
@@ -292,9 +310,8 @@ static int device_turn(struct worker *w, struct port *port, struct tap *tap, boo
 	for (int i = 0; mirrors && i < n; i++)
 		mirrors_copy(mirrors, MIRROR_OUT, w->frame[i].verdict, w->frame[i].data, w->frame[i].len);
 	outbound_flush(w);
-	worker_count_batch(w, w->frame, (unsigned)n);
-	relaxed_add(&port->count[w->number].tx_frames, w->tx_frames);
-	relaxed_add(&port->count[w->number].tx_bytes, w->tx_bytes);
+	worker_count_frames(w, port, w->frame, (unsigned)n);
+	traffic_out(&port->count[w->number].carried, w->tx_frames, w->tx_bytes);
 	return n;
 }
 

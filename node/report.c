@@ -1,12 +1,14 @@
-/* report.c: tells the controller how we reach the other members: by which kind of path, how far, heard when.
+/* report.c: tells the controller how we reach the other members: by which kind of path, how far, heard when; and what our port carried and dropped.
  *
  * A report is whole and replaces the last one, so a lost one costs a minute of somebody's curiosity and is not worth more than the usual
  * repeats. It never makes a session: who has none with the controller has nothing to say. It goes with the node's own second, so that an idle
  * node wakes up no more often for it. A path that moves marks its networks; whether anything worth telling came of it (a link
- * that turned from direct to relayed or back, one that came or went) is seen when the set is made.
+ * that turned from direct to relayed or back, one that came or went) is seen when the set is made. Counters are told as they stand, so what one
+ * report would have said the next one does; who goes says a last time what came since, as far as that arrives.
  */
 #include "node/report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,19 +90,73 @@ static void told(struct peer *peer, const struct request *r, const struct messag
 	net->report.unwelcome = reply && reply->status == STATUS_UNKNOWN_OP;
 }
 
+/* The reason that comes next: once named it stays named, or differences of the rest would mean nothing; then the largest. */
+static enum drop reason_next(const struct report *r, const uint64_t left[DROP_COUNT])
+{
+	enum drop best = DROP_NONE;
+	for (int d = DROP_NONE + 1; d < DROP_COUNT; d++) {
+		bool first = r->named[d] > r->named[best], same = r->named[d] == r->named[best];
+		if (left[d] && (!best || first || (same && left[d] > left[best])))
+			best = (enum drop)d;
+	}
+	return best;
+}
+
+static int by_count(const void *a, const void *b)
+{
+	uint64_t x = ((const struct report_drop *)a)->count, y = ((const struct report_drop *)b)->count;
+	return x > y ? -1 : x < y;
+}
+
+/* The last place is for the rest, always. */
+static void collect_drops(struct net *net, struct body_report *b)
+{
+	uint64_t left[DROP_COUNT];
+	enum drop d;
+	port_drops(net->port, left);
+	left[DROP_NONE] = 0;
+	while (b->n_drops < REPORT_DROPS_MAX - 1 && (d = reason_next(&net->report, left)) != DROP_NONE) {
+		struct report_drop *to = &b->drop[b->n_drops++];
+		snprintf(to->name, sizeof to->name, "%s", drop_name(d));
+		to->count = left[d];
+		left[d] = 0;
+		net->report.named[d] = true;
+	}
+	qsort(b->drop, b->n_drops, sizeof b->drop[0], by_count);
+	struct report_drop rest = {.name = REPORT_DROPS_REST};
+	for (int i = 0; i < DROP_COUNT; i++)
+		rest.count += left[i];
+	if (rest.count)
+		b->drop[b->n_drops++] = rest;
+}
+
+static void collect_counters(struct net *net, struct body_report *b)
+{
+	struct carried c = port_carried(net->port);
+	b->counted = true;
+	b->count = (struct report_count){c.rx_bytes, c.rx_frames, c.tx_bytes, c.tx_frames};
+	collect_drops(net, b);
+}
+
+static bool send(struct net *net, struct body_report *b, request_done *done)
+{
+	uint8_t body[BODY_MAX];
+	collect_counters(net, b);
+	b->seq = (uint64_t)net->node->config.epoch << 32 | ++net->node->reports;
+	size_t n = body_report_encode(b, body, sizeof body);
+	return n && request_send(net->controller_peer, CLASS_CTRL, OP_REPORT, body, n, done, net->nwid, NULL);
+}
+
 static void tell(struct net *net, uint64_t now)
 {
 	struct report *r = &net->report;
 	struct body_report b = {.nwid = net->nwid};
-	uint8_t body[BODY_MAX];
 	bool due = now >= r->next_ms;
 	collect(net, &b);
 	r->moved = false;
 	if (!due && digest(&b) == r->told)
 		return;
-	b.seq = (uint64_t)net->node->config.epoch << 32 | (uint32_t)++r->count;
-	size_t n = body_report_encode(&b, body, sizeof body);
-	if (!n || !request_send(net->controller_peer, CLASS_CTRL, OP_REPORT, body, n, told, net->nwid, NULL))
+	if (!send(net, &b, told))
 		return; /* the next second tries again */
 	r->flying = true;
 	r->told = digest(&b);
@@ -108,13 +164,26 @@ static void tell(struct net *net, uint64_t now)
 	r->next_ms = now + EVERY_MS - SPREAD_MS / 2 + random_below(SPREAD_MS + 1);
 }
 
+static bool welcome(const struct net *net)
+{
+	return !net->report.unwelcome && net->cred_ok && net->controller_peer && peer_up(net->controller_peer, CLASS_CTRL);
+}
+
+void report_last(struct net *net)
+{
+	struct body_report b = {.nwid = net->nwid};
+	if (!welcome(net) || !net->report.next_ms)
+		return;
+	collect(net, &b);
+	(void)send(net, &b, NULL);
+}
+
 void report_second(struct node *node, uint64_t now)
 {
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct net *net = node->net[i];
 		struct report *r = net ? &net->report : NULL;
-		if (!r || !r->next_ms || r->flying || r->unwelcome || !net->cred_ok || !net->controller_peer ||
-		    !peer_up(net->controller_peer, CLASS_CTRL))
+		if (!r || !r->next_ms || r->flying || !welcome(net))
 			continue;
 		if (now >= r->next_ms || (r->moved && now - r->told_ms >= MOVED_MS))
 			tell(net, now);

@@ -71,7 +71,7 @@ static void members_remove(struct net *net)
 		next = m->next_gone;
 		group_member_gone(net, m);
 		rights_retire(net, m->member);
-		guestbook_retire(&net->node->book, m->member, free);
+		guestbook_retire(&net->node->book, m->member, member_free);
 		peer_forget(m->peer);
 		free(m);
 	}

@@ -32,7 +32,7 @@ static enum drop route_segments(struct worker *w, const struct errand *job)
 		struct packet p = {.data = w->segment, .len = (uint32_t)cut_length(&cut, i)};
 		cut_segment(&cut, i, p.data, &p.offload);
 		route_packet(w, job->port, &p, job->nic);
-		worker_count_batch(w, &p, 1);
+		worker_count_frames(w, job->port, &p, 1);
 	}
 	return DROP_NONE;
 }
@@ -219,9 +219,9 @@ void route_replica(struct worker *w, struct port *port, const struct member *ori
 	if (!a && job.roster->n > GROUP_CROWD) /* whoever is there has a session with its replicators; the rest need not be called */
 		missing.n = 0;
 	if (missing.n && !inbound_may_tell(w, origin->remote, LETTER_FLOOD_OUT))
-		worker_count(w, DROP_MAIL_RATE, 1);
+		worker_count_port(w, port, DROP_MAIL_RATE, 1);
 	else if (missing_post(w, &job, &missing) != DROP_NONE)
-		worker_count(w, DROP_MAIL_FULL, 1);
+		worker_count_port(w, port, DROP_MAIL_FULL, 1);
 	struct letter *l = unknown && w->now_ms >= w->gather_told_ms + GATHER_TELL_MS ? worker_letter(w, LETTER_GATHER) : NULL;
 	if (!l)
 		return;
@@ -314,11 +314,11 @@ static enum drop lan_check(struct worker *w, struct errand *job)
 	return source_see(w, port, port->address, job->frame, job->len);
 }
 
-static void hand_one(struct worker *w, struct tap *tap, uint8_t *frame, size_t len, const struct offload *offload)
+static void hand_one(struct worker *w, struct port *port, struct tap *tap, uint8_t *frame, size_t len, const struct offload *offload)
 {
 	struct packet p = {.data = frame, .len = (uint32_t)len, .room = (uint32_t)len, .offload = *offload};
 	tap_write(tap, w->number, &p, 1);
-	worker_count_batch(w, &p, 1);
+	worker_count_frames(w, port, &p, 1);
 }
 
 /* The frame to the other device of our own. An interface brings superframes whatever was agreed for the TAP device, so what that one cannot take is
@@ -329,18 +329,18 @@ static void hand_over(struct worker *w, struct tap *tap, struct errand *job)
 	bool partial = may & TAP_CSUM;
 	struct cut cut;
 	if ((need & may) == need && partial) {
-		hand_one(w, tap, job->frame, job->len, &job->offload);
+		hand_one(w, job->port, tap, job->frame, job->len, &job->offload);
 	} else if (!need) {
 		offload_complete(job->frame, job->len, &job->offload);
-		hand_one(w, tap, job->frame, job->len, &job->offload);
+		hand_one(w, job->port, tap, job->frame, job->len, &job->offload);
 	} else if (cut_begin(&cut, job->frame, job->len, &job->offload, FRAG_FRAME_MAX, partial) && cut_length(&cut, 0) <= FRAG_FRAME_MAX) {
 		for (uint32_t i = 0; i < cut.n; i++) {
 			struct offload left;
 			cut_segment(&cut, i, w->segment, &left);
-			hand_one(w, tap, w->segment, cut_length(&cut, i), &left);
+			hand_one(w, job->port, tap, w->segment, cut_length(&cut, i), &left);
 		}
 	} else {
-		worker_count(w, DROP_OFFLOAD, 1);
+		worker_count_port(w, job->port, DROP_OFFLOAD, 1);
 	}
 }
 
@@ -372,7 +372,8 @@ static bool answered(struct worker *w, struct errand *job)
 	struct tap *back = atomic_load(job->nic ? &job->port->nic : &job->port->tap);
 	if (!len || !back)
 		return false;
-	hand_one(w, back, answer, len, &(struct offload){0});
+	hand_one(w, job->port, back, answer, len, &(struct offload){0});
+	traffic_in(&job->port->count[w->number].carried, 1, len);
 	struct mirrors *mirrors = atomic_load(&job->port->mirrors);
 	if (mirrors)
 		mirrors_copy(mirrors, MIRROR_IN, DROP_NONE, answer, len);
@@ -382,7 +383,7 @@ static bool answered(struct worker *w, struct errand *job)
 	enum drop verdict = owner ? police_out(job->port, job->frame, job->len, false, w->now_us) : DROP_NONE;
 	if (owner && verdict == DROP_NONE)
 		verdict = to_one(w, job, owner);
-	worker_count(w, verdict, verdict != DROP_NONE);
+	worker_count_port(w, job->port, verdict, verdict != DROP_NONE);
 	return true;
 }
 

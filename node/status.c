@@ -35,12 +35,8 @@ static void net_fill(const struct net *net, struct net_view *v)
 	}
 	for (unsigned i = 0; i < net->n_members; i++)
 		v->peers_up += peer_up(net->member[i]->peer, CLASS_DATA) && net->member[i]->peer->best >= 0;
-	for (unsigned i = 0; i <= WORKERS_MAX; i++) {
-		v->rx_frames += atomic_load(&net->port->count[i].rx_frames);
-		v->tx_frames += atomic_load(&net->port->count[i].tx_frames);
-		v->rx_bytes += atomic_load(&net->port->count[i].rx_bytes);
-		v->tx_bytes += atomic_load(&net->port->count[i].tx_bytes);
-	}
+	v->carried = port_carried(net->port);
+	port_drops(net->port, v->drop);
 }
 
 bool node_network(struct node *node, uint64_t nwid, struct net_view *ret)
@@ -114,6 +110,22 @@ static void path_fill(struct peer *peer, struct peer_view *v)
 		v->endpoint = p->relay->path[p->relay->best].to;
 }
 
+static void carried_fill(const struct peer *peer, struct peer_view *v)
+{
+	const struct node *node = peer->node;
+	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
+		const struct member *m = atomic_load(&peer->remote->member[i]);
+		if (!m || !node->net[i])
+			continue;
+		struct carried c = traffic_sum(atomic_load(&m->traffic), node->config.workers + 1);
+		v->in[v->networks++] = (struct peer_network){node->net[i]->nwid, c};
+		v->carried.rx_frames += c.rx_frames;
+		v->carried.rx_bytes += c.rx_bytes;
+		v->carried.tx_frames += c.tx_frames;
+		v->carried.tx_bytes += c.tx_bytes;
+	}
+}
+
 static void peer_fill(struct peer *peer, void *arg)
 {
 	struct peers_walk *walk = arg;
@@ -129,8 +141,7 @@ static void peer_fill(struct peer *peer, void *arg)
 	v.up = s && peer->best >= 0;
 	if (peer->best >= 0)
 		path_fill(peer, &v);
-	for (unsigned i = 0; i < NETWORKS_MAX; i++)
-		v.networks += atomic_load(&peer->remote->member[i]) != NULL;
+	carried_fill(peer, &v);
 	for (int c = 0; c < CLASS_COUNT; c++) {
 		struct session *of[] = {peer->current[c], peer->previous[c]};
 		for (int k = 0; k < 2; k++)

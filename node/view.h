@@ -15,6 +15,7 @@
 #include "node/meter.h"
 #include "node/node.h"
 #include "node/storm.h"
+#include "node/traffic.h"
 #include "proto/gate.h"
 #include "proto/wire.h"
 
@@ -74,6 +75,7 @@ struct member {
 	_Atomic(const struct owned *) owned; /* addresses of its credential; NULL = none held */
 	struct storm storm;                  /* what it sends to many (police.c) */
 	_Atomic uint64_t blame[BLAME_COUNT]; /* drops that are its doing */
+	_Atomic(struct traffic *) traffic;   /* by worker, the last is control's; made when its channel first opens: NULL = not counted */
 };
 
 /* The members of a network, immutable; sorted by address. */
@@ -110,9 +112,8 @@ struct port {
 	_Atomic bool blocked;                        /* by the loop guard: nothing passes between device and wire */
 	_Atomic uint64_t suspect_ms;                 /* until then the same flooded frame twice is an echo (loopguard.h) */
 	_Atomic uint64_t loop_us, suspect_us;        /* buckets of what workers tell the loop guard: probes, suspicions */
-	struct {
-		_Atomic uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
-	} count[WORKERS_MAX + 1]; /* last: control */
+	uint64_t apart[8];                           /* what is above is read for every frame */
+	struct port_count count[WORKERS_MAX + 1];    /* last: control */
 };
 
 /* mac_derive backwards without its hash: own MAC and own address give the network's mask. Any address, not only members'. */

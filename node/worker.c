@@ -79,6 +79,20 @@ void worker_count_batch(struct worker *w, const struct packet *p, unsigned n)
 			worker_count(w, p[i].verdict, 1);
 }
 
+void worker_count_port(struct worker *w, struct port *port, enum drop why, unsigned n)
+{
+	worker_count(w, why, n);
+	if (n)
+		own_add(&port->count[w->number].drop[why], n);
+}
+
+void worker_count_frames(struct worker *w, struct port *port, const struct packet *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].verdict != DROP_NONE)
+			worker_count_port(w, port, p[i].verdict, 1);
+}
+
 struct letter *worker_letter(struct worker *w, enum letter_kind kind)
 {
 	struct letter *l = mail_begin(&w->mail, kind);

@@ -123,6 +123,9 @@ void outbound_flush(struct worker *);
 /* The one place where the dead are counted: each moves its verdict's counter. */
 void worker_count(struct worker *, enum drop, unsigned n);
 void worker_count_batch(struct worker *, const struct packet *, unsigned n);
+/* The same for frames of which the network is known: it has counters of its own. */
+void worker_count_port(struct worker *, struct port *, enum drop, unsigned n);
+void worker_count_frames(struct worker *, struct port *, const struct packet *, unsigned n);
 /* Letters: begin with time and worker's things filled, post marks the turn. */
 struct letter *worker_letter(struct worker *, enum letter_kind);
 void worker_post(struct worker *, struct letter *);

@@ -19,19 +19,25 @@ struct look {
 	uint64_t sum[DROP_COUNT];
 };
 
+json_t *drops_json(const uint64_t counts[DROP_COUNT])
+{
+	json_t *drops = json_object();
+	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++)
+		if (counts[i])
+			json_object_set_new(drops, drop_name((enum drop)i), json_count(counts[i]));
+	return drops;
+}
+
 static void member_append(void *self, const struct blame_view *view)
 {
 	struct look *look = self;
-	json_t *o = json_object(), *drops = json_object();
-	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++) {
-		if (view->drop[i])
-			json_object_set_new(drops, drop_name((enum drop)i), json_count(view->drop[i]));
+	json_t *o = json_object();
+	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++)
 		look->sum[i] += view->drop[i];
-	}
 	json_object_set_new(o, "network", json_string(look->nwid));
 	json_object_set_new(o, "address", sight_address(view->address));
 	json_object_set_new(o, "name", json_text(view->name));
-	json_object_set_new(o, "drops", drops);
+	json_object_set_new(o, "drops", drops_json(view->drop));
 	json_array_append_new(look->members, o);
 }
 

@@ -35,6 +35,16 @@ static json_t *dns_json(const struct section_dns *dns)
 	return o;
 }
 
+/* Ethernet frames, not datagrams: PROTOCOL.md, REPORT. */
+static json_t *carried_set(json_t *o, const struct carried *c)
+{
+	json_object_set_new(o, "rx_frames", json_count(c->rx_frames));
+	json_object_set_new(o, "tx_frames", json_count(c->tx_frames));
+	json_object_set_new(o, "rx_bytes", json_count(c->rx_bytes));
+	json_object_set_new(o, "tx_bytes", json_count(c->tx_bytes));
+	return o;
+}
+
 /* Managed ones, as this machine has set them. */
 static json_t *routes_json(const struct net_view *view)
 {
@@ -95,10 +105,8 @@ static json_t *net_json(const struct net_view *view, const char *schema)
 	json_object_set_new(o, "peers_up", json_integer(view->peers_up));
 	json_object_set_new(o, "blocked", json_boolean(view->blocked));
 	json_object_set_new(o, "loop", json_text(view->loop));
-	json_object_set_new(o, "rx_frames", json_count(view->rx_frames));
-	json_object_set_new(o, "tx_frames", json_count(view->tx_frames));
-	json_object_set_new(o, "rx_bytes", json_count(view->rx_bytes));
-	json_object_set_new(o, "tx_bytes", json_count(view->tx_bytes));
+	carried_set(o, &view->carried);
+	json_object_set_new(o, "drops", drops_json(view->drop));
 	json_object_set_new(o, "version", json_count(view->head_version));
 	local_json(o, &view->local);
 	json_object_set_new(o, "controller", sight_address(view->nwid >> 24));
@@ -310,7 +318,12 @@ static void network_delete(void *self, const struct request *request, struct rep
 
 static void peer_append(void *array, const struct peer_view *view)
 {
-	json_t *o = json_object(), *roles = json_array();
+	json_t *o = json_object(), *roles = json_array(), *by_network = json_object();
+	for (unsigned i = 0; i < view->networks; i++) {
+		char id[NWID_TEXT];
+		nwid_format(view->in[i].nwid, id);
+		json_object_set_new(by_network, id, carried_set(json_object(), &view->in[i].carried));
+	}
 	if (view->role_root)
 		json_array_append_new(roles, json_string("root"));
 	if (view->role_controller)
@@ -328,6 +341,8 @@ static void peer_append(void *array, const struct peer_view *view)
 	json_object_set_new(o, "roles", roles);
 	json_object_set_new(o, "link", json_string(!view->up ? "offline" : view->tls ? "tls" : view->direct ? "direct" : "relay"));
 	json_object_set_new(o, "networks", json_integer(view->networks));
+	json_object_set_new(o, "traffic", carried_set(json_object(), &view->carried));
+	json_object_set_new(o, "traffic_by_network", by_network);
 	json_object_set_new(o, "loss", view->loss == LOSS_UNKNOWN ? json_null() : json_real(view->loss / 1000.0));
 	json_object_set_new(o, "why", json_text(view->up ? view->why : ""));
 	json_array_append_new(array, o);

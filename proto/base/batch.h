@@ -58,7 +58,7 @@ struct packet {
 	enum drop verdict;
 	uint32_t idx;         /* receiver index in clear with its lane, host order (DATA) */
 	uint64_t pn;          /* sequence number in its lane (DATA) */
-	void *session;        /* borrowed from the view for this turn; NULL = none */
+	void *session;        /* borrowed from the view for this turn; NULL = none. Frames for a device: the member they came by */
 	void *port;           /* borrowed network port, or NULL */
 	void *circuit;        /* borrowed circuit the packet came through, or NULL */
 	struct endpoint from; /* in: source. out: destination */

@@ -237,6 +237,7 @@ static void member_make(enum side side, unsigned k, uint8_t suite, uint32_t caps
 	m->slot = k;
 	mac_derive(NWID, m->address, m->mac);
 	atomic_store(&m->tx_chan, CHAN);
+	atomic_store(&m->traffic, traffic_new(2));
 	atomic_store(&m->rx_open, true);
 	h->roster->member[h->roster->n++] = m;
 }
@@ -281,8 +282,10 @@ static void bed_free(void)
 		struct host *h = &bed.host[side];
 		worker_free(h->worker);
 		guestbook_fini(&h->book);
-		for (unsigned k = 0; k < MEMBERS; k++)
+		for (unsigned k = 0; k < MEMBERS; k++) {
 			session_free(h->session[k]);
+			free(atomic_load(&h->member[k].traffic));
+		}
 		circuit_free(h->leg[0]);
 		circuit_free(h->leg[1]);
 		if (h->port)

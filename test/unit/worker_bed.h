@@ -360,6 +360,7 @@ static void hosts_join(unsigned at)
 		mac_derive(NWID, m->address, m->mac);
 		m->slot = r->n;
 		atomic_store(&m->tx_chan, (uint16_t)chan_of(peer));
+		atomic_store(&m->traffic, traffic_new(BED_WORKERS + 1));
 		atomic_store(&m->rx_open, true);
 		atomic_store(&remote->member[chan_of(at) - 1], m);
 		r->member[r->n++] = m;
@@ -439,6 +440,7 @@ static void bed_free(void)
 		guestbook_fini(&host->book);
 		for (unsigned peer = 0; peer < HOSTS; peer++) {
 			way_clear(h, peer);
+			free(atomic_load(&host->member[peer].traffic));
 			session_free(host->session[peer]);
 		}
 		if (host->port) {

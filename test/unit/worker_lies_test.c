@@ -80,7 +80,7 @@ static uint64_t letters_taken(unsigned h)
 
 static uint64_t received(void)
 {
-	return atomic_load(&bed.host[1].port->count[0].rx_frames);
+	return atomic_load(&bed.host[1].port->count[0].carried.rx_frames);
 }
 
 /* ---- checksums -------------------------------------------------------------------------------------------------- */

@@ -142,8 +142,12 @@ static inline size_t wire_plain(unsigned to, unsigned from, unsigned i, uint8_t 
 static inline void counters_agree(unsigned from, unsigned to)
 {
 	struct port *a = bed.host[from].port, *b = bed.host[to].port;
-	assert_int_equal(atomic_load(&a->count[0].tx_frames), atomic_load(&b->count[0].rx_frames));
-	assert_int_equal(atomic_load(&a->count[0].tx_bytes), atomic_load(&b->count[0].rx_bytes));
+	assert_int_equal(atomic_load(&a->count[0].carried.tx_frames), atomic_load(&b->count[0].carried.rx_frames));
+	assert_int_equal(atomic_load(&a->count[0].carried.tx_bytes), atomic_load(&b->count[0].carried.rx_bytes));
+	struct carried out = traffic_sum(atomic_load(&bed.host[from].member[to].traffic), BED_WORKERS),
+		       in = traffic_sum(atomic_load(&bed.host[to].member[from].traffic), BED_WORKERS);
+	assert_int_equal(out.tx_frames, in.rx_frames);
+	assert_int_equal(out.tx_bytes, in.rx_bytes);
 	assert_int_equal(drops(from) + drops(to), 0);
 }
 

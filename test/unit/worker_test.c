@@ -17,7 +17,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static uint8_t frame[2048];
+static uint8_t frame[5000];
 
 /* ---- carrying --------------------------------------------------------------------------------------------------- */
 
@@ -36,8 +36,8 @@ static void unicast(void **state)
 	}
 	assert_int_equal(turn(0), 0);
 	struct host *a = &bed.host[0], *b = &bed.host[1];
-	assert_int_equal(atomic_load(&a->port->count[0].tx_frames), atomic_load(&b->port->count[0].rx_frames));
-	assert_int_equal(atomic_load(&a->port->count[0].tx_bytes), atomic_load(&b->port->count[0].rx_bytes));
+	assert_int_equal(atomic_load(&a->port->count[0].carried.tx_frames), atomic_load(&b->port->count[0].carried.rx_frames));
+	assert_int_equal(atomic_load(&a->port->count[0].carried.tx_bytes), atomic_load(&b->port->count[0].carried.rx_bytes));
 	assert_int_equal(atomic_load(&a->session[1]->foot[0].tx_bytes), atomic_load(&b->session[0]->foot[0].rx_bytes));
 	assert_int_equal(session_last_tx(a->session[1]), bed.now_us / 1000);
 	assert_int_equal(session_last_rx(b->session[0]), bed.now_us / 1000);
@@ -86,6 +86,65 @@ static void broadcast(void **state)
 	}
 	assert_int_equal(wire_to(RELAY)->n, 0);
 	assert_int_equal(drops(0) + drops(1) + drops(2) + drops(3), 0);
+}
+
+static struct carried link_of(unsigned at, unsigned to)
+{
+	return traffic_sum(atomic_load(&bed.host[at].member[to].traffic), BED_WORKERS + 1);
+}
+
+/* The port has each frame once, whoever gets copies; a member what went to it or came from it. */
+static void counted(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		frame_make(frame, 0, 1, 100);
+		tap_give(0, frame, 100);
+		frame_make(frame, 0, 2, 1000);
+		tap_give(0, frame, 1000);
+	}
+	frame_make(frame, 0, HOSTS, 60);
+	tap_give(0, frame, 60);
+	frame_make(frame, 0, 1, 5000); /* in pieces */
+	atomic_store(&bed.host[0].port->mtu, 9000);
+	atomic_store(&bed.host[1].port->mtu, 9000);
+	tap_give(0, frame, 5000);
+	turn(0);
+	frame_make(frame, 2, 1, 70);
+	tap_give(2, frame, 70);
+	turn(2);
+	for (unsigned h = 1; h < 4; h++) {
+		turn(h);
+		bed.host[h].tap.out[0].n = 0;
+	}
+	struct carried c = port_carried(bed.host[0].port);
+	assert_true(c.tx_frames == 12 && c.tx_bytes == 5 * 1100 + 60 + 5000 && !c.rx_frames && !c.rx_bytes);
+	c = link_of(0, 1);
+	assert_true(c.tx_frames == 7 && c.tx_bytes == 5 * 100 + 60 + 5000 && !c.rx_frames);
+	c = link_of(0, 2);
+	assert_true(c.tx_frames == 6 && c.tx_bytes == 5 * 1000 + 60);
+	c = link_of(0, 3);
+	assert_true(c.tx_frames == 1 && c.tx_bytes == 60);
+	c = link_of(1, 0);
+	assert_true(c.rx_frames == 7 && c.rx_bytes == 5 * 100 + 60 + 5000 && !c.tx_frames);
+	c = link_of(1, 2);
+	assert_true(c.rx_frames == 1 && c.rx_bytes == 70);
+	c = port_carried(bed.host[1].port);
+	assert_true(c.rx_frames == 8 && c.rx_bytes == 5 * 100 + 60 + 5000 + 70);
+	assert_int_equal(drops(0) + drops(1) + drops(2) + drops(3), 0);
+}
+
+/* What a network lost is what its worker did, but for the reasons that come after sealing. */
+static void network_drops(unsigned h, unsigned after)
+{
+	uint64_t of_port[DROP_COUNT], sum = 0;
+	port_drops(bed.host[h].port, of_port);
+	for (unsigned d = 1; d < DROP_COUNT; d++) {
+		if (of_port[d])
+			assert_int_equal(of_port[d], worker_drop(bed.host[h].worker[0], (enum drop)d));
+		sum += of_port[d];
+	}
+	assert_int_equal(sum + after, drops(h));
 }
 
 static void swap_items(struct queue *q, unsigned i, unsigned j)
@@ -481,8 +540,10 @@ static void frame_verdicts(void **state)
 	inject_eframe(b, a, 1014);
 	turn(1);
 	assert_int_equal(bed.host[1].tap.out[0].n, 1);
-	assert_int_equal(atomic_load(&bed.host[1].port->count[0].rx_frames), 1);
+	assert_int_equal(atomic_load(&bed.host[1].port->count[0].carried.rx_frames), 1);
+	assert_int_equal(link_of(1, 0).rx_frames, 1);
 	letter_none(1);
+	network_drops(1, 0);
 }
 
 /* A datagram of ours that a bridge leads back into our device is not sent in another one; anybody else's of that port is. */
@@ -548,6 +609,7 @@ static void outbound_verdicts(void **state)
 	atomic_store(&a->port->open, false);
 	tap_give(0, frame, 60);
 	expect_drop(0, DROP_CHAN, turn(0));
+	network_drops(0, 2); /* refused by the kernel, and without a number */
 	for (unsigned h = 1; h < HOSTS; h++)
 		assert_int_equal(wire_to(h)->n, 0);
 	letter_none(0);
@@ -575,7 +637,7 @@ int main(void)
 	    T(replays),           T(bit_flips),
 	    T(data_verdicts),     T(frames_on_ctrl_class),
 	    T(frame_verdicts),    T(outbound_nested),
-	    T(outbound_verdicts),
+	    T(outbound_verdicts), T(counted),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
