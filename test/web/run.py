@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """run.py [PART...]: the page in Chromium against a real controller and real nodes, each on a host of its own.
 
-Parts: walk (what an admin does, from the first link on), crowd (a table of 3 000 members); default: both. The browser side (walk.mjs,
-crowd.mjs) asks for what happens outside the browser by lines "@{json}" and gets one line of JSON back. Screenshots of every view go to
-build/web. Programs come from $FARLAN_BIN. The last line is "N passed, N failed".
+Parts: walk (what an admin does, from the first link on), around (traffic, webhooks, second factor, roles, ranges and protocols), crowd
+(a table of 3 000 members); default: these. --traffic=MINUTES: real traffic for so long, then what the charts drew against the nodes' own
+counters. The browser side (walk.mjs ...) asks for what happens outside the browser by lines "@{json}" and gets one line of JSON back.
+Screenshots of every view go to build/web. Programs come from $FARLAN_BIN. The last line is "N passed, N failed".
 """
 import json
 import os
@@ -21,6 +22,7 @@ sys.path.insert(0, os.path.join(TREE, 'test/netns'))
 import lab as labs  # noqa: E402
 
 LIMIT_S = 150
+RECEIVER_PORT = 9100
 POOL = '10.91.0.0/16'
 RENAMED = 'printf %s "$0" >/proc/sys/kernel/hostname; exec "$@"'
 
@@ -29,7 +31,7 @@ class Outside:
     """What the browser side asks for; each method is one verb."""
 
     def __init__(self, lab):
-        self.lab, self.joins, self.flow = lab, {}, None
+        self.lab, self.joins, self.flow, self.got = lab, {}, None, None
 
     def link(self):
         return self.lab.controller.cli('page').stdout.split()[-1]
@@ -82,6 +84,47 @@ class Outside:
         out, _ = self.flow.communicate(timeout=10)
         return [float(at) * 1000 for at in re.findall(r'^\[([0-9.]+)\] \d+ bytes from', out, re.M)]
 
+    def carry(self, source, to, seconds, size=1300, interval=0.004):
+        """Frames there and back for so long, in the background."""
+        host = self.lab.nodes[source].host
+        host.reaches(to, 15)
+        host.popen('ping', '-n', '-q', '-s', str(size), '-i', str(interval), '-w', str(seconds), to, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return True
+
+    def strange(self, name, nwid, ethertype, frames):
+        """Frames of a protocol of one's own, to everybody, from the member's own port."""
+        network = self.lab.nodes[name].network(nwid)
+        frame = b'\xff' * 6 + labs.mac_bytes(network['mac']) + ethertype.to_bytes(2, 'big') + bytes(100)
+        self.lab.nodes[name].host.send(network['dev'], frame, count=frames, gap_us=500)
+        return True
+
+    def carried(self, name, nwid):
+        """What the node counted at its port, and what the kernel did at the same device (its rx is our tx)."""
+        node = self.lab.nodes[name]
+        network = node.network(nwid)
+        own = network.get('traffic', network)
+        link = json.loads(node.host.run('ip', '-j', '-s', 'link', 'show', 'dev', network['dev']).stdout)[0]['stats64']
+        return {'rx_bytes': own['rx_bytes'], 'tx_bytes': own['tx_bytes'], 'rx_frames': own['rx_frames'], 'tx_frames': own['tx_frames'],
+                'kernel': {'rx_bytes': link['rx']['bytes'], 'tx_bytes': link['tx']['bytes']}}
+
+    def end_node(self, name):
+        """As by systemctl stop: it says a last time what it carried."""
+        self.lab.nodes[name].stop()
+        return True
+
+    def receiver(self):
+        process = self.lab.controller.host.popen(sys.executable, os.path.join(HERE, 'receiver.py'), str(RECEIVER_PORT), stdout=subprocess.PIPE, text=True)
+        self.got = []
+
+        def watch():
+            for line in process.stdout:
+                self.got.append(json.loads(line))
+        threading.Thread(target=watch, daemon=True).start()
+        return f'http://127.0.0.1:{RECEIVER_PORT}'
+
+    def received(self):
+        return list(self.got)
+
     def down(self):
         self.lab.controller.stop()
         return True
@@ -102,12 +145,12 @@ class Outside:
         return True
 
 
-def converse(lab, script, env):
+def converse(lab, script, env, limit=LIMIT_S):
     """Runs the browser side until it ends; counts its lines."""
     outside = Outside(lab)
     process = lab.controller.host.popen('node', os.path.join(HERE, script), env={**os.environ, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, start_new_session=True)
-    timer = threading.Timer(LIMIT_S * labs.SLOW, lambda: os.killpg(process.pid, signal.SIGKILL))
+    timer = threading.Timer(limit * labs.SLOW, lambda: os.killpg(process.pid, signal.SIGKILL))
     timer.start()
     last = ''
     for line in process.stdout:
@@ -129,11 +172,33 @@ def converse(lab, script, env):
     lab.check(code == 0 and re.match(r'\d+ passed, 0 failed', last), f'{script} ended with {code}: {last.strip()}')
 
 
+def shots():
+    return {'FARLAN_SHOTS': os.environ.get('FARLAN_SHOTS', os.path.join(TREE, 'build/web'))}
+
+
 def walk(lab):
     lab.start_root()
     lab.start_controller()
     lab.controller.online()
-    converse(lab, 'walk.mjs', {'FARLAN_SHOTS': os.environ.get('FARLAN_SHOTS', os.path.join(TREE, 'build/web'))})
+    converse(lab, 'walk.mjs', shots())
+
+
+def around(lab):
+    lab.start_root()
+    home = os.path.join(lab.folder, 'C')
+    os.makedirs(home, 0o700)
+    with open(os.path.join(home, 'farlan-controller.conf'), 'w', encoding='ascii') as file:
+        file.write('webhook-private = yes\nzt1 = 127.0.0.1:9994\n')
+    lab.start_controller()
+    lab.controller.online()
+    converse(lab, 'around.mjs', shots())
+
+
+def traffic(lab, minutes):
+    lab.start_root()
+    lab.start_controller()
+    lab.controller.online()
+    converse(lab, 'traffic.mjs', {**shots(), 'FARLAN_MINUTES': minutes}, LIMIT_S + float(minutes) * 60)
 
 
 def crowd(lab):
@@ -154,10 +219,11 @@ def crowd(lab):
 
 def main():
     passed = failed = 0
-    for name in sys.argv[1:] or ['walk', 'crowd']:
+    for part in sys.argv[1:] or ['walk', 'around', 'crowd']:
+        name, _, value = part.lstrip('-').partition('=')
         lab = labs.Lab(f'web-{name}')
         try:
-            {'walk': walk, 'crowd': crowd}[name](lab)
+            {'walk': walk, 'around': around, 'crowd': crowd, 'traffic': lambda lab: traffic(lab, value or '10')}[name](lab)
         except (labs.Failure, OSError, subprocess.SubprocessError) as failure:
             lab.fail(str(failure))
         finally:

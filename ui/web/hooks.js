@@ -56,8 +56,8 @@ const Edit = (hook, networks) => ({ close }) => {
 			said('Saved.');
 	};
 	return html`<h2>${hook ? visible(hook.name, 63) : 'New webhook'}</h2><${Form} label=${hook ? 'Webhook' : 'New webhook'} save=${save}>
-		<${Input} label="Name" required maxlength="63" placeholder="chat room" value=${f.name} onValue=${set('name')} data-field="webhook-name" />
-		<${Input} label="URL" kind="url" required maxlength="1000" spellcheck=${false} placeholder="https://example.org/farlan" pattern="https?://.+" value=${f.url} onValue=${set('url')} data-field="webhook-url" />
+		<${Input} label="Name" required maxlength="48" placeholder="chat room" value=${f.name} onValue=${set('name')} data-field="webhook-name" />
+		<${Input} label="URL" kind="url" required maxlength="1024" spellcheck=${false} placeholder="https://example.org/farlan" pattern="https?://.+" value=${f.url} onValue=${set('url')} data-field="webhook-url" />
 		<div class="events-chosen"><${Events} events=${f.events} set=${set('events')} /></div>
 		${networks.length > 1 && html`<fieldset class="checks"><legend>Only of these networks (none: all)</legend>${networks.slice(0, 40).map((n) => html`<${Check} key=${n.id} label=${html`<${Foreign} text=${n.name} max=${30} />`} on=${f.networks.includes(n.id)} toggle=${() => set('networks')(f.networks.includes(n.id) ? f.networks.filter((id) => id !== n.id) : [...f.networks, n.id])} data-network-check=${n.id} />`)}</fieldset>`}
 		<div class="switches"><${Switch} label="Enabled" value=${f.enabled} onValue=${set('enabled')} data-field="webhook-enabled" /><${Switch} label="May reach private addresses" help="this machine, a LAN; only where the controller's settings allow it (webhook-private = yes)" value=${f.allow_private} onValue=${set('allow_private')} data-field="webhook-private" /></div>

@@ -67,7 +67,7 @@ const drawn = ({ nwid, member, selected, editing, at, edit, select }) => html`<t
 	${member.state === 'pending' ? html`<${Stranger} member=${member} />` : html`<${Known} member=${member} />`}
 	<td role="cell" class="c-deeds"><${Deeds} nwid=${nwid} member=${member} /></td></tr>`;
 
-const KEPT = ['member', 'selected', 'editing', 'at', 'minute'];
+const KEPT = ['member', 'selected', 'editing', 'at', 'minute', 'rights'];
 
 // The row as last drawn if nothing of it changed: Preact leaves what it has seen before alone. A component that says so itself
 // (shouldComponentUpdate) would be taken out and put in again whenever rows above it go.

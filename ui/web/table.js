@@ -1,5 +1,6 @@
 // table.js: the members as rows of one height, of which only those near the screen exist. The page itself scrolls.
 
+import { session } from './may.js';
 import { h, html, useEffect, useLayoutEffect, useReducer, useRef, useState } from './preact.js';
 import { row } from './row.js';
 
@@ -110,10 +111,10 @@ export function Table({ nwid, name, members, sort, setSort, picked, setPicked })
 	const some = members.some((m) => picked.has(keyOf(m)));
 	const all = some && members.every((m) => picked.has(keyOf(m)));
 	const pickAll = (on) => setPicked(on ? new Set(members.map(keyOf)) : new Set());
-	const before = kept.current;
+	const before = kept.current, rights = session()?.scopes?.join(); // they decide what a row offers
 	kept.current = new Map();
 	const rows = members.slice(from, to).map((m, i) => {
-		const one = row(before, { nwid, member: m, at: from + i, minute, selected: picked.has(keyOf(m)), editing: editing === keyOf(m), edit, select });
+		const one = row(before, { nwid, member: m, at: from + i, minute, rights, selected: picked.has(keyOf(m)), editing: editing === keyOf(m), edit, select });
 		kept.current.set(keyOf(m), one);
 		return one.tr;
 	});
