@@ -11,7 +11,7 @@ export class Problem extends Error {
 		this.detail = sentence(visible(body.detail || '', 400));
 		this.hint = sentence(visible(body.hint || '', 400));
 		this.command = visible(body.command || '', 300);
-		this.code = body.code || '';
+		this.code = String(body.code ?? '');
 		this.errors = Array.isArray(body.errors) ? body.errors.slice(0, 8) : [];
 	}
 }

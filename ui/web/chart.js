@@ -54,8 +54,8 @@ function options(props, figure, box, moved) {
 		series: [{}, ...lines.map((line, i) => series(line, i, DASHES[i % DASHES.length].length ? DASHES[i % DASHES.length] : undefined)), ...(open ? lines.map((line, i) => series(line, i, [3, 3])) : [])],
 		hooks: {
 			setCursor: [(u) => moved(u.cursor.idx ?? null)],
-			// What was drawn, for whoever compares it: the sum of each line's samples.
-			draw: [(u) => { box.dataset.drawn = JSON.stringify(now().lines.map((_, i) => u.data[i + 1].reduce((sum, v) => sum + (v ?? 0), 0))); }],
+			// What was drawn, for whoever compares it: the sum of each line's samples, with the one that is not whole yet.
+			draw: [(u) => { box.dataset.drawn = JSON.stringify(now().lines.map((_, i) => u.data[i + 1].reduce((sum, v) => sum + (v ?? 0), open ? u.data[lines.length + i + 1].at(-1) ?? 0 : 0))); }],
 		},
 	};
 }
@@ -94,7 +94,7 @@ function Drawn(props) {
 	const figure = useRef(null), box = useRef(null), now = useRef(props), [cursor, setCursor] = useState(null);
 	now.current = props;
 	const plot = usePlot(now, figure, box, setCursor);
-	const newest = at.length - 1 - (lines.some(({ values }) => values[at.length - 1] !== null) ? 0 : 1);
+	const newest = at.length - (props.open && at.length > 1 ? 2 : 1);
 	const here = cursor === null || cursor >= at.length ? Math.max(0, newest) : cursor;
 	const told = lines.map(({ values }) => (values[here] === null || values[here] === undefined ? 'nothing' : say(values[here])));
 	const pressed = (event) => {

@@ -4,27 +4,27 @@ import { memberPath, networkPath } from './api.js';
 import { Lines, moment } from './chart.js';
 import { Gauge } from './home.js';
 import { Card, Empty, Foreign, Pending } from './parts.js';
-import { html, useMemo, useState } from './preact.js';
+import { html, useEffect, useMemo, useState } from './preact.js';
 import { setQuery } from './route.js';
-import { useData } from './store.js';
+import { refresh, useData } from './store.js';
 import { bytes, count, plural, rate, rtt, visible } from './text.js';
 
 const RANGES = [['1h', '1 hour', 'the last hour'], ['24h', '24 hours', 'the last 24 hours'], ['30d', '30 days', 'the last 30 days']];
-const REPORT_S = 60, REASONS_MAX = 4, FINEST_S = 60;
+const REPORT_S = 60, REASONS_MAX = 4, AGAIN_MS = 30000;
 const PER = { 60: 'in a minute', 600: 'in ten minutes', 7200: 'in two hours' };
 
 const rangeOf = (query) => RANGES.find(([key]) => key === query.get('range')) || RANGES[0];
 const whole = (n) => (n < 10 && n % 1 ? n.toFixed(1) : count(Math.round(n)));
 
-// Rates of the slots. The newest, where it is not over: what was told so far over the time so far; in the finest table half of the
-// members have not told yet, so there it is left out.
+// Rates of the slots. The newest, where it is not over: what was told so far over the time so far, which is never less than what
+// lies between two reports.
 function series(data) {
 	const at = Array.from({ length: data.slots }, (_, i) => data.start + i * data.step), last = data.slots - 1;
-	const open = data.unfinished === true && data.step > FINEST_S;
+	const open = data.unfinished === true;
 	const span = (i) => (open && i === last ? Math.min(data.step, Math.max(REPORT_S, Date.now() / 1000 - at[last])) : data.step);
-	const held = (v, i) => v === null || v === undefined || (data.unfinished && !open && i === last);
-	const per = (values, times = 1) => values.map((v, i) => (held(v, i) ? null : (v * times) / span(i)));
-	const as = (values, divide = 1) => values.map((v, i) => (held(v, i) ? null : v / divide));
+	const held = (v) => v === null || v === undefined;
+	const per = (values, times = 1) => values.map((v, i) => (held(v) ? null : (v * times) / span(i)));
+	const as = (values, divide = 1) => values.map((v) => (held(v) ? null : v / divide));
 	const reasons = (data.drop_reasons || []).map((r) => ({ ...r, slots: r.slots || [] })), others = reasons.slice(REASONS_MAX);
 	const shown = reasons.slice(0, REASONS_MAX).map((r, i) => ({ key: `line-${i}`, label: visible(r.reason.replaceAll('-', ' '), 32), values: as(r.slots) }));
 	if (others.length)
@@ -77,9 +77,19 @@ function Charts({ data, names }) {
 const ALL = ['bits', 'frames', 'drops', 'rtt'];
 const None = () => html`<${Empty} icon="traffic" title="No samples yet"><p>Members report every ${REPORT_S} s what they carried.</p><//>`;
 
+// News come with samples; that a slot is over comes by the clock alone.
+function useTraffic(path) {
+	const cell = useData(path);
+	useEffect(() => {
+		const timer = setInterval(() => { if (!document.hidden) refresh(path); }, AGAIN_MS);
+		return () => clearInterval(timer);
+	}, [path]);
+	return cell;
+}
+
 export function Traffic({ nwid, route }) {
 	const [range, , words] = rangeOf(route.query);
-	const cell = useData(`${networkPath(nwid)}/traffic?range=${range}`), data = cell.data;
+	const cell = useTraffic(`${networkPath(nwid)}/traffic?range=${range}`), data = cell.data;
 	return html`<div class="head"><h2 class="title">Traffic of ${words}</h2><${Range} range=${range} /></div><${Pending} cell=${cell} what="traffic" />
 		${data && (silent(data) ? html`<${None} />` : html`<div data-traffic=${range}><section class="card" aria-label="Sum"><${Totals} data=${data} />${typeof data.reporting === 'number' && html`<p class="hint">${plural(data.reporting, 'member reports', 'members report')}. In is what came from the network to their ports, out is what they sent.</p>`}</section>
 			<section class="card" aria-label="Charts"><${Charts} data=${data} names=${ALL} /></section><${Figures} data=${data} what="the network" /><div class="grid"><${Most} nwid=${nwid} data=${data} /><${Reasons} data=${data} /></div></div>`)}`;
@@ -88,7 +98,7 @@ export function Traffic({ nwid, route }) {
 // A part of the member's view.
 export function MemberTraffic({ nwid, member, route }) {
 	const [range, , words] = rangeOf(route.query);
-	const cell = useData(`${memberPath(nwid, member.address)}/traffic?range=${range}`), data = cell.data;
+	const cell = useTraffic(`${memberPath(nwid, member.address)}/traffic?range=${range}`), data = cell.data;
 	if (!data && (cell.problem?.status === 404 || cell.problem?.status === 405))
 		return null;
 	return html`<section class="wide-part" aria-label="Traffic"><div class="head"><h2 class="title">Traffic of ${words}</h2><${Range} range=${range} /></div><${Pending} cell=${cell} what="traffic" />
