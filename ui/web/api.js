@@ -11,7 +11,7 @@ export class Problem extends Error {
 		this.detail = sentence(visible(body.detail || '', 400));
 		this.hint = sentence(visible(body.hint || '', 400));
 		this.command = visible(body.command || '', 300);
-		this.code = String(body.code ?? '');
+		this.reason = String(body.reason ?? '');
 		this.errors = Array.isArray(body.errors) ? body.errors.slice(0, 8) : [];
 	}
 }
@@ -32,7 +32,7 @@ export async function send(method, path, { body, headers = {}, ms = DEADLINE_MS 
 	if (answer.ok)
 		return answer;
 	const problem = new Problem(answer.status, await answer.json().catch(() => ({})));
-	if (answer.status === 401 && !path.startsWith('/v1/session') && !problem.code.startsWith('second-factor'))
+	if (answer.status === 401 && !path.startsWith('/v1/session') && !problem.reason.startsWith('second-factor'))
 		signedOut(problem);
 	throw problem;
 }

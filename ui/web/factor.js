@@ -4,14 +4,14 @@
 import { call } from './api.js';
 import { keep } from './audit.js';
 import { Code } from './login.js';
-import { openDialog, said } from './notices.js';
+import { Dialogs, Toasts, openDialog, said } from './notices.js';
 import { Copy, Form, Icon, Input } from './parts.js';
 import { html, useState } from './preact.js';
 import { refresh } from './store.js';
 import { plural, visible } from './text.js';
 
 const pathOf = (user) => `/v1/users/${encodeURIComponent(user)}`;
-const settle = () => { for (const path of ['/v1/session', '/v1/users']) refresh(path); };
+const settle = () => { for (const path of ['/v1/session', '/v1/users', '/v1/status']) refresh(path); };
 const spaced = (secret) => visible(secret, 64).replace(/(.{4})(?=.)/g, '$1 ');
 const bare = (code) => code.replace(/\s/g, '');
 
@@ -76,6 +76,10 @@ const Off = (user) => ({ close }) => html`<${Proof} title="Turn the second facto
 	close('');
 	said('The second factor is off.');
 }} />`;
+
+// Where the controller asks for a second factor and the user has none yet: first this, then the rest.
+export const MustEnrol = ({ session: s, leave }) => html`<main id="main" class="alone"><section class="card door" aria-label="Second factor"><h1>One more step</h1>
+	<p class="lead">This controller asks everybody for a second factor. Turn yours on, and everything opens.</p><${Factor} session=${s} /><hr /><p class="buttons"><button type="button" class="quiet" data-action="signout" onClick=${leave}><${Icon} name="out" />Sign out</button></p></section><${Toasts} /><${Dialogs} /></main>`;
 
 export function Factor({ session: s }) {
 	return html`<div class="factor" data-field="factor" data-on=${s.second_factor ? 'yes' : 'no'}><p>${s.second_factor ? html`<span class="state online"><span aria-hidden="true">●</span> on</span>` : html`<span class="state offline"><span aria-hidden="true">○</span> off</span>`}${typeof s.recovery_left === 'number' && s.second_factor ? html`<small class=${s.recovery_left < 3 ? 'warn' : ''}>${plural(s.recovery_left, 'recovery code')} left</small>` : ''}</p>

@@ -20,7 +20,7 @@ export function Login({ why, entered }) {
 		try {
 			await call('POST', '/v1/session', { user: f.user.trim(), password: f.password, ...(second ? { code: f.code.replace(/\s/g, '') } : {}) }, { long: true });
 		} catch (problem) {
-			if (problem.code !== 'second-factor' || second)
+			if (problem.reason !== 'second-factor' || second)
 				throw problem;
 			return setSecond('app');
 		}

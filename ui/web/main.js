@@ -5,6 +5,7 @@ import { Addresses } from './addresses.js';
 import { call, onSignedOut } from './api.js';
 import { Audit } from './audit.js';
 import { Deliveries } from './deliveries.js';
+import { MustEnrol } from './factor.js';
 import { Home } from './home.js';
 import { AllInvites, Invites } from './invites.js';
 import * as live from './live.js';
@@ -48,6 +49,8 @@ function Inside({ leave }) {
 		return live.stop;
 	}, []);
 	useEffect(() => { scrollTo(0, 0); }, [route.path]);
+	if (session.data?.needs === 'second-factor')
+		return html`<${MustEnrol} session=${session.data} leave=${leave} />`;
 	if (!status.data || (!session.data && !session.problem))
 		return html`<main id="main" class="alone" aria-busy="true"><p class="loading" role="status">${status.problem ? status.problem.title : 'Loading…'}</p></main>`;
 	const first = status.data.first_run && route.view === 'home';
