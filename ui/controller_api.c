@@ -14,6 +14,7 @@
 #include "ui/event_api.h"
 #include "ui/health_api.h"
 #include "ui/openapi.h"
+#include "ui/zt1.h"
 
 /* ---- what all handlers share ---- */
 
@@ -101,6 +102,7 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(o, "page", *url ? json_string(url) : json_null());
 	json_object_set_new(o, "page_certificate", api->certificate ? json_hex(api->certificate->print, 32) : json_null());
 	json_object_set_new(o, "time", json_count((uint64_t)time(NULL)));
+	json_object_set_new(o, "zt1", zt1_listen_json(api->zt1));
 	json_object_set_new(o, "user",
 	                    api->visitor->by == VISITOR_SESSION && *api->visitor->session.user ? json_text(api->visitor->session.user)
 	                                                                                       : json_null());

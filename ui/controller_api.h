@@ -28,6 +28,7 @@ struct controller_api {
 	const struct certificate *certificate; /* of HTTPS; NULL = none */
 	const struct http *http;               /* for its counters; NULL = none */
 	bool open_metrics;                     /* /metrics for whoever reaches the page */
+	const struct zt1 *zt1;                 /* told in the status; NULL = none */
 };
 
 #define RESTORE_MAX (1024ull * 1024 * 1024) /* of a backup's file */

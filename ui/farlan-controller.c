@@ -18,6 +18,7 @@
 #include "ui/limit.h"
 #include "ui/node_api.h"
 #include "ui/web.h"
+#include "ui/zt1_controller.h"
 
 #define CONNECTIONS_MAX 384 /* per listening socket: streams of events and room beside them */
 
@@ -29,6 +30,8 @@ struct program {
 	struct controller *controller; /* NULL before it is open and after it is closed */
 	struct access access;
 	struct controller_api api;
+	struct zt1 zt1; /* programs that know ZeroTier One's API */
+	struct zt1_api zt1_api;
 	struct events *events;
 	struct certificate certificate;
 	struct limits limits;
@@ -175,10 +178,39 @@ static void serve(void *self, const struct request *asked, struct reply *reply)
 		loop_kick(program->daemon.loop);
 }
 
+static void zt1_serve(void *self, const struct request *request, struct reply *reply)
+{
+	struct program *program = self;
+	struct visitor visitor = {.actor.name = "zt1"};
+	program->api.now = loop_now();
+	snprintf(visitor.actor.from, sizeof(visitor.actor.from), "%s", request->peer);
+	controller_actor(program->controller, &visitor.actor);
+	program->api.visitor = &visitor;
+	zt1_controller_serve(&program->zt1_api, request, reply);
+	program->api.visitor = NULL;
+	controller_actor(program->controller, &(struct actor){0});
+	if (request->method != METHOD_GET)
+		loop_kick(program->daemon.loop);
+}
+
+/* -1: go on; else the exit code. */
+static int zt1_start(struct program *program)
+{
+	struct daemon *daemon = &program->daemon;
+	char why[ZT1_WHY];
+	program->api.zt1 = &program->zt1;
+	program->zt1_api = (struct zt1_api){.api = &program->api, .door = &program->zt1, .node = loop_node(daemon->loop)};
+	int error = zt1_open(&program->zt1, &daemon->uv, &daemon->start.home, &daemon->start.config, loop_now, zt1_serve, program, why);
+	if (error)
+		log_error("%s", why);
+	return error == -EINVAL ? 2 : error ? home_exit(error) : -1;
+}
+
 static void controller_end(void *self)
 {
 	struct program *program = self;
 	struct controller *controller = program->controller;
+	zt1_close(&program->zt1);
 	program->controller = NULL;
 	if (controller)
 		controller_close(controller);
@@ -276,6 +308,9 @@ int main(int argc, char **argv)
 	                                      .status_roots = status_roots,
 	                                      .link_roots = link_roots,
 	                                      .status_self = &program};
+	code = zt1_start(&program);
+	if (code >= 0)
+		goto out;
 	daemon_run(daemon);
 	code = 0;
 out:
