@@ -357,7 +357,7 @@ async function shoot(page, name) {
 
 const views = () => ({
 	home: '/', networks: '/networks', members: `/n/${nwid}`, member: `/n/${nwid}/m/${members.A}`, 'network-invites': `/n/${nwid}/invites`,
-	'network-addresses': `/n/${nwid}/addresses`, topology: `/n/${nwid}/topology`, 'network-settings': `/n/${nwid}/settings`, invites: '/invites',
+	'network-addresses': `/n/${nwid}/addresses`, topology: `/n/${nwid}/topology`, 'network-traffic': `/n/${nwid}/traffic`, 'network-settings': `/n/${nwid}/settings`, invites: '/invites',
 	audit: '/audit', accounts: '/accounts', settings: '/settings', more: '/more', lost: '/nowhere',
 });
 
@@ -372,7 +372,7 @@ async function looks(page) {
 			for (const [name, path] of Object.entries(views())) {
 				await show(page, path);
 				await page.locator('main h1, main h2').first().waitFor();
-				await page.locator('.loading').waitFor({ state: 'detached', timeout: 5000 }).catch(() => bad.push(`${name}: it goes on loading`));
+				await until('loaded', async () => !await page.locator('.loading').count(), 5000).catch(() => bad.push(`${name}: it goes on loading`));
 				await page.waitForTimeout(120);
 				await shoot(page, `${name}-${mode}`);
 				if (await page.evaluate(() => [...document.querySelectorAll('main .card, main .sheet, main table')].some((e) =>
