@@ -59,6 +59,8 @@ struct network_row {
 	struct section_dns dns;
 	uint64_t version, revision;
 	uint32_t members, pending, online, relayed;
+	bool carries;            /* they tell what they carry: */
+	uint64_t rx_bps, tx_bps; /* bits/s of the last minute, all members */
 	uint64_t created_wall_s;
 };
 
@@ -137,6 +139,8 @@ struct member_row {
 	bool online;
 	enum report_kind link; /* how the controller reaches it */
 	uint32_t rtt_us;       /* 0 = not known */
+	bool carries;          /* it tells what it carries: */
+	uint64_t rx_bps, tx_bps; /* bits/s of the last minute */
 	struct prefix ips[CRED_IPS_MAX];
 	unsigned n_ips;
 	uint32_t flags; /* MEMBER_* effective */

@@ -117,6 +117,8 @@ static uint64_t deadline(const struct controller *c)
 	uint64_t hooks = hooks_next(c);
 	if (hooks < next)
 		next = hooks;
+	if (c->traffic_due < next)
+		next = c->traffic_due;
 	uint64_t left = c->ceiling - network_time(c);
 	uint64_t at = c->now_ms + (left > CEILING_EARLY_S ? (left - CEILING_EARLY_S) * 1000 : 0);
 	if (at < c->retry_at)
@@ -150,6 +152,7 @@ uint64_t controller_settle(struct controller *c, uint64_t now_ms, uint64_t wall_
 	pushes_repeat(c);
 	letters_send(c);
 	publications_push(c);
+	traffic_settle(c);
 	changes_emit(c);
 	return deadline(c);
 }
@@ -175,6 +178,7 @@ int controller_open(struct controller **ret, const char *dir, const struct secre
 	c->port = *port;
 	c->now_ms = c->opened_ms = c->time_start_ms = now_ms;
 	c->wall_s = wall_s;
+	c->traffic_due = now_ms + CEILING_EARLY_S * 1000; /* there may be something to sweep */
 	c->trusted = true;
 	c->limits = (struct controller_limits){.members = MEMBERS_DEFAULT, .pending = PENDING_MAX};
 	snprintf(c->health, sizeof(c->health), "ok");
@@ -226,6 +230,8 @@ void controller_close(struct controller *c)
 		return;
 	if (c->store)
 		controller_settle(c, c->now_ms, c->wall_s);
+	if (c->store)
+		traffic_close(c);
 	for (unsigned i = 0; i < c->n_publications; i++)
 		publication_free(c->publications[i]);
 	presences_free(c);

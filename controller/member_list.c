@@ -50,6 +50,7 @@ void member_show(const struct controller *c, const struct member_record *m, stru
 	ret->acknowledged = who->acknowledged_nwid == m->nwid ? who->acknowledged : 0;
 	if (!ret->online)
 		return;
+	ret->carries = traffic_rate(c, publication_find(c, m->nwid), m->identity.key_hash, &ret->rx_bps, &ret->tx_bps);
 	ret->link = who->link;
 	ret->rtt_us = who->rtt_us;
 	ret->last_seen_wall_s = c->wall_s;

@@ -398,6 +398,7 @@ static void network_show(const struct controller *c, const struct network_record
 		ret->online += who && who->online;
 		ret->relayed += who && who->online && who->link == LINK_RELAY;
 	}
+	ret->carries = traffic_rate(c, p, NULL, &ret->rx_bps, &ret->tx_bps);
 }
 
 enum admin_status controller_network_get(struct controller *c, uint64_t nwid, struct network_row *ret, struct admin_error *error)

@@ -32,6 +32,7 @@ struct publication *publication_add(struct controller *c, const struct network_r
 		return NULL;
 	p->nwid = n->nwid;
 	memcpy(p->gate, n->gate, sizeof(p->gate));
+	p->flags = n->flags;
 	p->version = p->signed_version = n->version;
 	p->rev_epoch = n->rev_epoch;
 	p->serial_next = p->serials = n->serials; /* what was left of the block is not used again */
@@ -49,6 +50,7 @@ void publication_free(struct publication *p)
 	free(p->listed);
 	groups_free(p);
 	reports_free(NULL, p);
+	traffic_free(NULL, p);
 	directory_fini(&p->directory);
 	free(p);
 }
@@ -58,6 +60,7 @@ void publication_remove(struct controller *c, uint64_t nwid)
 	for (unsigned i = 0; i < c->n_publications; i++)
 		if (c->publications[i]->nwid == nwid) {
 			reports_free(c, c->publications[i]);
+			traffic_free(c, c->publications[i]);
 			publication_free(c->publications[i]);
 			c->publications[i] = c->publications[--c->n_publications];
 			return;

@@ -161,6 +161,7 @@ enum status report_take(struct controller *c, const struct identity *from, const
 	bool same = old && !memcmp(old->key_hash, from->key_hash, KEY_HASH_BYTES);
 	if (same && b.seq >> 32 == old->seq >> 32 && b.seq <= old->seq)
 		return STATUS_OK;
+	traffic_take(c, p, from, &b);
 	if (c->reports_bytes - (old ? report_bytes(old->n) : 0) + report_bytes(b.n) > REPORTS_BYTES_MAX)
 		return STATUS_TRY_LATER;
 	struct report *fresh = report_new(c, from, &b);

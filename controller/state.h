@@ -8,6 +8,7 @@
 
 #include "controller/controller.h"
 #include "controller/figures.h"
+#include "controller/traffic.h"
 #include "controller/directory.h"
 #include "controller/invite.h"
 #include "controller/policy.h"
@@ -86,6 +87,7 @@ struct publication { /* of one network */
 	uint32_t pool_from;      /* 0 = not known */
 	struct takers *takers;   /* owned, groups.c; NULL = none */
 	struct reports *reports; /* owned, report.c; NULL = none */
+	struct traffic *traffic; /* owned, traffic.c; NULL = none yet */
 };
 
 struct presence {
@@ -158,6 +160,10 @@ struct controller {
 	struct hooks *hooks;       /* owned, hook_queue.c */
 	size_t reports_bytes;      /* of all networks */
 	uint64_t reports_swept;
+	unsigned n_carried; /* members in memory, of all networks: traffic.c */
+	uint64_t traffic_due, traffic_pruned;
+	bool traffic_failing;
+	struct traffic_figures traffic_figures;
 };
 
 /* controller.c */
@@ -229,6 +235,13 @@ bool rtt_moved(uint32_t was_us, uint32_t is_us); /* is the round trip another on
 void reports_each(const struct controller *, const struct publication *,
                   void (*each)(void *, const uint8_t key_hash[KEY_HASH_BYTES], const struct topology_link *), void *);
 void reports_free(struct controller *, struct publication *); /* controller NULL: it ends, nobody counts any more */
+
+/* traffic.c: what an approved member of it carried; bits/s of its last minute, key_hash NULL: of all. false: nothing is known */
+void traffic_take(struct controller *, struct publication *, const struct identity *from, const struct body_report *);
+bool traffic_rate(const struct controller *, const struct publication *, const uint8_t *key_hash, uint64_t *ret_rx, uint64_t *ret_tx);
+void traffic_free(struct controller *, struct publication *); /* controller NULL: it ends */
+void traffic_settle(struct controller *);                     /* after the turn: writes, sometimes */
+void traffic_close(struct controller *);
 
 /* presence.c */
 struct presence *presence_find(const struct controller *, const uint8_t key_hash[KEY_HASH_BYTES]);

@@ -183,6 +183,8 @@ static const struct api_route routes[] = {
     {METHOD_GET, "/v1/networks/*/invites/*", invite_get, SCOPE_READ},
     {METHOD_DELETE, "/v1/networks/*/invites/*", invite_delete, SCOPE_WRITE},
     {METHOD_GET, "/v1/networks/*/topology", topology_get, SCOPE_READ},
+    {METHOD_GET, "/v1/networks/*/traffic?range", network_traffic_get, SCOPE_READ},
+    {METHOD_GET, "/v1/networks/*/members/*/traffic?range", member_traffic_get, SCOPE_READ},
     {METHOD_GET, "/v1/session", session_get, SCOPE_SELF},
     {METHOD_POST, "/v1/session", session_post, SCOPE_OPEN},
     {METHOD_DELETE, "/v1/session", session_delete, SCOPE_SELF},

@@ -87,6 +87,12 @@ void invites_post(void *self, const struct request *, struct reply *);
 void invite_get(void *self, const struct request *, struct reply *);
 void invite_delete(void *self, const struct request *, struct reply *);
 
+/* ---- traffic_api.c */
+
+json_t *traffic_rate_json(bool known, uint64_t rx_bps, uint64_t tx_bps); /* bits/s of the last minute, or null */
+void network_traffic_get(void *self, const struct request *, struct reply *);
+void member_traffic_get(void *self, const struct request *, struct reply *);
+
 /* ---- topology_api.c */
 
 void topology_get(void *self, const struct request *, struct reply *);

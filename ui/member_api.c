@@ -34,6 +34,7 @@ static void live_json(json_t *o, const struct member_row *row)
 	json_object_set_new(o, "online", json_boolean(row->online));
 	json_object_set_new(o, "link", link ? json_string(link) : json_null());
 	json_object_set_new(o, "rtt_ms", row->rtt_us ? json_real(row->rtt_us / 1000.0) : json_null());
+	json_object_set_new(o, "traffic", traffic_rate_json(row->carries, row->rx_bps, row->tx_bps));
 	if (row->physical.family)
 		endpoint_format(&row->physical, text, sizeof(text));
 	json_object_set_new(o, "physical", row->physical.family ? json_string(text) : json_null());

@@ -77,6 +77,7 @@ json_t *network_json(const struct network_row *row)
 	json_object_set_new(o, "pending", json_integer(row->pending));
 	json_object_set_new(o, "online", json_integer(row->online));
 	json_object_set_new(o, "relayed", json_integer(row->relayed));
+	json_object_set_new(o, "traffic", traffic_rate_json(row->carries, row->rx_bps, row->tx_bps));
 	json_object_set_new(o, "created", json_count_or_null(row->created_wall_s));
 	return o;
 }
