@@ -42,7 +42,7 @@ _farlan()
 	"root") words="status" ;;
 	"root status"*) options="" ;;
 	"server") words="up status down" ;;
-	"server up"*) options="--ipv4 --name --listen --address --http --https " ;;
+	"server up"*) options="--ipv4 --name --listen --address --http --https --zt1-api --zt1 " ;;
 	"server status"*) options="" ;;
 	"server down"*) options="--purge --yes " ;;
 	"id"*) options="" ;;

@@ -24,6 +24,7 @@
 #define INVITE_USES  5
 #define INVITE_S     3600
 #define PORT         9993
+#define ZT1          "127.0.0.1:9993" /* TCP: where these programs look unless told otherwise */
 #define ONLINE_TRIES 200
 #define ONLINE_US    100000
 #define PATH_ROOM    96
@@ -68,6 +69,10 @@ static int options_take(struct server *s)
 		code = take(s->call, "http", r->http, sizeof(r->http), "IP:PORT or none", true);
 	if (code == 0)
 		code = take(s->call, "https", r->https, sizeof(r->https), "IP:PORT or none", true);
+	if (code == 0 && options_has(&s->call->options, "zt1-api") && !strcmp(r->zt1, "none"))
+		snprintf(r->zt1, sizeof(r->zt1), ZT1);
+	if (code == 0)
+		code = take(s->call, "zt1", r->zt1, sizeof(r->zt1), "IP:PORT of this machine, like " ZT1 ", or none", true);
 	return code;
 }
 
@@ -125,6 +130,8 @@ static int ports_free(const struct server *s)
 		code = port_free(&e, SOCK_STREAM, "http");
 	if (code == 0 && endpoint_parse(s->record.https, &e))
 		code = port_free(&e, SOCK_STREAM, "https");
+	if (code == 0 && endpoint_parse(s->record.zt1, &e))
+		code = port_free(&e, SOCK_STREAM, "zt1");
 	return code;
 }
 
@@ -299,6 +306,8 @@ static void print(const struct up *u)
 		       u->s.systemd ? "" : " --home ", u->s.systemd ? "" : u->s.controller.dir);
 	if (u->page && *u->certificate && !strncmp(u->page, "https", 5))
 		printf("            its certificate is its own, sha256 %s\n", u->certificate);
+	if (strcmp(u->s.record.zt1, "none") != 0)
+		printf("zt1         %s, token in %s/zt1.token; ZeroTier nodes cannot join\n", u->s.record.zt1, u->s.controller.dir);
 	printf("undo        %s\n", undo);
 	printf("add a machine: up to %d within an hour, each by\n    farlan join '%s'\n", INVITE_USES, u->link);
 	if (isatty(STDOUT_FILENO))

@@ -20,6 +20,7 @@ struct server_record {
 	char listen[64];               /* of the root, IP:PORT; "" = 9993 on all addresses */
 	char address[SERVER_HOST_MAX]; /* by which others reach this machine; "" = found out each time */
 	char http[64], https[64];      /* of the page; "none" */
+	char zt1[64];                  /* for programs that know ZeroTier One's API; "none" */
 	char network[NWID_TEXT];       /* "" = not made yet */
 };
 

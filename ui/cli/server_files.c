@@ -86,6 +86,8 @@ static int record_load(struct server *s)
 	record_take(o, "address", s->record.address, sizeof(s->record.address));
 	record_take(o, "http", s->record.http, sizeof(s->record.http));
 	record_take(o, "https", s->record.https, sizeof(s->record.https));
+	if (json_object_get(o, "zt1"))
+		record_take(o, "zt1", s->record.zt1, sizeof(s->record.zt1));
 	record_take(o, "network", s->record.network, sizeof(s->record.network));
 	json_decref(o);
 	return 0;
@@ -94,7 +96,7 @@ static int record_load(struct server *s)
 int server_open(struct server *s, const struct call *call)
 {
 	const char *dir = options_value(&call->options, "home");
-	*s = (struct server){.call = call, .record = {.http = "127.0.0.1:8080", .https = "0.0.0.0:8443"}};
+	*s = (struct server){.call = call, .record = {.http = "127.0.0.1:8080", .https = "0.0.0.0:8443", .zt1 = "none"}};
 	if (!dir)
 		dir = getenv("FARLAN_HOME");
 	if (dir && !*dir)
@@ -147,6 +149,7 @@ int record_save(const struct server *s)
 	json_object_set_new(o, "address", json_string(r->address));
 	json_object_set_new(o, "http", json_string(r->http));
 	json_object_set_new(o, "https", json_string(r->https));
+	json_object_set_new(o, "zt1", json_string(r->zt1));
 	json_object_set_new(o, "network", json_string(r->network));
 	char *text = json_dumps(o, JSON_INDENT(1));
 	json_decref(o);
@@ -234,8 +237,10 @@ int controller_config_write(const struct server *s, const char *line, bool *ret_
 	struct root_name name;
 	snprintf(host, sizeof(host), "%s:1", s->record.address);
 	bool named = root_name_parse(host, &name);
-	snprintf(text, sizeof(text), SERVER_MARK "add-root = %s\nhttp = %s\nhttps = %s\n%s%s%s", line, s->record.http, s->record.https,
-	         named ? "page-name = " : "", named ? s->record.address : "", named ? "\n" : "");
+	bool zt1 = strcmp(s->record.zt1, "none") != 0;
+	snprintf(text, sizeof(text), SERVER_MARK "add-root = %s\nhttp = %s\nhttps = %s\n%s%s%s%s%s%s", line, s->record.http,
+	         s->record.https, named ? "page-name = " : "", named ? s->record.address : "", named ? "\n" : "", zt1 ? "zt1 = " : "",
+	         zt1 ? s->record.zt1 : "", zt1 ? "\n" : "");
 	int code = config_write(s, &s->controller, text, ret_changed);
 	explicit_bzero(text, sizeof(text));
 	return code;
