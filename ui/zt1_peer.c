@@ -127,7 +127,7 @@ static void network_look(void *self, const struct network_row *row)
 	const struct member_query query = {.online = ONLINE_YES};
 	struct member_page page;
 	struct admin_error error;
-	if (row->online)
+	if (row->online || row->pending)
 		controller_member_query(members->controller, row->nwid, &query, member_append, members->peers, &page, &error);
 }
 
