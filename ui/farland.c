@@ -3,6 +3,8 @@
  * All the work is in node/; here it is given its config and its users. A root joins nothing by itself and so needs no
  * capability; joining asks for CAP_NET_ADMIN when a device is first opened.
  */
+#include <errno.h>
+
 #include "ui/daemon.h"
 #include "ui/doorway.h"
 #include "ui/node_api.h"
@@ -43,7 +45,7 @@ static int zt1_start(struct farland *farland)
 	    zt1_open(&farland->zt1.door, &daemon->uv, &daemon->start.home, &daemon->start.config, loop_now, zt1_serve, farland, why);
 	if (error)
 		log_error("%s", why);
-	return error ? home_exit(error) : 0;
+	return error == -EINVAL ? 2 : error ? home_exit(error) : 0;
 }
 
 static bool mapping(void *self, struct mapping_view *ret)

@@ -231,7 +231,8 @@ static json_t *peer_json(const struct peer_view *view)
 	                                        .rtt_us = view->rtt_us,
 	                                        .version = "",
 	                                        .root = view->role_root,
-	                                        .direct = view->direct,
+	                                        .direct = view->direct && !view->tls,
+	                                        .stream = view->tls,
 	                                        .path = view->endpoint,
 	                                        .seen_ms = zt1_wall_ms() - view->last_heard_ms});
 }
