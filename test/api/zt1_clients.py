@@ -201,7 +201,7 @@ def zero_ui(lab):
     for name in ('name', 'private', 'v6AssignMode', 'v4AssignMode', 'ipAssignmentPools', 'enableBroadcast'):
         lab.equal(made[name], wish[name], f'{name} as wished')
     lab.equal([(r['target'], r['via']) for r in made['routes']], [('172.30.9.0/24', None)], 'routes as wished')
-    lab.equal([(r['type'], r.get('etherType'), r.get('not')) for r in made['rules']], [(r['type'], r.get('etherType'), r.get('not')) for r in rules], 'rules as wished')
+    lab.equal([(r['type'], r.get('etherType'), bool(r.get('not'))) for r in made['rules']], [(r['type'], r.get('etherType'), bool(r.get('not'))) for r in rules], 'rules as wished')
     data = p.get(net(nwid))
     for name in ('rulesSource', 'objtype', 'revision', 'remoteTraceLevel', 'remoteTraceTarget'):
         del data[name]  # it deletes them, and shows the rest
@@ -303,7 +303,9 @@ def ztnet(lab):
     lab.equal(got['name'], 'calm-otter', 'with one change in it')
 
     stash = p.post(member(nwid, a), {'authorized': False, 'ipAssignments': [], 'tags': [], 'capabilities': []})
-    lab.equal((stash['authorized'], stash['ipAssignments'], stash['tags'], stash['capabilities']), (False, [], [], []), 'stashed')
+    # one address stays with it until it is deleted: an approval may come back
+    lab.equal((stash['authorized'], stash['tags'], stash['capabilities']), (False, [], []), 'stashed')
+    lab.check(len(stash['ipAssignments']) <= 1, f'addresses of who is stashed: {stash["ipAssignments"]}')
     p.delete(member(nwid, a))
     for address in p.get(f'{net(nwid)}/member'):
         p.post(member(nwid, address), {'authorized': False})
@@ -333,7 +335,7 @@ NETWORK = {'id': str, 'nwid': str, 'objtype': str, 'name': str, 'private': bool,
            'capabilities': list, 'tags': list, 'routes': list, 'rules': list, 'ipAssignmentPools': list, 'dns': None, 'v4AssignMode': {'zt': bool},
            'v6AssignMode': {'6plane': bool, 'rfc4193': bool, 'zt': bool}}
 MEMBER = {'id': str, 'address': str, 'nwid': str, 'objtype': str, 'activeBridge': bool, 'authorized': bool, 'noAutoAssignIps': bool, 'ssoExempt': bool, 'name': str, 'identity': str,
-          'authenticationExpiryTime': int, 'capabilities': list, 'creationTime': int, 'ipAssignments': list, 'lastAuthorizedCredential': None, 'lastAuthorizedCredentialType': str,
+          'authenticationExpiryTime': int, 'capabilities': list, 'creationTime': int, 'ipAssignments': list, 'lastAuthorizedCredential': None, 'lastAuthorizedCredentialType': None,
           'lastAuthorizedTime': int, 'lastDeauthorizedTime': int, 'remoteTraceLevel': int, 'remoteTraceTarget': None, 'revision': int, 'tags': list, 'vMajor': int, 'vMinor': int,
           'vProto': int, 'vRev': int}
 PEER = {'address': str, 'latency': int, 'version': str, 'versionMajor': int, 'versionMinor': int, 'versionRev': int, 'role': str, 'isBonded': bool, 'tunneled': bool, 'paths': list}
