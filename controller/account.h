@@ -21,24 +21,33 @@
 #define SESSION_LIFE_S     (30 * 86400ull)
 #define KEPT_MAX           128 /* of a password, proto/password.h */
 
-/* ---- users: each may do all */
+/* ---- users */
+
+enum role { ROLE_NONE, ROLE_READ, ROLE_APPROVE, ROLE_ADMIN }; /* in the database: never change */
 
 struct user_row {
 	char name[USER_NAME_MAX + 1];
 	uint64_t created_wall_s, seen_wall_s; /* seen: signed in; 0 = never */
 	uint64_t revision;
+	enum role role;
+	bool factor;            /* has a second one */
+	unsigned recovery_left; /* codes */
 };
 
-bool user_name_good(const char *); /* 1 to 32 of a-z 0-9 . _ - */
-/* first: only as long as there is no user at all, judged in the same turn. */
-enum admin_status controller_user_add(struct controller *, const char *name, const char *kept, bool first, struct admin_error *);
+const char *role_name(enum role);   /* "read", "approve", "admin" */
+enum role role_named(const char *); /* ROLE_NONE: there is no such one */
+bool user_name_good(const char *);  /* 1 to 32 of a-z 0-9 . _ - */
+/* first: only as long as there is no user at all, judged in the same turn. The first is an admin. */
+enum admin_status controller_user_add(struct controller *, const char *name, const char *kept, enum role, bool first, struct admin_error *);
+/* Counts at the next request of his sessions. The last admin stays one. */
+enum admin_status controller_user_role(struct controller *, const char *name, enum role, struct admin_error *);
 /* Another password; ends the user's sessions but that of these hash bytes (NULL = all). */
 enum admin_status controller_user_password(struct controller *, const char *name, const char *kept, const uint8_t *but,
                                            struct admin_error *);
 /* The same password kept at today's costs: no act of anybody, ends nothing. */
 void controller_user_kept_anew(struct controller *, const char *name, const char *kept);
 enum admin_status controller_user_delete(struct controller *, const char *name,
-                                         struct admin_error *); /* with sessions; the last one stays */
+                                         struct admin_error *); /* with sessions; the last admin stays */
 enum admin_status controller_user_get(struct controller *, const char *name, struct user_row *ret, struct admin_error *);
 enum admin_status controller_user_each(struct controller *, void (*each)(void *, const struct user_row *), void *, struct admin_error *);
 bool controller_user_kept(struct controller *, const char *name, char ret[KEPT_MAX]); /* false: nobody of that name, ret is "" */
@@ -50,6 +59,10 @@ struct session_row {
 	uint8_t hash[32];
 	char user[USER_NAME_MAX + 1]; /* "" = came by a one-time link */
 	uint64_t created, used;       /* network time */
+	/* Of the user as he is now, asked anew by controller_session_find(); who came by a link is an admin. */
+	enum role role;
+	bool factor;
+	unsigned recovery_left;
 };
 
 /* Kept in memory, so that a full disk keeps nobody from coming in to see to it, and in the database, so that a restart does not
@@ -93,7 +106,7 @@ enum admin_status controller_token_each(struct controller *, void (*each)(void *
 /* What a request brought; counts as use. False: no such token, or over. */
 bool controller_token_find(struct controller *, const char *text, size_t len, struct token_row *ret);
 
-/* Who came in, or did not; at most one failure in the audit per source and minute. */
+/* Who came in, or did not (user.login, user.login.fail); at most one failure in the audit per source and minute. */
 void controller_login_note(struct controller *, const char *user, const char *from, bool good);
 
 #endif

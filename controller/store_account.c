@@ -39,8 +39,19 @@ const char store_schema_accounts[] = "CREATE TABLE account ("
 				     "	PRIMARY KEY (token, nwid)"
 				     ") STRICT, WITHOUT ROWID;"
 				     "CREATE INDEX token_network_nwid ON token_network (nwid);";
-/* Roles and second factors. */
-const char store_schema_factors[] = "";
+/* Roles and second factors: who was there before may do all, as he could. */
+const char store_schema_factors[] = "ALTER TABLE account ADD COLUMN role INTEGER NOT NULL DEFAULT 3;"
+				    "CREATE TABLE factor ("
+				    "	account TEXT PRIMARY KEY REFERENCES account (name) ON DELETE CASCADE,"
+				    "	salt BLOB NOT NULL CHECK (length(salt) = 16),"
+				    "	secret BLOB NOT NULL CHECK (length(secret) = 20)," /* masked, see factor.c */
+				    "	step INTEGER NOT NULL"                             /* of the last code that was used */
+				    ") STRICT, WITHOUT ROWID;"
+				    "CREATE TABLE recovery ("
+				    "	account TEXT NOT NULL REFERENCES factor (account) ON DELETE CASCADE,"
+				    "	hash BLOB NOT NULL CHECK (length(hash) = 32),"
+				    "	PRIMARY KEY (account, hash)"
+				    ") STRICT, WITHOUT ROWID;";
 
 static int one(struct query *q, bool found)
 {
@@ -59,14 +70,26 @@ static int count(struct query *q, unsigned *ret)
 
 /* ---- users -------------------------------------------------------------------------- */
 
-int store_user_insert(struct store *s, const char *name, const char *kept, uint64_t wall_s)
+int store_user_insert(struct store *s, const char *name, const char *kept, enum role role, uint64_t wall_s)
 {
 	uint64_t revision = store_revision_next(s);
-	struct query *q = query_write(s, "INSERT INTO account VALUES (?1, ?2, ?3, 0, ?4)");
+	struct query *q =
+	    query_write(s, "INSERT INTO account (name, password, created_wall, seen_wall, revision, role) VALUES (?1, ?2, ?3, 0, ?4, ?5)");
 	query_text(q, 1, name);
 	query_text(q, 2, kept);
 	query_u64(q, 3, wall_s);
 	query_u64(q, 4, revision);
+	query_u64(q, 5, role);
+	return query_run(q);
+}
+
+int store_user_role(struct store *s, const char *name, enum role role)
+{
+	uint64_t revision = store_revision_next(s);
+	struct query *q = query_write(s, "UPDATE account SET role = ?2, revision = ?3 WHERE name = ?1");
+	query_text(q, 1, name);
+	query_u64(q, 2, role);
+	query_u64(q, 3, revision);
 	return query_run(q);
 }
 
@@ -97,28 +120,38 @@ int store_user_delete(struct store *s, const char *name)
 	return query_run(q);
 }
 
+#define USER_COLUMNS                                                                                                                       \
+	"name, created_wall, seen_wall, revision, role, (SELECT count(*) FROM factor WHERE account = name), "                              \
+	"(SELECT count(*) FROM recovery WHERE account = name)"
+
 static void user_read(struct query *q, struct user_row *ret)
 {
-	*ret = (struct user_row){.created_wall_s = column_u64(q, 1), .seen_wall_s = column_u64(q, 2), .revision = column_u64(q, 3)};
+	uint64_t role = column_u64(q, 4);
+	*ret = (struct user_row){.created_wall_s = column_u64(q, 1),
+	                         .seen_wall_s = column_u64(q, 2),
+	                         .revision = column_u64(q, 3),
+	                         .role = role >= ROLE_READ && role <= ROLE_ADMIN ? (enum role)role : ROLE_READ,
+	                         .factor = column_u64(q, 5) > 0,
+	                         .recovery_left = (unsigned)column_u64(q, 6)};
 	column_text(q, 0, ret->name, sizeof(ret->name));
 }
 
 int store_user_get(struct store *s, const char *name, struct user_row *ret, char ret_kept[KEPT_MAX])
 {
-	struct query *q = query_read(s, "SELECT name, created_wall, seen_wall, revision, password FROM account WHERE name = ?1");
+	struct query *q = query_read(s, "SELECT " USER_COLUMNS ", password FROM account WHERE name = ?1");
 	query_text(q, 1, name);
 	bool found = query_row(q);
 	if (found)
 		user_read(q, ret);
 	if (found && ret_kept)
-		column_text(q, 4, ret_kept, KEPT_MAX);
+		column_text(q, 7, ret_kept, KEPT_MAX);
 	return one(q, found);
 }
 
 int store_user_each(struct store *s, void (*each)(void *, const struct user_row *), void *self)
 {
 	struct user_row row;
-	struct query *q = query_read(s, "SELECT name, created_wall, seen_wall, revision FROM account ORDER BY name");
+	struct query *q = query_read(s, "SELECT " USER_COLUMNS " FROM account ORDER BY name");
 	while (query_row(q)) {
 		user_read(q, &row);
 		each(self, &row);
@@ -129,6 +162,95 @@ int store_user_each(struct store *s, void (*each)(void *, const struct user_row 
 int store_user_count(struct store *s, unsigned *ret)
 {
 	return count(query_read(s, "SELECT count(*) FROM account"), ret);
+}
+
+int store_admin_count(struct store *s, unsigned *ret)
+{
+	return count(query_read(s, "SELECT count(*) FROM account WHERE role = 3"), ret);
+}
+
+/* ---- second factors ----------------------------------------------------------------- */
+
+int store_factor_get(struct store *s, const char *name, struct factor_record *ret)
+{
+	struct query *q = query_read(s, "SELECT salt, secret, step FROM factor WHERE account = ?1");
+	query_text(q, 1, name);
+	bool found = query_row(q);
+	if (found) {
+		column_blob(q, 0, ret->salt, sizeof(ret->salt));
+		column_blob(q, 1, ret->masked, sizeof(ret->masked));
+		ret->step = column_u64(q, 2);
+	}
+	return one(q, found);
+}
+
+/* The account's revision rises with it: what is shown of the account has changed. */
+static int account_changed(struct store *s, const char *name)
+{
+	uint64_t revision = store_revision_next(s);
+	struct query *q = query_write(s, "UPDATE account SET revision = ?2 WHERE name = ?1");
+	query_text(q, 1, name);
+	query_u64(q, 2, revision);
+	return query_run(q);
+}
+
+int store_factor_put(struct store *s, const char *name, const struct factor_record *row)
+{
+	int r = account_changed(s, name);
+	struct query *q = r ? NULL : query_write(s, "INSERT INTO factor (account, salt, secret, step) VALUES (?1, ?2, ?3, ?4)");
+	query_text(q, 1, name);
+	query_blob(q, 2, row->salt, sizeof(row->salt));
+	query_blob(q, 3, row->masked, sizeof(row->masked));
+	query_u64(q, 4, row->step);
+	return r ? r : query_run(q);
+}
+
+/* No revision: a login is no edit. */
+int store_factor_step(struct store *s, const char *name, uint64_t step)
+{
+	struct query *q = query_write(s, "UPDATE factor SET step = ?2 WHERE account = ?1 AND step < ?2");
+	query_text(q, 1, name);
+	query_u64(q, 2, step);
+	return query_run(q);
+}
+
+int store_factor_delete(struct store *s, const char *name)
+{
+	int r = account_changed(s, name);
+	struct query *q = r ? NULL : query_write(s, "DELETE FROM factor WHERE account = ?1");
+	query_text(q, 1, name);
+	return r ? r : query_run(q);
+}
+
+int store_recovery_put(struct store *s, const char *name, uint8_t (*hash)[32], unsigned n)
+{
+	int r = account_changed(s, name);
+	struct query *q = r ? NULL : query_write(s, "DELETE FROM recovery WHERE account = ?1");
+	query_text(q, 1, name);
+	r = r ? r : query_run(q);
+	for (unsigned i = 0; !r && i < n; i++) {
+		q = query_write(s, "INSERT INTO recovery (account, hash) VALUES (?1, ?2)");
+		query_text(q, 1, name);
+		query_blob(q, 2, hash[i], 32);
+		r = query_run(q);
+	}
+	return r;
+}
+
+/* 0: it was there, and is gone with the turn. -ENOENT: it was not. */
+int store_recovery_spend(struct store *s, const char *name, const uint8_t hash[32])
+{
+	struct query *q = query_read(s, "SELECT 1 FROM recovery WHERE account = ?1 AND hash = ?2");
+	query_text(q, 1, name);
+	query_blob(q, 2, hash, 32);
+	int r = one(q, query_row(q));
+	r = r ? r : account_changed(s, name);
+	if (r)
+		return r;
+	q = query_write(s, "DELETE FROM recovery WHERE account = ?1 AND hash = ?2");
+	query_text(q, 1, name);
+	query_blob(q, 2, hash, 32);
+	return query_run(q);
 }
 
 /* ---- sessions ----------------------------------------------------------------------- */

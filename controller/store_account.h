@@ -12,7 +12,13 @@ struct token_record {
 	uint64_t until; /* network time, when row.expires */
 };
 
-int store_user_insert(struct store *, const char *name, const char *kept, uint64_t wall_s);
+struct factor_record {
+	uint8_t salt[16], masked[20];
+	uint64_t step;
+};
+
+int store_user_insert(struct store *, const char *name, const char *kept, enum role, uint64_t wall_s);
+int store_user_role(struct store *, const char *name, enum role);
 int store_user_password(struct store *, const char *name, const char *kept);
 int store_user_seen(struct store *, const char *name, uint64_t wall_s);
 int store_user_delete(struct store *, const char *name);
@@ -20,6 +26,14 @@ int store_user_delete(struct store *, const char *name);
 int store_user_get(struct store *, const char *name, struct user_row *ret, char ret_kept[KEPT_MAX]);
 int store_user_each(struct store *, void (*each)(void *, const struct user_row *), void *);
 int store_user_count(struct store *, unsigned *ret);
+int store_admin_count(struct store *, unsigned *ret);
+
+int store_factor_get(struct store *, const char *name, struct factor_record *ret); /* 0, -ENOENT or -errno */
+int store_factor_put(struct store *, const char *name, const struct factor_record *);
+int store_factor_step(struct store *, const char *name, uint64_t step);                    /* only forward */
+int store_factor_delete(struct store *, const char *name);                                 /* with its recovery codes */
+int store_recovery_put(struct store *, const char *name, uint8_t (*hash)[32], unsigned n); /* instead of those there are */
+int store_recovery_spend(struct store *, const char *name, const uint8_t hash[32]);        /* -ENOENT: no such one */
 
 int store_session_put(struct store *, const struct session_row *); /* new, or used again */
 int store_session_delete(struct store *, const uint8_t hash[32]);

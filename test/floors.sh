@@ -30,7 +30,7 @@ rooms=(
 	'natpmp\.h ^node/mapping(_[a-z]+)?\.c$'
 	'miniupnpc/.*\.h ^node/mapping(_[a-z]+)?\.c$'
 	'microhttpd\.h ^ui/http(_[a-z]+)?\.[ch]$'
-	'gnutls/.*\.h ^(node/stream_(tls|upgrade)|ui/certificate)\.c$'
+	'gnutls/.*\.h ^(node/stream_(tls|upgrade)|ui/certificate|proto/totp)\.c$'
 	'wslay/.*\.h ^node/stream_websocket\.c$'
 	'jansson\.h ^ui/'
 	'curl/.*\.h ^ui/(cli/|webhook\.c$)'

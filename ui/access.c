@@ -146,6 +146,12 @@ static bool host_ours(const struct access *a, const struct endpoint *listen, con
 	return at.family == listen->family && memcmp(at.ip, listen->ip, sizeof(at.ip)) == 0;
 }
 
+/* Does the browser speak TLS, to us or to a proxy that is trusted with saying so? */
+static bool secure(const struct request *request)
+{
+	return request->tls || request->secure;
+}
+
 /* Behind a proxy that ends TLS the browser says https and we hear http; the other way round there is no honest reason. */
 static bool origin_ours(const struct request *request)
 {
@@ -156,7 +162,7 @@ static bool origin_ours(const struct request *request)
 		return true;
 	if (strncmp(origin, "https://", 8) == 0)
 		return strcasecmp(origin + 8, request->host) == 0;
-	return !request->tls && strncmp(origin, "http://", 7) == 0 && strcasecmp(origin + 7, request->host) == 0;
+	return !secure(request) && strncmp(origin, "http://", 7) == 0 && strcasecmp(origin + 7, request->host) == 0;
 }
 
 static bool type_is(const struct request *request, const char *type)
@@ -214,7 +220,7 @@ static void local_name(unsigned uid, char *buf, size_t room)
 
 static void cookie_name(const struct access *a, const struct request *request, char ret[40])
 {
-	snprintf(ret, 40, "%s%s", request->tls ? "__Host-" : "", a->cookie);
+	snprintf(ret, 40, "%s%s", secure(request) ? "__Host-" : "", a->cookie);
 }
 
 static const struct session_row *session_of(const struct access *a, const struct request *request)
@@ -243,6 +249,18 @@ static unsigned scopes_of(const struct token_row *t)
 	scopes |= t->rights & RIGHT_ADMIN ? SCOPE_ADMIN : 0;
 	scopes |= t->n_networks ? SCOPE_WRITE : 0;
 	return scopes;
+}
+
+bool access_factor_missing(const struct access *a, const struct session_row *s)
+{
+	return a->factor_required && *s->user && !s->factor;
+}
+
+static unsigned role_scopes(const struct access *a, const struct session_row *s)
+{
+	static const unsigned scopes[] = {
+	    [ROLE_READ] = SCOPE_READ, [ROLE_APPROVE] = SCOPE_READ | SCOPE_APPROVE, [ROLE_ADMIN] = SCOPE_ADMIN};
+	return SCOPE_SELF | (access_factor_missing(a, s) ? 0 : scopes[s->role]);
 }
 
 /* The token of "Bearer farc_...". NULL: there is none; what other schemes say is meant for a proxy before us. */
@@ -297,7 +315,7 @@ bool access_admit(struct access *a, struct request *request, struct visitor *who
 	who->by = VISITOR_SESSION;
 	who->session = *session;
 	snprintf(who->actor.name, sizeof(who->actor.name), "%s%s", *session->user ? "user:" : "link", session->user);
-	request->scopes = SCOPE_SELF | SCOPE_ADMIN;
+	request->scopes = role_scopes(a, session);
 	return true;
 }
 
@@ -306,5 +324,5 @@ void access_cookie(const struct access *a, const struct request *request, const 
 	char name[40];
 	cookie_name(a, request, name);
 	snprintf(reply->cookie, sizeof(reply->cookie), "%s=%s; Path=/; Max-Age=%llu; HttpOnly; SameSite=Strict%s", name, text,
-	         *text ? SESSION_LIFE_S * 1ull : 0ull, request->tls ? "; Secure" : "");
+	         *text ? SESSION_LIFE_S * 1ull : 0ull, secure(request) ? "; Secure" : "");
 }

@@ -31,7 +31,8 @@ struct access {
 		uint64_t until; /* 0 = free */
 	} links[LINKS_MAX];
 	struct throttle throttle;
-	unsigned passwords; /* jobs */
+	unsigned passwords;   /* jobs */
+	bool factor_required; /* who signs in by password may do nothing until he has a second factor */
 };
 
 /* Who asks; valid for one request. */
@@ -51,6 +52,8 @@ bool access_link_spend(struct access *, uint64_t now, const char *text);   /* on
  * which point into it. false: *reply is the refusal. A stranger passes too: what he may not, the route's scope says. */
 bool access_admit(struct access *, struct request *, struct visitor *ret, struct reply *);
 
+/* Has this session's user yet to enrol, and no right until then? */
+bool access_factor_missing(const struct access *, const struct session_row *);
 /* Set-Cookie of a session just opened, or of the end of one (text ""). */
 void access_cookie(const struct access *, const struct request *, const char *text, struct reply *);
 

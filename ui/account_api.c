@@ -1,7 +1,7 @@
 /* account_api.c: users and tokens, from routes to the controller's accounts.
  *
- * All users may do all, so any of them makes and unmakes the others. His own password he changes only with the old one: who
- * finds a page open must not be able to keep it. A token's text is in one answer, the one that made it.
+ * An admin makes and unmakes the others; what everybody may do is change his own password, and only with the old one: who finds
+ * a page open must not be able to keep it. A token's text is in one answer, the one that made it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,8 +22,33 @@ json_t *user_json(const struct user_row *row)
 	json_object_set_new(o, "name", json_text(row->name));
 	json_object_set_new(o, "created", json_count_or_null(row->created_wall_s));
 	json_object_set_new(o, "last_login", json_count_or_null(row->seen_wall_s));
+	json_object_set_new(o, "role", json_string(role_name(row->role)));
+	json_object_set_new(o, "second_factor", json_boolean(row->factor));
+	json_object_set_new(o, "recovery_left", row->factor ? json_count(row->recovery_left) : json_null());
 	json_object_set_new(o, "revision", json_count(row->revision));
 	return o;
+}
+
+bool user_own(const struct controller_api *api, const struct request *request)
+{
+	const struct visitor *who = api->visitor;
+	return who->by == VISITOR_SESSION && *who->session.user && !strcmp(who->session.user, request->arg[0]);
+}
+
+static bool role_take(const json_t *object, enum role *ret, struct problem *problem)
+{
+	char text[16];
+	bool set;
+	if (!json_take_text(object, "role", 1, text, sizeof(text), &set, problem))
+		return false;
+	if (!set)
+		return true;
+	*ret = role_named(text);
+	if (*ret)
+		return true;
+	problem_set(problem, 400, "no such role", "roles are read, approve and admin");
+	problem_error(problem, '/', "role", "must be read, approve or admin");
+	return false;
 }
 
 static void user_append(void *array, const struct user_row *row)
@@ -88,9 +113,9 @@ static bool password_take(const json_t *object, const char *name, size_t min, ch
 
 void users_post(void *self, const struct request *request, struct reply *reply)
 {
-	static const char *const names[] = {"name", "password", NULL};
+	static const char *const names[] = {"name", "password", "role", NULL};
 	struct controller_api *api = self;
-	struct password_job job = {.hash = true};
+	struct password_job job = {.hash = true, .role = ROLE_ADMIN};
 	struct admin_error error = {0};
 	struct problem problem;
 	bool named = false, given = false;
@@ -100,7 +125,7 @@ void users_post(void *self, const struct request *request, struct reply *reply)
 		enum admin_status status;
 		if (!hashed(done, reply))
 			return;
-		status = controller_user_add(api->controller, done->user, done->made, false, &error);
+		status = controller_user_add(api->controller, done->user, done->made, done->role, false, &error);
 		if (status == ADMIN_OK)
 			user_answer(api, 201, done->user, reply);
 		else
@@ -109,7 +134,7 @@ void users_post(void *self, const struct request *request, struct reply *reply)
 	}
 	json_t *o = json_body(request->body, request->body_len, names, &problem);
 	bool good = o && json_take_text(o, "name", 1, job.user, sizeof(job.user), &named, &problem) &&
-	            password_take(o, "password", PASSWORD_MIN, job.fresh, &given, &problem);
+	            password_take(o, "password", PASSWORD_MIN, job.fresh, &given, &problem) && role_take(o, &job.role, &problem);
 	json_decref(o);
 	if (good && (!named || !given || !user_name_good(job.user))) {
 		problem_set(&problem, 400, "incomplete",
@@ -139,7 +164,7 @@ static void password_change_end(struct controller_api *api, const struct request
 	if (!hashed(job, reply))
 		return;
 	if (job->verify)
-		throttle_good(&api->access->throttle, api->now, job->user, request->peer);
+		throttle_good(&api->access->throttle, api->now, job->user, request->peer, 1);
 	enum admin_status status =
 	    controller_user_password(api->controller, job->user, job->made, who->by == VISITOR_SESSION ? who->session.hash : NULL, &error);
 	if (status == ADMIN_OK)
@@ -148,19 +173,63 @@ static void password_change_end(struct controller_api *api, const struct request
 		admin_problem(reply, status, &error);
 }
 
+/* The body of a PATCH: a role, or a password. false: problem says why not. */
+static bool user_change_take(const struct request *request, bool own, struct password_job *job, struct problem *problem)
+{
+	static const char *const names[] = {"password", "old_password", "role", NULL};
+	bool fresh = false, old = false;
+	json_t *o = json_body(request->body, request->body_len, names, problem);
+	bool good = o && password_take(o, "password", PASSWORD_MIN, job->fresh, &fresh, problem) &&
+	            password_take(o, "old_password", 1, job->given, &old, problem) && role_take(o, &job->role, problem);
+	json_decref(o);
+	if (!good)
+		return false;
+	if (job->role && !fresh && !old)
+		return true;
+	if (job->role || !fresh || (own && !old)) {
+		problem_set(problem, 400, "incomplete",
+		            job->role ? "role and password are changed one after the other"
+		            : fresh   ? "your own password is changed with old_password too"
+		                      : "give the new password, or a role");
+		problem_error(problem, '/',
+		              job->role ? "role"
+		              : fresh   ? "old_password"
+		                        : "password",
+		              job->role ? "must stand alone" : "is missing");
+		return false;
+	}
+	return true;
+}
+
+static void password_change_start(struct controller_api *api, const struct request *request, struct password_job *job, bool own,
+                                  struct reply *reply)
+{
+	uint64_t wait;
+	enum throttle_class class = own ? throttle_class(&api->access->throttle, api->now, job->user, request->peer) : THROTTLE_FRIEND;
+	job->verify = own;
+	controller_user_kept(api->controller, job->user, job->kept);
+	if (!password_job_room(api->access, class, reply))
+		; /* answered, and not charged */
+	else if (own && (wait = throttle_try(&api->access->throttle, api->now, job->user, request->peer)))
+		login_later(reply, wait);
+	else
+		password_job_start(request, reply, api->access, job);
+}
+
 void user_patch(void *self, const struct request *request, struct reply *reply)
 {
-	static const char *const names[] = {"password", "old_password", NULL};
 	struct controller_api *api = self;
-	const struct visitor *who = api->visitor;
 	struct password_job job = {.hash = true};
 	struct admin_error error = {0};
 	struct problem problem;
 	struct user_row row;
-	bool fresh = false, old = false, own = who->by == VISITOR_SESSION && !strcmp(who->session.user, request->arg[0]);
-	uint64_t wait;
+	bool own = user_own(api, request);
 	const struct password_job *done = work_done(request);
 
+	if (!own && !request_may(request, SCOPE_ADMIN, NULL)) { /* his own is everybody's affair */
+		reply_denied(request, SCOPE_ADMIN, reply);
+		return;
+	}
 	if (done) {
 		password_change_end(api, request, done, reply);
 		return;
@@ -172,27 +241,20 @@ void user_patch(void *self, const struct request *request, struct reply *reply)
 	}
 	if (!request_matches(request, reply, row.revision))
 		return;
-	json_t *o = json_body(request->body, request->body_len, names, &problem);
-	bool good = o && password_take(o, "password", PASSWORD_MIN, job.fresh, &fresh, &problem) &&
-	            password_take(o, "old_password", 1, job.given, &old, &problem);
-	json_decref(o);
-	if (good && (!fresh || (own && !old))) {
-		problem_set(&problem, 400, "incomplete",
-		            fresh ? "your own password is changed with old_password too" : "give the new password");
-		problem_error(&problem, '/', fresh ? "old_password" : "password", "is missing");
-		good = false;
-	}
-	job.verify = own;
 	snprintf(job.user, sizeof(job.user), "%s", row.name);
-	controller_user_kept(api->controller, row.name, job.kept);
-	if (!good)
+	if (!user_change_take(request, own, &job, &problem)) {
 		reply_problem(reply, &problem);
-	else if (!password_job_room(api->access, reply))
-		; /* answered, and not charged */
-	else if (own && (wait = throttle_try(&api->access->throttle, api->now, row.name, request->peer)))
-		login_later(reply, wait);
-	else
-		password_job_start(request, reply, api->access, &job);
+	} else if (!job.role) {
+		password_change_start(api, request, &job, own, reply);
+	} else if (!request_may(request, SCOPE_ADMIN, NULL)) {
+		reply_denied(request, SCOPE_ADMIN, reply);
+	} else {
+		status = controller_user_role(api->controller, row.name, job.role, &error);
+		if (status == ADMIN_OK)
+			user_answer(api, 200, row.name, reply);
+		else
+			admin_problem(reply, status, &error);
+	}
 	wipe(&job, sizeof(job));
 }
 

@@ -354,6 +354,8 @@ void reply_problem(struct reply *reply, const struct problem *problem)
 	if (problem->command[0])
 		json_object_set_new(o, "command", json_text(problem->command));
 	json_object_set_new(o, "code", json_integer(problem_code(problem)));
+	if (problem->reason)
+		json_object_set_new(o, "reason", json_string(problem->reason));
 	json_t *errors = problem->n_errors ? json_array() : NULL;
 	for (unsigned i = 0; i < problem->n_errors; i++) {
 		json_t *error = json_object();

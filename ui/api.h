@@ -52,6 +52,7 @@ struct request {
 	bool late;     /* it waited as long as it may (see reply.wait): answer now */
 	bool again;    /* asked before: it waited, or its work is done */
 	bool tls;      /* by the HTTPS listener */
+	bool secure;   /* by a trusted proxy that speaks it with the browser (ui/forwarded.h) */
 	char peer[64]; /* "192.0.2.7", or "uid 1000" behind the unix socket; "" = unknown */
 	unsigned uid;  /* of the unix socket's other side, by its credentials; UINT_MAX = unknown */
 	struct query_argument query[QUERY_ARGUMENTS_MAX]; /* unescaped, in their order; see request_query() */
@@ -124,7 +125,8 @@ struct problem {
 	const char *title;
 	char detail[320];
 	char hint[256];
-	char command[192]; /* what mends it, as typed in a shell */
+	char command[192];  /* what mends it, as typed in a shell */
+	const char *reason; /* for programs, where the status says too little; NULL = left out */
 	struct problem_error {
 		char pointer[72]; /* "/name": a JSON pointer into the body; "?name": an argument of the query */
 		char message[120];

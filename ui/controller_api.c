@@ -191,8 +191,12 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/setup", setup_post, SCOPE_ADMIN},
     {METHOD_GET, "/v1/users", users_get, SCOPE_ADMIN},
     {METHOD_POST, "/v1/users", users_post, SCOPE_ADMIN},
-    {METHOD_PATCH, "/v1/users/*", user_patch, SCOPE_ADMIN},
+    {METHOD_PATCH, "/v1/users/*", user_patch, SCOPE_SELF}, /* judges itself */
     {METHOD_DELETE, "/v1/users/*", user_delete, SCOPE_ADMIN},
+    {METHOD_POST, "/v1/users/*/second-factor", factor_post, SCOPE_SELF}, /* these judge themselves: one's own */
+    {METHOD_POST, "/v1/users/*/second-factor/confirm", factor_confirm, SCOPE_SELF},
+    {METHOD_DELETE, "/v1/users/*/second-factor", factor_delete, SCOPE_SELF},
+    {METHOD_POST, "/v1/users/*/recovery-codes", recovery_post, SCOPE_SELF},
     {METHOD_GET, "/v1/tokens", tokens_get, SCOPE_ADMIN},
     {METHOD_POST, "/v1/tokens", tokens_post, SCOPE_ADMIN},
     {METHOD_DELETE, "/v1/tokens/*", token_delete, SCOPE_ADMIN},

@@ -19,6 +19,7 @@ struct controller_api {
 	struct access *access;
 	const struct visitor *visitor; /* who asks, set by the caller before each request */
 	uint64_t now;                  /* ms of this turn, set by the caller before each request */
+	uint64_t wall_s;               /* unix time, likewise: for codes that follow from it */
 	/* Adds "online" and "roots" to the status; may be NULL. */
 	void (*status_roots)(void *self, json_t *status);
 	/* The roots whose lines go into an invitation, gates included: returns how many. May be NULL. */

@@ -56,6 +56,11 @@ void session_post(void *self, const struct request *, struct reply *);
 void session_delete(void *self, const struct request *, struct reply *);
 void setup_post(void *self, const struct request *, struct reply *);
 void login_later(struct reply *, uint64_t ms); /* 429: the next try is then */
+#define CODE_WHY 192
+/* Is the code good, and was it not used? Charged and audited when it is not, and why says so; *ret_wait: ms, when it was not even
+ * looked at. Only after the password. */
+bool second_factor_spend(struct controller_api *, const struct request *, const char *user, const char *code, char why[CODE_WHY],
+                         uint64_t *ret_wait);
 
 /* ---- account_api.c */
 
@@ -65,6 +70,14 @@ void users_get(void *self, const struct request *, struct reply *);
 void users_post(void *self, const struct request *, struct reply *);
 void user_patch(void *self, const struct request *, struct reply *);
 void user_delete(void *self, const struct request *, struct reply *);
+bool user_own(const struct controller_api *, const struct request *); /* is the path's user the one whose session asks? */
+
+/* ---- factor_api.c */
+
+void factor_post(void *self, const struct request *, struct reply *);
+void factor_confirm(void *self, const struct request *, struct reply *);
+void factor_delete(void *self, const struct request *, struct reply *);
+void recovery_post(void *self, const struct request *, struct reply *);
 void tokens_get(void *self, const struct request *, struct reply *);
 void tokens_post(void *self, const struct request *, struct reply *);
 void token_delete(void *self, const struct request *, struct reply *);

@@ -164,6 +164,7 @@ static void serve(void *self, const struct request *asked, struct reply *reply)
 	bool page = request.method == METHOD_GET && !request.authorization && strncmp(request.path, "/v1/", 4) != 0;
 	if ((!page && peer_limited(program, &request, reply)) || !access_admit(&program->access, &request, &visitor, reply))
 		return;
+	program->api.wall_s = wall_s();
 	if (!request.local && request.method == METHOD_GET && web_serve(program->daemon.start.ui_dir, &request, reply))
 		return;
 	if ((page && peer_limited(program, &request, reply)) ||

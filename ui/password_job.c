@@ -58,9 +58,11 @@ static void busy(struct reply *reply)
 	reply->retry_after = 2;
 }
 
-bool password_job_room(const struct access *access, struct reply *reply)
+bool password_job_room(const struct access *access, enum throttle_class who, struct reply *reply)
 {
-	if (access->passwords < PASSWORDS_MAX)
+	static const unsigned room[] = {
+	    [THROTTLE_REST] = PASSWORDS_MAX / 3, [THROTTLE_WAITS] = PASSWORDS_MAX * 2 / 3, [THROTTLE_FRIEND] = PASSWORDS_MAX};
+	if (access->passwords < room[who])
 		return true;
 	busy(reply);
 	return false;

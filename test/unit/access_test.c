@@ -820,6 +820,11 @@ static void guessing_waits(void **state)
 	}
 	assert_int_equal(most, THROTTLE_MOST_MS / 1000);
 	problem(login_from("203.0.113.5", wrong, NULL), 401);
+	assert_int_equal(login_from("203.0.113.200", right, NULL), 200); /* who hammers holds up his like only */
+	for (unsigned i = 0; i < THROTTLE_FREE + 12; i++) {
+		snprintf(from, sizeof(from), "203.0.113.%u", 20 + i);
+		login_from(from, wrong, NULL);
+	}
 	problem(login_from("203.0.113.6", right, NULL), 429);           /* from many sources: by the user's name */
 	assert_int_equal(login_from("192.0.2.50", right, cookie), 200); /* which does not hold him up where he came in before */
 	enter_by_link(cookie);                                          /* nor a link, ever */

@@ -115,7 +115,7 @@ static void a_locked_database_keeps_nobody_out(void **state)
 	struct token_row row;
 	char token[TOKEN_TEXT] = "untouched";
 	(void)state;
-	assert_int_equal(controller_user_add(t.controller, "anna", "kept", false, &t.error), ADMIN_OK);
+	assert_int_equal(controller_user_add(t.controller, "anna", "kept", ROLE_ADMIN, false, &t.error), ADMIN_OK);
 	assert_int_equal(controller_session_open(t.controller, "anna", kept), 0);
 	turn(100);
 	sqlite3 *db = database();
@@ -123,7 +123,7 @@ static void a_locked_database_keeps_nobody_out(void **state)
 	assert_int_equal(controller_session_open(t.controller, "anna", text), 0);
 	assert_non_null(find(text));
 	assert_non_null(find(kept));
-	assert_int_equal(controller_user_add(t.controller, "bert", "kept", false, &t.error),
+	assert_int_equal(controller_user_add(t.controller, "bert", "kept", ROLE_ADMIN, false, &t.error),
 	                 ADMIN_UNAVAILABLE); /* but nothing is promised */
 	assert_int_equal(controller_user_password(t.controller, "anna", "other", NULL, &t.error), ADMIN_UNAVAILABLE);
 	assert_non_null(find(kept)); /* not changed: his sessions stay */
@@ -148,22 +148,22 @@ static void the_first_is_first(void **state)
 {
 	char kept[KEPT_MAX], name[USER_NAME_MAX + 2];
 	(void)state;
-	assert_int_equal(controller_user_add(t.controller, "anna", "one", true, &t.error), ADMIN_OK);
-	assert_int_equal(controller_user_add(t.controller, "eve", "two", true, &t.error), ADMIN_CONFLICT);
+	assert_int_equal(controller_user_add(t.controller, "anna", "one", ROLE_ADMIN, true, &t.error), ADMIN_OK);
+	assert_int_equal(controller_user_add(t.controller, "eve", "two", ROLE_ADMIN, true, &t.error), ADMIN_CONFLICT);
 	assert_true(controller_user_kept(t.controller, "anna", kept));
 	assert_string_equal(kept, "one");
 	assert_false(controller_user_kept(t.controller, "eve", kept));
 	assert_string_equal(kept, "");
 	static const char *const bad[] = {"", "Anna", "a b", "a\n", "a/b", "\xc3\xa4", "012345678901234567890123456789012", "a;b", "a=b"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(controller_user_add(t.controller, bad[i], "x", false, &t.error), ADMIN_INVALID);
+		assert_int_equal(controller_user_add(t.controller, bad[i], "x", ROLE_ADMIN, false, &t.error), ADMIN_INVALID);
 		assert_false(controller_user_kept(t.controller, bad[i], kept));
 	}
 	for (unsigned i = 1; i < USERS_MAX; i++) {
 		snprintf(name, sizeof(name), "u%u", i);
-		assert_int_equal(controller_user_add(t.controller, name, "x", false, &t.error), ADMIN_OK);
+		assert_int_equal(controller_user_add(t.controller, name, "x", ROLE_ADMIN, false, &t.error), ADMIN_OK);
 	}
-	assert_int_equal(controller_user_add(t.controller, "one-more", "x", false, &t.error), ADMIN_CONFLICT);
+	assert_int_equal(controller_user_add(t.controller, "one-more", "x", ROLE_ADMIN, false, &t.error), ADMIN_CONFLICT);
 }
 
 /* What a flood of guesses leaves behind: no more rows than there is room for in a minute. */

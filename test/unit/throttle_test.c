@@ -50,7 +50,7 @@ static void logins_buy_no_guesses(void **state)
 		if (throttle_try(&t, now, "anna", "192.0.2.1") == 0)
 			guesses++;
 		if (throttle_try(&t, now, "mallory", "192.0.2.1") == 0)
-			throttle_good(&t, now, "mallory", "192.0.2.1");
+			throttle_good(&t, now, "mallory", "192.0.2.1", 1);
 	}
 	assert_int_equal(guesses, THROTTLE_FREE);
 }
@@ -64,16 +64,16 @@ static void many_sources(void **state)
 	(void)state;
 	begin();
 	assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
-	throttle_good(&t, now, "anna", "192.0.2.1");
+	throttle_good(&t, now, "anna", "192.0.2.1", 1);
 	for (unsigned i = 0; i < 60 * 60 * 10; i++, now += 100) { /* an hour, ten a second */
 		snprintf(from, sizeof(from), "2001:db8:%x:%x::1", i >> 16, i & 0xffff);
 		guesses += throttle_try(&t, now, "anna", from) == 0;
 		if (i % 6000 == 0) { /* meanwhile she comes in from home */
 			assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
-			throttle_good(&t, now, "anna", "192.0.2.1");
+			throttle_good(&t, now, "anna", "192.0.2.1", 1);
 		}
 	}
-	assert_true(guesses >= 100 && guesses <= 3600 / 30 + 10 + 2 * 6);
+	assert_true(guesses >= 100 && guesses <= 3600 / 30 + 30); /* a little more before all of them are known to hammer */
 	snprintf(from, sizeof(from), "203.0.113.9");
 	uint64_t wait = throttle_try(&t, now, "anna", from);
 	assert_true(wait <= THROTTLE_MOST_MS); /* and from anywhere else after half a minute at most */
@@ -93,13 +93,13 @@ static void other_names_wash_nothing_away(void **state)
 			snprintf(from, sizeof(from), "2001:db8:%x:%x::1", source >> 16, source & 0xffff);
 			guesses += throttle_try(&t, now, "anna", from) == 0;
 		}
-		for (unsigned i = 0; i < THROTTLE_SLOTS; i++, source++) {
+		for (unsigned i = 0; i < 512; i++, source++) {
 			snprintf(from, sizeof(from), "2001:db8:%x:%x::1", source >> 16, source & 0xffff);
 			snprintf(user, sizeof(user), "x%u", source);
 			throttle_try(&t, now, user, from);
 		}
 	}
-	assert_true(guesses >= THROTTLE_FREE && guesses <= THROTTLE_FREE + 5); /* in twenty seconds: after 1, 2, 4, 8 of waiting */
+	assert_true(guesses >= THROTTLE_FREE && guesses <= 2 * (THROTTLE_FREE + 5)); /* in twenty seconds, after 1, 2, 4, 8; twice */
 }
 
 /* All of a /64 is one, however short its addresses are written. */
@@ -124,6 +124,124 @@ static void sources(void **state)
 	}
 }
 
+#define HORDE 10000
+
+/* Ten thousand addresses that each ask for one name every five seconds, whatever they are told. */
+static unsigned horde_second(uint64_t now, const char *user)
+{
+	char from[64];
+	unsigned guesses = 0;
+	for (unsigned i = 0; i < HORDE / 5; i++) {
+		unsigned at = (unsigned)(now / 1000 % 5) * (HORDE / 5) + i;
+		snprintf(from, sizeof(from), "100.%u.%u.%u", 64 + (at >> 16), at >> 8 & 255, at & 255);
+		guesses += throttle_try(&t, now + i / 2, user, from) == 0;
+	}
+	return guesses;
+}
+
+static void ten_thousand_keep_no_owner_out(void **state)
+{
+	uint64_t now = 1000000, due, since;
+	unsigned guesses = 0, tries = 0, homes = 0;
+	(void)state;
+	begin();
+	assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
+	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	for (unsigned s = 0; s < 90; s++, now += 1000)
+		guesses += horde_second(now, "anna");
+	due = since = now;
+	for (unsigned s = 0; s < 240; s++, now += 1000) {
+		guesses += horde_second(now, "anna");
+		if (now + 999 >= due && tries < THROTTLE_PATIENT) { /* from a new place, and wrong every time */
+			uint64_t wait = throttle_try(&t, now + 999, "anna", "203.0.113.9");
+			assert_true(wait <= THROTTLE_MOST_MS);
+			if (!wait) {
+				tries++;
+				assert_true(now + 999 - since <= THROTTLE_MOST_MS + 1000);
+				since = now + 999;
+			}
+			due = now + 999 + wait;
+		}
+		if (s % 60 == 0) { /* and from home there is nothing to wait for */
+			assert_true(throttle_class(&t, now, "anna", "192.0.2.1") == THROTTLE_FRIEND);
+			assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
+			throttle_good(&t, now, "anna", "192.0.2.1", 1);
+			homes++;
+		}
+	}
+	print_message("ten thousand sources, 330 s: %u guesses of theirs, %u tries of the owner from a new place\n", guesses, tries);
+	assert_int_equal(homes, 4);
+	assert_true(tries >= 8);
+	assert_true(guesses >= 10 && guesses <= 2 * (330 / 30 + 10));
+}
+
+static void one_source_and_all_names(void **state)
+{
+	uint64_t now = 1000000;
+	unsigned guesses = 0;
+	char user[32];
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < 20000; i++, now += 50) {
+		snprintf(user, sizeof(user), i % 10 ? "user%u" : "anna", i % 1000);
+		guesses += throttle_try(&t, now, user, "198.51.100.66") == 0;
+	}
+	assert_true(guesses >= 30 && guesses <= 1000 / 30 + 10);
+	assert_true(throttle_try(&t, now, "anna", "203.0.113.9") == 0);
+	assert_true(throttle_try(&t, now, "user7", "203.0.113.10") == 0);
+}
+
+/* Nobody drives out others' friends by signing in as himself from many places. */
+static void friends_are_ones_own(void **state)
+{
+	uint64_t now = 1000000;
+	char from[64];
+	(void)state;
+	begin();
+	throttle_try(&t, now, "anna", "192.0.2.1");
+	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	for (unsigned i = 0; i < 2 * THROTTLE_FRIENDS; i++) {
+		snprintf(from, sizeof(from), "2001:db8:%x::1", i);
+		assert_true(throttle_try(&t, ++now, "mallory", from) == 0);
+		throttle_good(&t, now, "mallory", from, 1);
+	}
+	assert_true(throttle_class(&t, now, "anna", "192.0.2.1") == THROTTLE_FRIEND);
+	assert_true(throttle_class(&t, now, "mallory", from) == THROTTLE_FRIEND);
+	assert_true(throttle_class(&t, now, "mallory", "2001:db8:1::1") != THROTTLE_FRIEND);
+}
+
+/* Codes, by who knows the password: a guess is right by 3 in a million, one of three steps. */
+static void codes_are_not_guessed(void **state)
+{
+	uint64_t now = 1000000, quarter = now;
+	unsigned wrong = 0, day = 0, in_quarter = 0;
+	char from[64];
+	(void)state;
+	begin();
+	throttle_try(&t, now, "anna", "192.0.2.1");
+	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	for (unsigned s = 0; s < 3 * 86400; s++, now += 1000) {
+		snprintf(from, sizeof(from), "100.64.%u.%u", s >> 8 & 255, s & 255);
+		const char *who = s % 2 ? from : "192.0.2.1"; /* the attacker sits beside her, too */
+		if (now - quarter >= THROTTLE_FORGET_MS) {
+			quarter = now;
+			in_quarter = 0;
+		}
+		if (throttle_code(&t, now, "anna", who) == 0) {
+			throttle_code_wrong(&t, now, "anna", who);
+			wrong++;
+			in_quarter++;
+		}
+		assert_true(in_quarter <= 10); /* five of each kind */
+		if (s == 86400)
+			day = wrong;
+	}
+	print_message("codes that could be guessed: %u on the first day, %u in three: chance %.1e a day\n", day, wrong, day * 3e-6);
+	assert_true(day >= 20 && day * 3e-6 < 1e-4);
+	assert_true((wrong - day) / 2 * 3e-6 < 1e-4);
+	assert_true(throttle_code(&t, now, "bert", "203.0.113.9") == 0); /* nobody else waits for it */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +250,10 @@ int main(void)
 	    cmocka_unit_test(many_sources),
 	    cmocka_unit_test(other_names_wash_nothing_away),
 	    cmocka_unit_test(sources),
+	    cmocka_unit_test(ten_thousand_keep_no_owner_out),
+	    cmocka_unit_test(one_source_and_all_names),
+	    cmocka_unit_test(friends_are_ones_own),
+	    cmocka_unit_test(codes_are_not_guessed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
