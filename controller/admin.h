@@ -137,9 +137,9 @@ struct member_row {
 	struct tags tags;
 	enum member_state state;
 	bool online;
-	enum report_kind link; /* how the controller reaches it */
-	uint32_t rtt_us;       /* 0 = not known */
-	bool carries;          /* it tells what it carries: */
+	enum report_kind link;   /* how the controller reaches it */
+	uint32_t rtt_us;         /* 0 = not known */
+	bool carries;            /* it tells what it carries: */
 	uint64_t rx_bps, tx_bps; /* bits/s of the last minute */
 	struct prefix ips[CRED_IPS_MAX];
 	unsigned n_ips;
@@ -151,6 +151,7 @@ struct member_row {
 	uint64_t acknowledged; /* HEAD version it said it holds; 0 = not heard since the start */
 	uint64_t revision, first_seen_wall_s, last_seen_wall_s, serial;
 	bool auto_ip;                                    /* the pool gives it an address */
+	bool ipv6;                                       /* it has the address that is derived from its own */
 	uint64_t authorized_wall_s, deauthorized_wall_s; /* of the last approval; of its end: deny, revoke, ban, expiry. 0 = never */
 };
 

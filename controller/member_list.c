@@ -16,6 +16,7 @@
 void member_show(const struct controller *c, const struct member_record *m, struct member_row *ret)
 {
 	const struct presence *who = presence_find(c, m->identity.key_hash);
+	const struct publication *p = publication_find(c, m->nwid);
 	uint64_t now = network_time(c);
 	*ret = (struct member_row){.nwid = m->nwid,
 	                           .address = m->address,
@@ -33,6 +34,7 @@ void member_show(const struct controller *c, const struct member_record *m, stru
 	                           .last_seen_wall_s = m->last_seen_wall_s,
 	                           .serial = m->serial,
 	                           .auto_ip = m->auto_ip,
+	                           .ipv6 = p && !(p->flags & NETWORK_NO_ULA),
 	                           .authorized_wall_s = m->authorized_wall_s,
 	                           .deauthorized_wall_s = m->deauthorized_wall_s};
 	memcpy(ret->key_hash, m->identity.key_hash, KEY_HASH_BYTES);

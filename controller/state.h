@@ -66,6 +66,7 @@ struct blob {
 struct publication { /* of one network */
 	uint64_t nwid;
 	uint8_t gate[32];
+	uint32_t flags;   /* NETWORK_*, as committed */
 	uint64_t version; /* largest reserved; on disk once the turn is committed */
 	uint64_t rev_epoch;
 	uint64_t serial_next, serials; /* next to give; end of the reserved block */
