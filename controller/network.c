@@ -286,8 +286,10 @@ enum admin_status controller_network_set(struct controller *c, uint64_t nwid, co
 	if (!r)
 		r = network_audit(c, &was, &n, "network.set");
 	status = admin_commit(c, r, error);
-	if (!status)
+	if (!status) {
+		p->flags = n.flags;
 		change_note(c, CHANGE_NETWORK, nwid, 0, false);
+	}
 	if (!status && moved)
 		change_note(c, CHANGE_MEMBER, nwid, 0, false);
 	return status;

@@ -99,6 +99,8 @@ static json_t *preapproval_json(const struct preapproval_row *row)
 	json_object_set_new(o, "address", json_string(address));
 	json_object_set_new(o, "name", json_text(m->name));
 	json_object_set_new(o, "description", json_text(m->description));
+	json_object_set_new(o, "approve", json_boolean(!row->reserve));
+	json_object_set_new(o, "auto_ip", json_boolean(m->auto_ip));
 	json_object_set_new(o, "ips", ips);
 	json_object_set_new(o, "tags", tags);
 	json_object_set_new(o, "flags", flags);
@@ -153,13 +155,15 @@ void preapprovals_post(void *self, const struct request *request, struct reply *
 	struct problem problem;
 	struct sought sought = {0};
 	uint64_t nwid;
+	bool approve;
 	if (!network_of(request, reply, &nwid))
 		return;
-	if (!settings_preapproval(request->body, request->body_len, &sought.address, &settings, &problem)) {
+	if (!settings_preapproval(request->body, request->body_len, &sought.address, &approve, &settings, &problem)) {
 		reply_problem(reply, &problem);
 		return;
 	}
-	enum admin_status status = controller_preapprove(api->controller, nwid, sought.address, &settings, &error);
+	enum admin_status status = approve ? controller_preapprove(api->controller, nwid, sought.address, &settings, &error)
+	                                   : controller_reserve(api->controller, nwid, sought.address, &settings, &error);
 	if (status == ADMIN_OK)
 		status = controller_preapproval_each(api->controller, nwid, seek, &sought, &error);
 	if (status == ADMIN_OK && sought.found)

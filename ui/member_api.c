@@ -73,8 +73,11 @@ json_t *member_json(const struct member_row *row)
 		json_array_append_new(ips, json_string(text));
 	}
 	json_object_set_new(o, "ips", ips);
+	json_object_set_new(o, "auto_ip", json_boolean(row->auto_ip));
+	json_object_set_new(o, "authorized_at", json_count_or_null(row->authorized_wall_s));
+	json_object_set_new(o, "deauthorized_at", json_count_or_null(row->deauthorized_wall_s));
 	prefix_format(&v6, text, sizeof(text));
-	json_object_set_new(o, "ipv6", json_string(text));
+	json_object_set_new(o, "ipv6", row->ipv6 ? json_string(text) : json_null());
 	flags_json(on, member_flag_names, row->flags);
 	json_object_set_new(o, "flags", on);
 	json_object_set_new(o, "tags", tags_json(&row->tags));

@@ -46,12 +46,15 @@ static bool take_member(const json_t *object, struct member_settings *s, struct 
 		return false;
 	s->set |= is ? SET_MEMBER_EPHEMERAL : 0;
 	s->ephemeral_s = (uint32_t)ephemeral;
+	if (!json_take_bool(object, "auto_ip", &s->auto_ip, &is, problem))
+		return false;
+	s->set |= is ? SET_MEMBER_AUTO_IP : 0;
 	return take_ips(object, s, problem);
 }
 
 bool settings_member(const char *body, size_t len, bool approve, struct member_settings *ret, struct problem *problem)
 {
-	static const char *const fixed[] = {"name", "description", "ip", "ips", "tags", "expires_in", "ephemeral", NULL};
+	static const char *const fixed[] = {"name", "description", "ip", "ips", "auto_ip", "tags", "expires_in", "ephemeral", NULL};
 	const char *names[NAMES_MAX + 1];
 	struct member_settings settings = {0};
 	bool is = false;
@@ -74,20 +77,24 @@ static bool take_address(const json_t *value, const char *name, uint64_t *ret, s
 	return take_wrong(problem, name, "must be an address of 10 hex digits, like 7f3a91c04e");
 }
 
-bool settings_preapproval(const char *body, size_t len, uint64_t *ret_address, struct member_settings *ret, struct problem *problem)
+bool settings_preapproval(const char *body, size_t len, uint64_t *ret_address, bool *ret_approve, struct member_settings *ret,
+                          struct problem *problem)
 {
-	static const char *const names[] = {"address", "name", "description", "ip", "ips", "tags", "expires_in", "flags", NULL};
+	static const char *const names[] = {"address", "name",       "description", "ip",      "ips", "auto_ip",
+	                                    "tags",    "expires_in", "flags",       "approve", NULL};
 	struct member_settings settings = {0};
 	uint64_t address = 0;
-	bool is = false;
+	bool is = false, approve = true, said;
 
 	json_t *object = json_body(body, len, names, problem);
-	bool good = object && take_address(json_object_get(object, "address"), "address", &address, problem) &&
+	bool good = object && json_take_bool(object, "approve", &approve, &said, problem) &&
+	            take_address(json_object_get(object, "address"), "address", &address, problem) &&
 	            take_member(object, &settings, problem) &&
 	            take_flags_object(object, member_flag_names, &is, &settings.flags_on, &settings.flags_off, problem);
 	settings.set |= is ? SET_MEMBER_FLAGS : 0;
 	if (good) {
 		*ret_address = address;
+		*ret_approve = approve;
 		*ret = settings;
 	}
 	json_decref(object);

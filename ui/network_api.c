@@ -43,6 +43,28 @@ static void ways_json(json_t *o, const struct network_row *row)
 	json_object_set_new(o, "pool", pool);
 }
 
+static json_t *address_json(const uint8_t ip[4])
+{
+	struct prefix p = {.family = 4, .bits = 32};
+	memcpy(p.ip, ip, 4);
+	return host_json(&p);
+}
+
+/* What is given by itself, and what may pass. */
+static void given_json(json_t *o, const struct network_row *row)
+{
+	json_t *ranges = json_array(), *types = row->ethertypes.n ? json_array() : json_null();
+	for (unsigned i = 0; i < row->n_ranges; i++)
+		json_array_append_new(ranges, json_pack("{s:o, s:o}", "first", address_json(row->ranges[i].first), "last",
+		                                        address_json(row->ranges[i].last)));
+	for (unsigned i = 0; i < row->ethertypes.n; i++)
+		json_array_append_new(types, json_integer(row->ethertypes.type[i]));
+	json_object_set_new(o, "ranges", ranges);
+	json_object_set_new(o, "auto_assign", json_boolean(row->auto_assign));
+	json_object_set_new(o, "ethertypes", types);
+	json_object_set_new(o, "ipv6_auto", json_boolean(!(row->flags & NETWORK_NO_ULA)));
+}
+
 static json_t *ula_json(uint64_t nwid)
 {
 	char text[PREFIX_TEXT];
@@ -65,8 +87,9 @@ json_t *network_json(const struct network_row *row)
 	if (row->pool.family)
 		prefix_format(&row->pool, pool, sizeof(pool));
 	json_object_set_new(o, "ipv4", row->pool.family ? json_string(pool) : json_null());
-	json_object_set_new(o, "ipv6", ula_json(row->nwid));
+	json_object_set_new(o, "ipv6", row->flags & NETWORK_NO_ULA ? json_null() : ula_json(row->nwid));
 	ways_json(o, row);
+	given_json(o, row);
 	json_object_set_new(o, SETTING_STORM, json_integer(row->limits.storm_frames));
 	json_object_set_new(o, SETTING_MCAST_RATE, json_integer(row->limits.mcast_kbit));
 	json_object_set_new(o, SETTING_MCAST_LIMIT, json_integer(row->limits.mcast_limit));

@@ -1,11 +1,13 @@
 /* network_settings.c: bodies about networks.
  *
  * Routes and DNS are given whole: who changes one route sends them all, with If-Match if somebody else may do the same. A route
- * without "via" leads to what is reached within the network itself, like a LAN behind a bridge.
+ * without "via" leads to what is reached within the network itself, like a LAN behind a bridge. Ranges and EtherTypes are whole lists too;
+ * null takes them away.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/ethertype.h"
 #include "ui/take.h"
 #include "ui/value.h"
 
@@ -131,10 +133,76 @@ static bool take_dns(const json_t *object, struct section_dns *ret, bool *ret_se
 	return true;
 }
 
+static bool take_range(const json_t *o, struct range *ret)
+{
+	struct prefix first, last;
+	if (!json_is_object(o) || json_object_size(o) != 2 || !take_host(json_object_get(o, "first"), &first) ||
+	    !take_host(json_object_get(o, "last"), &last) || first.family != 4 || last.family != 4)
+		return false;
+	memcpy(ret->first, first.ip, 4);
+	memcpy(ret->last, last.ip, 4);
+	return true;
+}
+
+static bool take_ranges(const json_t *object, struct network_settings *s, struct problem *problem)
+{
+	const json_t *list = json_object_get(object, "ranges"), *value;
+	size_t i;
+	if (list && !json_is_null(list) && (!json_is_array(list) || json_array_size(list) > RANGES_MAX))
+		return take_wrong(problem, "ranges", "must be a list of at most 16 ranges");
+	json_array_foreach(list, i, value) if (!take_range(value, &s->ranges[s->n_ranges++])) return take_wrong(
+	    problem, "ranges", "must look like {\"first\": \"10.20.1.10\", \"last\": \"10.20.1.99\"}");
+	s->set |= list ? SET_NET_RANGES : 0;
+	return true;
+}
+
+static bool take_ethertypes(const json_t *object, struct network_settings *s, struct problem *problem)
+{
+	const json_t *list = json_object_get(object, "ethertypes"), *value;
+	size_t i;
+	if (list && !json_is_null(list) && (!json_is_array(list) || json_array_size(list) > ETHERTYPES_MAX))
+		return take_wrong(problem, "ethertypes", "must be a list of at most 16, or null for all");
+	json_array_foreach(list, i, value)
+	{
+		json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
+		if (n < 0 || n > UINT16_MAX || !ethertypes_add(&s->ethertypes, (uint16_t)n))
+			return take_wrong(problem, "ethertypes", "must be numbers from 1536 to 65535, or 0 for LLC: 2048 is IPv4");
+	}
+	s->set |= list ? SET_NET_ETHERTYPES : 0;
+	return true;
+}
+
+/* What is given to members by itself. */
+static bool take_given(const json_t *object, struct network_settings *s, struct problem *problem)
+{
+	bool is, v6 = true;
+	if (!json_take_bool(object, "auto_assign", &s->auto_assign, &is, problem))
+		return false;
+	s->set |= is ? SET_NET_AUTO_ASSIGN : 0;
+	if (!json_take_bool(object, "ipv6_auto", &v6, &is, problem))
+		return false;
+	if (is)
+		*(v6 ? &s->flags_off : &s->flags_on) |= NETWORK_NO_ULA;
+	s->set |= is ? SET_NET_FLAGS : 0;
+	return take_ranges(object, s, problem) && take_ethertypes(object, s, problem);
+}
+
 bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *problem)
 {
-	static const char *const fixed[] = {
-	    "name", "description", "ipv4", "mtu", "routes", "dns", SETTING_STORM, SETTING_MCAST_RATE, SETTING_MCAST_LIMIT, NULL};
+	static const char *const fixed[] = {"name",
+	                                    "description",
+	                                    "ipv4",
+	                                    "mtu",
+	                                    "routes",
+	                                    "dns",
+	                                    "ranges",
+	                                    "auto_assign",
+	                                    "ethertypes",
+	                                    "ipv6_auto",
+	                                    SETTING_STORM,
+	                                    SETTING_MCAST_RATE,
+	                                    SETTING_MCAST_LIMIT,
+	                                    NULL};
 	const char *names[NAMES_MAX + 1];
 	struct network_settings settings = {0};
 	unsigned set = 0;
@@ -168,11 +236,11 @@ bool settings_network(const char *body, size_t len, bool create, struct network_
 		goto out;
 	set |= is ? SET_NET_MTU : 0;
 	settings.mtu = (uint16_t)mtu;
-	if (!take_limits(object, &settings, &set, problem) ||
+	if (!take_given(object, &settings, problem) || !take_limits(object, &settings, &set, problem) ||
 	    !take_flags(object, network_flag_names, &is, &settings.flags_on, &settings.flags_off, problem))
 		goto out;
 	set |= is ? SET_NET_FLAGS : 0;
-	settings.set = set;
+	settings.set |= set;
 	*ret = settings;
 	good = true;
 out:

@@ -21,13 +21,14 @@ extern const struct flag_name member_flag_names[], network_flag_names[];
 #define SETTING_MCAST_RATE  "multicast-rate"
 #define SETTING_MCAST_LIMIT "multicast-limit"
 
-/* network_settings.c: {name, description, ipv4, mtu, routes, dns}, limits and switches; name is needed to create. ipv4 null takes the
+/* network_settings.c: {name, description, ipv4, mtu, routes, dns, ranges, auto_assign, ethertypes, ipv6_auto}, limits and switches; name is needed to create. ipv4 null takes the
  * pool away. */
 bool settings_network(const char *body, size_t len, bool create, struct network_settings *ret, struct problem *);
 /* member_settings.c: {name, description, ip or ips, tags, expires_in, ephemeral}, and switches unless it is an approval. */
 bool settings_member(const char *body, size_t len, bool approve, struct member_settings *ret, struct problem *);
-/* {address, ...} and "flags": an object of switches. */
-bool settings_preapproval(const char *body, size_t len, uint64_t *ret_address, struct member_settings *ret, struct problem *);
+/* {address, approve, ...} and "flags": an object of switches. */
+bool settings_preapproval(const char *body, size_t len, uint64_t *ret_address, bool *ret_approve, struct member_settings *ret,
+                          struct problem *);
 /* {reason} */
 bool settings_reason(const char *body, size_t len, char ret[NAME_MAX_BYTES + 1], struct problem *);
 /* {action, members, tags, reason}; the batch points into the struct. */

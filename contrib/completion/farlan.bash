@@ -7,13 +7,13 @@ _farlan()
 	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	--token-file | --cacert | -w | --write | --passphrase-file | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
-	--public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game | --online) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) return ;;
+	--auto-assign | --ipv6-auto | --auto-ip | --public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game | --online) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
+	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) skip=1 ;;
+		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
@@ -57,13 +57,13 @@ _farlan()
 	"root-set show"*) options="" ;;
 	"root-set verify"*) options="" ;;
 	"network") words="create list show set delete" ;;
-	"network create"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --description --route --dns " ;;
+	"network create"*) options="--ipv4 --range --auto-assign --ethertypes --ipv6-auto --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --description --route --dns " ;;
 	"network list"*) options="" ;;
 	"network show"*) options="" ;;
-	"network set"*) options="--ipv4 --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --name --description --route --dns " ;;
+	"network set"*) options="--ipv4 --range --auto-assign --ethertypes --ipv6-auto --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --name --description --route --dns " ;;
 	"network delete"*) options="" ;;
 	"topology"*) options="" ;;
-	"member") words="list show approve deny revoke ban unban delete set preapprove" ;;
+	"member") words="list show approve deny revoke ban unban delete set preapprove reserve" ;;
 	"member list"*) options="--limit --tag --state --online --link --search --sort --wide " ;;
 	"member show"*) options="" ;;
 	"member approve"*) options="--name --ip --expires --tag --description " ;;
@@ -72,8 +72,9 @@ _farlan()
 	"member ban"*) options="--reason " ;;
 	"member unban"*) options="" ;;
 	"member delete"*) options="" ;;
-	"member set"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --expires --tag --description " ;;
-	"member preapprove"*) options="--name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --expires --tag --description " ;;
+	"member set"*) options="--auto-ip --name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --expires --tag --description " ;;
+	"member preapprove"*) options="--auto-ip --name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --expires --tag --description " ;;
+	"member reserve"*) options="--auto-ip --name --ip --bridge --dhcp-server --router --relay --anchor --replicator --passive --ip-guard-exempt --tag --description " ;;
 	"preapproval") words="list delete" ;;
 	"preapproval list"*) options="" ;;
 	"preapproval delete"*) options="" ;;

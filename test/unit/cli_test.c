@@ -54,6 +54,7 @@
 #pragma weak run_member_ban
 #pragma weak run_member_unban
 #pragma weak run_member_preapprove
+#pragma weak run_member_reserve
 #pragma weak run_preapproval_list
 #pragma weak run_preapproval_delete
 #pragma weak run_server_up

@@ -63,6 +63,7 @@ static const struct column lines[] = {
     {"round trip", "rtt_ms", CELL_MS},
     {"from", "physical", CELL_TEXT},
     {"addresses", "ips", CELL_LIST},
+    {"of the pool", "auto_ip", CELL_YES_NO},
     {"ipv6", "ipv6", CELL_TEXT},
     {"flags", "flags", CELL_FLAGS},
     {"tags", "tags", CELL_LIST},
@@ -77,12 +78,15 @@ static const struct column lines[] = {
     {"configuration held", "acknowledged", CELL_COUNT},
     {"first seen", "first_seen", CELL_TIME},
     {"last seen", "last_seen", CELL_TIME},
+    {"let in", "authorized_at", CELL_TIME},
+    {"put out", "deauthorized_at", CELL_TIME},
     {0},
 };
 
 static const struct column awaited[] = {
     {"MEMBER", "address", CELL_TEXT},
     {"NAME", "name", CELL_TEXT},
+    {"LET IN", "approve", CELL_YES_NO},
     {"ADDRESSES", "ips", CELL_LIST},
     {"TAGS", "tags", CELL_LIST},
     {"FLAGS", "flags", CELL_FLAGS},
@@ -151,6 +155,8 @@ static int begin(struct member *m, struct call *call, const char *word, const ch
 
 static int ip_add(void *list, const char *value)
 {
+	if (!strcmp(value, "none"))
+		return 0;
 	json_array_append_new(list, json_string(value));
 	return 0;
 }
@@ -169,8 +175,10 @@ static json_t *settings(const struct call *call)
 		code = setting_expires(call, body);
 	if (!code && json_array_size(ips) == 1)
 		json_object_set(body, "ip", json_array_get(ips, 0));
-	else if (!code && json_array_size(ips))
+	else if (!code && options_has(&call->options, "ip"))
 		json_object_set(body, "ips", ips);
+	if (!code)
+		code = setting_switch(call, "auto-ip", "auto_ip", body);
 	if (!code)
 		code = setting_switches(call, member_flag_names, body);
 	json_decref(ips);
@@ -380,7 +388,7 @@ static int word_address(const char *word, char ret[ADDRESS_TEXT])
 	                shown);
 }
 
-int run_member_preapprove(struct call *call)
+static int await(struct call *call, bool approve, const char *done)
 {
 	char address[ADDRESS_TEXT];
 	int code = word_address(call->words[1], address);
@@ -397,7 +405,18 @@ int run_member_preapprove(struct call *call)
 	}
 	json_object_set_new(body, "flags", flags);
 	json_object_set_new(body, "address", json_string(address));
-	return awaited_one(call, "POST", "", body, "preapproved");
+	json_object_set_new(body, "approve", json_boolean(approve));
+	return awaited_one(call, "POST", "", body, done);
+}
+
+int run_member_preapprove(struct call *call)
+{
+	return await(call, true, "preapproved");
+}
+
+int run_member_reserve(struct call *call)
+{
+	return await(call, false, "reserved for");
 }
 
 int run_preapproval_list(struct call *call)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/base/log.h"
+#include "proto/ethertype.h"
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
 #include "ui/cli/setting.h"
@@ -21,6 +22,10 @@ static const struct column columns[] = {
     {"ipv4", "ipv4", CELL_TEXT},
     {"ipv6", "ipv6", CELL_TEXT},
     {"addresses left", "left", CELL_COUNT},
+    {"given of it", "given", CELL_LIST},
+    {"auto assign", "auto_assign", CELL_YES_NO},
+    {"ipv6 auto", "ipv6_auto", CELL_YES_NO},
+    {"ethertypes", "passing", CELL_LIST},
     {"routes", "ways", CELL_LIST},
     {"dns", "names", CELL_LIST},
     {"mtu", "mtu", CELL_COUNT},
@@ -92,6 +97,55 @@ static int dns(const struct call *call, json_t *body)
 	                                        : 0;
 }
 
+/* FIRST-LAST; what an address is, is the controller's to say. */
+static int range_add(void *list, const char *value)
+{
+	size_t n = strcspn(value, "-");
+	if (!strcmp(value, "none"))
+		return 0;
+	json_t *first = json_stringn(value, n), *last = value[n] ? json_string(value + n + 1) : NULL;
+	if (!first || !last) {
+		json_decref(first);
+		json_decref(last);
+		return complain(EXIT_USAGE, "--range takes FIRST-LAST, like 10.77.0.10-10.77.0.99, or none");
+	}
+	return json_array_append_new(list, json_pack("{s:o, s:o}", "first", first, "last", last));
+}
+
+static int ranges(const struct call *call, json_t *body)
+{
+	if (!options_has(&call->options, "range"))
+		return 0;
+	json_t *list = json_array();
+	json_object_set_new(body, "ranges", list);
+	return setting_each(call, "range", range_add, list);
+}
+
+static int ethertypes(const struct call *call, json_t *body)
+{
+	const char *value = options_value(&call->options, "ethertypes");
+	char text[32];
+	uint16_t type;
+	if (!value)
+		return 0;
+	json_t *list = json_array();
+	bool all = !strcmp(value, "all");
+	json_object_set_new(body, "ethertypes", all ? json_incref(json_null()) : list);
+	for (size_t n = 0; !all; value += n + 1) {
+		n = strcspn(value, ",");
+		snprintf(text, sizeof(text), "%.*s", (int)(n < sizeof(text) ? n : sizeof(text) - 1), value);
+		if (!ethertype_parse(text, &type))
+			return complain(EXIT_USAGE,
+			                "--ethertypes takes all, or names and numbers like ipv4,arp,ipv6,0x88cc; see man farlan");
+		json_array_append_new(list, json_integer(type));
+		if (!value[n])
+			break;
+	}
+	if (all)
+		json_decref(list);
+	return 0;
+}
+
 /* The fields of the options. NULL with the complaint printed. */
 static json_t *settings(const struct call *call)
 {
@@ -106,7 +160,9 @@ static json_t *settings(const struct call *call)
 	}
 	if (setting_switches(call, network_flag_names, body) || setting_count(call, SETTING_STORM, STORM_FRAMES_MAX, body) ||
 	    setting_count(call, SETTING_MCAST_LIMIT, MCAST_LIMIT_MAX, body) || setting_rate(call, SETTING_MCAST_RATE, body) ||
-	    setting_text(call, "description", true, body) || routes(call, body) || dns(call, body))
+	    setting_text(call, "description", true, body) || routes(call, body) || dns(call, body) || ranges(call, body) ||
+	    ethertypes(call, body) || setting_switch(call, "auto-assign", "auto_assign", body) ||
+	    setting_switch(call, "ipv6-auto", "ipv6_auto", body))
 		goto refused;
 	if ((name && json_object_set_new(body, "name", json_string(name))) ||
 	    (ipv4 && json_object_set_new(body, "ipv4", strcmp(ipv4, "none") != 0 ? json_string(ipv4) : json_null()))) {
@@ -119,6 +175,30 @@ static json_t *settings(const struct call *call)
 refused:
 	json_decref(body);
 	return NULL;
+}
+
+static void show_given(json_t *network)
+{
+	json_t *given = json_array(), *passing = json_array(), *one;
+	char text[64];
+	size_t i;
+	json_array_foreach(json_object_get(network, "ranges"), i, one)
+	{
+		snprintf(text, sizeof(text), "%s-%s", field(one, "first"), field(one, "last"));
+		json_array_append_new(given, json_string(text));
+	}
+	json_array_foreach(json_object_get(network, "ethertypes"), i, one)
+	{
+		uint16_t type = (uint16_t)json_integer_value(one);
+		snprintf(text, sizeof(text), "0x%04x", type);
+		json_array_append_new(passing, json_string(ethertype_name(type) ? ethertype_name(type) : text));
+	}
+	if (!json_array_size(passing))
+		json_array_append_new(passing, json_string("all"));
+	if (!json_array_size(given) && *field(network, "ipv4"))
+		json_array_append_new(given, json_string("all of it"));
+	json_object_set_new(network, "given", given);
+	json_object_set_new(network, "passing", passing);
 }
 
 /* A network for people: what is nested in a line each; and what might not be meant on standard error. */
@@ -137,6 +217,7 @@ static int show(json_t *network)
 	if (*field(all, "domain"))
 		json_array_append(names, json_object_get(all, "domain"));
 	json_array_extend(names, json_object_get(all, "servers"));
+	show_given(network);
 	json_object_set_new(network, "ways", list);
 	json_object_set_new(network, "names", names);
 	json_object_set(network, "left", json_object_get(json_object_get(network, "pool"), "rest"));

@@ -24,6 +24,16 @@ int setting_switches(const struct call *call, const struct flag_name *names, jso
 	return 0;
 }
 
+int setting_switch(const struct call *call, const char *option, const char *name, json_t *body)
+{
+	const char *value = options_value(&call->options, option);
+	if (value && strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+		return complain(EXIT_USAGE, "--%s takes on or off", option);
+	if (value)
+		json_object_set_new(body, name, json_boolean(!strcmp(value, "on")));
+	return 0;
+}
+
 int setting_count(const struct call *call, const char *name, unsigned long max, json_t *body)
 {
 	const char *value = options_value(&call->options, name);

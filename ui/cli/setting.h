@@ -10,6 +10,8 @@
 
 /* The on|off options of that list which were given. 0, or EXIT_USAGE with the complaint printed. */
 int setting_switches(const struct call *, const struct flag_name *, json_t *body);
+/* --OPTION on|off as that field. */
+int setting_switch(const struct call *, const char *option, const char *field, json_t *body);
 /* A whole number from 0 to max; "none" is 0. */
 int setting_count(const struct call *, const char *name, unsigned long max, json_t *body);
 /* Bits per second with a unit, like 50M or 800k: kbit/s in the body. */

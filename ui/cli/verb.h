@@ -119,6 +119,7 @@ int run_member_show(struct call *);
 int run_member_ban(struct call *);
 int run_member_unban(struct call *);
 int run_member_preapprove(struct call *);
+int run_member_reserve(struct call *);
 int run_preapproval_list(struct call *);
 int run_preapproval_delete(struct call *);
 int run_page(struct call *);
