@@ -25,6 +25,7 @@
 #define HOOK_BODY_MAX      (16 * 1024)
 #define HOOK_ERROR_MAX     160
 #define HOOK_RETRIES       8
+#define HOOK_PACE          1000, 5000, 30000, 120000, 600000, 3600000, 3 * 3600000, 8 * 3600000 /* ms, each 20 % up or down */
 #define HOOK_RETRY_AFTER_S 3600           /* as long as that a receiver may make us wait */
 #define HOOK_SUSPEND_S     (3 * 86400ull) /* it failed all the time: nobody is there */
 #define HOOK_LIVE_MAX      4096           /* members that come, go or turn, not told yet */

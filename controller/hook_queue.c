@@ -18,7 +18,7 @@
 #define PURGE_EVERY_MS 3600000
 #define NEWS_EVERY_MS  1000
 
-static const uint64_t pace[HOOK_RETRIES] = {1000, 5000, 30000, 120000, 600000, 3600000, 3 * 3600000, 8 * 3600000};
+static const uint64_t pace[HOOK_RETRIES] = {HOOK_PACE};
 
 /* ---- the lines ---------------------------------------------------------------------- */
 

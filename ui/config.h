@@ -18,17 +18,18 @@
 #include "proto/root_line.h"
 #include "ui/home.h"
 
-#define CONFIG_LISTEN_MAX  8
-#define CONFIG_ROOTS_MAX   16
-#define CONFIG_SETS_MAX    4
-#define CONFIG_WORKERS_MAX 16
-#define CONFIG_LINE_MAX    4096
-#define CONFIG_FILE_MAX    (256 * 1024)
-#define CONFIG_WHY         1536
-#define CONFIG_PATH_MAX    1024
-#define CONFIG_NAMES_MAX   8
-#define CONFIG_NAME_MAX    253
-#define CONFIG_ALLOW_MAX   8
+#define CONFIG_LISTEN_MAX       8
+#define CONFIG_ROOTS_MAX        16
+#define CONFIG_SETS_MAX         4
+#define CONFIG_WORKERS_MAX      16
+#define CONFIG_LINE_MAX         4096
+#define CONFIG_FILE_MAX         (256 * 1024)
+#define CONFIG_WHY              1536
+#define CONFIG_PATH_MAX         1024
+#define CONFIG_NAMES_MAX        8
+#define CONFIG_NAME_MAX         253
+#define CONFIG_HTTP_PROXIES_MAX 16
+#define CONFIG_ALLOW_MAX        8
 
 struct config {
 	struct endpoint listen[CONFIG_LISTEN_MAX]; /* none: the program's default ports */
@@ -64,9 +65,14 @@ struct config {
 	struct endpoint https; /* the same by TLS, for others; family 0: not so, which is the default */
 	char page_names[CONFIG_NAMES_MAX][CONFIG_NAME_MAX + 1]; /* host names under which a browser may ask for it */
 	unsigned n_page_names;
-	struct controller_limits limits; /* 0 = as the controller itself says */
-	bool metrics;                    /* /metrics for whoever reaches the page's address */
-	struct endpoint zt1;             /* where programs come that know ZeroTier One's API; family 0: they do not, which is the default */
+	struct prefix http_proxies[CONFIG_HTTP_PROXIES_MAX]; /* who is believed in saying for whom they ask */
+	unsigned n_http_proxies;
+	bool factor_required;             /* second-factor = required */
+	struct controller_limits limits;  /* 0 = as the controller itself says */
+	bool metrics;                     /* /metrics for whoever reaches the page's address */
+	bool webhook_private;             /* a webhook may be allowed to reach private addresses */
+	char webhook_ca[CONFIG_PATH_MAX]; /* authorities of webhooks' receivers; "" = the system's */
+	struct endpoint zt1; /* where programs come that know ZeroTier One's API; family 0: they do not, which is the default */
 	struct prefix zt1_allow[CONFIG_ALLOW_MAX]; /* from where, beside this machine */
 	unsigned n_zt1_allow;
 };

@@ -316,9 +316,46 @@ static bool take_page_name(struct reading *r, const char *value)
 	return true;
 }
 
+/* One or several, with blanks between. */
+static bool take_http_proxy(struct reading *r, const char *value)
+{
+	static const char wanted[] = "addresses of reverse proxies look like 127.0.0.1, ::1 or 10.8.0.0/16, without bits behind the /N";
+	struct config *c = r->config;
+	char one[PREFIX_TEXT];
+	struct prefix p;
+	for (const char *at = value; *at; at += strspn(at, " \t")) {
+		size_t len = strcspn(at, " \t");
+		snprintf(one, sizeof(one), "%.*s", (int)(len < sizeof(one) ? len : sizeof(one) - 1), at);
+		if (len >= sizeof(one) || !value_prefix(one, &p))
+			return reading_refuse(r, (size_t)(at - value), wanted);
+		if (!p.bits)
+			return reading_refuse(r, (size_t)(at - value), "whoever may come from anywhere is no proxy to be trusted");
+		if (c->n_http_proxies == CONFIG_HTTP_PROXIES_MAX)
+			return reading_refuse(r, (size_t)(at - value), "at most 16 reverse proxies");
+		c->http_proxies[c->n_http_proxies++] = p;
+		at += len;
+	}
+	return *value || reading_refuse(r, 0, wanted);
+}
+
+static bool take_second_factor(struct reading *r, const char *value)
+{
+	return flag(r, value, "optional", "required", &r->config->factor_required);
+}
+
 static bool take_metrics(struct reading *r, const char *value)
 {
 	return flag(r, value, "no", "yes", &r->config->metrics);
+}
+
+static bool take_webhook_private(struct reading *r, const char *value)
+{
+	return flag(r, value, "no", "yes", &r->config->webhook_private);
+}
+
+static bool take_webhook_ca(struct reading *r, const char *value)
+{
+	return take_path(r, value, r->config->webhook_ca);
 }
 
 static bool limit(struct reading *r, const char *value, uint32_t most, const char *wanted, uint32_t *ret)
@@ -352,7 +389,8 @@ static bool take_zt1(struct reading *r, const char *value)
 {
 	struct endpoint e = {0};
 	if (strcmp(value, "none") != 0 && !endpoint_parse(value, &e))
-		return reading_refuse(r, 0, "the address for programs that know ZeroTier One's API, like 127.0.0.1:9993; none = not served");
+		return reading_refuse(r, 0,
+		                      "the address for programs that know ZeroTier One's API, like 127.0.0.1:9993; none = not served");
 	r->config->zt1 = e;
 	return true;
 }
@@ -362,7 +400,8 @@ static bool take_zt1_allow(struct reading *r, const char *value)
 	struct config *c = r->config;
 	struct prefix p;
 	if (!value_prefix(value, &p))
-		return reading_refuse(r, 0, "from where these programs may come, like 172.17.0.0/16 or 192.0.2.7, without bits behind the /N");
+		return reading_refuse(r, 0,
+		                      "from where these programs may come, like 172.17.0.0/16 or 192.0.2.7, without bits behind the /N");
 	if (c->n_zt1_allow == CONFIG_ALLOW_MAX)
 		return reading_refuse(r, 0, "at most 8 prefixes from where they may come");
 	c->zt1_allow[c->n_zt1_allow++] = p;
@@ -381,7 +420,11 @@ static const struct key keys[] = {
     {"http", CONTROLLER, false, take_http},
     {"https", CONTROLLER, false, take_https},
     {"page-name", CONTROLLER, true, take_page_name},
+    {"http-proxy", CONTROLLER, true, take_http_proxy},
+    {"second-factor", CONTROLLER, false, take_second_factor},
     {"metrics", CONTROLLER, false, take_metrics},
+    {"webhook-private", CONTROLLER, false, take_webhook_private},
+    {"webhook-ca", CONTROLLER, false, take_webhook_ca},
     {"members-max", CONTROLLER, false, take_members_max},
     {"pending-max", CONTROLLER, false, take_pending_max},
     {"join-rate", CONTROLLER, false, take_join_rate},

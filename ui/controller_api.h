@@ -29,6 +29,7 @@ struct controller_api {
 	const struct certificate *certificate; /* of HTTPS; NULL = none */
 	const struct http *http;               /* for its counters; NULL = none */
 	bool open_metrics;                     /* /metrics for whoever reaches the page */
+	bool webhook_private;                  /* a webhook may be allowed to reach private addresses */
 	const struct zt1 *zt1;                 /* told in the status; NULL = none */
 };
 

@@ -106,6 +106,18 @@ json_t *traffic_rate_json(bool known, uint64_t rx_bps, uint64_t tx_bps); /* bits
 void network_traffic_get(void *self, const struct request *, struct reply *);
 void member_traffic_get(void *self, const struct request *, struct reply *);
 
+/* ---- hook_api.c */
+
+void webhooks_get(void *self, const struct request *, struct reply *);
+void webhooks_post(void *self, const struct request *, struct reply *);
+void webhook_get(void *self, const struct request *, struct reply *);
+void webhook_patch(void *self, const struct request *, struct reply *);
+void webhook_delete(void *self, const struct request *, struct reply *);
+void webhook_secret_post(void *self, const struct request *, struct reply *);
+void webhook_test_post(void *self, const struct request *, struct reply *);
+void deliveries_get(void *self, const struct request *, struct reply *);
+void delivery_retry_post(void *self, const struct request *, struct reply *);
+
 /* ---- topology_api.c */
 
 void topology_get(void *self, const struct request *, struct reply *);

@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "controller/backup.h"
 #include "controller/controller.h"
@@ -15,9 +17,11 @@
 #include "ui/daemon.h"
 #include "ui/event_api.h"
 #include "ui/health_api.h"
+#include "ui/hook_body.h"
 #include "ui/limit.h"
 #include "ui/node_api.h"
 #include "ui/web.h"
+#include "ui/webhook.h"
 #include "ui/zt1_controller.h"
 
 #define CONNECTIONS_MAX 384 /* per listening socket: streams of events and room beside them */
@@ -33,6 +37,7 @@ struct program {
 	struct zt1 zt1; /* programs that know ZeroTier One's API */
 	struct zt1_api zt1_api;
 	struct events *events;
+	struct webhooks *webhooks;
 	struct certificate certificate;
 	struct limits limits;
 	const char *names[CONFIG_NAMES_MAX + 1]; /* of the page; ends with NULL */
@@ -80,6 +85,9 @@ static uint64_t settle(void *self, uint64_t now)
 	if (!program->controller)
 		return UINT64_MAX;
 	next = controller_settle(program->controller, now, wall_s());
+	uint64_t hooks = program->webhooks ? webhooks_turn(program->webhooks, now) : UINT64_MAX;
+	if (hooks < next)
+		next = hooks;
 	if (events_turn(program->events, &events))
 		http_wake(program->daemon.http);
 	return events < next ? events : next;
@@ -212,6 +220,8 @@ static void controller_end(void *self)
 	struct program *program = self;
 	struct controller *controller = program->controller;
 	zt1_close(&program->zt1);
+	webhooks_free(program->webhooks);
+	program->webhooks = NULL;
 	program->controller = NULL;
 	if (controller)
 		controller_close(controller);
@@ -257,11 +267,39 @@ static void page_hello(struct program *program)
 		           home->given ? home->dir : "");
 }
 
+static void webhook_kick(void *self)
+{
+	struct program *program = self;
+	loop_kick(program->daemon.loop);
+}
+
+/* 0 or an exit code. */
+static int webhooks_start(struct program *program)
+{
+	const struct config *config = &program->daemon.start.config;
+	const char *hurry = getenv("FARLAN_TEST_WEBHOOK_HURRY"); /* tests do not wait for hours; nothing else changes by it */
+	struct webhooks_config webhooks = {.loop = &program->daemon.uv,
+	                                   .controller = program->controller,
+	                                   .allow_private = config->webhook_private,
+	                                   .ca = *config->webhook_ca ? config->webhook_ca : NULL,
+	                                   .kick = webhook_kick,
+	                                   .self = program,
+	                                   .hurry = hurry ? (unsigned)strtoul(hurry, NULL, 10) : 0};
+	if (webhooks.ca && access(webhooks.ca, R_OK) < 0) {
+		log_error("webhook-ca = %s: %s", webhooks.ca, strerror(errno));
+		return home_exit(-errno);
+	}
+	int error = webhooks_new(&program->webhooks, &webhooks);
+	if (error)
+		log_error("no webhooks: %s", strerror(-error));
+	return error ? home_exit(error) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct program program;
 	struct daemon *daemon = &program.daemon;
-	struct controller_port port = {.self = &program, .send = message_send, .changed = controller_changed};
+	struct controller_port port = {.self = &program, .send = message_send, .changed = controller_changed, .hook_body = hook_body_write};
 	struct loop_config config = {
 	    .node = {.workers = 1,
 	             .port = {.self = &program,
@@ -298,6 +336,9 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		goto out;
 	page_hello(&program);
+	code = webhooks_start(&program);
+	if (code > 0)
+		goto out;
 	program.api = (struct controller_api){.controller = program.controller,
 	                                      .self = &daemon->start.secret.self,
 	                                      .home = &daemon->start.home,
@@ -306,6 +347,7 @@ int main(int argc, char **argv)
 	                                      .certificate = daemon->start.config.https.family ? &program.certificate : NULL,
 	                                      .http = daemon->http,
 	                                      .open_metrics = daemon->start.config.metrics,
+	                                      .webhook_private = daemon->start.config.webhook_private,
 	                                      .status_roots = status_roots,
 	                                      .link_roots = link_roots,
 	                                      .status_self = &program};

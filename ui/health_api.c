@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "controller/figures.h"
+#include "controller/hook.h"
 #include "controller/watermark.h"
 #include "ui/controller_routes.h"
 #include "ui/event_api.h"
@@ -170,6 +171,25 @@ static void push_put(struct page *page)
 	put(page, "farlan_controller_config_push_seconds_count %" PRIu64 "\n", f.count);
 }
 
+static void webhooks_put(struct page *page)
+{
+	struct hook_figures f;
+	controller_hook_figures(page->api->controller, &f);
+	family(page, "farlan_webhook_deliveries_total", "counter", "Deliveries that are over, by how; dropped: the queue was full.");
+	put(page, "farlan_webhook_deliveries_total{result=\"delivered\"} %" PRIu64 "\n", f.delivered);
+	put(page, "farlan_webhook_deliveries_total{result=\"failed\"} %" PRIu64 "\n", f.failed);
+	put(page, "farlan_webhook_deliveries_total{result=\"dropped\"} %" PRIu64 "\n", f.dropped);
+	family(page, "farlan_webhook_attempts_failed_total", "counter", "Attempts that did not deliver; most of them are repeated.");
+	put(page, "farlan_webhook_attempts_failed_total %" PRIu64 "\n", f.attempts_failed);
+	family(page, "farlan_webhook_waiting", "gauge", "Deliveries that wait, those on their way included.");
+	put(page, "farlan_webhook_waiting %u\n", f.waiting);
+	family(page, "farlan_webhook_sending", "gauge", "Deliveries on their way.");
+	put(page, "farlan_webhook_sending %u\n", f.sending);
+	family(page, "farlan_webhooks", "gauge", "Webhooks by state.");
+	for (unsigned i = 0; i < HOOK_STATES; i++)
+		put(page, "farlan_webhooks{state=\"%s\"} %u\n", hook_state_name((enum hook_state)i), f.hooks[i]);
+}
+
 static uint64_t file_size(const struct controller_api *api, const char *name)
 {
 	char path[2048];
@@ -220,6 +240,7 @@ void metrics_get(void *self, const struct request *request, struct reply *reply)
 	networks_put(&page);
 	push_put(&page);
 	http_put(&page);
+	webhooks_put(&page);
 	if (page.api->home) {
 		family(&page, "farlan_db_size_bytes", "gauge", "Size of the database and its log on disk.");
 		put(&page, "farlan_db_size_bytes %" PRIu64 "\n",
