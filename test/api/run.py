@@ -18,6 +18,7 @@ import lab as bed  # noqa: E402
 from lab import Failure, Lab, until  # noqa: E402
 
 import client  # noqa: E402
+import webhooks as hooks  # noqa: E402
 from contract import Contract, TREE  # noqa: E402
 from metrics import lint  # noqa: E402
 import zt1_clients  # noqa: E402
@@ -294,7 +295,7 @@ def tokens(api):
     lab.nodes['B'].cli('join', lab.nwid, '--wait', '0', code=None)
     a, b = (lab.nodes[name].address() for name in 'AB')
     until('B waits', lambda: [m['address'] for m in api.get(f'/v1/networks/{lab.nwid}/members?state=pending')['members']] == [b], 15)
-    fill = {'network': lab.nwid, 'member': a, 'invite': '00000000000000ff', 'user': 'anna', 'token': 'ff'}
+    fill = {'network': lab.nwid, 'member': a, 'invite': '00000000000000ff', 'user': 'anna', 'token': 'ff', 'webhook': '00000000000000ff', 'delivery': '00000000000000ff'}
     may = {'self': {'reader', 'clerk', 'writer', 'boss'}, 'read': {'reader', 'boss'}, 'approve': {'clerk', 'boss'}, 'write': {'boss'}, 'admin': {'boss'}, 'local': set()}
     for method, path in sorted(api.contract.operations):
         scope = api.contract.document['paths'][path][method.lower()]['x-farlan-scope']
@@ -434,6 +435,10 @@ def events(api, readers):
     api.ask('GET', '/v1/events', status=401, by=api.strangers['http'])
 
 
+def webhooks(api):
+    hooks.webhooks(api)
+
+
 def metrics(api):
     answer = api.ask('GET', '/metrics')
     text = answer.body.decode()
@@ -450,6 +455,28 @@ def metrics(api):
         api.check(judged.returncode == 0, f'promtool: {judged.stdout}{judged.stderr}')
     else:
         api.lab.note('promtool is not installed: judged by the own lint alone')
+
+
+def traffic(api):
+    """Shapes and refusals; that the figures are true is for those who send frames."""
+    a = api.lab.nodes['A'].address()
+    network = f'/v1/networks/{api.lab.nwid}'
+    until('a member told what it carried', lambda: any(n is not None for n in api.get(f'{network}/traffic')['rx_bytes']), 45)
+    until('and its rate is known', lambda: api.get(f'{network}/members/{a}')['traffic'], 15)
+    for text, step, slots in (('1h', 60, 60), ('24h', 600, 144), ('30d', 7200, 360)):
+        for path in (f'{network}/traffic', f'{network}/members/{a}/traffic'):
+            value = api.get(f'{path}?range={text}')
+            columns = [value[k] for k in ('rx_bytes', 'tx_bytes', 'rx_frames', 'tx_frames', 'rtt_us', 'drops')] + [r['slots'] for r in value['drop_reasons']]
+            api.check((value['range'], value['step'], value['slots']) == (text, step, slots), f'{text}: {value["range"]}')
+            api.check(all(len(c) == slots for c in columns) and value['start'] % step == 0, f'{path}: {[len(c) for c in columns]}')
+            api.check(value['start'] + step * slots - step <= time.time() + 1 < value['start'] + step * slots + 2, f'{text}: the last slot is that of now')
+            for key in ('rx_bytes', 'tx_bytes', 'rx_frames', 'tx_frames', 'drops'):
+                api.check(sum(n or 0 for n in value[key]) == value['totals'][key], f'{path}: {key} add up')
+    api.check(api.get(f'{network}/traffic')['range'] == '1h', 'an hour, unless told')
+    for path in (f'{network}/traffic', f'{network}/members/{a}/traffic'):
+        api.pointers(api.ask('GET', f'{path}?range=1y', status=400), '?range')
+    api.ask('GET', f'/v1/networks/{api.lab.nwid[:-6]}ffffff/traffic', status=404)
+    api.ask('GET', f'{network}/members/0123456789/traffic', status=404)
 
 
 def readiness(api):
@@ -487,6 +514,7 @@ def main():
     lab = Lab('api')
     try:
         lab.start_root()
+        hooks.prepare(lab)
         lab.start_controller('--https', '127.0.0.1:8443')
         zt1_clients.prepare(lab, 'AB')
         for name in 'AB':
@@ -498,10 +526,10 @@ def main():
         for name in ('table', 'health', 'status', 'wrong_paths', 'networks', 'members', 'preapprovals', 'invites', 'accounts'):
             case(api, name)
         readers = case(api, 'tokens')
-        for name in ('limits', 'audit', 'backup'):
+        for name in ('limits', 'audit', 'webhooks', 'backup'):
             case(api, name)
         case(api, 'events', readers)
-        for name in ('programs_at_a_node', 'metrics', 'readiness', 'complete'):
+        for name in ('programs_at_a_node', 'traffic', 'metrics', 'readiness', 'complete'):
             case(api, name)
     except Failure as error:
         lab.fail(str(error))
