@@ -106,7 +106,7 @@ async function model(page) {
 	});
 	await check('a device known beforehand is a member when it asks; a kept place waits with its name', async () => {
 		await show(page, `/n/${nwid}/invites`);
-		for (const [name, fields] of [['P', { approve: 'no', name: HOSTILE, tags: 'office' }], ['Q', { approve: 'yes', name: 'camera', ip: '10.92.0.55', tags: 'door north' }]]) {
+		for (const [name, fields] of [['D', { approve: 'no', name: HOSTILE, tags: 'office' }], ['E', { approve: 'yes', name: 'camera', ip: '10.92.0.55', tags: 'door north' }]]) {
 			members[name] = await outside.node(name);
 			await page.locator('[data-field="preapproval-address"]').fill(members[name]);
 			await page.locator('[data-field="preapproval-approve"]').selectOption(fields.approve);
@@ -117,15 +117,15 @@ async function model(page) {
 			await page.locator(`[data-preapproval="${members[name]}"]`).waitFor();
 		}
 		await shoot(page, 'preapprovals');
-		holds((await page.locator(`[data-preapproval="${members.P}"]`).textContent()).includes('<img src=x'), 'the name is text');
-		await outside.join('Q', nwid);
-		equal((await outside.joined('Q')).code, 0, 'exit of join');
-		const q = (await api(page, memberPath('Q'))).body;
+		holds((await page.locator(`[data-preapproval="${members.D}"]`).textContent()).includes('<img src=x'), 'the name is text');
+		await outside.join('E', nwid);
+		equal((await outside.joined('E')).code, 0, 'exit of join');
+		const q = (await api(page, memberPath('E'))).body;
 		equal(`${q.state} ${q.name} ${q.ips[0]} ${q.tags}`, 'approved camera 10.92.0.55/24 door,north', 'by the API');
-		await page.locator(`[data-preapproval="${members.Q}"]`).waitFor({ state: 'detached' });
-		await outside.join('P', nwid);
+		await page.locator(`[data-preapproval="${members.E}"]`).waitFor({ state: 'detached' });
+		await outside.join('D', nwid);
 		await show(page, `/n/${nwid}`);
-		await page.locator(`tr[data-member="${members.P}"][data-state="pending"]`, { hasText: '⟨U+202E⟩' }).waitFor();
+		await page.locator(`tr[data-member="${members.D}"][data-state="pending"]`, { hasText: '⟨U+202E⟩' }).waitFor();
 	});
 	await check('the other API: whether it is on, where, and that ZeroTier nodes cannot join', async () => {
 		await show(page, '/settings');
@@ -320,7 +320,7 @@ async function roles(page) {
 		await other.locator('[data-field="own-role"]', { hasText: 'read' }).waitFor();
 		equal(await other.locator('[data-action="user-add"], [data-action="token-create"]').count(), 0, 'users and tokens');
 		await show(other, `/n/${nwid}`);
-		await row(other, 'P').waitFor();
+		await row(other, 'D').waitFor();
 		equal(await other.locator('tr[data-member] :is([data-action="approve"], [data-action="deny"], [data-action="revoke"], [data-action="rename"])').count(), 0, 'deeds in the table');
 		await show(other, `/n/${nwid}/settings`);
 		await other.locator('[data-field="barred"]', { hasText: 'read' }).first().waitFor();
@@ -335,19 +335,19 @@ async function roles(page) {
 	});
 	await check('made one who approves, he is offered that without a reload, and it works', async () => {
 		await show(other, `/n/${nwid}`);
-		await row(other, 'P').waitFor();
+		await row(other, 'D').waitFor();
 		await other.evaluate(() => { globalThis.stamp = 3; });
 		await page.locator('tr[data-user="ben"] [data-field="role"]').selectOption('approve');
-		const approve = row(other, 'P').locator('[data-action="approve"]');
+		const approve = row(other, 'D').locator('[data-action="approve"]');
 		await approve.waitFor({ timeout: 20000 });
 		equal(await row(other, 'A').locator('[data-action="revoke"]').count(), 0, 'what he still may not');
 		await approve.click();
-		await other.locator(`tr[data-member="${members.P}"][data-state="approved"]`).waitFor();
+		await other.locator(`tr[data-member="${members.D}"][data-state="approved"]`).waitFor();
 		equal(await other.evaluate(() => globalThis.stamp), 3, 'the page was not loaded again');
-		const p = (await api(page, memberPath('P'))).body;
+		const p = (await api(page, memberPath('D'))).body;
 		holds(p.state === 'approved' && /^10\.92\.0\.1(0\d|20)\//.test(p.ips[0]), `by the API: ${p.state} ${p.ips}`);
 		equal(p.name, HOSTILE, 'the name that was kept for it');
-		equal((await outside.joined('P')).code, 0, 'exit of join');
+		equal((await outside.joined('D')).code, 0, 'exit of join');
 		equal((await api(other, memberPath('A'), 'PATCH', { name: 'x' })).status, 403, 'the controller says the same');
 	});
 }
@@ -362,7 +362,7 @@ async function traffic(page) {
 		await lapse(page, 0.5);
 	});
 	const own = [];
-	for (const name of ['A', 'B', 'P', 'Q']) {
+	for (const name of ['A', 'B', 'D', 'E']) {
 		own.push(await outside.carried(name, nwid));
 		await outside.end_node(name);
 	}
