@@ -454,7 +454,7 @@ def systemd_manager(lab, nwid):
     """Dereferences portDeviceName, dns.servers and dns.domain of every network."""
     p = Program(lab, lab.nodes['A'], host='::1')
     told = {n['portDeviceName']: (n['name'], ','.join(n['dns']['servers']), n['dns']['domain']) for n in p.get('/network') if len(n['dns']['servers']) != 0}
-    lab.equal(told, {lab.nodes['A'].network(nwid)['dev']: ('by-the-api', '10.93.0.9', 'ninety.example')}, 'a .network file for each with DNS')
+    lab.equal(told.get(lab.nodes['A'].network(nwid)['dev']), ('by-the-api', '10.93.0.9', 'ninety.example'), 'a .network file for each with DNS')
 
 
 def zeronsd(lab, nwid):
@@ -473,7 +473,7 @@ def gone(lab, nwid):
     p = Program(lab, lab.nodes['A'])
     lab.equal(p.delete(f'/network/{nwid}'), {'result': True}, 'left')
     lab.equal(p.delete(f'/network/{nwid}', status=404), {}, 'twice')
-    lab.equal(p.get('/network'), [], 'networks left')
+    lab.check(nwid not in [n['id'] for n in p.get('/network')], 'it is in the list no more')
     lab.controller.cli('network', 'delete', nwid)
 
 
@@ -489,25 +489,26 @@ def shim_reads(lab, nwid):
     """Its lines by the patterns scripts have for the original's, its JSON against what the node's own port says."""
     node = lab.nodes['A']
     p = Program(lab, node)
-    for command in ('info', 'status'):
-        lab.check(re.fullmatch(r'200 info [0-9a-f]{10} \d+\.\d+\.\d+ ONLINE\n', shim(lab, node, command)), f'{command}: {shim(lab, node, command)!r}')
-    lab.equal(shim(lab, node, 'info').split()[2], node.address(), 'the third word is the address')
+    said = shim(lab, node, 'info')
+    lab.check(re.fullmatch(rf'200 info {node.address()} \d+\.\d+\.\d+ ONLINE\n', said), f'info: {said!r}')
+    lab.equal(shim(lab, node, 'status'), said, 'status is another word for info')
     lines = shim(lab, node, 'listnetworks').splitlines()
     lab.equal(lines[0], '200 listnetworks <nwid> <name> <mac> <status> <type> <dev> <ZT assigned ips>', 'the head of the table')
-    row = lines[1].split()
+    row = next(line for line in lines if nwid in line).split()
     net_ = node.network(nwid)
     lab.equal(row[:9], ['200', 'listnetworks', nwid, 'by-the-api', net_['mac'], 'OK', 'PRIVATE', net_['dev'], ','.join(net_['addresses'])], 'its columns')
 
     def same(what, path, *loose):
-        mine, theirs = json.loads(shim(lab, node, '-j', what)), p.get(path)
+        text = shim(lab, node, '-j', what)
+        mine, theirs = json.loads(text), p.get(path)
         for one in [mine, theirs] if isinstance(mine, dict) else mine + theirs:
             for key in loose:
                 one.pop(key)
         lab.equal(mine, theirs, f'-j {what} and GET {path}')
+        return json.loads(text)
 
     same('listnetworks', '/network')
-    same('info', '/status', 'clock', 'config')
-    typed(lab, '-j info', json.loads(shim(lab, node, '-j', 'info')), NODE)
+    typed(lab, '-j info', same('info', '/status', 'clock', 'config'), NODE)
     peers = json.loads(shim(lab, node, '-j', 'listpeers'))
     peers_typed(lab, '-j listpeers', peers)
     lab.equal({one['address']: one['role'] for one in peers}, {one['address']: one['role'] for one in p.get('/peer')}, 'peers')
@@ -530,9 +531,9 @@ def shim_reads(lab, nwid):
 def shim_joins(lab, nwid):
     node = lab.nodes['B']
     lab.equal(shim(lab, node, 'join', nwid), '200 join OK\n', 'join')
-    until('B waits', lambda: 'ACCESS_DENIED' in shim(lab, node, 'listnetworks'), 10)
+    until('B waits', lambda: re.search(f' {nwid} .* ACCESS_DENIED ', shim(lab, node, 'listnetworks')), 10)
     lab.equal(shim(lab, node, 'join', nwid), '200 join OK\n', 'again')
-    lab.equal(shim(lab, node, 'listnetworks').splitlines()[1].split()[3], '-', 'no name yet')
+    lab.check(f' {nwid} - ' in shim(lab, node, 'listnetworks'), 'no name yet')
     lab.equal(shim(lab, node, 'leave', nwid), '200 leave OK\n', 'leave')
     lab.check(shim(lab, node, 'leave', nwid, code=1).startswith('404 leave'), 'twice')
     shim(lab, node, 'join', 'xyz', code=2)
