@@ -486,8 +486,8 @@ def readiness(api):
     api.ask('GET', '/healthz')
 
 
-def programs_at_a_node(api):
-    zt1_clients.run(api.lab, zt1_clients.AT_A_NODE)
+def programs(api):
+    zt1_clients.run(api.lab)
 
 
 def complete(api):
@@ -515,8 +515,8 @@ def main():
     try:
         lab.start_root()
         hooks.prepare(lab)
+        zt1_clients.prepare(lab, 'CAB')
         lab.start_controller('--https', '127.0.0.1:8443')
-        zt1_clients.prepare(lab, 'AB')
         for name in 'AB':
             lab.start_node(name)
         lab.controller.online()
@@ -529,7 +529,7 @@ def main():
         for name in ('limits', 'audit', 'webhooks', 'backup'):
             case(api, name)
         case(api, 'events', readers)
-        for name in ('programs_at_a_node', 'traffic', 'metrics', 'readiness', 'complete'):
+        for name in ('programs', 'traffic', 'metrics', 'readiness', 'complete'):
             case(api, name)
     except Failure as error:
         lab.fail(str(error))
