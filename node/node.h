@@ -187,9 +187,10 @@ struct peer_view {
 	uint64_t relay_address;   /* relay: the root's address, else 0 */
 	uint32_t rtt_us;          /* 0 = unknown */
 	uint8_t suite;
-	uint16_t datagram;           /* largest datagram of the path */
-	uint64_t rx_bytes, tx_bytes; /* of datagrams */
-	struct carried carried;      /* frames that went to it and came from it, of all networks, and of each: */
+	uint16_t datagram;             /* largest datagram of the path */
+	uint64_t rx_bytes, tx_bytes;   /* of datagrams */
+	char name[NAME_MAX_BYTES + 1]; /* as a credential of it says; "" */
+	struct carried carried;        /* frames that went to it and came from it, of all networks, and of each: */
 	struct peer_network {
 		uint64_t nwid;
 		struct carried carried;

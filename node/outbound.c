@@ -29,7 +29,6 @@ struct target {
 	struct session *session;
 	const struct way *way, *hop; /* hop: where UDP goes on this way */
 	uint32_t idx;                /* the receiver's, with the lane */
-	struct traffic *traffic;     /* this worker's of the receiver; NULL = not counted */
 };
 
 /* ---- 4 flush ---------------------------------------------------------------------------------------------------- */
@@ -106,6 +105,35 @@ static void gather(struct packet *to, struct packet *from, unsigned n)
 	assert(done == n);
 }
 
+static void link_tally(const struct worker *w, const struct member *to, uint64_t frames, uint64_t bytes)
+{
+	struct traffic *t = atomic_load(&to->traffic);
+	if (t)
+		traffic_out(&t[w->number], frames, bytes);
+}
+
+/* Most often all frames of a batch go to one member: those are counted once, at its end. */
+static void link_count(struct worker *w, const struct member *to, uint64_t frames, uint64_t bytes)
+{
+	if (!w->link.to)
+		w->link.to = to;
+	if (w->link.to == to) {
+		w->link.frames += frames;
+		w->link.bytes += bytes;
+	} else {
+		link_tally(w, to, frames, bytes);
+	}
+}
+
+static void link_end(struct worker *w)
+{
+	if (!w->link.to)
+		return;
+	link_tally(w, w->link.to, w->link.frames, w->link.bytes);
+	w->link.to = NULL;
+	w->link.frames = w->link.bytes = 0;
+}
+
 void outbound_flush(struct worker *w)
 {
 	unsigned n = w->n_out;
@@ -118,6 +146,7 @@ void outbound_flush(struct worker *w)
 	if (n)
 		udp_send(w->udp, w->number, w->side, n);
 	worker_count_batch(w, w->side, n);
+	link_end(w);
 	w->n_out = 0;
 	w->out_used = 0;
 	memset(w->open, 0, sizeof(w->open));
@@ -199,16 +228,6 @@ static bool load_pieces(struct worker *w, struct errand *job, struct target *t)
 	return true;
 }
 
-/* As the frames that a port without offload would have brought. The port's counter has the whole as one already. */
-static void count_superframe(struct worker *w, const struct errand *job, const struct target *t, const struct cut *cut)
-{
-	uint64_t more = cut->n - 1, headers = more * cut->layout.payload;
-	w->tx_frames += more;
-	w->tx_bytes += headers;
-	if (t->traffic)
-		traffic_out(t->traffic, cut->n, job->len + headers);
-}
-
 /* A superframe, or a TCP frame that the way does not carry. false: not to be sent so. */
 static bool load_segments(struct worker *w, const struct errand *job, const struct target *t)
 {
@@ -233,8 +252,10 @@ static bool load_segments(struct worker *w, const struct errand *job, const stru
 		cut_segment(&cut, i, plain + encap_offset(c), &offload);
 		encap_whole(&t->encap, c, &offload, &segment, plain, len);
 	}
-	if (job->offload.gso) /* else the device had one frame, however we send it */
-		count_superframe(w, job, t, &cut);
+	if (job->offload.gso) { /* counts as a port without offload would have it; else the device had one frame, however we send it */
+		w->tx_frames += cut.n - 1;
+		w->tx_bytes += (cut.n - 1) * cut.layout.payload;
+	}
 	return true;
 }
 
@@ -251,8 +272,7 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 {
 	struct target t = {.session = atomic_load(&m->remote->session),
 	                   .way = atomic_load(&m->remote->way),
-	                   .encap = {.chan = atomic_load(&m->tx_chan), .note = job->note},
-	                   .traffic = atomic_load(&m->traffic)};
+	                   .encap = {.chan = atomic_load(&m->tx_chan), .note = job->note}};
 	if (!t.session || !t.way || !t.encap.chan || w->now_ms >= t.session->reject_ms)
 		return false;
 	t.hop = first_hop(t.way);
@@ -264,9 +284,13 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 	memcpy(t.encap.peer_mac, m->mac, 6);
 	t.idx = t.session->peer_idx | session_lane_of(t.session, job->flow);
 	t.encap.datagram = t.way->datagram < DATAGRAM_MAX ? t.way->datagram : DATAGRAM_MAX;
-	t.traffic = t.traffic ? t.traffic + w->number : NULL;
-	if (job->offload.gso)
-		return load_segments(w, job, &t);
+	if (job->offload.gso) {
+		uint64_t frames = w->tx_frames, bytes = w->tx_bytes;
+		if (!load_segments(w, job, &t))
+			return false;
+		link_count(w, m, 1 + w->tx_frames - frames, job->len + w->tx_bytes - bytes);
+		return true;
+	}
 	if (job->note.flag && !(t.session->peer_caps & CAP_REPLICATE)) {
 		worker_count_port(w, job->port, DROP_REPLICATE, 1);
 		return true;
@@ -286,10 +310,10 @@ bool outbound_send(struct worker *w, struct errand *job, const struct member *m)
 		load_whole(w, job, &t, c);
 	else if (job->note.flag || !load_segments(w, job, &t))
 		loaded = load_pieces(w, job, &t);
-	if (!loaded)
+	if (loaded)
+		link_count(w, m, 1, job->len);
+	else
 		worker_count_port(w, job->port, DROP_FRAME_LONG, 1);
-	else if (t.traffic)
-		traffic_out(t.traffic, 1, job->len);
 	return true;
 }
 

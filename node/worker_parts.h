@@ -62,6 +62,10 @@ struct worker {
 	uint8_t *frame_slab;
 	struct packet frame[BATCH_MAX];
 	uint64_t tx_frames, tx_bytes; /* of one port's turn */
+	struct {
+		const struct member *to; /* NULL = nothing waits */
+		uint64_t frames, bytes;
+	} link; /* what was loaded for the first receiver since the last flush, which counts it */
 	uint8_t *out_slab;
 	uint32_t out_used;
 	struct packet out[BATCH_MAX];

@@ -329,6 +329,7 @@ static void peer_append(void *array, const struct peer_view *view)
 	if (view->role_controller)
 		json_array_append_new(roles, json_string("controller"));
 	json_object_set_new(o, "address", sight_address(view->identity.address));
+	json_object_set_new(o, "name", json_text(view->name));
 	json_object_set_new(o, "path", json_string(!view->up ? "none" : view->direct ? "direct" : "relay"));
 	json_object_set_new(o, "endpoint", sight_endpoint(&view->endpoint));
 	json_object_set_new(o, "relay", view->relay_address ? sight_address(view->relay_address) : json_null());
@@ -358,6 +359,21 @@ static void peers_get(void *self, const struct request *request, struct reply *r
 	reply_json(reply, 200, o);
 }
 
+/* What farlan top looks at each second, in one answer: an idle node is woken once for it. */
+static void sample_get(void *self, const struct request *request, struct reply *reply)
+{
+	struct node_api *api = self;
+	json_t *o = json_schema("farlan.sample/1"), *networks = json_array(), *peers = json_array();
+	(void)request;
+	node_networks(api->node, net_append, networks);
+	node_peers(api->node, api->now, peer_append, peers);
+	json_object_set_new(o, "at_ms", json_count(api->now));
+	json_object_set_new(o, "address", sight_address(node_identity(api->node)->address));
+	json_object_set_new(o, "networks", networks);
+	json_object_set_new(o, "peers", peers);
+	reply_json(reply, 200, o);
+}
+
 static const struct api_route routes[] = {
     {METHOD_GET, "/v1/status", status_get, SCOPE_LOCAL},
     {METHOD_GET, "/v1/networks", networks_get, SCOPE_LOCAL},
@@ -369,6 +385,7 @@ static const struct api_route routes[] = {
     {METHOD_POST, "/v1/join", join_post, SCOPE_LOCAL},
     {METHOD_DELETE, "/v1/networks/*", network_delete, SCOPE_LOCAL},
     {METHOD_GET, "/v1/peers", peers_get, SCOPE_LOCAL},
+    {METHOD_GET, "/v1/sample", sample_get, SCOPE_LOCAL},
     {METHOD_POST, "/v1/peers/*/ping", sight_ping_post, SCOPE_LOCAL},
     {METHOD_GET, "/v1/pings/*", sight_ping_get, SCOPE_LOCAL},
     {METHOD_POST, "/v1/netcheck", sight_check_post, SCOPE_LOCAL},

@@ -6,6 +6,7 @@
 #pragma weak run_status
 #pragma weak run_networks
 #pragma weak run_peers
+#pragma weak run_top
 #pragma weak run_drops
 #pragma weak run_fdb
 #pragma weak run_groups

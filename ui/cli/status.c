@@ -227,6 +227,10 @@ static void peer_dress(json_t *peer, const json_t *names)
 	}
 	if (!up)
 		json_object_set_new(peer, "last_heard_ms", json_null());
+	/* Frames of networks, not datagrams; of who is in none, nothing. */
+	const json_t *traffic = json_integer_value(json_object_get(peer, "networks")) ? json_object_get(peer, "traffic") : NULL;
+	json_object_set_new(peer, "rx_bytes", traffic ? json_incref(json_object_get(traffic, "rx_bytes")) : json_null());
+	json_object_set_new(peer, "tx_bytes", traffic ? json_incref(json_object_get(traffic, "tx_bytes")) : json_null());
 	if (json_object_get(peer, "suite"))
 		json_object_set_new(peer, "suite", json_string(suite_text(peer, suite)));
 }

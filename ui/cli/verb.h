@@ -92,6 +92,7 @@ int run_leave(struct call *);
 int run_status(struct call *);
 int run_networks(struct call *);
 int run_peers(struct call *);
+int run_top(struct call *);
 int run_drops(struct call *);
 int run_fdb(struct call *);
 int run_groups(struct call *);
