@@ -12,6 +12,7 @@
 	X(OWN_MAC)                                                                                                                         \
 	X(LINK_LOCAL)                                                                                                                      \
 	X(NO_MEMBER)                                                                                                                       \
+	X(ETHERTYPE)                                                                                                                       \
 	X(OFF)                                                                                                                             \
 	X(STORM)                                                                                                                           \
 	X(STORM_MULTICAST)                                                                                                                 \

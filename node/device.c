@@ -40,6 +40,20 @@ static void address_narrow(struct prefix *p)
 		p->bits = p->family == 4 ? 32 : 128;
 }
 
+/* Unless the network says that there is none. */
+static void ula_set(struct net *net, struct netlink *nl, unsigned ifindex)
+{
+	uint8_t ula[16];
+	bool want = !(net->base.flags & NETWORK_NO_ULA);
+	ula_derive(net->nwid, net->node->config.self.self.address, ula);
+	if (!want && !net->ula_set)
+		return;
+	int error = netlink_address(nl, want, ifindex, 6, ula, 64);
+	if (want && error && error != -EOPNOTSUPP && error != -EACCES && error != -EPERM)
+		log_warning("%s: the derived IPv6 address could not be set: %s", net->dev, strerror(-error));
+	net->ula_set = want;
+}
+
 static void addresses_set(struct net *net, const struct prefix *wanted, unsigned n)
 {
 	struct prefix want[CRED_IPS_MAX];
@@ -60,11 +74,7 @@ static void addresses_set(struct net *net, const struct prefix *wanted, unsigned
 		if (error)
 			log_warning("%s: an address could not be set: %s", net->dev, strerror(-error));
 	}
-	uint8_t ula[16];
-	ula_derive(net->nwid, net->node->config.self.self.address, ula);
-	int error = netlink_address(nl, true, ifindex, 6, ula, 64);
-	if (error && error != -EOPNOTSUPP && error != -EACCES && error != -EPERM)
-		log_warning("%s: the derived IPv6 address could not be set: %s", net->dev, strerror(-error));
+	ula_set(net, nl, ifindex);
 	memcpy(net->address, want, n * sizeof *want);
 	net->n_addresses = n;
 }
@@ -252,5 +262,6 @@ void net_down(struct net *net)
 		node_view_changed(node);
 	guestbook_retire(&node->book, tap, tap_close_later);
 	net->n_addresses = net->n_routes_set = 0;
+	net->ula_set = false;
 	*net->dev = 0;
 }

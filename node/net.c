@@ -477,6 +477,7 @@ static void port_free(void *p)
 	struct port *port = p;
 	free((void *)atomic_load(&port->roster));
 	free((void *)atomic_load(&port->owned));
+	free((void *)atomic_load(&port->ethertypes));
 	free((void *)atomic_load(&port->owners));
 	free((void *)atomic_load(&port->audiences));
 	fdb_free(port->fdb);

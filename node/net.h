@@ -125,6 +125,7 @@ struct net {
 	struct section_dns dns;              /* n_servers 0 = none */
 	struct prefix address[CRED_IPS_MAX]; /* as set on the device */
 	unsigned n_addresses;
+	bool ula_set;                       /* the derived IPv6 is on the device */
 	struct route route_set[ROUTES_MAX]; /* as set on the device */
 	unsigned n_routes_set;
 	struct fetch fetch;

@@ -11,6 +11,8 @@
 #include "node/encap.h"
 #include "node/guard.h"
 #include "node/view.h"
+#include "node/layout.h"
+#include "proto/ethertype.h"
 
 #define RECEIVER 2   /* times the sender's limits */
 #define LINK     100 /* frames/s between switches, where multicast is limited: spanning tree of 40 ports says 20 */
@@ -21,6 +23,17 @@ static bool switched_off(uint32_t flags, const uint8_t *frame)
 		return false;
 	/* Spanning tree is the switches' own and stays: without it the network may become a loop. */
 	return frame_broadcast(frame) ? flags & NETWORK_NO_BROADCAST : flags & NETWORK_NO_MULTICAST && !frame_link_local(frame);
+}
+
+/* Spanning tree and its like, which have a length where others have an EtherType, are the switches' own, as above. */
+enum drop police_type(const struct port *port, const uint8_t *frame)
+{
+	const struct ethertypes *list = atomic_load_explicit(&port->ethertypes, memory_order_relaxed);
+	if (!list)
+		return DROP_NONE;
+	atomic_thread_fence(memory_order_acquire);
+	uint16_t type = be16_at(frame + 12);
+	return ethertypes_pass(list, type) || (type < ETHERTYPE_MIN && frame_link_local(frame)) ? DROP_NONE : DROP_ETHERTYPE;
 }
 
 static uint32_t relaxed(const _Atomic uint32_t *at)
@@ -51,7 +64,9 @@ enum drop police_out(struct port *port, const uint8_t *frame, size_t len, bool u
 
 enum drop police_in(const struct port *port, struct member *from, const uint8_t *frame, size_t len, bool unknown, uint64_t now_us)
 {
-	enum drop verdict = police(port, &from->storm, RECEIVER, frame, len, unknown, now_us);
+	enum drop verdict = police_type(port, frame);
+	if (verdict == DROP_NONE)
+		verdict = police(port, &from->storm, RECEIVER, frame, len, unknown, now_us);
 	if (verdict != DROP_NONE)
 		return verdict;
 	struct guard g = {relaxed(&port->network_flags), relaxed(&from->flags), atomic_load(&from->owned)};

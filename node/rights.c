@@ -49,9 +49,26 @@ void rights_retire(struct net *net, struct member *m)
 		guestbook_retire(&net->node->book, (void *)old, free);
 }
 
+static void ethertypes_set(struct net *net)
+{
+	const struct ethertypes *now = &net->base.ethertypes, *old = atomic_load(&net->port->ethertypes);
+	unsigned n = net->head_ok ? now->n : 0;
+	struct ethertypes *fresh = NULL;
+	if (old ? old->n == n && !memcmp(old->type, now->type, n * sizeof *now->type) : !n)
+		return;
+	if (n && !(fresh = malloc(sizeof *fresh)))
+		return; /* the next configuration brings it again */
+	if (fresh)
+		*fresh = *now;
+	atomic_store(&net->port->ethertypes, fresh);
+	if (old)
+		guestbook_retire(&net->node->book, (void *)old, free);
+}
+
 void rights_publish(struct net *net)
 {
 	struct port *port = net->port;
+	ethertypes_set(net);
 	owned_set(net, &port->owned, port->address, &net->cred);
 	atomic_store(&port->network_flags, net->base.flags);
 	atomic_store(&port->storm_frames, net->head_ok ? net->base.storm_frames : STORM_FRAMES_DEFAULT);

@@ -169,6 +169,8 @@ static size_t claims_of_member(const struct net *net, const struct net_member *m
 	struct claim like = {.router = flags & MEMBER_ROUTER, .serial = m->cred_ok ? m->cred.serial : 0};
 	memcpy(like.mac, m->member->mac, 6);
 	size_t n = m->listed ? claims_of(to, &like, m->entry.ips, m->entry.n_ips) : claims_of(to, &like, m->cred.ips, m->cred.n_ips);
+	if (net->base.flags & NETWORK_NO_ULA)
+		return n;
 	to[n] = like;
 	to[n].ip = (struct prefix){.family = 6, .bits = 64};
 	ula_derive(net->nwid, m->member->address, to[n].ip.ip);

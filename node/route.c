@@ -434,13 +434,13 @@ static enum drop route_frame(struct worker *w, struct port *port, const struct p
 		return DROP_LINK_LOCAL;
 	if (!job.roster)
 		return DROP_NO_MEMBER;
-	if (bridge) {
-		enum drop verdict = lan_check(w, &job);
-		if (verdict != DROP_NONE || job.done)
-			return verdict;
-	} else {
+	enum drop verdict = bridge ? lan_check(w, &job) : DROP_NONE;
+	if (verdict == DROP_NONE && !job.done)
+		verdict = police_type(port, job.frame);
+	if (verdict != DROP_NONE || job.done)
+		return verdict;
+	if (!bridge)
 		listen_for_groups(w, &job);
-	}
 	/* A conversation keeps to one lane, thus to one worker, at both ends: the kernel gives the answer to a frame to the queue that
 	 * frames of this flow were last written to. A lane by worker would make the two directions chase each other from worker to worker,
 	 * with one wake-up more per frame and side. */

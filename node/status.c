@@ -28,10 +28,12 @@ static void net_fill(const struct net *net, struct net_view *v)
 		v->n_routes = net->n_routes_set;
 		memcpy(v->addresses, net->address, net->n_addresses * sizeof *v->addresses);
 		v->n_addresses = net->n_addresses;
-		struct prefix *ula = &v->addresses[v->n_addresses++];
-		ula->family = 6;
-		ula->bits = 64;
-		ula_derive(net->nwid, net->node->config.self.self.address, ula->ip);
+		if (net->ula_set) {
+			struct prefix *ula = &v->addresses[v->n_addresses++];
+			ula->family = 6;
+			ula->bits = 64;
+			ula_derive(net->nwid, net->node->config.self.self.address, ula->ip);
+		}
 	}
 	for (unsigned i = 0; i < net->n_members; i++)
 		v->peers_up += peer_up(net->member[i]->peer, CLASS_DATA) && net->member[i]->peer->best >= 0;

@@ -101,19 +101,20 @@ struct port {
 	_Atomic uint32_t mcast_limit; /* frames that one sends itself of what is for many; 0 = all, and nothing is left to replicators */
 	_Atomic bool open;            /* credential held and valid; closed = nothing passes */
 	_Atomic(const struct roster *) roster;
-	_Atomic(const struct audiences *) audiences; /* who gets multicast; NULL: audience_find() knows */
-	_Atomic(const struct owners *) owners;       /* whose IP addresses those of the network are; NULL at the start */
-	_Atomic(const struct owned *) owned;         /* our own addresses */
-	_Atomic uint32_t network_flags;              /* NETWORK_* */
-	_Atomic uint32_t storm_frames, mcast_kbit;   /* limits of a sender, 0 = none: storm.h */
-	struct storm storm;                          /* of our device */
-	_Atomic(struct mirrors *) mirrors;           /* who watches its frames (tap/mirror.h); NULL = nobody */
-	struct fdb *fdb;                             /* learned MACs */
-	_Atomic bool blocked;                        /* by the loop guard: nothing passes between device and wire */
-	_Atomic uint64_t suspect_ms;                 /* until then the same flooded frame twice is an echo (loopguard.h) */
-	_Atomic uint64_t loop_us, suspect_us;        /* buckets of what workers tell the loop guard: probes, suspicions */
-	uint64_t apart[8];                           /* what is above is read for every frame */
-	struct port_count count[WORKERS_MAX + 1];    /* last: control */
+	_Atomic(const struct audiences *) audiences;   /* who gets multicast; NULL: audience_find() knows */
+	_Atomic(const struct owners *) owners;         /* whose IP addresses those of the network are; NULL at the start */
+	_Atomic(const struct owned *) owned;           /* our own addresses */
+	_Atomic uint32_t network_flags;                /* NETWORK_* */
+	_Atomic(const struct ethertypes *) ethertypes; /* NULL = all pass */
+	_Atomic uint32_t storm_frames, mcast_kbit;     /* limits of a sender, 0 = none: storm.h */
+	struct storm storm;                            /* of our device */
+	_Atomic(struct mirrors *) mirrors;             /* who watches its frames (tap/mirror.h); NULL = nobody */
+	struct fdb *fdb;                               /* learned MACs */
+	_Atomic bool blocked;                          /* by the loop guard: nothing passes between device and wire */
+	_Atomic uint64_t suspect_ms;                   /* until then the same flooded frame twice is an echo (loopguard.h) */
+	_Atomic uint64_t loop_us, suspect_us;          /* buckets of what workers tell the loop guard: probes, suspicions */
+	uint64_t apart[8];                             /* what is above is read for every frame */
+	struct port_count count[WORKERS_MAX + 1];      /* last: control */
 };
 
 /* mac_derive backwards without its hash: own MAC and own address give the network's mask. Any address, not only members'. */

@@ -13,6 +13,8 @@
 
 #include "node/control.h"
 #include "node/layout.h"
+#include "node/police.h"
+#include "proto/ethertype.h"
 
 #define TYPE_WAKE    0x0842
 #define TYPE_IP4     0x0800
@@ -151,9 +153,17 @@ static void send_to(struct net *net, struct net_member *m, const struct wake_vie
 	for (unsigned i = 0; i < v->n_macs; i++) {
 		wake_frame(net->port->mac, v->mac[i], frame);
 		wake_datagram(net->port->mac, ip, v->mac[i], datagram);
-		channel_frame_to(net, m, frame, sizeof frame);
-		channel_frame_to(net, m, datagram, sizeof datagram);
+		if (police_type(net->port, frame) == DROP_NONE)
+			channel_frame_to(net, m, frame, sizeof frame);
+		if (police_type(net->port, datagram) == DROP_NONE)
+			channel_frame_to(net, m, datagram, sizeof datagram);
 	}
+}
+
+/* By one of the two kinds at least. */
+static bool may_wake(const struct net *net)
+{
+	return ethertypes_pass(&net->base.ethertypes, 0x0842) || ethertypes_pass(&net->base.ethertypes, 0x0800);
 }
 
 /* The bridges of a network that are meant; WAKE_OK although there may be none. via: whose, NULL for all. */
@@ -167,7 +177,7 @@ static enum wake_verdict bridges(struct net *net, const uint8_t *via, struct wak
 			continue;
 		if (!via && atomic_load(&m->member->blocked)) /* its LAN is reached by another bridge */
 			continue;
-		if (net->base.flags & NETWORK_NO_BROADCAST)
+		if (net->base.flags & NETWORK_NO_BROADCAST || !may_wake(net))
 			return WAKE_OFF;
 		v->bridge[v->n_bridges].nwid = net->nwid;
 		v->bridge[v->n_bridges].address = m->member->address;

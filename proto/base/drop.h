@@ -53,6 +53,7 @@
 	X(LINK_LOCAL, "link-local", "01:80:c2:00:00:0x outside bridges")                                                                   \
 	X(NO_MEMBER, "no-member", "destination is no member and no bridge could know it")                                                  \
 	X(OFF, "off", "broadcast or multicast, switched off in this network")                                                              \
+	X(ETHERTYPE, "ethertype", "frame of a protocol that the network does not let pass")                                                \
 	X(STORM, "storm", "broadcast or unknown unicast above the network's limit")                                                        \
 	X(STORM_MULTICAST, "storm-multicast", "multicast above the network's limit")                                                       \
 	X(RA_GUARD, "ra-guard", "router announcement or redirect of a member without the router right")                                    \

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "proto/ethertype.h"
 #include "proto/body.h"
 #include "proto/cred.h"
 #include "test/unit/documents.h"
@@ -108,6 +109,44 @@ static void members_sample(struct directory_entry m[2])
 	ula_derive(NWID, ADDRESS, m[1].ips[1].ip);
 }
 
+/* The list is under key 7, ascending, 1 to 16, and absent where all pass. */
+static void base_ethertypes(struct section_base b)
+{
+	uint8_t out[512], plain[512];
+	struct section_base b2;
+	size_t bare = section_base_encode(&b, plain, sizeof(plain));
+	static const uint16_t types[] = {0x86dd, 0x0800, ETHERTYPE_LLC, 0x0806, 0x0800};
+	for (size_t i = 0; i < LENGTH(types); i++)
+		assert_true(ethertypes_add(&b.ethertypes, types[i]));
+	assert_true(b.ethertypes.n == 4 && !ethertypes_add(&b.ethertypes, 0x05ff) && !ethertypes_add(&b.ethertypes, 1));
+	size_t len = section_base_encode(&b, out, sizeof(out));
+	assert_int_equal(len, bare + 2 + 1 + 3 + 3 + 3);
+	static const uint8_t tail[] = {7, 0x94, 0, 0xcd, 8, 0, 0xcd, 8, 6, 0xcd, 0x86, 0xdd};
+	assert_memory_equal(out + bare, tail, sizeof(tail));
+	assert_true(section_base_parse(out, len, &b2));
+	assert_memory_equal(&b2.ethertypes, &b.ethertypes, sizeof(b.ethertypes));
+	assert_true(section_base_parse(plain, bare, &b2) && !b2.ethertypes.n);
+	out[len - 4] = 0; /* 0x0800 twice */
+	assert_false(section_base_parse(out, len, &b2));
+	out[len - 4] = 6;
+	out[len - 2] = 5; /* 0x05dd is a length */
+	assert_false(section_base_parse(out, len, &b2));
+	out[bare + 1] = 0x90; /* none: a network in which nothing passes */
+	assert_false(section_base_parse(out, bare + 2, &b2));
+	for (unsigned i = 0; b.ethertypes.n < ETHERTYPES_MAX; i++)
+		assert_true(ethertypes_add(&b.ethertypes, (uint16_t)(0x9000 + i)));
+	assert_false(ethertypes_add(&b.ethertypes, 0x9fff));
+	assert_true(ethertypes_add(&b.ethertypes, 0x9000)); /* it is there already */
+	len = section_base_encode(&b, out, sizeof(out));
+	assert_true(section_base_parse(out, len, &b2) && b2.ethertypes.n == 16);
+	uint16_t type = 77;
+	assert_true(ethertype_parse("ipv6", &type) && type == 0x86dd && ethertype_parse("0x88CC", &type) && type == 0x88cc);
+	assert_true(ethertype_parse("2048", &type) && type == 0x0800 && ethertype_parse("llc", &type) && !type);
+	static const char *const bad[] = {"", "0x", "ip", "1535", "65536", "0x10000", "-1", " 2048", "2048 ", "08000000", "IPV4"};
+	for (size_t i = 0; i < LENGTH(bad); i++)
+		assert_true(!ethertype_parse(bad[i], &type) && !type);
+}
+
 static void vectors_sections(void **state)
 {
 	(void)state;
@@ -133,6 +172,7 @@ static void vectors_sections(void **state)
 		assert_int_equal(b2.storm_frames, limits[i][0]);
 		assert_int_equal(b2.mcast_kbit, limits[i][1]);
 	}
+	base_ethertypes(b);
 	static const struct {
 		uint16_t mtu;
 		bool ok;

@@ -54,6 +54,13 @@ static enum drop ask(enum end end, const uint8_t *frame, size_t len, bool unknow
 	return end == OUT ? police_out(port, frame, len, unknown, now_us) : police_in(port, member, frame, len, unknown, now_us);
 }
 
+/* As route.c and deliver.c ask, with a bucket that is full again. */
+static enum drop typed(enum end end, const uint8_t *frame)
+{
+	now_us += 1000000;
+	return end == OUT ? police_type(port, frame) : police_in(port, member, frame, LEN, false, now_us);
+}
+
 /* How many of n frames pass within a second of them at even distances; the rest must have died of why. */
 static unsigned second(enum end end, const uint8_t *frame, size_t len, bool unknown, unsigned n, enum drop why)
 {
@@ -199,6 +206,50 @@ static void guards_of_both_ends(void **state)
 	free(their);
 }
 
+/* What is not listed dies at either end, whoever it is for and before it counts against a limit. */
+static void types(void **state)
+{
+	static struct ethertypes list = {.n = 2, .type = {0x0800, 0x8100}};
+	static const struct {
+		uint16_t type;
+		bool passes;
+	} cases[] = {{0x0800, true},  {0x0806, false}, {0x86dd, false}, {0x8137, false}, {0x8100, true},
+	             {0x88a8, false}, {0x0600, false}, {0x05dc, false}, {38, false},     {0xffff, false}};
+	uint8_t *frames[] = {to_all, to_group, to_one};
+	(void)state;
+	port->network_flags = NETWORK_NO_RA_GUARD | NETWORK_NO_DHCP_GUARD; /* there is nothing in these frames */
+	for (enum end end = OUT; end <= IN; end++)
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+			for (unsigned k = 0; k < 3; k++) {
+				frames[k][12] = (uint8_t)(cases[i].type >> 8);
+				frames[k][13] = (uint8_t)cases[i].type;
+				atomic_store(&port->ethertypes, NULL);
+				assert_int_equal(typed(end, frames[k]), DROP_NONE);
+				atomic_store(&port->ethertypes, &list);
+				assert_int_equal(typed(end, frames[k]), cases[i].passes ? DROP_NONE : DROP_ETHERTYPE);
+			}
+	for (enum end end = OUT; end <= IN; end++) {
+		memcpy(bpdu + 12, (uint8_t[]){0, 38}, 2); /* spanning tree stays */
+		assert_int_equal(typed(end, bpdu), DROP_NONE);
+		memcpy(bpdu + 12, (uint8_t[]){0x88, 0xcc}, 2); /* LLDP has a type of its own */
+		assert_int_equal(typed(end, bpdu), DROP_ETHERTYPE);
+	}
+	to_all[12] = 0x81, to_all[13] = 0x37;
+	for (unsigned i = 0; i < 10000; i++)
+		assert_int_equal(ask(IN, to_all, LEN, false), DROP_ETHERTYPE);
+	to_all[12] = 0x08, to_all[13] = 0;
+	assert_int_equal(burst(IN, to_all, LEN, false), 4000);
+	list = (struct ethertypes){.n = 1, .type = {ETHERTYPE_LLC}};
+	memcpy(to_one + 12, (uint8_t[]){0x05, 0xdc}, 2);
+	assert_int_equal(ask(IN, to_one, LEN, false), DROP_NONE);
+	assert_int_equal(ask(IN, to_all, LEN, false), DROP_ETHERTYPE);
+	atomic_store(&port->ethertypes, NULL);
+	memset(to_all + 12, 0xff, 2);
+	memset(to_group + 12, 0, 2);
+	memset(to_one + 12, 0, 2);
+	memset(bpdu + 12, 0, 2);
+}
+
 static void blame(void **state)
 {
 	(void)state;
@@ -225,6 +276,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(slowest_and_fastest, setup, teardown),
 	    cmocka_unit_test_setup_teardown(switches, setup, teardown),
 	    cmocka_unit_test_setup_teardown(guards_of_both_ends, setup, teardown),
+	    cmocka_unit_test_setup_teardown(types, setup, teardown),
 	    cmocka_unit_test_setup_teardown(blame, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
