@@ -32,6 +32,7 @@ enum scope {
 };
 #define SCOPE_NETWORKS_MAX 16
 
+#define FORWARDED_MAX       4
 #define QUERY_ARGUMENTS_MAX 16 /* more are refused */
 struct query_argument {
 	const char *name, *value; /* value "" for a bare name */
@@ -62,7 +63,10 @@ struct request {
 	const char *host, *origin, *fetch_site, *cookie, *accept, *accept_encoding, *content_type, *if_match, *if_none_match;
 	const char *authorization, *last_event_id, *passphrase; /* passphrase: Farlan-Passphrase */
 	const char *zt1_auth;                                   /* X-ZT1-Auth */
-	const char *arg[API_ARGS_MAX];                          /* what the pattern's stars matched */
+	const char *forwarded_proto;                            /* X-Forwarded-Proto, its last line; for forwarded.c alone */
+	const char *forwarded_for[FORWARDED_MAX];               /* X-Forwarded-For, its last lines, the nearest last */
+	unsigned n_forwarded_for;
+	const char *arg[API_ARGS_MAX]; /* what the pattern's stars matched */
 };
 
 struct reply {

@@ -16,6 +16,7 @@
 #include "ui/certificate.h"
 #include "ui/daemon.h"
 #include "ui/event_api.h"
+#include "ui/forwarded.h"
 #include "ui/health_api.h"
 #include "ui/hook_body.h"
 #include "ui/limit.h"
@@ -40,6 +41,7 @@ struct program {
 	struct webhooks *webhooks;
 	struct certificate certificate;
 	struct limits limits;
+	struct trusted proxies;
 	const char *names[CONFIG_NAMES_MAX + 1]; /* of the page; ends with NULL */
 };
 
@@ -138,7 +140,8 @@ static uint64_t upload(void *self, const struct request *asked, struct reply *re
 	struct visitor visitor;
 	uint64_t room = controller_api_upload(asked);
 	program->api.now = loop_now();
-	if (!room || peer_limited(program, asked, reply) || !access_admit(&program->access, &request, &visitor, reply))
+	forwarded_apply(&program->proxies, &request);
+	if (!room || peer_limited(program, &request, reply) || !access_admit(&program->access, &request, &visitor, reply))
 		return 0;
 	if (request_may(&request, SCOPE_ADMIN, NULL))
 		return room;
@@ -169,6 +172,7 @@ static void serve(void *self, const struct request *asked, struct reply *reply)
 		return;
 	}
 	/* before anything is looked up: a token that is refused has cost that */
+	forwarded_apply(&program->proxies, &request);
 	bool page = request.method == METHOD_GET && !request.authorization && strncmp(request.path, "/v1/", 4) != 0;
 	if ((!page && peer_limited(program, &request, reply)) || !access_admit(&program->access, &request, &visitor, reply))
 		return;
@@ -261,6 +265,8 @@ static void page_hello(struct program *program)
 	for (unsigned i = 0; i < config->n_page_names; i++)
 		program->names[i] = config->page_names[i];
 	program->access.names = program->names;
+	program->access.factor_required = config->factor_required;
+	program->proxies = (struct trusted){config->http_proxies, config->n_http_proxies};
 	access_url(&program->access, url);
 	if (*url)
 		log_notice("page %s; a one-time link to it: farlan%s%s page", url, home->given ? " --home " : "",

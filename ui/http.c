@@ -181,8 +181,8 @@ static enum method method_of(const char *name)
 		const char *name;
 		enum method method;
 	} methods[] = {
-	    {"GET", METHOD_GET}, {"HEAD", METHOD_GET}, {"POST", METHOD_POST}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
-	    {"PUT", METHOD_PUT},
+	    {"GET", METHOD_GET},     {"HEAD", METHOD_GET},      {"POST", METHOD_POST},
+	    {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE}, {"PUT", METHOD_PUT},
 	};
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(name, methods[i].name) == 0)
@@ -214,6 +214,23 @@ static enum MHD_Result argument_note(void *self, enum MHD_ValueKind kind, const 
 	return request->n_query > QUERY_ARGUMENTS_MAX ? MHD_NO : MHD_YES;
 }
 
+static enum MHD_Result forwarded_note(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct request *request = self;
+	(void)kind;
+	if (!strcasecmp(name, "X-Forwarded-Proto"))
+		request->forwarded_proto = value;
+	if (strcasecmp(name, "X-Forwarded-For") != 0)
+		return MHD_YES;
+	if (request->n_forwarded_for == FORWARDED_MAX) { /* those further away are asked last, if at all */
+		memmove(request->forwarded_for, request->forwarded_for + 1,
+		        sizeof(request->forwarded_for) - sizeof(request->forwarded_for[0]));
+		request->n_forwarded_for--;
+	}
+	request->forwarded_for[request->n_forwarded_for++] = value ? value : "";
+	return MHD_YES;
+}
+
 /* What the head says. */
 static void request_fill(struct request *request, struct MHD_Connection *connection)
 {
@@ -236,6 +253,7 @@ static void request_fill(struct request *request, struct MHD_Connection *connect
 		memcpy(request->peer, client->peer, sizeof(request->peer));
 		request->uid = client->uid;
 	}
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, forwarded_note, request);
 	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, argument_note, request);
 }
 
