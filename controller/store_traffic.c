@@ -155,6 +155,27 @@ int store_traffic_cell_put(struct store *s, unsigned cell, uint64_t subject, con
 	return query_run(q);
 }
 
+int store_traffic_sum(struct store *s, uint64_t subject, unsigned first, unsigned end, uint64_t from, uint64_t to,
+                      struct traffic_count *ret)
+{
+	struct query *q =
+	    query_read(s, "SELECT sum(rx_bytes), sum(rx_frames), sum(tx_bytes), sum(tx_frames) FROM traffic WHERE subject = ?1 "
+	                  "AND cell IN (WITH RECURSIVE n (i) AS (SELECT ?2 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?3) "
+	                  "SELECT i FROM n) AND slot BETWEEN ?4 AND ?5");
+	query_u64(q, 1, subject);
+	query_u64(q, 2, first);
+	query_u64(q, 3, end);
+	query_u64(q, 4, from);
+	query_u64(q, 5, to);
+	struct traffic_count count = {0};
+	if (query_row(q))
+		count = count_read(q, 0);
+	int r = query_end(q);
+	if (!r)
+		*ret = count;
+	return r;
+}
+
 /* ---- subjects ----------------------------------------------------------------------- */
 
 static int member_find(struct store *s, uint64_t nwid, const uint8_t *key_hash, uint64_t *ret)

@@ -32,6 +32,9 @@ struct traffic_cell {
 };
 
 int store_traffic_cell(struct store *, unsigned cell, uint64_t subject, struct traffic_cell *ret); /* 0 or -ENOENT */
+/* Of cells first .. end - 1 those that have a slot between from and to. */
+int store_traffic_sum(struct store *, uint64_t subject, unsigned first, unsigned end, uint64_t from, uint64_t to,
+                      struct traffic_count *ret);
 int store_traffic_cell_put(struct store *, unsigned cell, uint64_t subject, const struct traffic_cell *);
 
 /* key_hash NULL: the network's. 0 or -ENOENT; *ret_member is then the row that it would belong to, 0 = there is none either. */

@@ -102,19 +102,6 @@ static uint64_t bytes_of(const struct traffic_count *count)
 	return count->rx_bytes + count->tx_bytes;
 }
 
-static int window_sum(struct controller *c, const struct traffic_ring *ring, uint64_t subject, uint64_t first, struct traffic_count *ret)
-{
-	struct traffic_cell cell;
-	int r = 0;
-	*ret = (struct traffic_count){0};
-	for (unsigned i = 0; i < ring->slots && (!r || r == -ENOENT); i++) {
-		r = cell_read(c, ring, subject, first + i, &cell);
-		if (!r)
-			count_add(ret, &cell.count);
-	}
-	return r == -ENOENT ? 0 : r;
-}
-
 static void member_insert(struct traffic_view *v, const struct traffic_holder *h, const struct traffic_count *count)
 {
 	unsigned at = v->n_members;
@@ -131,6 +118,7 @@ static void member_insert(struct traffic_view *v, const struct traffic_holder *h
 static int members_view(struct controller *c, uint64_t nwid, enum traffic_range range, struct traffic_view *v)
 {
 	const struct traffic_ring *ring = &traffic_rings[range];
+	uint64_t first = v->start / ring->step;
 	struct traffic_holder *list = malloc(HOLDERS_MAX * sizeof(*list));
 	struct traffic_count count;
 	unsigned n = 0;
@@ -138,7 +126,8 @@ static int members_view(struct controller *c, uint64_t nwid, enum traffic_range 
 	for (unsigned i = 0; i < n && !r; i++) {
 		if (v->n_members == TRAFFIC_MEMBERS_MAX && bytes_of(&v->member[TRAFFIC_MEMBERS_MAX - 1].count) >= list[i].held)
 			break;
-		r = window_sum(c, ring, list[i].subject, v->start / ring->step, &count);
+		r = store_traffic_sum(c->store, list[i].subject, ring->first, ring->first + ring->slots, first, first + ring->slots - 1,
+		                      &count);
 		if (!r)
 			member_insert(v, &list[i], &count);
 	}
