@@ -119,6 +119,9 @@ static void carried_fill(const struct peer *peer, struct peer_view *v)
 		const struct member *m = atomic_load(&peer->remote->member[i]);
 		if (!m || !node->net[i])
 			continue;
+		const struct net_member *nm = roster_address(node->net[i], m->address);
+		if (nm && nm->cred_ok && !*v->name)
+			snprintf(v->name, sizeof v->name, "%s", nm->cred.name);
 		struct carried c = traffic_sum(atomic_load(&m->traffic), node->config.workers + 1);
 		v->in[v->networks++] = (struct peer_network){node->net[i]->nwid, c};
 		v->carried.rx_frames += c.rx_frames;

@@ -96,9 +96,10 @@ static struct tally tally_of(const struct host *h, enum side side)
 	if (side == RELAY)
 		return (struct tally){h->udp.sent, atomic_load(&bed.meter.bytes), h->udp.sent, 0};
 	if (side == FAR)
-		return (struct tally){atomic_load(&h->port->count[0].carried.rx_frames), atomic_load(&h->port->count[0].carried.rx_bytes), 0,
-		                      h->tap.written};
-	return (struct tally){atomic_load(&h->port->count[0].carried.tx_frames), atomic_load(&h->port->count[0].carried.tx_bytes), h->udp.sent, 0};
+		return (struct tally){atomic_load(&h->port->count[0].carried.rx_frames), atomic_load(&h->port->count[0].carried.rx_bytes),
+		                      0, h->tap.written};
+	return (struct tally){atomic_load(&h->port->count[0].carried.tx_frames), atomic_load(&h->port->count[0].carried.tx_bytes),
+	                      h->udp.sent, 0};
 }
 
 static void prepare(const struct row *row, uint8_t suite)
