@@ -8,18 +8,18 @@ _farlan()
 	--token-file | --cacert | -w | --write | --passphrase-file | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
 	--auto-assign | --ipv6-auto | --auto-ip | --public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game | --online) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) return ;;
+	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --last | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) skip=1 ;;
+		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --last | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers top ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology member preapproval invite page user token audit backup restore controller completion version help" ;;
+	"") words="status join wait leave networks peers top ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology traffic member preapproval invite page user token audit backup restore controller completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -64,6 +64,7 @@ _farlan()
 	"network set"*) options="--ipv4 --range --auto-assign --ethertypes --ipv6-auto --mtu --public --storm --multicast-rate --multicast-limit --ip-guard --ra-guard --dhcp-guard --broadcast --multicast --name --description --route --dns " ;;
 	"network delete"*) options="" ;;
 	"topology"*) options="" ;;
+	"traffic"*) options="--member --last " ;;
 	"member") words="list show approve deny revoke ban unban delete set preapprove reserve" ;;
 	"member list"*) options="--limit --tag --state --online --link --search --sort --wide " ;;
 	"member show"*) options="" ;;
@@ -102,7 +103,7 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers top ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology member preapproval invite page user token audit backup restore controller completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers top ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology traffic member preapproval invite page user token audit backup restore controller completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --url --token-file --cacert --pin --help --version " -- "$cur"))
 }

@@ -69,6 +69,7 @@ void word_hide(const char *word);
 int call_wait(const struct call *, unsigned fallback_s, unsigned *ret_ms);
 
 int run_topology(struct call *);
+int run_traffic(struct call *);
 int run_server_up(struct call *);
 int run_server_status(struct call *);
 int run_server_down(struct call *);
