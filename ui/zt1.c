@@ -73,8 +73,8 @@ int zt1_token_load(const char *dir, char ret_path[HOME_PATH_MAX + sizeof(ZT1_TOK
 	if (len == -ENOENT) {
 		token_make(token);
 		len = token_write(path, token);
-	} else if (len >= 0) {
-		text[len] = '\0';
+	} else if (len >= 0 || len == -EFBIG) {
+		text[len < 0 ? 0 : len] = '\0';
 		size_t word = strcspn(text, "\r\n");
 		if (text[word])
 			log_warning("%s ends with a newline, which many programs would send along; take it away: truncate -s -1", path);

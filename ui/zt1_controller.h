@@ -45,6 +45,8 @@ void zt1_network_delete(void *self, const struct request *, struct reply *);
 json_t *zt1_routes_json(const struct network_row *);
 json_t *zt1_pools_json(const struct network_row *);
 bool zt1_layout_read(const json_t *body, const struct network_row *now, struct network_settings *, char why[ZT1_REASON]);
+/* After that: are addresses given, if v4AssignMode wishes so? waits: they would be if there were a range. */
+void zt1_assign_read(bool wished, const struct network_row *now, struct network_settings *, bool *ret_waits);
 
 /* zt1_rules.c: of their rules we enforce what says which EtherTypes pass. */
 json_t *zt1_rules_json(const struct ethertypes *);

@@ -3,7 +3,10 @@
  * They have a list of routes, of which those without a gateway are LANs, and a list of ranges that need not lie in any; we have one IPv4
  * network that members have addresses of, further routes, and ranges that are given from. Their clients set the two lists in any order
  * and in separate requests, so both are put together as they will be, and then it is decided which LAN is ours: the one that ranges lie
- * in, the one that it is already, or the first. Ranges are kept though they lie nowhere yet.
+ * in, the one that gateways are in, the one that it is already, or the first. Ranges are kept though they lie nowhere yet.
+ *
+ * No range is "give nothing" to them and "give from all of it" to us. So a network of ours that gives from all of it shows that as a range,
+ * and one that they leave without ranges gives nothing (zt1_network.c keeps that it would).
  */
 #include <stdio.h>
 #include <string.h>
@@ -60,13 +63,31 @@ static json_t *ip_json(const uint8_t ip[4])
 	return zt1_host_json(&p);
 }
 
+/* It gives from all of its pool: as a range. */
+static bool whole_pool(const struct network_row *row, struct range *ret)
+{
+	if (row->n_ranges || !row->pool.family || !row->auto_assign)
+		return false;
+	memcpy(ret->first, row->pool.ip, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned bits = row->pool.bits > 8 * i ? row->pool.bits - 8 * i : 0;
+		ret->last[i] = row->pool.ip[i] | (bits >= 8 ? 0 : (uint8_t)(0xff >> bits));
+	}
+	ret->first[3]++; /* the hosts */
+	ret->last[3]--;
+	return true;
+}
+
 json_t *zt1_pools_json(const struct network_row *row)
 {
+	struct range whole;
+	bool all = whole_pool(row, &whole);
 	json_t *list = json_array();
-	for (unsigned i = 0; i < row->n_ranges; i++) {
+	for (unsigned i = 0; i < (all ? 1 : row->n_ranges); i++) {
+		const struct range *r = all ? &whole : &row->ranges[i];
 		json_t *o = json_object();
-		json_object_set_new(o, "ipRangeStart", ip_json(row->ranges[i].first));
-		json_object_set_new(o, "ipRangeEnd", ip_json(row->ranges[i].last));
+		json_object_set_new(o, "ipRangeStart", ip_json(r->first));
+		json_object_set_new(o, "ipRangeEnd", ip_json(r->last));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -156,6 +177,13 @@ static bool holds_range(const struct prefix *p, const struct range *r)
 	return prefix_within(&first, p) && prefix_within(&last, p);
 }
 
+static bool holds_gateway(const struct prefix *p, const struct route *r)
+{
+	struct prefix via = {.family = 4, .bits = 32};
+	memcpy(via.ip, r->via, 4);
+	return r->via_set && r->target.family == 4 && prefix_within(&via, p);
+}
+
 static bool same_net(const struct prefix *a, const struct prefix *b)
 {
 	return a->family == b->family && a->bits == b->bits && !memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16);
@@ -167,12 +195,14 @@ static unsigned pool_choose(const struct ways *ways, const struct prefix *stands
 	unsigned best = ways->n, score = 0;
 	for (unsigned i = 0; i < ways->n; i++) {
 		const struct route *r = &ways->at[i];
-		bool holds = false;
+		bool holds = false, gateway = false;
 		if (r->via_set || policy_pool_check(&r->target))
 			continue;
 		for (unsigned k = 0; k < n; k++)
 			holds = holds || holds_range(&r->target, &ranges[k]);
-		unsigned worth = 1 + (holds ? 2u : 0u) + (same_net(&r->target, stands) ? 1u : 0u);
+		for (unsigned k = 0; k < ways->n; k++)
+			gateway = gateway || holds_gateway(&r->target, &ways->at[k]);
+		unsigned worth = 1 + (holds ? 4u : 0u) + (gateway ? 2u : 0u) + (same_net(&r->target, stands) ? 1u : 0u);
 		if (worth > score) {
 			score = worth;
 			best = i;
@@ -190,6 +220,30 @@ static bool routes_same(const struct network_row *now, const struct network_sett
 		       !memcmp(a->via, b->via, sizeof(a->via));
 	}
 	return same;
+}
+
+/* As they are shown? */
+static bool pools_same(const struct network_row *now, const struct network_settings *s)
+{
+	struct range whole;
+	if (whole_pool(now, &whole))
+		return s->n_ranges == 1 && !memcmp(s->ranges, &whole, sizeof(whole));
+	return s->n_ranges == now->n_ranges && !memcmp(s->ranges, now->ranges, s->n_ranges * sizeof(s->ranges[0]));
+}
+
+void zt1_assign_read(bool wished, const struct network_row *now, struct network_settings *s, bool *ret_waits)
+{
+	struct range whole;
+	bool all = whole_pool(now, &whole), set = s->set & SET_NET_RANGES;
+	bool none = set ? !s->n_ranges : !now->n_ranges && !now->auto_assign;
+	s->auto_assign = wished && !none;
+	s->set |= s->auto_assign == now->auto_assign ? 0 : SET_NET_AUTO_ASSIGN;
+	*ret_waits = wished && none;
+	if (all && !set && !s->auto_assign) { /* shown as a range: it stays one */
+		s->ranges[0] = whole;
+		s->n_ranges = 1;
+		s->set |= SET_NET_RANGES;
+	}
 }
 
 bool zt1_layout_read(const json_t *body, const struct network_row *now, struct network_settings *s, char why[ZT1_REASON])
@@ -219,8 +273,7 @@ bool zt1_layout_read(const json_t *body, const struct network_row *now, struct n
 	}
 	set |= same_net(&s->pool, &now->pool) ? 0 : SET_NET_POOL;
 	set |= routes_same(now, s) ? 0 : SET_NET_ROUTES;
-	if (s->n_ranges != now->n_ranges || memcmp(s->ranges, now->ranges, s->n_ranges * sizeof(s->ranges[0])) != 0)
-		set |= SET_NET_RANGES;
+	set |= !pools || pools_same(now, s) ? 0 : SET_NET_RANGES;
 	s->set |= set;
 	return true;
 }

@@ -345,6 +345,8 @@ static enum admin_status awaited_write(struct zt1_api *api, uint64_t nwid, uint6
 	if (seat->known && !s->set && authorized == seat->authorized)
 		return ADMIN_OK;
 	awaited_merge(&all, s);
+	if (!authorized) /* an approval that is to come has no end yet */
+		all.set &= ~(unsigned)SET_MEMBER_EXPIRES;
 	return authorized ? controller_preapprove(api->api->controller, nwid, address, &all, error)
 	                  : controller_reserve(api->api->controller, nwid, address, &all, error);
 }
@@ -379,9 +381,10 @@ void zt1_member_post(void *self, const struct request *request, struct reply *re
 	if (!body)
 		return;
 	enum admin_status status = controller_network_get(api->api->controller, nwid, &network, &error);
-	if (status == ADMIN_OK)
+	bool there = status == ADMIN_OK;
+	if (there)
 		status = seat_find(api, nwid, address, &seat, &error);
-	if (status == ADMIN_NOT_FOUND && network.nwid == nwid) { /* it has never been heard of: now it is */
+	if (there && status == ADMIN_NOT_FOUND) { /* it has never been heard of: now it is */
 		seat = (struct seat){.row = {.nwid = nwid, .address = address, .auto_ip = true}};
 		status = ADMIN_OK;
 	}

@@ -64,6 +64,12 @@ static int64_t multicast_shown(const struct network_row *row)
 	return row->flags & NETWORK_NO_MULTICAST ? 0 : row->limits.mcast_limit ? row->limits.mcast_limit : MCAST_LIMIT_MAX;
 }
 
+/* Kept under "assign": it is wished, and waits for a range. */
+static bool assign_shown(const struct network_row *row, const json_t *extra)
+{
+	return row->auto_assign || json_is_true(json_object_get(extra, "assign"));
+}
+
 static json_t *dns_json(const struct section_dns *dns)
 {
 	if (!dns->n_servers && !dns->domain[0])
@@ -91,7 +97,7 @@ static json_t *network_json(const struct network_row *row, const json_t *extra)
 	json_object_set_new(o, "enableBroadcast", json_boolean(!(row->flags & NETWORK_NO_BROADCAST)));
 	json_object_set_new(o, "multicastLimit", json_integer(multicast_shown(row)));
 	json_object_set_new(o, "mtu", json_integer(row->mtu));
-	json_object_set_new(o, "v4AssignMode", json_pack("{s:b}", "zt", row->auto_assign));
+	json_object_set_new(o, "v4AssignMode", json_pack("{s:b}", "zt", assign_shown(row, extra)));
 	json_object_set_new(o, "v6AssignMode",
 	                    json_pack("{s:b, s:b, s:b}", "6plane", 0, "rfc4193", !(row->flags & NETWORK_NO_ULA), "zt", 0));
 	json_object_set_new(o, "routes", zt1_routes_json(row));
@@ -213,8 +219,12 @@ static bool modes_read(const json_t *body, const struct network_row *now, struct
 	if (mode(v6, "6plane", false) || mode(v6, "zt", false))
 		return zt1_wrong(w->why, "v6AssignMode",
 		                 "may have rfc4193 only: IPv6 addresses are derived here, and neither given nor of 6plane");
-	w->settings.auto_assign = mode(v4, "zt", now->auto_assign);
-	w->settings.set |= w->settings.auto_assign == now->auto_assign ? 0 : SET_NET_AUTO_ASSIGN;
+	bool waits;
+	zt1_assign_read(mode(v4, "zt", assign_shown(now, w->extra)), now, &w->settings, &waits);
+	if (waits)
+		json_object_set_new(w->extra, "assign", json_true());
+	else
+		json_object_del(w->extra, "assign");
 	flag_wish(&w->settings, now, NETWORK_NO_ULA, !mode(v6, "rfc4193", !(now->flags & NETWORK_NO_ULA)));
 	return true;
 }
@@ -339,7 +349,7 @@ static bool wish_read(const json_t *body, const struct network_row *now, const c
 	static const char *const lacking[] = {"capabilities", "tags", "authTokens", "ssoEnabled", NULL};
 	const json_t *dns = json_object_get(body, "dns");
 	return zt1_lacking(body, lacking, w->why) && texts_read(body, now, named, w) && numbers_read(body, now, w) &&
-	       modes_read(body, now, w) && zt1_layout_read(body, now, &w->settings, w->why) && (!dns || dns_read(dns, now, w)) &&
+	       zt1_layout_read(body, now, &w->settings, w->why) && modes_read(body, now, w) && (!dns || dns_read(dns, now, w)) &&
 	       rules_read(json_object_get(body, "rules"), now, w) && keeps_read(body, w);
 }
 
