@@ -198,7 +198,7 @@ def traffic(lab, minutes):
     lab.start_root()
     lab.start_controller()
     lab.controller.online()
-    converse(lab, 'traffic.mjs', {**shots(), 'FARLAN_MINUTES': minutes}, LIMIT_S + float(minutes) * 60)
+    converse(lab, 'traffic.mjs', {**shots(), 'FARLAN_MINUTES': minutes}, 2 * LIMIT_S + float(minutes) * 60)
 
 
 def crowd(lab):
