@@ -21,6 +21,7 @@ import client  # noqa: E402
 import webhooks as hooks  # noqa: E402
 from contract import Contract, TREE  # noqa: E402
 from metrics import lint  # noqa: E402
+import zt1  # noqa: E402
 import zt1_clients  # noqa: E402
 
 PASSWORD = 'correct horse battery'
@@ -488,6 +489,7 @@ def readiness(api):
 
 def programs(api):
     zt1_clients.run(api.lab)
+    zt1.run(api.lab)
 
 
 def complete(api):
