@@ -114,7 +114,7 @@ static void leases_agree(uint64_t network, const struct seen *s, const struct ne
 	assert_int_equal(counted, held);
 	for (unsigned i = 0; i < s->n; i++) {
 		const struct member_record *m = &s->rows[i];
-		assert_true(m->state != MEMBER_APPROVED || !n->pool.family || m->n_ips);
+		assert_true(m->state != MEMBER_APPROVED || !member_served(n, m) || m->n_ips); /* who is to have one has one */
 		for (unsigned k = 0; k < m->n_ips; k++) {
 			assert_true(policy_pool_host(&n->pool, m->ips[k].ip) && m->ips[k].bits == n->pool.bits);
 			assert_true(!k || memcmp(m->ips[k - 1].ip, m->ips[k].ip, 4) < 0);
@@ -203,6 +203,7 @@ static void join(unsigned network, const struct identity *who)
 static struct member_settings settings(unsigned network)
 {
 	struct member_settings s = {.set = any(512) & (SET_MEMBER_NAME | SET_MEMBER_FLAGS | SET_MEMBER_EXPIRES | SET_MEMBER_EPHEMERAL),
+	                            .auto_ip = any(4),
 	                            .flags_on = any(2) ? MEMBER_ROUTER : 0,
 	                            .expires_s = any(2) ? any(5000) : 0,
 	                            .ephemeral_s = any(2) ? 10 + any(3000) : 0};
@@ -210,6 +211,8 @@ static struct member_settings settings(unsigned network)
 	snprintf(s.name, sizeof(s.name), "name-%u", any(4));
 	if (s.flags_on == 0)
 		s.flags_off = MEMBER_ROUTER;
+	if (!any(4))
+		s.set |= SET_MEMBER_AUTO_IP;
 	if (!any(3) && !store_network_get(c->store, nwid[network], &n)) {
 		s.set |= SET_MEMBER_IPS;
 		s.n_ips = any(4);
@@ -237,10 +240,14 @@ static enum admin_status approve_plain(unsigned network, const struct identity *
 	free(leases);
 	bool holds = !store_member_get(c->store, nwid[network], who->key_hash, &m) && m.n_ips;
 	enum admin_status status = controller_member_approve(c, nwid[network], who->address, NULL, &e);
-	if (status || holds || !n.pool.family)
+	if (status || holds)
 		return status;
-	assert_int_equal(found, 0);
 	assert_int_equal(store_member_get(c->store, nwid[network], who->key_hash, &m), 0);
+	if (!member_served(&n, &m)) {
+		assert_int_equal(m.n_ips, 0);
+		return status;
+	}
+	assert_int_equal(found, 0);
 	assert_memory_equal(m.ips[0].ip, ip[0], 4);
 	return status;
 }
@@ -270,6 +277,18 @@ static enum admin_status pool(unsigned network)
 	return controller_network_set(c, nwid[network], &s, &e);
 }
 
+/* Ranges in the pool, partly in it, beside it, two that overlap, or none; and networks that give nothing for a while. */
+static enum admin_status ranges(unsigned network)
+{
+	static const struct range some[] = {{{10, 7, 7, 4}, {10, 7, 7, 12}},  {{10, 7, 7, 9}, {10, 7, 7, 40}},
+	                                    {{10, 7, 6, 200}, {10, 7, 7, 3}}, {{10, 9, 0, 1}, {10, 9, 0, 200}},
+	                                    {{10, 7, 7, 0}, {10, 7, 7, 255}}, {{10, 7, 7, 20}, {10, 7, 7, 20}}};
+	struct network_settings s = {.set = SET_NET_RANGES | SET_NET_AUTO_ASSIGN, .n_ranges = any(4), .auto_assign = any(4)};
+	for (unsigned i = 0; i < s.n_ranges; i++)
+		s.ranges[i] = some[any(6)];
+	return controller_network_set(c, nwid[network], &s, &e);
+}
+
 static enum admin_status act(unsigned what, unsigned network, const struct identity *who)
 {
 	struct member_settings s = settings(network);
@@ -286,8 +305,8 @@ static enum admin_status act(unsigned what, unsigned network, const struct ident
 	case 8: return controller_member_unban(c, id, a, &e);
 	case 9: return controller_member_delete(c, id, a, &e);
 	case 10: return many(network);
-	case 11: return any(3) ? ADMIN_OK : pool(network);
-	case 12: return controller_preapprove(c, id, a, &s, &e);
+	case 11: return any(3) ? ADMIN_OK : any(2) ? pool(network) : ranges(network);
+	case 12: return any(2) ? controller_preapprove(c, id, a, &s, &e) : controller_reserve(c, id, a, &s, &e);
 	case 13: return controller_preapproval_delete(c, id, a, &e);
 	case 14: controller_online(c, who->key_hash, any(2), now, wall()); return ADMIN_OK;
 	default: return ADMIN_OK;
