@@ -123,6 +123,11 @@ async function model(page) {
 		const q = (await api(page, memberPath('E'))).body;
 		equal(`${q.state} ${q.name} ${q.ips[0]} ${q.tags}`, 'approved camera 10.92.0.55/24 door,north', 'by the API');
 		await page.locator(`[data-preapproval="${members.E}"]`).waitFor({ state: 'detached' });
+		await show(page, `/n/${nwid}/m/${members.E}`);
+		await page.locator('[data-field="auto-ip"]').click();
+		await page.locator('[data-action="addresses-save"]').click();
+		await gone(page, 'addresses-save');
+		equal((await api(page, memberPath('E'))).body.auto_ip, false, 'from the pool no more, by the API');
 		await outside.join('D', nwid);
 		await show(page, `/n/${nwid}`);
 		await page.locator(`tr[data-member="${members.D}"][data-state="pending"]`, { hasText: '⟨U+202E⟩' }).waitFor();
@@ -355,6 +360,14 @@ async function roles(page) {
 const sum = (list) => Object.fromEntries(FIELDS.map((field) => [field, list.reduce((n, one) => n + one[field], 0)]));
 
 async function traffic(page) {
+	await check('rates of the last minute stand in the rows', async () => {
+		await show(page, `/n/${nwid}`);
+		const rates = row(page, 'A').locator('[data-field="rates"]');
+		await rates.waitFor({ timeout: 20000 });
+		const { traffic: told } = await until('told', async () => { const m = (await api(page, memberPath('A'))).body; return m.traffic && m; }, 20000);
+		holds(told.rx_bps >= 0 && told.tx_bps >= 0, `by the API: ${JSON.stringify(told)}`);
+		holds(/^in .*bit\/s, out .*bit\/s$/.test(await rates.getAttribute('title')), `title ${await rates.getAttribute('title')}`);
+	});
 	await check('frames of a protocol that is not let through are drops with their reason', async () => {
 		equal((await api(page, `/v1/networks/${nwid}`, 'PATCH', { ethertypes: [2048, 2054, 34525] })).status, 200, 'list');
 		await lapse(page, 2);

@@ -1,5 +1,6 @@
 // shell.js: what stands around every view: the rail (a bar at the bottom on phones), how current it is, who waits.
 
+import { roleName, session } from './may.js';
 import { Dialogs, Toasts, openDialog } from './notices.js';
 import { Icon } from './parts.js';
 import { html, useEffect } from './preact.js';
@@ -19,7 +20,7 @@ function Rail({ route, networks, status, leave }) {
 		<ul>${RAIL.map(([name, href, text]) => html`<li key=${name}><a href=${href} aria-current=${here(route, name) && !route.nwid ? 'page' : null}><${Icon} name=${name} />${text}</a>
 			${name === 'networks' && networks.length > 0 && html`<ul class="sub">${networks.slice(0, RAIL_NETWORKS).map((n) => html`<li key=${n.id}><a href=${`#/n/${n.id}`} data-network=${n.id} aria-current=${route.nwid === n.id ? 'page' : null}><bdi class="cut">${visible(n.name, 40)}</bdi>${n.pending > 0 && html`<span class="badge" aria-label=${`${n.pending} pending`}>${n.pending}</span>`}</a></li>`)}</ul>`}</li>`)}</ul>
 		<div class="foot"><p class=${`link-state ${reach.away ? 'away' : reach.live ? 'live' : 'asking'}`}>${reach.away ? 'not connected' : reach.live ? 'live' : 'asks every 5 s'}</p>
-			<p class="who">${status.user ? visible(status.user, 32) : 'by one-time link'}</p>
+			<p class="who">${status.user ? visible(status.user, 32) : 'by one-time link'}${session()?.role && session().role !== 'admin' ? html` <span class="minor">(${roleName()})</span>` : ''}</p>
 			<button type="button" class="quiet" data-action="signout" onClick=${leave}><${Icon} name="out" />Sign out</button></div>
 	</nav>`;
 }
