@@ -18,6 +18,7 @@ import lab as bed  # noqa: E402
 from lab import Failure, Lab, until  # noqa: E402
 
 import client  # noqa: E402
+import factors as second  # noqa: E402
 import webhooks as hooks  # noqa: E402
 from contract import Contract, TREE  # noqa: E402
 from metrics import lint  # noqa: E402
@@ -303,7 +304,7 @@ def tokens(api):
         if scope == 'open':
             continue
         real = re.sub(r'\{(\w+)\}', lambda m: b if scope == 'approve' and m.group(1) == 'member' else fill[m.group(1)], path)
-        allowed = set(may[scope]) | ({'writer'} if '{network}' in path and scope in ('read', 'approve', 'write') else set())
+        allowed = own[method, path] if (method, path) in own else set(may[scope]) | ({'writer'} if '{network}' in path and scope in ('read', 'approve', 'write') else set())
         api.ask(method, real, None if method == 'GET' else b'{', status=401 if scope != 'local' else 403, by=api.strangers['http'])
         for name in by:
             # Half an object: who is let in gets 400 for it, or an answer to what needs no body; nothing is changed.
@@ -323,6 +324,8 @@ def tokens(api):
     api.ask('GET', '/metrics', by=by['reader'])
     api.ask('DELETE', f'/v1/tokens/{made["boss"]["id"]}')
     api.ask('GET', '/v1/status', status=401, by=by['boss'])
+    own = {('PATCH', '/v1/users/{user}'): {'boss'}, ('DELETE', '/v1/users/{user}/second-factor'): {'boss'}}  # a person's own, or an admin's
+    own.update({('POST', f'/v1/users/{{user}}/{what}'): set() for what in ('second-factor', 'second-factor/confirm', 'recovery-codes')})
     api.ask('DELETE', f'/v1/tokens/{made["boss"]["id"]}', status=404)
     return by
 
@@ -512,6 +515,10 @@ def case(api, name, *more):
     return result
 
 
+def factors(api):
+    second.run(api)
+
+
 def main():
     lab = Lab('api')
     try:
@@ -525,7 +532,7 @@ def main():
         for name in 'AB':
             lab.nodes[name].online()
         api = Api(lab)
-        for name in ('table', 'health', 'status', 'wrong_paths', 'networks', 'members', 'preapprovals', 'invites', 'accounts'):
+        for name in ('table', 'health', 'status', 'wrong_paths', 'networks', 'members', 'preapprovals', 'invites', 'accounts', 'factors'):
             case(api, name)
         readers = case(api, 'tokens')
         for name in ('limits', 'audit', 'webhooks', 'backup'):
@@ -542,6 +549,7 @@ def main():
     for note in lab.notes:
         print(f'    {note}')
     for failure in lab.failures:
+        second.prepare(lab)
         print(f'FAILED: {failure}')
     print(f'{lab.passed} passed, {len(lab.failures)} failed')
     return 1 if lab.failures else 0
