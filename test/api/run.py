@@ -118,6 +118,24 @@ def wrong_paths(api):
     api.ask('GET', '/v1/status?' + '&'.join(f'a{i}=1' for i in range(30)), status=400)
 
 
+def given(api, path):
+    """What a network gives by itself, and what may pass in it; each list whole."""
+    one = api.get(path)
+    api.check((one['ranges'], one['auto_assign'], one['ethertypes'], one['ipv6_auto']) == ([], True, None, True) and one['ipv6'], f'{one}')
+    ranges = [{'first': '10.20.0.50', 'last': '10.20.0.59'}, {'first': '10.21.0.1', 'last': '10.21.0.9'}]
+    two = api.ask('PATCH', path, {'ranges': ranges, 'auto_assign': False, 'ethertypes': [34525, 2048, 0, 2048], 'ipv6_auto': False}).value
+    api.check((two['ranges'], two['auto_assign'], two['ethertypes'], two['ipv6_auto']) == (ranges, False, [0, 2048, 34525], False), f'{two}')
+    api.check(two['pool']['size'] == 10 and two['ipv6'] is None and any('10.21.0.1' in w for w in two['warnings']), f'{two}')
+    for body, field in (({'ranges': [{'first': '10.20.0.1'}]}, '/ranges'), ({'ranges': 7}, '/ranges'), ({'ethertypes': [1535]}, '/ethertypes'),
+                        ({'ethertypes': ['ipv4']}, '/ethertypes'), ({'ethertypes': list(range(2048, 2065))}, '/ethertypes'),
+                        ({'auto_assign': 1}, '/auto_assign'), ({'ipv6_auto': None}, '/ipv6_auto')):
+        api.pointers(api.ask('PATCH', path, body, status=400, fits=False), field)
+    api.ask('PATCH', path, {'ranges': [{'first': '10.20.0.9', 'last': '10.20.0.1'}]}, status=400)
+    api.check(api.get(path)['ranges'] == ranges, 'a refusal changes nothing')
+    back = api.ask('PATCH', path, {'ranges': [], 'auto_assign': True, 'ethertypes': None, 'ipv6_auto': True}).value
+    api.check((back['ranges'], back['auto_assign'], back['ethertypes'], back['ipv6_auto']) == ([], True, None, True), f'{back}')
+
+
 def networks(api):
     made = api.ask('POST', '/v1/networks', {'name': 'office', 'ipv4': '10.20.0.0/24', 'description': 'upstairs'}, status=201)
     office = made.value['id']
@@ -131,6 +149,7 @@ def networks(api):
     stale = api.ask('PATCH', path, {'mtu': 1401}, status=412, headers={'If-Match': one.headers['ETag']})
     api.check(stale.headers['ETag'] == changed.headers['ETag'] and api.get(path)['mtu'] == 1400, '412 changes nothing and says what stands there')
     api.ask('DELETE', path, status=412, headers={'If-Match': one.headers['ETag']})
+    given(api, path)
     overlap = api.ask('POST', '/v1/networks', {'name': 'clash', 'ipv4': '10.20.0.0/16'}, status=201)
     api.check(overlap.value.get('warnings'), f'an overlap is told: {overlap.value}')
     api.ask('DELETE', f'/v1/networks/{overlap.value["id"]}')
@@ -212,7 +231,13 @@ def preapprovals(api):
     made = api.ask('POST', path, {'address': 'a0deadbeef', 'name': 'later', 'tags': ['red'], 'ip': '10.77.0.99', 'flags': {'bridge': True}}, status=201).value
     api.check(made['ips'] == ['10.77.0.99/24'] and made['flags']['bridge'] is True, f'{made}')
     api.check([p['address'] for p in api.get(path)['preapprovals']] == ['a0deadbeef'], 'it is in the list')
+    api.check(made['approve'] is True and made['auto_ip'] is True, f'{made}')
     api.ask('POST', path, {'name': 'nobody'}, status=400, fits=False)
+    kept = api.ask('POST', path, {'address': 'a0deadbee0', 'name': 'kept', 'approve': False, 'auto_ip': False}, status=201).value
+    api.check(kept['approve'] is False and kept['auto_ip'] is False, f'{kept}')
+    api.ask('POST', path, {'address': 'a0deadbee0', 'approve': False, 'expires_in': 60}, status=400)
+    api.pointers(api.ask('POST', path, {'address': 'a0deadbee0', 'approve': 'no'}, status=400, fits=False), '/approve')
+    api.ask('DELETE', f'{path}/a0deadbee0')
     api.ask('DELETE', f'{path}/a0deadbeef')
     api.ask('DELETE', f'{path}/a0deadbeef', status=404)
     api.ask('GET', f'/v1/networks/{api.lab.nwid[:-6]}ffffff/preapprovals', status=404)
