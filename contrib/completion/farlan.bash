@@ -7,19 +7,19 @@ _farlan()
 	--home) COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	--token-file | --cacert | -w | --write | --passphrase-file | --password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	-o | --output) COMPREPLY=($(compgen -W "table json jsonl" -- "$cur")); return ;;
-	--auto-assign | --ipv6-auto | --auto-ip | --public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game | --online) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
-	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --last | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) return ;;
+	--auto-assign | --ipv6-auto | --auto-ip | --public | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --until-direct | --game | --online | --enabled | --allow-private) COMPREPLY=($(compgen -W "on off" -- "$cur")); return ;;
+	--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --last | --actor | --action | --limit | --head | --uses | --ephemeral | --role | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --event | --to | --enabled | --allow-private | --scope | --password-file) return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ $skip ]]; then skip=; continue; fi
 		case ${COMP_WORDS[i]} in
-		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --last | --actor | --action | --limit | --head | --uses | --ephemeral | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --scope | --password-file) skip=1 ;;
+		--home | -o | --output | --url | --token-file | --cacert | --pin | --dev | --wait | -w | --write | --only | --direction | --ipv4 | --range | --auto-assign | --ethertypes | --ipv6-auto | --auto-ip | --mtu | --public | --storm | --multicast-rate | --multicast-limit | --ip-guard | --ra-guard | --dhcp-guard | --broadcast | --multicast | --name | --ip | --bridge | --dhcp-server | --router | --relay | --anchor | --replicator | --passive | --ip-guard-exempt | --count | --interval | --until-direct | --since | --key | --threshold | --root | --region | --weight | --network | --via | --game | --metric | --listen | --address | --http | --https | --zt1 | --passphrase-file | --member | --last | --actor | --action | --limit | --head | --uses | --ephemeral | --role | --expires | --tag | --description | --reason | --state | --online | --link | --search | --sort | --route | --dns | --event | --to | --enabled | --allow-private | --scope | --password-file) skip=1 ;;
 		-*) ;;
 		*) said="${said:+$said }${COMP_WORDS[i]}" ;;
 		esac
 	done
 	case $said in
-	"") words="status join wait leave networks peers top ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology traffic member preapproval invite page user token audit backup restore controller completion version help" ;;
+	"") words="status join wait leave networks peers top ping netcheck events fdb groups wake drops metrics capture set port root server id root-line root-set network topology traffic member preapproval invite page user token webhook audit backup restore controller completion version help" ;;
 	"status"*) options="" ;;
 	"join"*) options="--dev --wait " ;;
 	"wait"*) options="--wait " ;;
@@ -34,6 +34,7 @@ _farlan()
 	"groups"*) options="" ;;
 	"wake"*) options="--network --via " ;;
 	"drops"*) options="" ;;
+	"metrics"*) options="" ;;
 	"capture"*) options="--write --only --direction --text " ;;
 	"set"*) options="--game --metric " ;;
 	"port") words="add remove list" ;;
@@ -86,15 +87,28 @@ _farlan()
 	"invite revoke"*) options="" ;;
 	"invite qr"*) options="" ;;
 	"page"*) options="" ;;
-	"user") words="list add passwd delete" ;;
+	"user") words="list add passwd role second-factor recovery-codes delete" ;;
 	"user list"*) options="" ;;
-	"user add"*) options="--password-file " ;;
+	"user add"*) options="--role --password-file " ;;
 	"user passwd"*) options="--password-file " ;;
+	"user role"*) options="" ;;
+	"user second-factor"*) options="--off " ;;
+	"user recovery-codes"*) options="" ;;
 	"user delete"*) options="" ;;
 	"token") words="list create revoke" ;;
 	"token list"*) options="" ;;
 	"token create"*) options="--expires --scope " ;;
 	"token revoke"*) options="" ;;
+	"webhook") words="list add show set test log retry secret delete" ;;
+	"webhook list"*) options="" ;;
+	"webhook add"*) options="--network --event --enabled --allow-private " ;;
+	"webhook show"*) options="" ;;
+	"webhook set"*) options="--name --network --event --to --enabled --allow-private " ;;
+	"webhook test"*) options="" ;;
+	"webhook log"*) options="--limit --state " ;;
+	"webhook retry"*) options="" ;;
+	"webhook secret"*) options="" ;;
+	"webhook delete"*) options="" ;;
 	"audit"*) options="--network --member --actor --action --limit --follow --verify --head " ;;
 	"backup"*) options="--yes --passphrase-file " ;;
 	"restore"*) options="--yes --dry-run --passphrase-file " ;;
@@ -103,7 +117,7 @@ _farlan()
 	"completion") words="bash" ;;
 	"completion bash"*) options="" ;;
 	"version"*) options="" ;;
-	"help"*) options="" words="status join wait leave networks peers top ping netcheck events fdb groups wake drops capture set port root server id root-line root-set network topology traffic member preapproval invite page user token audit backup restore controller completion version help" ;;
+	"help"*) options="" words="status join wait leave networks peers top ping netcheck events fdb groups wake drops metrics capture set port root server id root-line root-set network topology traffic member preapproval invite page user token webhook audit backup restore controller completion version help" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words $options--home --output --url --token-file --cacert --pin --help --version " -- "$cur"))
 }

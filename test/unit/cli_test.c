@@ -62,6 +62,15 @@
 #pragma weak run_server_up
 #pragma weak run_server_status
 #pragma weak run_server_down
+#pragma weak run_webhook_list
+#pragma weak run_webhook_add
+#pragma weak run_webhook_show
+#pragma weak run_webhook_set
+#pragma weak run_webhook_test
+#pragma weak run_webhook_log
+#pragma weak run_webhook_retry
+#pragma weak run_webhook_secret
+#pragma weak run_webhook_delete
 #pragma weak run_audit
 #pragma weak run_backup
 #pragma weak run_restore
@@ -220,7 +229,7 @@ static void test_completion_file(void **state)
 static void test_manual(void **state)
 {
 	(void)state;
-	static char man[32768], block[16384];
+	static char man[65536], block[16384];
 	char line[SYNOPSIS_MAX];
 	size_t n = 0;
 	load("contrib/man/farlan.1", man, sizeof(man));
