@@ -199,64 +199,6 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, struct http *ht
 	return reply_send(connection, http, NULL, &reply);
 }
 
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
-static enum MHD_Result argument_note(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct request *request = self;
-	(void)kind;
-	if (request->n_query < QUERY_ARGUMENTS_MAX)
-		request->query[request->n_query] = (struct query_argument){.name = name, .value = value ? value : ""};
-	request->n_query++; /* one too many is told by the number */
-	return request->n_query > QUERY_ARGUMENTS_MAX ? MHD_NO : MHD_YES;
-}
-
-static enum MHD_Result forwarded_note(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct request *request = self;
-	(void)kind;
-	if (!strcasecmp(name, "X-Forwarded-Proto"))
-		request->forwarded_proto = value;
-	if (strcasecmp(name, "X-Forwarded-For") != 0)
-		return MHD_YES;
-	if (request->n_forwarded_for == FORWARDED_MAX) { /* those further away are asked last, if at all */
-		memmove(request->forwarded_for, request->forwarded_for + 1,
-		        sizeof(request->forwarded_for) - sizeof(request->forwarded_for[0]));
-		request->n_forwarded_for--;
-	}
-	request->forwarded_for[request->n_forwarded_for++] = value ? value : "";
-	return MHD_YES;
-}
-
-/* What the head says. */
-static void request_fill(struct request *request, struct MHD_Connection *connection)
-{
-	const struct client *client = client_of(connection);
-	request->host = header(connection, "Host");
-	request->origin = header(connection, "Origin");
-	request->fetch_site = header(connection, "Sec-Fetch-Site");
-	request->cookie = header(connection, "Cookie");
-	request->accept = header(connection, "Accept");
-	request->accept_encoding = header(connection, "Accept-Encoding");
-	request->content_type = header(connection, "Content-Type");
-	request->if_match = header(connection, "If-Match");
-	request->if_none_match = header(connection, "If-None-Match");
-	request->authorization = header(connection, "Authorization");
-	request->last_event_id = header(connection, "Last-Event-ID");
-	request->passphrase = header(connection, "Farlan-Passphrase");
-	request->zt1_auth = header(connection, "X-ZT1-Auth");
-	request->uid = UINT_MAX;
-	if (client) {
-		memcpy(request->peer, client->peer, sizeof(request->peer));
-		request->uid = client->uid;
-	}
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, forwarded_note, request);
-	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, argument_note, request);
-}
-
 static enum MHD_Result length_count(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	unsigned *lengths = self;
@@ -295,8 +237,8 @@ static bool file_open(struct exchange *exchange, const char *folder)
  * asked for before it is read: a stranger's would fill the disk. */
 static enum MHD_Result exchange_begin(struct http *http, struct MHD_Connection *connection, struct request *request, void **context)
 {
-	const char *length = header(connection, "Content-Length");
-	bool chunked = header(connection, "Transfer-Encoding");
+	const char *length = head_line(connection, "Content-Length");
+	bool chunked = head_line(connection, "Transfer-Encoding");
 	unsigned long long room = chunked ? REQUEST_BODY_MAX : length ? strtoull(length, NULL, 10) : 0;
 	struct reply reply = {0};
 	uint64_t spill = 0;

@@ -62,6 +62,10 @@ struct client *client_of(struct MHD_Connection *);
 uint64_t deadline_after(const struct http *);
 void exchange_suspend(struct exchange *, uint64_t until);
 
+/* http_head.c */
+const char *head_line(struct MHD_Connection *, const char *name); /* NULL = absent */
+void request_fill(struct request *, struct MHD_Connection *);     /* all but its body */
+
 /* http_reply.c */
 /* Takes what the reply owns. exchange: NULL = its body was not read. */
 enum MHD_Result reply_send(struct MHD_Connection *, struct http *, struct exchange *, struct reply *);

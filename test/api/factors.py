@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import os
 import struct
+import subprocess
 import threading
 import time
 
@@ -97,6 +98,31 @@ def factor(api, rita):
     api.ask('DELETE', '/v1/users/rita')
 
 
+def by_hand(api):
+    """The same by the command line on the controller's machine: the owner's way in and back."""
+    farlan = [os.path.join(os.environ['FARLAN_BIN'], 'farlan'), '--home', api.controller.home]
+    word = os.path.join(api.controller.home, 'word')
+    with open(word, 'w', encoding='ascii') as file:
+        file.write(PASSWORD + '\n')
+    api.controller.cli('user', 'add', 'olga', '--role', 'approve', '--password-file', word)
+    api.controller.cli('user', 'role', 'olga', 'admin')
+    api.controller.cli('user', 'role', 'olga', 'queen', code=2)
+    api.controller.cli('user', 'role', 'nobody', 'read', code=5)
+    settled()
+    run = subprocess.Popen([*farlan, 'user', 'second-factor', 'olga'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    secret = run.stdout.readline().split()[-1]
+    out = run.communicate(code_of(secret) + '\n', timeout=30)[0]
+    codes = [line.strip() for line in out.splitlines() if line.startswith('    ')]
+    api.check(run.returncode == 0 and len(codes) == 10, f'enrolled by hand: {run.returncode} {out}')
+    api.check('olga' in api.controller.cli('user', 'list').stdout and login(api, {'user': 'olga', 'password': PASSWORD}, '192.0.2.21', 401)['reason'], 'it counts')
+    fresh = api.controller.cli('user', 'recovery-codes', 'olga').stdout
+    api.check(codes[0] not in fresh and fresh.count('    ') == 10, 'new codes by hand')
+    api.controller.cli('user', 'second-factor', 'olga', '--off')
+    api.controller.cli('user', 'second-factor', 'olga', '--off', code=8)
+    api.check(login(api, {'user': 'olga', 'password': PASSWORD}, '192.0.2.22'), 'back in without it')
+    api.controller.cli('user', 'delete', 'olga')
+
+
 def proxy(api):
     """This machine is a trusted proxy here: who it names is the source, in the audit as in what is counted."""
     once = api.ask('POST', '/v1/page-link', {}).value['url'].split('#once=')[1]
@@ -129,4 +155,5 @@ def prepare(lab):
 def run(api):
     rita = roles(api)
     factor(api, rita)
+    by_hand(api)
     proxy(api)

@@ -34,6 +34,9 @@
 #pragma weak run_user_list
 #pragma weak run_user_add
 #pragma weak run_user_passwd
+#pragma weak run_user_role
+#pragma weak run_user_second_factor
+#pragma weak run_user_recovery_codes
 #pragma weak run_user_delete
 #pragma weak run_token_list
 #pragma weak run_token_create

@@ -1,4 +1,4 @@
-/* user.c: page, user list, add, passwd, delete: who gets in at the page.
+/* user.c: page, user list, add, passwd, role, delete: who gets in at the page.
  *
  * A password is read from the terminal without echo, twice, or from standard input or a file; never from the command line,
  * which every process of the machine can read.
@@ -10,11 +10,14 @@
 #include "ui/cli/client.h"
 #include "ui/cli/output.h"
 #include "ui/cli/passphrase.h"
+#include "ui/cli/user.h"
 
-#define PATH_ROOM 96
-
-static const struct column columns[] = {
-    {"NAME", "name", CELL_TEXT}, {"CREATED", "created", CELL_TIME}, {"LAST LOGIN", "last_login", CELL_TIME}, {0}};
+static const struct column columns[] = {{"NAME", "name", CELL_TEXT},
+                                        {"ROLE", "role", CELL_TEXT},
+                                        {"SECOND FACTOR", "second_factor", CELL_YES_NO},
+                                        {"CREATED", "created", CELL_TIME},
+                                        {"LAST LOGIN", "last_login", CELL_TIME},
+                                        {0}};
 
 /* "3f9a..." in pairs, as browsers show it. */
 static void print_told(const json_t *link, const char *name, const char *title)
@@ -43,12 +46,12 @@ int run_page(struct call *call)
 }
 
 /* A name that may stand in a path; what names there are the controller says. */
-static int path_of(const struct call *call, char path[PATH_ROOM])
+int user_path(const struct call *call, char *path, const char *behind)
 {
 	const char *name = call->words[0];
 	if (!*name || strlen(name) > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(name))
 		return complain(EXIT_USAGE, "a user's name is 1 to 32 of a-z, 0-9, dot, underscore and hyphen");
-	snprintf(path, PATH_ROOM, "/v1/users/%s", name);
+	snprintf(path, USER_PATH_ROOM, "/v1/users/%s%s", name, behind);
 	return 0;
 }
 
@@ -100,23 +103,47 @@ static int send_password(struct call *call, const char *method, const char *path
 
 int run_user_add(struct call *call)
 {
-	char path[PATH_ROOM];
-	int code = path_of(call, path);
-	return code ? code : send_password(call, "POST", "/v1/users", json_pack("{s:s}", "name", call->words[0]), "added user");
+	char path[USER_PATH_ROOM];
+	const char *role = options_value(&call->options, "role");
+	int code = user_path(call, path, "");
+	if (code)
+		return code;
+	json_t *body = json_pack("{s:s}", "name", call->words[0]);
+	if (role && json_object_set_new(body, "role", json_string(role))) {
+		json_decref(body);
+		return complain(EXIT_USAGE, "--role takes read, approve or admin");
+	}
+	return send_password(call, "POST", "/v1/users", body, "added user");
 }
 
 int run_user_passwd(struct call *call)
 {
-	char path[PATH_ROOM];
-	int code = path_of(call, path);
+	char path[USER_PATH_ROOM];
+	int code = user_path(call, path, "");
 	return code ? code : send_password(call, "PATCH", path, json_object(), "changed the password of");
+}
+
+int run_user_role(struct call *call)
+{
+	char path[USER_PATH_ROOM], name[CELL_MAX], role[CELL_MAX];
+	json_t *user = NULL, *body = json_pack("{s:s}", "role", call->words[1]);
+	int code = body ? user_path(call, path, "") : complain(EXIT_USAGE, "a role is read, approve or admin");
+	if (code) {
+		json_decref(body);
+		return code;
+	}
+	code = client_shown(call, "PATCH", path, body, NULL, NULL, &user);
+	if (user)
+		printf("%s has the role %s\n", cell_text(user, "name", CELL_TEXT, name), cell_text(user, "role", CELL_TEXT, role));
+	json_decref(user);
+	return code;
 }
 
 int run_user_delete(struct call *call)
 {
-	char path[PATH_ROOM], name[CELL_MAX];
+	char path[USER_PATH_ROOM], name[CELL_MAX];
 	json_t *user = NULL;
-	int code = path_of(call, path);
+	int code = user_path(call, path, "");
 	if (code == 0)
 		code = client_shown(call, "DELETE", path, NULL, NULL, NULL, &user);
 	if (user)
