@@ -66,13 +66,13 @@ struct MHD_Daemon *daemon_start(struct listener *listener, int fd)
 	    {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
 	    {MHD_OPTION_END, 0, NULL},
 	};
-	struct MHD_Daemon *daemon =
-	    MHD_start_daemon(flags, 0, NULL, NULL, access_handle, listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-	                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	                     listener->local || config->one_peer ? 0u : connections / 2, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-	                     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	                     MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener, MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL,
-	                     MHD_OPTION_URI_LOG_CALLBACK, line_look, NULL, MHD_OPTION_ARRAY, listener->tls ? tls : tls + 3, MHD_OPTION_END);
+	struct MHD_Daemon *daemon = MHD_start_daemon(
+	    flags, 0, NULL, NULL, access_handle, listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    listener->local || config->one_peer ? 0u : connections / 2, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_DEADLINE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener, MHD_OPTION_NOTIFY_COMPLETED, exchange_end, NULL,
+	    MHD_OPTION_URI_LOG_CALLBACK, line_look, NULL, MHD_OPTION_ARRAY, listener->tls ? tls : tls + 3, MHD_OPTION_END);
 	if (!daemon)
 		close(fd);
 	return daemon;

@@ -75,11 +75,12 @@ int zt1_token_load(const char *dir, char ret_path[HOME_PATH_MAX + sizeof(ZT1_TOK
 		len = token_write(path, token);
 	} else if (len >= 0 || len == -EFBIG) {
 		text[len < 0 ? 0 : len] = '\0';
-		size_t word = strcspn(text, "\r\n");
-		if (text[word])
+		size_t word = strcspn(text, "\r\n"), line = text[word] == '\r' ? 2 : text[word] == '\n';
+		bool alone = len >= 0 && (size_t)len == word + line && (line < 2 || text[word + 1] == '\n');
+		if (line)
 			log_warning("%s ends with a newline, which many programs would send along; take it away: truncate -s -1", path);
 		text[word] = '\0';
-		if (!token_good(text) || strlen(text) != word || (size_t)len > word + 2) {
+		if (!alone || !token_good(text)) {
 			snprintf(why, ZT1_WHY, "%s holds no token: one word of 16 to 127 letters and digits; delete it for a new one",
 			         path);
 			explicit_bzero(text, sizeof(text));

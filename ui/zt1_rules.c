@@ -95,7 +95,7 @@ static bool judge(const struct rule *rules, size_t n, struct ethertypes *ret, ch
 		types.type[types.n++] = type;
 	}
 	if (others)
-		types.n = 0;
+		types = (struct ethertypes){0};
 	else if (!types.n)
 		return zt1_wrong(why, "rules", "drop every frame: end them with ACTION_ACCEPT");
 	qsort(types.type, types.n, sizeof(types.type[0]), by_type);
