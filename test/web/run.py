@@ -21,7 +21,7 @@ TREE = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TREE, 'test/netns'))
 import lab as labs  # noqa: E402
 
-LIMIT_S = 150
+LIMIT_S = 240
 RECEIVER_PORT = 9100
 POOL = '10.91.0.0/16'
 RENAMED = 'printf %s "$0" >/proc/sys/kernel/hostname; exec "$@"'
@@ -198,7 +198,7 @@ def traffic(lab, minutes):
     lab.start_root()
     lab.start_controller()
     lab.controller.online()
-    converse(lab, 'traffic.mjs', {**shots(), 'FARLAN_MINUTES': minutes}, 2 * LIMIT_S + float(minutes) * 60)
+    converse(lab, 'traffic.mjs', {**shots(), 'FARLAN_MINUTES': minutes}, LIMIT_S + float(minutes) * 60)
 
 
 def crowd(lab):
