@@ -96,13 +96,16 @@ void zt1_controller_get(void *self, const struct request *request, struct reply 
 
 /* ---- whom it reaches ---- */
 
+/* Where a member is comes with its next request: one whose way became direct just now is told like a relayed one until then, since a direct
+ * peer without a path is offline to some of them. */
 static json_t *member_peer(const struct member_row *row)
 {
+	bool known = row->link == LINK_DIRECT && row->physical.family, stream = row->physical.family & ENDPOINT_STREAM;
 	const struct zt1_peer peer = {.address = row->address,
 	                              .rtt_us = row->rtt_us,
 	                              .version = row->version,
-	                              .direct = row->link == LINK_DIRECT && !(row->physical.family & ENDPOINT_STREAM),
-	                              .stream = row->link == LINK_DIRECT && row->physical.family & ENDPOINT_STREAM,
+	                              .direct = known && !stream,
+	                              .stream = known && stream,
 	                              .path = row->physical,
 	                              .seen_ms = zt1_wall_ms()};
 	return zt1_peer_json(&peer);
