@@ -103,6 +103,7 @@ static void status_get(void *self, const struct request *request, struct reply *
 	json_object_set_new(o, "page_certificate", api->certificate ? json_hex(api->certificate->print, 32) : json_null());
 	json_object_set_new(o, "time", json_count((uint64_t)time(NULL)));
 	json_object_set_new(o, "zt1", zt1_listen_json(api->zt1));
+	json_object_set_new(o, "webhooks", webhooks_state_json(api->controller));
 	json_object_set_new(o, "user",
 	                    api->visitor->by == VISITOR_SESSION && *api->visitor->session.user ? json_text(api->visitor->session.user)
 	                                                                                       : json_null());

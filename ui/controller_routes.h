@@ -108,6 +108,7 @@ void member_traffic_get(void *self, const struct request *, struct reply *);
 
 /* ---- hook_api.c */
 
+json_t *webhooks_state_json(const struct controller *); /* for the status: how many there are of each state */
 void webhooks_get(void *self, const struct request *, struct reply *);
 void webhooks_post(void *self, const struct request *, struct reply *);
 void webhook_get(void *self, const struct request *, struct reply *);

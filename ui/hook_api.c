@@ -80,6 +80,16 @@ static json_t *delivery_json(const struct delivery_row *row)
 	return o;
 }
 
+json_t *webhooks_state_json(const struct controller *controller)
+{
+	struct hook_figures f;
+	json_t *o = json_object();
+	controller_hook_figures(controller, &f);
+	for (unsigned i = 0; i < HOOK_STATES; i++)
+		json_object_set_new(o, hook_state_name((enum hook_state)i), json_integer((json_int_t)f.hooks[i]));
+	return o;
+}
+
 /* ---- the path ---- */
 
 static bool id_of(const struct request *request, unsigned at, const char *what, struct reply *reply, uint64_t *ret)

@@ -90,6 +90,7 @@ def webhooks(api):
     test = api.ask('POST', f'{path}/test', {}, status=202).value
     until('it is suspended', lambda: api.get(path)['state'] == 'suspended', 10)
     api.check(api.get(path)['last']['status'] == 410, f'{api.get(path)}')
+    api.check(api.get('/v1/status')['webhooks'] == {'ok': 0, 'failing': 0, 'off': 0, 'suspended': 1}, 'status tells of it')
     api.ask('POST', f'{path}/test', {}, status=409)
     Receiver.status = 200
     stale = api.ask('GET', path).headers['ETag']

@@ -173,6 +173,9 @@ static void print_status(const json_t *status, bool node)
 		printf("  page %s  (farlan page prints a link)\n", cell_text(status, "page", CELL_TEXT, text));
 	if (*field(status, "health") && strcmp(field(status, "health"), "ok") != 0)
 		printf("  health %s\n", cell_text(status, "health", CELL_TEXT, text));
+	json_int_t suspended = json_integer_value(json_object_get(json_object_get(status, "webhooks"), "suspended"));
+	if (suspended)
+		printf("  webhooks %d suspended; see farlan webhook list\n", (int)suspended);
 	printf("\n");
 	if (!json_array_size(networks))
 		printf("no networks; next: %s\n", node ? "farlan join NWID" : "farlan network create NAME");

@@ -97,7 +97,7 @@ const struct option cli_options[] = {
     {"tag", 0, "TAG", "a tag of members; may be given again"},
     {"description", 0, "TEXT", "what it is for; none = nothing"},
     {"reason", 0, "TEXT", "why; the member is told"},
-    {"state", 0, "STATE", "only those: pending, approved, denied, revoked, banned; of deliveries waiting, delivered, failed; several with commas"},
+    {"state", 0, "STATE", "only those: pending, approved, denied, revoked, banned; of a log waiting, delivered, failed; commas between"},
     {"online", 0, "on|off", "only those that are, or are not"},
     {"link", 0, "KIND", "only those reached like that: direct, relay, offline"},
     {"search", 0, "TEXT", "only those with it in their name, address or description"},
