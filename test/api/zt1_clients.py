@@ -242,6 +242,17 @@ def zero_ui(lab):
     lab.nodes['B'].cli('leave', nwid, code=None)
 
 
+def shown_as(peer):
+    """What ztnet makes of a peer: a private address in any path is a LAN, none that is active is offline."""
+    if not peer:
+        return 'offline'
+    if peer['latency'] == -1:
+        return 'relayed'
+    if not any(path['active'] and not path['expired'] for path in peer['paths']):
+        return 'offline'
+    return 'lan' if any(ipaddress.ip_address(path['address'].split('/')[0]).is_private for path in peer['paths']) else 'wan'
+
+
 def ztnet(lab):
     """Creates with keys that are its own, re-reads members by revision, empties a member before it forgets it."""
     p = Program(lab, lab.controller)
@@ -266,6 +277,8 @@ def ztnet(lab):
         revision.update(now)
 
     moved('the join')
+    lab.check(shown_as(p.get(f'/peer/{a}')) != 'offline', f'who waits is online: {p.get(f"/peer/{a}")}')
+    lab.equal(shown_as(p.get(f'/peer/{STRANGER}')), 'offline', 'who never came is not')
     for body in ({'authorized': True}, {'name': 'desk'}, {'ipAssignments': ['10.121.15.20', '10.121.15.21']}, {'activeBridge': True}, {'noAutoAssignIps': True}):
         got = p.post(member(nwid, a), body)
         name, value = next(iter(body.items()))
@@ -278,7 +291,7 @@ def ztnet(lab):
     for address, name in ((a, 'A'), (b, 'B')):
         row = p.get(member(nwid, address))
         peer = p.get(f'/peer/{row["address"]}')
-        lab.check(any(path['active'] and path['preferred'] for path in peer['paths']) or peer['latency'] == -1, f'{name} is online: {peer}')
+        lab.check(shown_as(peer) != 'offline', f'{name} is online: {peer}')
         lab.check(not row['nwid'].startswith(row['id']), 'it is not the controller itself')
     mode = p.get(net(nwid))['v6AssignMode']
     lab.check(p.post(net(nwid), {'v6AssignMode': {**mode, 'rfc4193': True}})['v6AssignMode']['rfc4193'] is True, 'IPv6')
