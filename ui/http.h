@@ -21,8 +21,8 @@ struct uv_loop_s;
 struct http;
 
 struct http_config {
-	int unix_fd;                     /* a listening unix socket (home_listen), taken even on failure; -1 = none */
-	const struct endpoint *tcp;      /* NULL = none */
+	int unix_fd;                /* a listening unix socket (home_listen), taken even on failure; -1 = none */
+	const struct endpoint *tcp; /* NULL = none */
 	/* The same on a second address, port 0 = that of tcp; where the machine has no such family it is left out. NULL = none */
 	const struct endpoint *tcp_also;
 	const struct endpoint *tls;      /* HTTPS; NULL = none */
