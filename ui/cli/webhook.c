@@ -207,7 +207,8 @@ int run_webhook_add(struct call *call)
 		json_decref(body);
 		return code;
 	}
-	return secret_shown(call, client_once(call, "POST", "/v1/webhooks", body, &hook), hook);
+	code = client_once(call, "POST", "/v1/webhooks", body, &hook);
+	return secret_shown(call, code, hook);
 }
 
 int run_webhook_show(struct call *call)
