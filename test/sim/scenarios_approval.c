@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "controller/traffic.h"
 #include "test/sim/sim.h"
 
 struct approval {
@@ -232,11 +233,80 @@ static void topology(uint64_t seed, char failed[256])
 	finish(sim, failed);
 }
 
+/* ---- what members say they carried --------------------------------------------------------------------------------------- */
+
+/* All that the controller has of that member, and the drops it told. */
+static struct traffic_count told_by(struct sim *sim, uint64_t address, uint64_t *ret_drops)
+{
+	static struct traffic_view v;
+	struct admin_error error;
+	enum admin_status status = controller_traffic(sim->controller->controller, sim->nwid, address, TRAFFIC_HOUR, &v, &error);
+	expect(sim, status == ADMIN_OK, "no traffic of %" PRIx64, address);
+	*ret_drops = v.drops;
+	return v.total;
+}
+
+static void told_is(struct sim *sim, uint64_t address, const struct carried *c, uint64_t drops, const char *when)
+{
+	uint64_t told_drops;
+	struct traffic_count t = told_by(sim, address, &told_drops);
+	expect(sim, t.tx_frames == c->tx_frames && t.tx_bytes == c->tx_bytes && t.rx_frames == c->rx_frames && t.rx_bytes == c->rx_bytes,
+	       "%s: told are %" PRIu64 " and %" PRIu64 " frames of %" PRIu64 " and %" PRIu64, when, t.tx_frames, t.rx_frames, c->tx_frames,
+	       c->rx_frames);
+	expect(sim, told_drops == drops, "%s: told are %" PRIu64 " drops of %" PRIu64, when, told_drops, drops);
+}
+
+static uint64_t dropped(const struct port *port)
+{
+	uint64_t drop[DROP_COUNT], sum = 0;
+	port_drops(port, drop);
+	for (unsigned i = DROP_NONE + 1; i < DROP_COUNT; i++)
+		sum += drop[i];
+	return sum;
+}
+
+/* The controller has what the ports counted: in time, after a lossy minute, and at once when a node stops or leaves. */
+static void traffic(uint64_t seed, char failed[256])
+{
+	struct sim *sim = sim_new(seed);
+	sim->link = (struct link){.delay_min = 4 * MS, .delay_max = 6 * MS};
+	if (world_new(sim, 3)) {
+		struct host *a = world_member(sim, 0), *b = world_member(sim, 1), *m = world_member(sim, 2);
+		expect(sim, frame_passes(a, b, 5 * SECOND) && frame_passes(a, m, 5 * SECOND), "no frame");
+		sim->link.loss = 200;
+		for (unsigned i = 0; i < 60; i++)
+			frame_send(a, b, 500), frame_send(b, a, 100), frame_send(a, NULL, 60), sim_run(sim, SECOND);
+		sim->link.loss = 0;
+		sim_run(sim, 100 * SECOND);
+		struct carried ca = port_carried(a->node->net[0]->port), cb = port_carried(b->node->net[0]->port);
+		expect(sim, ca.tx_frames >= 122 && ca.tx_bytes >= 60 * 560, "A counted %" PRIu64 " frames", ca.tx_frames);
+		told_is(sim, a->secret->self.address, &ca, dropped(a->node->net[0]->port), "A after some time");
+		told_is(sim, b->secret->self.address, &cb, dropped(b->node->net[0]->port), "B after some time");
+		for (unsigned i = 0; i < 20; i++)
+			frame_send(a, b, 700), frame_send(b, a, 300), sim_run(sim, 100 * MS);
+		sim_run(sim, SECOND);
+		ca = port_carried(a->node->net[0]->port);
+		cb = port_carried(b->node->net[0]->port);
+		uint64_t drops_a = dropped(a->node->net[0]->port), drops_b = dropped(b->node->net[0]->port),
+			 address = a->secret->self.address;
+		sim->link.delay_min = sim->link.delay_max; /* a report that is overtaken by its good-bye is lost */
+		host_stop(a);
+		host_running = b;
+		expect(sim, node_leave(b->node, sim->nwid, sim->now / MS) == 0, "B does not leave");
+		host_running = NULL;
+		sim_run(sim, 15 * SECOND);
+		told_is(sim, address, &ca, drops_a, "A stopped");
+		told_is(sim, b->secret->self.address, &cb, drops_b, "B left");
+	}
+	finish(sim, failed);
+}
+
 const struct scenario scenarios_approval[] = {
     {"overtaken", "an approval comes before the answer that the member must wait", overtaken, 6},
     {"lost", "an approval is lost for 1.5 s", lost, 4},
     {"lost_long", "an approval is lost for 6 s", lost_long, 4},
     {"limits", "what the admin sets for a network is in force at its members", limits, 2},
+    {"traffic", "what ports carried, as the controller has it", traffic, 4},
     {"topology", "direct, relayed and gone links as the controller sees them", topology, 4},
     {0},
 };

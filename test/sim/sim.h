@@ -185,6 +185,7 @@ uint64_t mix64(uint64_t *state);
 struct host *host_new(struct sim *, enum host_kind);
 void host_start(struct host *);
 void host_kill(struct host *);    /* as kill -9: nothing more is saved */
+void host_stop(struct host *);    /* as SIGTERM: it says good-bye */
 void host_reflash(struct host *); /* and its files are gone, the epoch starts low */
 void host_turn(struct host *);
 /* Its device takes a multicast group from now on, or no longer; the node reads it when it next looks. Kept over a kill: the programs go on. */

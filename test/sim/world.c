@@ -251,11 +251,11 @@ void host_start(struct host *h)
 	h->next_us = sim->now;
 }
 
-void host_kill(struct host *h)
+static void host_end(struct host *h, bool killed)
 {
 	if (!h->node)
 		return;
-	h->discard_saves = true;
+	h->discard_saves = killed;
 	sim_streams_end(h);
 	h->n_ended = 0;
 	host_running = h;
@@ -267,6 +267,16 @@ void host_kill(struct host *h)
 	host_running = NULL;
 	udp_close(&h->udp);
 	assert(!h->tap);
+}
+
+void host_kill(struct host *h)
+{
+	host_end(h, true);
+}
+
+void host_stop(struct host *h)
+{
+	host_end(h, false);
 }
 
 void host_reflash(struct host *h)
