@@ -209,6 +209,14 @@ async function webhooks(page) {
 		await until('all are delivered', async () => await delivery(page, 'waiting').count() === 0 && await delivery(page, 'delivered').count() >= 3);
 		await page.locator('[data-field="webhook-state"][data-state="ok"]').waitFor();
 	});
+	await check('switched off it says so, and on again', async () => {
+		equal((await api(page, `/v1/webhooks/${hook}`, 'PATCH', { enabled: false })).status, 200, 'off');
+		await page.locator('[data-field="webhook-state"][data-state="off"]').waitFor();
+		equal(await page.locator('[data-action="webhook-test"]').count(), 0, 'no test is offered');
+		await page.locator('[data-action="webhook-resume"]').click();
+		await page.locator('[data-field="webhook-state"][data-state="ok"]').waitFor();
+		equal((await api(page, `/v1/webhooks/${hook}`)).body.enabled, true, 'by the API');
+	});
 	await check('another secret, shown once', async () => {
 		await page.locator('[data-action="webhook-renew"]').click();
 		await page.locator('[data-action="confirm-yes"]').click();

@@ -45,8 +45,8 @@ function Routes({ network: n }) {
 	};
 	return html`<${Card} title="Routes">${routes.length ? html`<table class="list" aria-label="Routes"><thead><tr><th scope="col">To</th><th scope="col">By</th><th scope="col"><span class="hidden">Actions</span></th></tr></thead><tbody>${routes.map((r) => html`<tr key=${r.target}><th scope="row" data-label="To"><code>${visible(r.target, 50)}</code></th><td data-label="By">${r.via ? html`<code>${visible(r.via, 50)}</code>` : 'the network itself'}</td>
 			<td class="end">${may('write', n.id) && html`<${Act} kind="quiet icon-only" action="route-delete" label=${`Remove the route to ${visible(r.target, 50)}`} work=${() => put(routes.filter((o) => o !== r))}><${Icon} name="close" /><//>`}</td></tr>`)}</tbody></table>` : html`<p class="hint">None. A route tells members that a subnet is behind one of them.</p>`}
-		<${Form} label="New route" class="form inline" barred=${!may('write', n.id)} save=${add}><${Input} label="To" required maxlength="49" spellcheck=${false} placeholder="192.168.7.0/24" value=${target} onValue=${setTarget} data-field="route-target" /><${Input} label="By the member with" maxlength="45" spellcheck=${false} placeholder="10.144.7.5" value=${via} onValue=${setVia} data-field="route-via" />
-		<p class="buttons"><button type="submit" data-action="route-add">Add</button></p><//><//>`;
+		${may('write', n.id) && html`<${Form} label="New route" class="form inline" save=${add}><${Input} label="To" required maxlength="49" spellcheck=${false} placeholder="192.168.7.0/24" value=${target} onValue=${setTarget} data-field="route-target" /><${Input} label="By the member with" maxlength="45" spellcheck=${false} placeholder="10.144.7.5" value=${via} onValue=${setVia} data-field="route-via" />
+		<p class="buttons"><button type="submit" data-action="route-add">Add</button></p><//>`}<//>`;
 }
 
 function Dns({ network: n }) {

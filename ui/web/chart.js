@@ -49,7 +49,7 @@ function options(props, figure, box, moved) {
 	return {
 		width: Math.max(200, box.clientWidth), height: HEIGHT, legend: { show: false }, focus: { alpha: 1 },
 		cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: (u, i) => ink(now().lines[(i - 1) % now().lines.length].key) } },
-		scales: { y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
+		scales: { y: { range: (u, low, high) => [0, Math.max(high * 1.12, now().least || 1)] } },
 		axes: [{ ...axis, space: 64, size: 26, values: (u, ticks, of, space, every) => ticks.map((t, i) => tick(t, i, ticks, every)) }, { ...axis, size: 76, values: (u, ticks) => ticks.map((v) => now().say(v)) }],
 		series: [{}, ...lines.map((line, i) => series(line, i, DASHES[i % DASHES.length].length ? DASHES[i % DASHES.length] : undefined)), ...(open ? lines.map((line, i) => series(line, i, [3, 3])) : [])],
 		hooks: {
@@ -109,6 +109,6 @@ function Drawn(props) {
 		<div ref=${box} class="plot" tabindex="0" role="slider" aria-label=${`${title}, over time`} aria-valuemin="0" aria-valuemax=${Math.max(0, at.length - 1)} aria-valuenow=${here} aria-valuetext=${`${at.length ? moment(at[here], step) : ''}: ${lines.map((line, i) => `${line.label} ${told[i]}`).join(', ')}`} onKeyDown=${pressed}></div></figure>`;
 }
 
-// at: unix seconds; lines: [{key, label, values: [number or null]}], key: a colour of the style sheet (line-0 …); say(value) -> text;
+// at: unix seconds; lines: [{key, label, values: [number or null]}], key: a colour of the style sheet (line-0 …); say(value) -> text; least: what the scale shows at least;
 // step: seconds between samples; open: the newest is not whole yet. Other lines make another chart.
 export const Lines = (props) => html`<${Drawn} key=${`${props.lines.map((line) => line.label).join()}${props.open ? '+' : ''}`} ...${props} />`;

@@ -74,8 +74,14 @@ export function Deliveries({ route }) {
 		refresh(logOf(h.id, state));
 		said('A test is on its way.');
 	};
+	const resting = h.state === 'off' || h.state === 'suspended';
+	const resume = async () => {
+		await call('PATCH', pathOf(h.id), { enabled: true }, { revision: h.revision });
+		settle(h.id);
+		said('It is on.');
+	};
 	return html`<p class="crumb"><a href="#/settings">Settings</a></p><div class="head"><div><h1><${Foreign} text=${h.name} /></h1><p class="meta"><${HookState} hook=${h} /><${Id} text=${visible(h.url, 200)} label="Copy the URL" /></p></div>
-			<div class="buttons"><${Act} kind="primary" action="webhook-test" work=${test}>Send a test<//><button type="button" data-action="webhook-edit" onClick=${() => openEdit(h, networks)}>Edit</button><${Act} action="webhook-renew" work=${() => renew(h)}>New secret<//><${Act} kind="danger" action="webhook-delete" work=${() => remove(h)}>Delete<//></div></div>
-		${h.state === 'suspended' && html`<div class="notice bad" role="status"><strong>It is suspended.</strong> The receiver failed for too long or said that it is gone. Edit it and switch it on to go on.</div>`}${h.dropped > 0 && html`<div class="notice wait">${plural(h.dropped, 'delivery', 'deliveries')} got lost because too many waited.</div>`}
+			<div class="buttons">${resting ? html`<${Act} kind="primary" action="webhook-resume" work=${resume}>Switch it on<//>` : html`<${Act} kind="primary" action="webhook-test" work=${test}>Send a test<//>`}<button type="button" data-action="webhook-edit" onClick=${() => openEdit(h, networks)}>Edit</button><${Act} action="webhook-renew" work=${() => renew(h)}>New secret<//><${Act} kind="danger" action="webhook-delete" work=${() => remove(h)}>Delete<//></div></div>
+		${h.state === 'suspended' && html`<div class="notice bad" role="status"><strong>It is suspended.</strong> The receiver failed for too long or said that it is gone. Mend it, then switch it on.</div>`}${h.dropped > 0 && html`<div class="notice wait">${plural(h.dropped, 'delivery', 'deliveries')} got lost because too many waited.</div>`}
 		<p class="hint">Told of: ${visible(h.events.join(', '), 300)}${h.networks?.length ? `, in ${plural(h.networks.length, 'network')}` : ''}. ${count(h.queue)} waiting.</p><${Log} hook=${h} state=${state} />`;
 }

@@ -56,9 +56,11 @@ const NetworkCard = ({ network: n, spark }) => html`<li><a class="tile" href=${`
 const root = (r) => html`<span class=${`state ${r.online ? 'online' : 'revoked'}`}><span aria-hidden="true">${r.online ? '●' : '✕'}</span> ${r.online ? 'connected' : 'no answer'}</span>`;
 
 export function Health({ status }) {
+	const failing = (status.webhooks?.failing || 0) + (status.webhooks?.suspended || 0);
 	return html`<${Card} title="This controller"><${Facts} rows=${[
 		['Signing', status.health === 'ok' ? html`<span class="state online"><span aria-hidden="true">●</span> ok</span>` : visible(status.health, 200)],
 		...(status.roots || []).map((r, i) => [`Root ${i + 1}`, html`${root(r)} <code class="minor">${visible(r.endpoint || r.address || '', 64)}</code>`]),
+		['Webhooks', failing ? html`<a class="warn" href="#/settings">${plural(failing, 'fails', 'fail')}</a>` : null],
 		['Address', html`<${Id} text=${status.address} label="Copy the address" />`],
 		['Fingerprint', html`<span class="words">${visible(status.fingerprint, 120)}</span>`],
 		['Version', visible(status.version, 40)]]} /><//>`;
@@ -71,7 +73,7 @@ export function Home({ status }) {
 		${status.first_run !== undefined && !status.user && html`<${Notice}>You came in by a one-time link. <a href="#/accounts">Make a user with a password</a> to come back without the terminal.<//>`}
 		<${WaitingList} networks=${networks} />
 		<div class="split"><section aria-label="Networks"><h2 class="over">Networks</h2><${Pending} cell=${cell} what="networks" />
-			${cell.data && !networks.length && html`<${Empty} icon="networks" title="No network yet"><p>A network is one Ethernet that its members share.</p><p><a class="button primary" href="#/welcome">Make the first one</a></p><//>`}
+			${cell.data && !networks.length && html`<${Empty} icon="networks" title="No network yet"><p>A network is one Ethernet that its members share.</p>${may('admin') && html`<p><a class="button primary" href="#/welcome">Make the first one</a></p>`}<//>`}
 			<ul class="plain tiles">${networks.map((n, i) => html`<${NetworkCard} key=${n.id} network=${n} spark=${i < SPARKS} />`)}</ul></section>
 		<section aria-label="Health"><h2 class="over">Health</h2><${Health} status=${status} /></section></div>`;
 }

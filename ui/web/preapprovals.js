@@ -27,7 +27,7 @@ function Add({ nwid }) {
 		setF({ ...EMPTY, approve: f.approve });
 		said(body.approve ? `${body.address} is let in as soon as it asks.` : `The place of ${body.address} is kept.`);
 	};
-	return html`<${Form} label="Device known beforehand" class="form columns" barred=${!may('write', nwid)} save=${save}>
+	return html`<${Form} label="Device known beforehand" class="form columns" save=${save}>
 		<${Input} label="Address of the device" required minlength="10" maxlength="10" pattern="[0-9a-fA-F]{10}" title="ten digits 0-9 a-f, as farlan id shows them" spellcheck=${false} placeholder="1a2b3c4d5e" value=${f.address} onValue=${set('address')} data-field="preapproval-address" />
 		<${Input} label="When it asks, it" options=${KINDS} value=${f.approve} onValue=${set('approve')} data-field="preapproval-approve" />
 		<${Input} label="Name" maxlength="63" value=${f.name} onValue=${set('name')} data-field="preapproval-name" />
@@ -53,5 +53,5 @@ export function Preapprovals({ nwid }) {
 			<tbody>${list.map((p) => html`<tr key=${p.address} data-preapproval=${p.address}><th scope="row" data-label="Address"><code>${visible(p.address, 20)}</code></th><td data-label="Name">${p.name ? html`<${Foreign} text=${p.name} />` : '–'}</td><td data-label="When it asks">${p.approve === false ? 'it waits, its place is kept' : 'it is let in'}</td><td data-label="IPv4"><code>${visible(addresses(p) || '–', 80)}</code></td>
 			<td data-label="Tags">${(p.tags || []).map((tag) => html`<span class="tag">${visible(tag, 32)}</span>`)}</td><td class="end">${may('write', nwid) && html`<${Act} kind="quiet danger" action="preapproval-delete" label=${`Forget ${visible(p.name || p.address, 40)}`} work=${() => remove(nwid, p)}>Forget<//>`}</td></tr>`)}</tbody></table>`}
 		${cell.data && !list.length && html`<p class="hint">None. Whose address you know (its owner sees it with <code>farlan id</code>) needs no link.</p>`}
-		${cell.data && html`<h3>One more</h3><${Add} nwid=${nwid} />`}<//>`;
+		${cell.data && may('write', nwid) && html`<h3>One more</h3><${Add} nwid=${nwid} />`}<//>`;
 }

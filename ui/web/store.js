@@ -98,7 +98,7 @@ export function forget() {
 const within = (network, path) => (network ? path.startsWith(`/v1/networks/${network}`) : path.startsWith('/v1/networks/'));
 const touches = {
 	traffic: ({ network }, path) => path === '/v1/networks' || (within(network, path) && (path.includes('/traffic?') || path.split('/').length === 6)),
-	webhook: (_, path) => path.startsWith('/v1/webhooks'),
+	webhook: (_, path) => path === '/v1/status' || path.startsWith('/v1/webhooks'),
 	network: ({ network }, path) => path === '/v1/status' || path === '/v1/networks' || (within(network, path) && path.split('/').length === 4),
 	member: ({ network, address }, path) => path === '/v1/networks' || path === '/v1/waiting' ||
 		(within(network, path) && !path.includes('/invites') && !path.includes('/traffic?') && (!address || !path.includes('/members/') || path.endsWith(`/${address}`))),

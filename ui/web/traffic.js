@@ -70,8 +70,8 @@ const silent = (data) => [data.rx_bytes, data.tx_bytes, data.rtt_us, data.drops]
 function Charts({ data, names }) {
 	const { at, open, bits, frames, drops, rtt: trips } = useMemo(() => series(data), [data]);
 	const some = (lines) => lines.some(({ values }) => values.some((v) => v !== null));
-	const chart = (name, title, lines, say) => names.includes(name) && some(lines) && html`<${Lines} name=${name} title=${title} at=${at} lines=${lines} say=${say} step=${data.step} open=${open} />`;
-	return html`<div class="charts">${chart('bits', 'Bits per second', bits, rate)}${chart('frames', 'Frames per second', frames, whole)}${chart('drops', `Frames dropped, ${PER[data.step] || 'in each slot'}`, drops, whole)}${chart('rtt', 'Round trip, ms', trips, (ms) => (ms < 10 ? ms.toFixed(1) : whole(ms)))}</div>`;
+	const chart = (name, title, lines, say, least = 1) => names.includes(name) && some(lines) && html`<${Lines} name=${name} title=${title} at=${at} lines=${lines} say=${say} least=${least} step=${data.step} open=${open} />`;
+	return html`<div class="charts">${chart('bits', 'Bits per second', bits, rate)}${chart('frames', 'Frames per second', frames, whole)}${chart('drops', `Frames dropped, ${PER[data.step] || 'in each slot'}`, drops, whole, 4)}${chart('rtt', 'Round trip, ms', trips, (ms) => (ms < 10 ? ms.toFixed(1) : whole(ms)))}</div>`;
 }
 
 const ALL = ['bits', 'frames', 'drops', 'rtt'];
