@@ -168,8 +168,9 @@ static enum admin_status ips_take(struct controller *c, struct edit *e, const st
 {
 	unsigned n = s->set & SET_MEMBER_IP ? 1 : s->n_ips;
 	enum admin_status status = ADMIN_OK;
-	if (!n) { /* the pool's choice: one of those it has, or member_admit() finds one */
-		e->will.n_ips = e->will.n_ips && member_served(&e->network, &e->will) ? 1 : 0;
+	if (!n) { /* the pool's choice: one of those it has, or member_admit() finds one; for who is not in nothing is kept */
+		bool keeps = e->will.state == MEMBER_APPROVED && member_served(&e->network, &e->will);
+		e->will.n_ips = e->will.n_ips && keeps ? 1 : 0;
 		return ADMIN_OK;
 	}
 	if (e->will.state == MEMBER_BANNED) {

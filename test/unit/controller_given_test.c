@@ -287,7 +287,10 @@ static void test_reservation(void **state)
 	assert_true(one.state == MEMBER_PENDING && !one.serial && !strcmp(one.name, "printer") && tags_have(&one.tags, "floor1"));
 	assert_true(one.n_ips == 1 && one.ips[0].ip[3] == 50); /* the other has an owner by now */
 	assert_true(one.flags == MEMBER_RELAY && !one.auto_ip && !one.authorized_wall_s);
-	assert_int_equal(waiting().address, 0); /* spent: the row has it */
+	assert_int_equal(waiting().address, 0);                                                 /* spent: the row has it */
+	assert_int_equal(change(1, (struct member_settings){.set = SET_MEMBER_IPS}), ADMIN_OK); /* no more */
+	assert_int_equal(row(1).n_ips, 0);
+	assert_int_equal(change(1, (struct member_settings){.set = SET_MEMBER_IP, .ip = s.ips[0]}), ADMIN_OK);
 	/* what is kept for it is nobody else's */
 	assert_int_equal(change(2, (struct member_settings){.set = SET_MEMBER_IP, .ip = {4, 24, {10, 7, 7, 50}}}), ADMIN_CONFLICT);
 	assert_int_equal(controller_member_approve(c, nwid, person(1).address, NULL, &e), ADMIN_OK);
