@@ -304,9 +304,9 @@ enum admin_status controller_network_delete(struct controller *c, uint64_t nwid,
 		status = admin_network(c, nwid, &n, &p, error);
 	if (status)
 		return status;
-	int r = store_network_delete(c->store, nwid);
+	int r = network_audit(c, &n, &n, "network.delete"); /* first: who is told of it is told its name */
 	if (!r)
-		r = network_audit(c, &n, &n, "network.delete");
+		r = store_network_delete(c->store, nwid);
 	status = admin_commit(c, r, error);
 	if (status)
 		return status;

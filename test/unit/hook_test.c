@@ -209,6 +209,21 @@ static void test_events(void **state)
 	assert_int_equal(row_of(members).last_status, 204);
 }
 
+static void test_network_gone(void **state)
+{
+	(void)state;
+	uint64_t nwid = network_new("office");
+	hook_new("x", "network.delete", NULL);
+	network_touch(nwid, 1);
+	assert_false(take());
+	assert_int_equal(controller_network_delete(c, nwid, &problem), ADMIN_OK);
+	assert_true(take());
+	json_t *o = body_of();
+	assert_string_equal(at(o, "network", "name"), "office");
+	json_decref(o);
+	assert_false(take());
+}
+
 /* An event has one id for all hooks, and the same at each attempt. */
 static void test_same_id(void **state)
 {
@@ -756,10 +771,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_events),      TEST(test_same_id),   TEST(test_judged),     TEST(test_order), TEST(test_retries),
-	    TEST(test_retry_after), TEST(test_gone),      TEST(test_three_days), TEST(test_full),  TEST(test_transaction),
-	    TEST(test_restart),     TEST(test_secrets),   TEST(test_again),      TEST(test_live),  TEST(test_crowd_goes),
-	    TEST(test_signature),   TEST(test_addresses),
+	    TEST(test_events),      TEST(test_network_gone), TEST(test_same_id),   TEST(test_judged),     TEST(test_order),
+	    TEST(test_retries),     TEST(test_retry_after),  TEST(test_gone),      TEST(test_three_days), TEST(test_full),
+	    TEST(test_transaction), TEST(test_restart),      TEST(test_secrets),   TEST(test_again),      TEST(test_live),
+	    TEST(test_crowd_goes),  TEST(test_signature),    TEST(test_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
