@@ -139,6 +139,8 @@ struct traffic *traffic_open(struct controller *c, struct publication *p)
 		goto failed;
 	if (!r)
 		t->total = sum.last;
+	for (unsigned i = 0; !r && i < TALLIES; i++)
+		t->drops += sum.drops.of[i];
 	t->any = !r;
 	return p->traffic = t;
 failed:

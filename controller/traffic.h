@@ -56,7 +56,7 @@ enum admin_status controller_traffic(struct controller *, uint64_t nwid, uint64_
                                      struct admin_error *);
 
 /* All that the members of a network ever told (written down already, so it never goes back): false: nothing yet. */
-bool controller_traffic_total(struct controller *, uint64_t nwid, struct traffic_count *ret);
+bool controller_traffic_total(struct controller *, uint64_t nwid, struct traffic_count *ret, uint64_t *ret_drops);
 
 struct traffic_figures {                      /* since the start */
 	uint64_t reports, clamped, restarted; /* with counters; more than any port can carry; counters that went back within a run */

@@ -49,6 +49,7 @@ struct traffic { /* of one network */
 	unsigned n_reasons, n_saved;
 	char (*reason)[TRAFFIC_REASON_ROOM]; /* owned, REASONS_MAX of them; 0 is "other" */
 	struct traffic_count total, writing; /* as written; as it will be then */
+	uint64_t drops, drops_writing;       /* likewise */
 	bool any;                            /* something was written, ever */
 	bool fresh;                          /* since those who watch were told: */
 	uint64_t told_ms;

@@ -174,12 +174,13 @@ enum admin_status controller_traffic(struct controller *c, uint64_t nwid, uint64
 	return r ? admin_unavailable(c, error, r) : ADMIN_OK;
 }
 
-bool controller_traffic_total(struct controller *c, uint64_t nwid, struct traffic_count *ret)
+bool controller_traffic_total(struct controller *c, uint64_t nwid, struct traffic_count *ret, uint64_t *ret_drops)
 {
 	struct publication *p = publication_find(c, nwid);
 	const struct traffic *t = p ? traffic_open(c, p) : NULL;
 	if (!t || !t->any)
 		return false;
 	*ret = t->total;
+	*ret_drops = t->drops;
 	return true;
 }

@@ -147,6 +147,9 @@ static int network_put(struct controller *c, struct publication *p, struct handf
 		return r;
 	network.at_s = c->wall_s;
 	t->writing = network.last;
+	t->drops_writing = 0;
+	for (unsigned i = 0; i < TALLIES; i++)
+		t->drops_writing += network.drops.of[i];
 	return store_traffic_subject_save(c->store, p->nwid, &network, held);
 }
 
@@ -159,6 +162,7 @@ static void written(struct controller *c, const struct handful *b)
 		for (unsigned k = 0; k < e->n_drops; k++)
 			e->drop[k].more = 0;
 		b->at[i].traffic->total = b->at[i].traffic->writing;
+		b->at[i].traffic->drops = b->at[i].traffic->drops_writing;
 		b->at[i].traffic->any = b->at[i].traffic->fresh = true;
 		b->at[i].traffic->n_saved = b->at[i].traffic->n_reasons;
 	}

@@ -139,6 +139,8 @@ static const char *pair_check(struct certificate *c)
 	len = sizeof(c->print);
 	if (code >= 0)
 		code = gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA256, c->print, &len);
+	time_t until = code >= 0 ? gnutls_x509_crt_get_expiration_time(crt) : 0;
+	c->until = until > 0 ? (uint64_t)until : 0;
 	gnutls_x509_crt_deinit(crt);
 	return code < 0 ? gnutls_strerror(code) : NULL;
 }

@@ -18,6 +18,7 @@ struct certificate {
 	bool own;          /* made here */
 	uint8_t pin[32];   /* SHA-256 of its SubjectPublicKeyInfo */
 	uint8_t print[32]; /* SHA-256 of the certificate, which browsers show */
+	uint64_t until;    /* unix time at which it runs out; 0 = never */
 };
 
 /* The two files, or with both NULL tls.crt and tls.key of the state folder, made when they are not there. 0 or -errno with a sentence

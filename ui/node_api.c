@@ -16,6 +16,7 @@
 #include "ui/json.h"
 #include "ui/lan_api.h"
 #include "ui/local_api.h"
+#include "ui/node_metrics.h"
 #include "ui/settings.h"
 #include "ui/sight_api.h"
 #include "ui/wake_api.h"
@@ -375,6 +376,7 @@ static void sample_get(void *self, const struct request *request, struct reply *
 }
 
 static const struct api_route routes[] = {
+    {METHOD_GET, "/metrics", node_metrics_get, SCOPE_LOCAL},
     {METHOD_GET, "/v1/status", status_get, SCOPE_LOCAL},
     {METHOD_GET, "/v1/networks", networks_get, SCOPE_LOCAL},
     {METHOD_GET, "/v1/networks/*", node_api_network, SCOPE_LOCAL},

@@ -18,6 +18,7 @@ import lab as bed  # noqa: E402
 from lab import Failure, Lab, until  # noqa: E402
 
 import client  # noqa: E402
+import dashboards  # noqa: E402
 import factors as second  # noqa: E402
 import webhooks as hooks  # noqa: E402
 from contract import Contract, TREE  # noqa: E402
@@ -324,6 +325,8 @@ def tokens(api):
     until('B waits', lambda: [m['address'] for m in api.get(f'/v1/networks/{lab.nwid}/members?state=pending')['members']] == [b], 15)
     fill = {'network': lab.nwid, 'member': a, 'invite': '00000000000000ff', 'user': 'anna', 'token': 'ff', 'webhook': '00000000000000ff', 'delivery': '00000000000000ff'}
     may = {'self': {'reader', 'clerk', 'writer', 'boss'}, 'read': {'reader', 'boss'}, 'approve': {'clerk', 'boss'}, 'write': {'boss'}, 'admin': {'boss'}, 'local': set()}
+    own = {('PATCH', '/v1/users/{user}'): {'boss'}, ('DELETE', '/v1/users/{user}/second-factor'): {'boss'}}  # a person's own, or an admin's
+    own.update({('POST', f'/v1/users/{{user}}/{what}'): set() for what in ('second-factor', 'second-factor/confirm', 'recovery-codes')})
     for method, path in sorted(api.contract.operations):
         scope = api.contract.document['paths'][path][method.lower()]['x-farlan-scope']
         if scope == 'open':
@@ -349,8 +352,6 @@ def tokens(api):
     api.ask('GET', '/metrics', by=by['reader'])
     api.ask('DELETE', f'/v1/tokens/{made["boss"]["id"]}')
     api.ask('GET', '/v1/status', status=401, by=by['boss'])
-    own = {('PATCH', '/v1/users/{user}'): {'boss'}, ('DELETE', '/v1/users/{user}/second-factor'): {'boss'}}  # a person's own, or an admin's
-    own.update({('POST', f'/v1/users/{{user}}/{what}'): set() for what in ('second-factor', 'second-factor/confirm', 'recovery-codes')})
     api.ask('DELETE', f'/v1/tokens/{made["boss"]["id"]}', status=404)
     return by
 
@@ -479,9 +480,22 @@ def metrics(api):
     pushes = int(re.search(r'^farlan_controller_config_push_seconds_count (\d+)', text, re.M).group(1))
     api.check(pushes >= 1, 'a push was measured')
     api.lab.note('pushes: ' + ' '.join(re.findall(r'^farlan_controller_config_push_seconds_(?:sum|count) .*', text, re.M)))
+    scrapes = {'farlan-controller': text}
+    for who, daemon in (('farland', api.lab.nodes['A']), ('root', api.lab.root)):  # those have it on their unix socket only
+        scrapes[who] = client.by_socket(os.path.join(daemon.home, 'farland.sock')).ask('GET', '/metrics').body.decode()
+        for wrong in lint(scrapes[who]) or [None]:
+            api.check(wrong is None, f'metrics of the {who}: {wrong}')
+    api.check(api.lab.nodes['A'].cli('metrics').stdout.count('# TYPE ') == scrapes['farland'].count('# TYPE '), 'farlan metrics prints them')
+    api.check(f'farlan_node_network_up{{network="{api.lab.nwid}"}} 1' in scrapes['farland'], 'the network works at A')
+    api.check('farlan_root_registered ' in scrapes['root'], 'a root says who is registered')
+    wrong, asked = dashboards.errors(list(scrapes.values()))
+    for what in wrong or [None]:
+        api.check(what is None, f'contrib: {what}')
+    api.check(asked > 40, f'the dashboards ask {asked} queries')
     if shutil.which('promtool'):
-        judged = subprocess.run(['promtool', 'check', 'metrics'], input=text, capture_output=True, text=True)
-        api.check(judged.returncode == 0, f'promtool: {judged.stdout}{judged.stderr}')
+        for who, page in scrapes.items():
+            judged = subprocess.run(['promtool', 'check', 'metrics'], input=page, capture_output=True, text=True)
+            api.check(judged.returncode == 0, f'promtool: {who}: {judged.stdout}{judged.stderr}')
     else:
         api.lab.note('promtool is not installed: judged by the own lint alone')
 
@@ -515,6 +529,10 @@ def readiness(api):
     api.ask('GET', '/healthz')
 
 
+def factors(api):
+    second.run(api)
+
+
 def programs(api):
     zt1_clients.run(api.lab)
     zt1.run(api.lab)
@@ -540,15 +558,12 @@ def case(api, name, *more):
     return result
 
 
-def factors(api):
-    second.run(api)
-
-
 def main():
     lab = Lab('api')
     try:
         lab.start_root()
         hooks.prepare(lab)
+        second.prepare(lab)
         zt1_clients.prepare(lab, 'CAB')
         lab.start_controller('--https', '127.0.0.1:8443')
         for name in 'AB':
@@ -574,7 +589,6 @@ def main():
     for note in lab.notes:
         print(f'    {note}')
     for failure in lab.failures:
-        second.prepare(lab)
         print(f'FAILED: {failure}')
     print(f'{lab.passed} passed, {len(lab.failures)} failed')
     return 1 if lab.failures else 0

@@ -55,6 +55,7 @@
 #pragma weak run_invite_qr
 #pragma weak run_topology
 #pragma weak run_traffic
+#pragma weak run_metrics
 #pragma weak run_member_show
 #pragma weak run_member_ban
 #pragma weak run_member_unban

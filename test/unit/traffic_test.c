@@ -271,6 +271,11 @@ static void truth_check(const struct truth *t, enum traffic_range range)
 	assert_count(&view->total, &sum);
 	assert_int_equal(view->drops, all);
 	assert_int_equal(view->n_members, MEMBERS);
+	struct traffic_count total = {0};
+	uint64_t dropped = 0;
+	assert_true(controller_traffic_total(c, nwid, &total, &dropped));
+	assert_count(&total, &sum);
+	assert_int_equal(dropped, all);
 	for (unsigned i = 0; i < view->n_reasons; i++) {
 		uint64_t slots = 0;
 		for (unsigned k = 0; k < traffic_rings[range].slots; k++)

@@ -402,15 +402,20 @@ int client_fetch(struct client *client, const char *path, json_t *body, int fd)
 {
 	struct fetching f = {.client = client, .fd = fd};
 	char url[URL_MAX];
-	char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	if (!text)
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	if (body && !text) {
+		json_decref(body);
 		return complain(EXIT_FAILED, "out of memory");
+	}
+	json_decref(body);
 	snprintf(url, sizeof(url), "%s%s", client->base, path);
 	curl_easy_setopt(client->curl, CURLOPT_URL, url);
-	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, "POST");
-	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
-	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
+	curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, text ? "POST" : "GET");
+	if (text) {
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
+	}
 	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->headers);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, fetch_take);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &f);
@@ -426,7 +431,8 @@ int client_fetch(struct client *client, const char *path, json_t *body, int fd)
 	                                           : answered(client, &f.problem, NULL);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, answer_take);
 	free(f.problem.bytes);
-	explicit_bzero(text, strlen(text));
+	if (text)
+		explicit_bzero(text, strlen(text));
 	free(text);
 	return code;
 }

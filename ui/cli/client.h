@@ -27,7 +27,7 @@ int client_once(const struct call *, const char *method, const char *path, json_
  * is left in *ret. */
 int client_shown(const struct call *, const char *method, const char *path, json_t *body, const char *member, const char *schema,
                  json_t **ret);
-/* As client_ask(), but what is answered are bytes, written to fd as they come. Waits as long as they do come. */
+/* As client_ask() with POST, or with body NULL with GET, but what is answered are bytes, written to fd as they come. Waits as long as they do come. */
 int client_fetch(struct client *, const char *path, json_t *body, int fd);
 
 #endif
