@@ -125,6 +125,20 @@ def seen(lab):
     lab.equal(sorted(n['role'] for n in nodes.values()), ['controller', 'member', 'member', 'root'], 'roles')
 
 
+def programs(lab):
+    """Those that know ZeroTier One's API find theirs where they look; an `up` that says nothing of it keeps it, and none ends it."""
+    def status():
+        token = os.path.join(lab.folder, 'server/controller/zt1.token')
+        with open(token, encoding='ascii') as file:
+            return lab.hosts['S'].run('curl', '-s', '-H', f'X-ZT1-Auth: {file.read()}', 'http://127.0.0.1:9993/status', code=None).stdout
+    lab.check('"online"' in status(), f'zt1: {status()}')
+    before = daemons(lab)
+    up(lab)
+    lab.equal(daemons(lab), before, 'zt1 is kept')
+    up(lab, '--zt1', 'none')
+    lab.equal(status(), '', 'zt1 is closed')
+
+
 def again(lab, first):
     """It may be run at any time: nothing restarts, the network is the same."""
     before = daemons(lab)
@@ -135,7 +149,8 @@ def again(lab, first):
     farlan(lab, 'server', 'down')
     lab.equal(daemons(lab), {}, 'after down')
     lab.equal(farlan(lab, 'server', 'status', code=None).returncode, 3, 'status when stopped')
-    third = up(lab)
+    third = up(lab, '--zt1-api')
+    programs(lab)
     lab.equal(third['network'], first['network'], 'the network after down and up')
     lab.equal(farlan(lab, 'server', 'status').returncode, 0, 'status')
     until('A is back at its controller', lambda: lab.nodes['A'].json('status').get('online'), 60)
