@@ -99,7 +99,7 @@ const char *top_rate_text(bool rated, double v, char buf[16])
 	if (unit < 0)
 		snprintf(buf, 16, "%.0f", v);
 	else
-		snprintf(buf, 16, v < 9.95 ? "%.2f%c" : v < 99.5 ? "%.1f%c" : "%.0f%c", v, units[unit]);
+		snprintf(buf, 16, v < 9.995 ? "%.2f%c" : v < 99.95 ? "%.1f%c" : "%.0f%c", v, units[unit]);
 	return buf;
 }
 
