@@ -164,7 +164,7 @@ static void password_change_end(struct controller_api *api, const struct request
 	if (!hashed(job, reply))
 		return;
 	if (job->verify)
-		throttle_good(&api->access->throttle, api->now, job->user, request->peer, 1);
+		throttle_good(&api->access->throttle, api->now, job->user, request->peer, 1, false);
 	enum admin_status status =
 	    controller_user_password(api->controller, job->user, job->made, who->by == VISITOR_SESSION ? who->session.hash : NULL, &error);
 	if (status == ADMIN_OK)

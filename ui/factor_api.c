@@ -29,7 +29,7 @@ static bool password_good(struct controller_api *api, const struct request *requ
 	bool good = controller_user_kept(api->controller, job->user, kept) && !strcmp(kept, job->kept) && job->good;
 	wipe(kept, sizeof(kept));
 	if (good) {
-		throttle_good(&api->access->throttle, api->now, job->user, request->peer, 1);
+		throttle_good(&api->access->throttle, api->now, job->user, request->peer, 1, false);
 		return true;
 	}
 	controller_login_note(api->controller, job->user, request->peer, false);

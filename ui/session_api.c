@@ -195,8 +195,10 @@ bool second_factor_spend(struct controller_api *api, const struct request *reque
 	return false;
 }
 
-/* The password was right. Is that all it takes? false: answered. */
-static bool second_passed(struct controller_api *api, const struct request *request, const struct password_job *job, struct reply *reply)
+/* The password was right. Is that all it takes? *ret_tries: how many it took to get here, the one without a code included, which
+ * nobody has who has no second factor. false: answered. */
+static bool second_passed(struct controller_api *api, const struct request *request, const struct password_job *job, unsigned *ret_tries,
+                          struct reply *reply)
 {
 	struct admin_error error = {0};
 	struct user_row row;
@@ -207,6 +209,7 @@ static bool second_passed(struct controller_api *api, const struct request *requ
 		admin_problem(reply, status, &error);
 		return false;
 	}
+	*ret_tries = row.factor ? 2 : 1;
 	if (!row.factor)
 		return true;
 	if (!*job->code)
@@ -222,6 +225,7 @@ static bool second_passed(struct controller_api *api, const struct request *requ
 static void login_end(struct controller_api *api, const struct request *request, const struct password_job *job, struct reply *reply)
 {
 	char kept[KEPT_MAX];
+	unsigned tries = 1;
 	bool same = controller_user_kept(api->controller, job->user, kept) && !strcmp(kept, job->kept);
 	bool good = job->good && same;
 	wipe(kept, sizeof(kept));
@@ -230,10 +234,10 @@ static void login_end(struct controller_api *api, const struct request *request,
 		wrong(reply, "the user's name or the password is wrong");
 		return;
 	}
-	if (!second_passed(api, request, job, reply))
+	if (!second_passed(api, request, job, &tries, reply))
 		return;
 	controller_login_note(api->controller, job->user, request->peer, true);
-	throttle_good(&api->access->throttle, api->now, job->user, request->peer, *job->code ? 2 : 1);
+	throttle_good(&api->access->throttle, api->now, job->user, request->peer, tries, true);
 	if (job->made[0])
 		controller_user_kept_anew(api->controller, job->user, job->made);
 	session_begin(api, request, job->user, 200, reply);

@@ -192,7 +192,7 @@ static struct throttle_friend *friend_place(struct throttle *t, const uint8_t us
 	return n >= THROTTLE_FRIENDS_EACH ? own : oldest;
 }
 
-void throttle_good(struct throttle *t, uint64_t now, const char *user, const char *from, unsigned tries)
+void throttle_good(struct throttle *t, uint64_t now, const char *user, const char *from, unsigned tries, bool in)
 {
 	struct asker a = asker_of(t, now, user, from);
 	struct throttle_user *u = user_find(t, now, user);
@@ -200,14 +200,16 @@ void throttle_good(struct throttle *t, uint64_t now, const char *user, const cha
 	char source[LIMIT_SOURCE];
 	if (a.friend) {
 		forgive(&a.source->gate, a.source->gate.tries);
-		a.friend->codes = 0;
-		a.friend->since = now;
+		a.friend->codes = in ? 0 : a.friend->codes;
+		a.friend->since = in ? now : a.friend->since;
 		return;
 	}
 	forgive(&a.source->gate, tries);
 	if (a.wide != a.source)
 		forgive(&a.wide->gate, tries);
 	forgive(patient(&a) ? &u->patient : &u->rest, tries);
+	if (!in)
+		return;
 	limit_source(from, source);
 	key_make(t, pair, "farlan login pair", user, source);
 	key_make(t, name, "farlan login user", user, "");

@@ -56,8 +56,10 @@ enum throttle_class throttle_class(struct throttle *, uint64_t now, const char *
  * failures alone: others' guesses do not hold him up. Who keeps to the times he is told waits for his like only, not for those who
  * hammer: 30 s at most, however many they are. */
 uint64_t throttle_try(struct throttle *, uint64_t now, const char *user, const char *from);
-/* The last try was right; tries: how many of this user and source it took (two, when the code was asked for in between). */
-void throttle_good(struct throttle *, uint64_t now, const char *user, const char *from, unsigned tries);
+/* The last try was right; tries: how many of this user and source it took (two, when the code was asked for in between). in: with
+ * all that is asked for he came in, so that this source is a friend from now on; else a password alone was right, which must not
+ * buy tries of codes. */
+void throttle_good(struct throttle *, uint64_t now, const char *user, const char *from, unsigned tries, bool in);
 
 /* Codes of six digits: who tries them knows the password, and one in 300 000 is right. So few of a user may be wrong in a day,
  * from wherever they come, that the chance of a guess stays below 1 : 10 000 a day; only sources he came in from before have a

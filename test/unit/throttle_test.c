@@ -50,7 +50,7 @@ static void logins_buy_no_guesses(void **state)
 		if (throttle_try(&t, now, "anna", "192.0.2.1") == 0)
 			guesses++;
 		if (throttle_try(&t, now, "mallory", "192.0.2.1") == 0)
-			throttle_good(&t, now, "mallory", "192.0.2.1", 1);
+			throttle_good(&t, now, "mallory", "192.0.2.1", 1, true);
 	}
 	assert_int_equal(guesses, THROTTLE_FREE);
 }
@@ -64,13 +64,13 @@ static void many_sources(void **state)
 	(void)state;
 	begin();
 	assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
-	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	throttle_good(&t, now, "anna", "192.0.2.1", 1, true);
 	for (unsigned i = 0; i < 60 * 60 * 10; i++, now += 100) { /* an hour, ten a second */
 		snprintf(from, sizeof(from), "2001:db8:%x:%x::1", i >> 16, i & 0xffff);
 		guesses += throttle_try(&t, now, "anna", from) == 0;
 		if (i % 6000 == 0) { /* meanwhile she comes in from home */
 			assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
-			throttle_good(&t, now, "anna", "192.0.2.1", 1);
+			throttle_good(&t, now, "anna", "192.0.2.1", 1, true);
 		}
 	}
 	assert_true(guesses >= 100 && guesses <= 3600 / 30 + 30); /* a little more before all of them are known to hammer */
@@ -146,7 +146,7 @@ static void ten_thousand_keep_no_owner_out(void **state)
 	(void)state;
 	begin();
 	assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
-	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	throttle_good(&t, now, "anna", "192.0.2.1", 1, true);
 	for (unsigned s = 0; s < 90; s++, now += 1000)
 		guesses += horde_second(now, "anna");
 	due = since = now;
@@ -165,7 +165,7 @@ static void ten_thousand_keep_no_owner_out(void **state)
 		if (s % 60 == 0) { /* and from home there is nothing to wait for */
 			assert_true(throttle_class(&t, now, "anna", "192.0.2.1") == THROTTLE_FRIEND);
 			assert_true(throttle_try(&t, now, "anna", "192.0.2.1") == 0);
-			throttle_good(&t, now, "anna", "192.0.2.1", 1);
+			throttle_good(&t, now, "anna", "192.0.2.1", 1, true);
 			homes++;
 		}
 	}
@@ -199,11 +199,11 @@ static void friends_are_ones_own(void **state)
 	(void)state;
 	begin();
 	throttle_try(&t, now, "anna", "192.0.2.1");
-	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	throttle_good(&t, now, "anna", "192.0.2.1", 1, true);
 	for (unsigned i = 0; i < 2 * THROTTLE_FRIENDS; i++) {
 		snprintf(from, sizeof(from), "2001:db8:%x::1", i);
 		assert_true(throttle_try(&t, ++now, "mallory", from) == 0);
-		throttle_good(&t, now, "mallory", from, 1);
+		throttle_good(&t, now, "mallory", from, 1, true);
 	}
 	assert_true(throttle_class(&t, now, "anna", "192.0.2.1") == THROTTLE_FRIEND);
 	assert_true(throttle_class(&t, now, "mallory", from) == THROTTLE_FRIEND);
@@ -219,7 +219,7 @@ static void codes_are_not_guessed(void **state)
 	(void)state;
 	begin();
 	throttle_try(&t, now, "anna", "192.0.2.1");
-	throttle_good(&t, now, "anna", "192.0.2.1", 1);
+	throttle_good(&t, now, "anna", "192.0.2.1", 1, true);
 	for (unsigned s = 0; s < 3 * 86400; s++, now += 1000) {
 		snprintf(from, sizeof(from), "100.64.%u.%u", s >> 8 & 255, s & 255);
 		const char *who = s % 2 ? from : "192.0.2.1"; /* the attacker sits beside her, too */
@@ -239,6 +239,15 @@ static void codes_are_not_guessed(void **state)
 	print_message("codes that could be guessed: %u on the first day, %u in three: chance %.1e a day\n", day, wrong, day * 3e-6);
 	assert_true(day >= 20 && day * 3e-6 < 1e-4);
 	assert_true((wrong - day) / 2 * 3e-6 < 1e-4);
+	for (unsigned i = 0; i < 100; i++) /* a password alone buys none, from wherever */
+		throttle_good(&t, now, "anna", i % 2 ? "192.0.2.1" : "203.0.113.50", 1, false);
+	assert_true(throttle_class(&t, now, "anna", "203.0.113.50") != THROTTLE_FRIEND);
+	while (throttle_code(&t, now, "anna", "192.0.2.1") == 0)
+		throttle_code_wrong(&t, now, "anna", "192.0.2.1");
+	throttle_good(&t, now, "anna", "192.0.2.1", 1, false);
+	assert_true(throttle_code(&t, now, "anna", "192.0.2.1") > 0);
+	throttle_good(&t, now, "anna", "192.0.2.1", 2, true);
+	assert_true(throttle_code(&t, now, "anna", "192.0.2.1") == 0);
 	assert_true(throttle_code(&t, now, "bert", "203.0.113.9") == 0); /* nobody else waits for it */
 }
 
