@@ -93,7 +93,7 @@ export function crowd(nwid) {
 
 // What an edit answered is shown at once; the change that follows says the same.
 export function shown(nwid, members, gone = []) {
-	const cell = cellOf(`${networkPath(nwid)}/members`);
+	const cell = crowd(nwid); // it may be asked for the first time after an edit elsewhere
 	for (const member of members) {
 		const one = cellOf(memberPath(nwid, member.address));
 		one.data = member;
