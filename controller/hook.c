@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/hook_parts.h"
@@ -361,17 +362,31 @@ void controller_hook_each(struct controller *c, void (*each)(void *, const struc
 	}
 }
 
-static bool pool_holds(void *self, const struct prefix *pool)
+struct pools {
+	struct prefix *list;
+	unsigned n, room;
+};
+
+static bool pool_add(void *self, const struct prefix *pool)
 {
-	struct endpoint **at = self;
-	if (!prefix_holds(pool, *at))
-		return false;
-	*at = NULL;
-	return true;
+	struct pools *pools = self;
+	if (pools->n == pools->room)
+		return true;
+	pools->list[pools->n++] = *pool;
+	return false;
 }
 
-bool controller_hook_pool(struct controller *c, const struct endpoint *e)
+int controller_hook_pools(struct controller *c, struct prefix **ret, unsigned *ret_n)
 {
-	struct endpoint plain = *e, *at = &plain;
-	return store_pools(c->store, pool_holds, &at) != 0 || !at; /* not known is no leave */
+	struct pools pools = {.room = c->n_publications};
+	if (pools.room && !(pools.list = calloc(pools.room, sizeof(*pools.list))))
+		return -ENOMEM;
+	int r = store_pools(c->store, pool_add, &pools);
+	if (r) {
+		free(pools.list);
+		return r;
+	}
+	*ret = pools.list;
+	*ret_n = pools.n;
+	return 0;
 }

@@ -140,8 +140,8 @@ struct hook_outcome {
  * false: none; *ret_next is when to ask again, NEVER = after the next turn. */
 bool controller_hook_take(struct controller *, unsigned max, struct hook_due *ret, uint64_t now_ms, uint64_t *ret_next);
 void controller_hook_done(struct controller *, uint64_t seq, const struct hook_outcome *, uint64_t now_ms, uint64_t wall_s);
-/* Does that address lie in the pool of a network of ours? family 4 or 6. */
-bool controller_hook_pool(struct controller *, const struct endpoint *);
+/* The pools of our networks: no request goes there. *ret is malloced, NULL without any. 0 or -errno. */
+int controller_hook_pools(struct controller *, struct prefix **ret, unsigned *ret_n);
 /* Of each retry in ms, HOOK_RETRIES of them; borrowed. Tests are in a hurry. */
 void controller_hook_pace(struct controller *, const uint64_t *retry_ms);
 

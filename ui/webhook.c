@@ -1,5 +1,10 @@
-/* webhook.c: one easy handle per delivery, all of them in one multi handle, driven by the loop: libcurl says which sockets it waits
+/* webhook.c: one easy handle per delivery, all of them in one multi handle, driven by a loop: libcurl says which sockets it waits
  * for and until when, libuv says what happened.
+ *
+ * The loop has a thread of its own. Nothing there blocks, either, but each TLS connection begins with reading the system's
+ * authorities, which costs libcurl-gnutls 50 ms of computing: on the control thread that would hold up handshakes and the page. The
+ * two share two lists behind a mutex, deliveries that go out and outcomes that come back; a transfer belongs to the thread that took
+ * it out of a list, and the controller is asked by the control thread alone.
  *
  * Whom we talk to is judged at the one place where no trick helps any more: when libcurl asks for a socket it names the address it
  * is going to connect to, after all names, odd spellings of numbers and rebound DNS. A connection is never used twice, since the
@@ -35,6 +40,9 @@
 
 struct transfer {
 	struct webhooks *webhooks;
+	struct transfer *next;
+	struct prefix *pools; /* owned: of the controller's networks when it began */
+	unsigned n_pools;
 	CURL *easy;
 	struct curl_slist *headers;
 	struct hook_due due;
@@ -42,14 +50,26 @@ struct transfer {
 	size_t head, body; /* bytes of the answer */
 	unsigned status;   /* of a complete head; 0 = none yet */
 	bool blocked;      /* an address was refused */
-	char error[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE], why[HOOK_ERROR_MAX];
+	struct hook_outcome outcome; /* once it is over */
 };
 
 struct webhooks {
 	struct webhooks_config config;
-	CURLM *multi;
+	/* The control thread's. */
+	uv_async_t back;
+	unsigned n; /* on their way */
+	/* Of both, behind the mutex. */
+	uv_mutex_t mutex;
+	struct transfer *out, *over; /* to be sent; sent */
+	bool stop;
+	/* The sender's. */
+	uv_thread_t thread;
+	uv_loop_t loop;
+	uv_async_t wake;
 	uv_timer_t timer;
-	unsigned n;
+	CURLM *multi;
+	unsigned n_list;
 	struct transfer *list[WEBHOOKS_AT_ONCE];
 };
 
@@ -124,7 +144,10 @@ static bool address_good(const struct transfer *t, const struct endpoint *e)
 	struct endpoint plain = address_plain(e);
 	if (config->allow_private && t->due.allow_private)
 		return true;
-	return !address_private(e) && !controller_hook_pool(config->controller, &plain);
+	for (unsigned i = 0; i < t->n_pools; i++)
+		if (prefix_holds(&t->pools[i], &plain))
+			return false;
+	return !address_private(e);
 }
 
 static curl_socket_t socket_open(void *self, curlsocktype purpose, struct curl_sockaddr *at)
@@ -143,13 +166,14 @@ static curl_socket_t socket_open(void *self, curlsocktype purpose, struct curl_s
 
 static unsigned long in_hurry(const struct webhooks *w, unsigned long ms)
 {
-	return w->config.hurry ? ms / w->config.hurry : ms;
+	return !w->config.hurry ? ms : ms > w->config.hurry ? ms / w->config.hurry : 1; /* 0 would be no limit at all */
 }
 
 static void transfer_free(struct transfer *t)
 {
 	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
+	free(t->pools);
 	wipe(&t->due, sizeof(t->due));
 	free(t);
 }
@@ -219,54 +243,62 @@ static bool options_set(const struct webhooks *w, struct transfer *t)
 	return !bad;
 }
 
-static void done(struct webhooks *w, uint64_t seq, const struct hook_outcome *outcome)
+/* Into a list of both threads. */
+static void push(struct webhooks *w, struct transfer **list, struct transfer *t, uv_async_t *bell)
 {
-	controller_hook_done(w->config.controller, seq, outcome, loop_now(), (uint64_t)time(NULL));
-	w->config.kick(w->config.self);
+	uv_mutex_lock(&w->mutex);
+	t->next = *list;
+	*list = t;
+	uv_mutex_unlock(&w->mutex);
+	uv_async_send(bell);
 }
 
-static void start(struct webhooks *w, const struct hook_due *due)
+static struct transfer *take_all(struct webhooks *w, struct transfer **list)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
-	bool good = t;
-	if (good) {
-		*t = (struct transfer){.webhooks = w, .due = *due, .began = loop_now(), .easy = curl_easy_init()};
-		good = t->easy && headers_make(t) && options_set(w, t) && !curl_multi_add_handle(w->multi, t->easy);
-	}
-	if (good) {
-		w->list[w->n++] = t;
-		return;
-	}
-	if (t)
-		transfer_free(t);
-	done(w, due->seq, &(struct hook_outcome){.error = "the request could not be made"});
+	uv_mutex_lock(&w->mutex);
+	struct transfer *first = *list;
+	*list = NULL;
+	uv_mutex_unlock(&w->mutex);
+	return first;
+}
+
+static void fail(struct transfer *t)
+{
+	t->outcome = (struct hook_outcome){.error = "the request could not be made"};
+	push(t->webhooks, &t->webhooks->over, t, &t->webhooks->back);
+}
+
+static void start(struct webhooks *w, struct transfer *t)
+{
+	t->easy = curl_easy_init();
+	if (w->n_list < WEBHOOKS_AT_ONCE && t->easy && headers_make(t) && options_set(w, t) && !curl_multi_add_handle(w->multi, t->easy))
+		w->list[w->n_list++] = t;
+	else
+		fail(t);
 }
 
 static void finish(struct webhooks *w, struct transfer *t, CURLcode code)
 {
-	char error[HOOK_ERROR_MAX];
 	curl_off_t after = 0;
-	struct hook_outcome outcome = {.status = t->status, .ms = (uint32_t)(loop_now() - t->began)};
 	const char *said = t->blocked && !t->status     ? "the address is not a public one"
 	                   : t->head > WEBHOOK_HEAD_MAX ? "the answer's head does not end"
 	                   : code && *t->error          ? t->error
 	                   : code                       ? curl_easy_strerror(code)
 	                                                : "no answer";
-	log_text(error, sizeof(error), said, strlen(said)); /* a name of somebody's may stand in it */
-	outcome.error = t->status ? NULL : error;
+	t->outcome = (struct hook_outcome){.status = t->status, .ms = (uint32_t)(loop_now() - t->began)};
+	log_text(t->why, sizeof(t->why), said, strlen(said)); /* a name of somebody's may stand in it */
+	t->outcome.error = t->status ? NULL : t->why;
 	if (t->status / 100 == 3)
-		outcome.error = "it sends us elsewhere, which is not followed";
+		t->outcome.error = "it sends us elsewhere, which is not followed";
 	if (t->status && !curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after) && after > 0)
-		outcome.retry_after_s = after < HOOK_RETRY_AFTER_S ? (uint32_t)after : HOOK_RETRY_AFTER_S;
-	uint64_t seq = t->due.seq;
-	for (unsigned i = 0; i < w->n; i++)
+		t->outcome.retry_after_s = after < HOOK_RETRY_AFTER_S ? (uint32_t)after : HOOK_RETRY_AFTER_S;
+	for (unsigned i = 0; i < w->n_list; i++)
 		if (w->list[i] == t) {
-			w->list[i] = w->list[--w->n];
+			w->list[i] = w->list[--w->n_list];
 			break;
 		}
 	curl_multi_remove_handle(w->multi, t->easy);
-	transfer_free(t);
-	done(w, seq, &outcome);
+	push(w, &w->over, t, &w->back);
 }
 
 /* ---- libcurl and the loop ----------------------------------------------------------- */
@@ -330,7 +362,7 @@ static int socket_watch(CURL *easy, curl_socket_t fd, int what, void *self, void
 	}
 	if (!watch) {
 		watch = calloc(1, sizeof(*watch));
-		if (!watch || uv_poll_init(w->config.loop, &watch->poll, fd)) {
+		if (!watch || uv_poll_init(&w->loop, &watch->poll, fd)) {
 			free(watch);
 			return -1; /* the transfer fails */
 		}
@@ -343,18 +375,86 @@ static int socket_watch(CURL *easy, curl_socket_t fd, int what, void *self, void
 	return 0;
 }
 
+/* ---- the sender's thread ------------------------------------------------------------ */
+
+static void sender_end(struct webhooks *w)
+{
+	while (w->n_list) {
+		struct transfer *t = w->list[--w->n_list];
+		curl_multi_remove_handle(w->multi, t->easy);
+		transfer_free(t);
+	}
+	curl_multi_cleanup(w->multi);
+	uv_close((uv_handle_t *)&w->timer, NULL);
+	uv_close((uv_handle_t *)&w->wake, NULL);
+}
+
+static void sender_woken(uv_async_t *async)
+{
+	struct webhooks *w = async->data;
+	uv_mutex_lock(&w->mutex);
+	bool stop = w->stop;
+	uv_mutex_unlock(&w->mutex);
+	if (stop) {
+		sender_end(w);
+		return;
+	}
+	for (struct transfer *t = take_all(w, &w->out), *next; t; t = next) {
+		next = t->next;
+		start(w, t);
+	}
+}
+
+static void sender_run(void *self)
+{
+	struct webhooks *w = self;
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+}
+
+/* ---- the control thread ------------------------------------------------------------- */
+
+static void outcomes_take(uv_async_t *async)
+{
+	struct webhooks *w = async->data;
+	for (struct transfer *t = take_all(w, &w->over), *next; t; t = next) {
+		next = t->next;
+		w->n--;
+		controller_hook_done(w->config.controller, t->due.seq, &t->outcome, loop_now(), (uint64_t)time(NULL));
+		transfer_free(t);
+	}
+	w->config.kick(w->config.self);
+}
+
 uint64_t webhooks_turn(struct webhooks *w, uint64_t now)
 {
 	struct hook_due due;
 	uint64_t next = UINT64_MAX;
 	while (w->n < WEBHOOKS_AT_ONCE && controller_hook_take(w->config.controller, WEBHOOK_AT_ONCE, &due, now, &next)) {
-		start(w, &due);
+		struct transfer *t = calloc(1, sizeof(*t));
+		bool good = t && !controller_hook_pools(w->config.controller, &t->pools, &t->n_pools);
+		if (good) {
+			t->webhooks = w;
+			t->due = due;
+			t->began = loop_now();
+			w->n++;
+			push(w, &w->out, t, &w->wake);
+		} else {
+			free(t);
+			controller_hook_done(w->config.controller, due.seq,
+			                     &(struct hook_outcome){.error = "the request could not be made"}, now, (uint64_t)time(NULL));
+			w->config.kick(w->config.self);
+		}
 		wipe(&due, sizeof(due));
 	}
 	return w->n < WEBHOOKS_AT_ONCE ? next : UINT64_MAX;
 }
 
 /* ---- begin and end ------------------------------------------------------------------ */
+
+static void closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
 
 int webhooks_new(struct webhooks **ret, const struct webhooks_config *config)
 {
@@ -367,41 +467,58 @@ int webhooks_new(struct webhooks **ret, const struct webhooks_config *config)
 	}
 	w->config = *config;
 	w->multi = curl_multi_init();
-	if (!w->multi) {
-		curl_global_cleanup();
+	int error = !w->multi ? -ENOMEM : uv_loop_init(&w->loop);
+	if (!error)
+		error = uv_mutex_init(&w->mutex);
+	if (!error)
+		error = uv_async_init(&w->loop, &w->wake, sender_woken);
+	if (error) { /* at the start of the program, which ends by it */
+		curl_multi_cleanup(w->multi);
 		free(w);
-		return -ENOMEM;
+		return error;
 	}
+	uv_timer_init(&w->loop, &w->timer);
+	w->timer.data = w->wake.data = w;
 	for (unsigned i = 0; i < HOOK_RETRIES; i++)
 		hurried[i] = in_hurry(w, pace[i]);
 	if (config->hurry)
 		controller_hook_pace(config->controller, hurried);
-	uv_timer_init(config->loop, &w->timer);
-	w->timer.data = w;
 	curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, socket_watch);
 	curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
 	curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, time_set);
 	curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
 	curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, 1L); /* none is used twice */
+	error = uv_async_init(config->loop, &w->back, outcomes_take);
+	w->back.data = w;
+	if (!error)
+		error = uv_thread_create(&w->thread, sender_run, w);
+	if (error)
+		return error;
 	*ret = w;
 	return 0;
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void list_free(struct transfer *t)
 {
-	free(handle->data);
+	for (struct transfer *next; t; t = next) {
+		next = t->next;
+		transfer_free(t);
+	}
 }
 
 void webhooks_free(struct webhooks *w)
 {
 	if (!w)
 		return;
-	while (w->n) {
-		struct transfer *t = w->list[--w->n];
-		curl_multi_remove_handle(w->multi, t->easy);
-		transfer_free(t);
-	}
-	curl_multi_cleanup(w->multi);
+	uv_mutex_lock(&w->mutex);
+	w->stop = true;
+	uv_mutex_unlock(&w->mutex);
+	uv_async_send(&w->wake);
+	uv_thread_join(&w->thread);
+	uv_loop_close(&w->loop);
+	list_free(w->out);
+	list_free(w->over);
+	uv_mutex_destroy(&w->mutex);
 	curl_global_cleanup();
-	uv_close((uv_handle_t *)&w->timer, timer_closed);
+	uv_close((uv_handle_t *)&w->back, closed);
 }

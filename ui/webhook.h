@@ -1,6 +1,6 @@
-/* webhook.h: sends what waits in the controller's outbox: HTTP requests, signed, by libcurl on the control thread's loop.
+/* webhook.h: sends what waits in the controller's outbox: HTTP requests, signed, by libcurl on a thread of their own.
  *
- * Control thread only, and nothing here blocks: names are looked up by libcurl's own threads. Bounded: 16 requests at once, 4 of one
+ * Control thread only, and nothing here blocks it. Bounded: 16 requests at once, 4 of one
  * webhook; an answer is read to 4 KiB, its head to 32 KiB, all of it for 15 s.
  */
 #ifndef FARLAN_UI_WEBHOOK_H

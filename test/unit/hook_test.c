@@ -763,8 +763,13 @@ static void test_addresses(void **state)
 	struct network_settings s = {.set = SET_NET_NAME | SET_NET_POOL, .name = "odd", .pool = {4, 24, {25, 1, 2}}};
 	uint64_t nwid;
 	assert_int_equal(controller_network_create(c, &s, &nwid, &problem), ADMIN_OK);
-	assert_true(controller_hook_pool(c, &(struct endpoint){.family = 4, .ip = {25, 1, 2, 77}}));
-	assert_false(controller_hook_pool(c, &(struct endpoint){.family = 4, .ip = {25, 1, 3, 77}}));
+	struct prefix *pools = NULL;
+	unsigned n = 0;
+	assert_int_equal(controller_hook_pools(c, &pools, &n), 0);
+	assert_int_equal(n, 1);
+	assert_true(prefix_holds(pools, &(struct endpoint){.family = 4, .ip = {25, 1, 2, 77}}));
+	assert_false(prefix_holds(pools, &(struct endpoint){.family = 4, .ip = {25, 1, 3, 77}}));
+	free(pools);
 }
 
 int main(void)
