@@ -129,15 +129,17 @@ static void limits(uint64_t seed, char failed[256])
 		static const struct {
 			struct network_limits limits;
 			uint32_t on, off;
+			struct ethertypes types;
 		} rounds[] = {
-		    {{7, 800, 3}, NETWORK_IP_GUARD | NETWORK_NO_MULTICAST, 0},
-		    {{0, 0, 0}, 0, NETWORK_FLAGS},
-		    {{STORM_FRAMES_DEFAULT, MCAST_KBIT_DEFAULT, MCAST_LIMIT_DEFAULT}, 0, NETWORK_FLAGS},
+		    {{7, 800, 3}, NETWORK_IP_GUARD | NETWORK_NO_MULTICAST, 0, {2, {0x0800, 0x0806}}},
+		    {{0, 0, 0}, 0, NETWORK_FLAGS, {1, {0x86dd}}},
+		    {{STORM_FRAMES_DEFAULT, MCAST_KBIT_DEFAULT, MCAST_LIMIT_DEFAULT}, 0, NETWORK_FLAGS, {0}},
 		};
 		for (unsigned r = 0; r < sizeof rounds / sizeof *rounds; r++) {
 			struct network_settings s = {.limits = rounds[r].limits, .flags_on = rounds[r].on, .flags_off = rounds[r].off};
 			struct admin_error error;
-			s.set = SET_NET_FLAGS | SET_NET_STORM | SET_NET_MCAST_RATE | SET_NET_MCAST_LIMIT;
+			s.ethertypes = rounds[r].types;
+			s.set = SET_NET_FLAGS | SET_NET_STORM | SET_NET_MCAST_RATE | SET_NET_MCAST_LIMIT | SET_NET_ETHERTYPES;
 			expect(sim, !controller_network_set(sim->controller->controller, sim->nwid, &s, &error), "set: %s", error.detail);
 			sim->controller->next_us = sim->now;
 			sim_run(sim, 3 * SECOND);
@@ -149,6 +151,12 @@ static void limits(uint64_t seed, char failed[256])
 				           atomic_load(&port->mcast_limit) == s.limits.mcast_limit &&
 				           atomic_load(&port->network_flags) == s.flags_on,
 				       "round %u: member %u has other limits", r, i);
+				const struct ethertypes *list = atomic_load(&port->ethertypes);
+				expect(sim,
+				       list ? list->n == s.ethertypes.n &&
+				                  !memcmp(list->type, s.ethertypes.type, list->n * sizeof *list->type)
+				            : !s.ethertypes.n,
+				       "round %u: member %u has another list of EtherTypes", r, i);
 			}
 		}
 	}
