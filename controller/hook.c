@@ -62,8 +62,7 @@ bool hooks_take(const struct hooks *hooks, const char *event, uint64_t nwid)
 /* ---- judging ------------------------------------------------------------------------ */
 
 /* What events begin with: a pattern of another group would never be told anything. */
-static const char *const groups[] = {"network", "member", "invite",  "preapproval", "user",  "token",
-                                     "session", "backup", "restore", "controller",  "audit", "webhook"};
+static const char *const groups[] = {"network", "member", "invite", "preapproval", "user", "token", "backup", "controller", "webhook"};
 
 static bool pattern_good(const char *p)
 {
@@ -121,11 +120,10 @@ static enum admin_status judge(const struct hook_settings *s, struct admin_error
 		return wrong(error, "No events", "Give [\"*\"] for all.", "A webhook is told of one kind of event at least.");
 	for (unsigned i = 0; s->set & SET_HOOK_EVENTS && i < s->n_events; i++)
 		if (!pattern_good(s->events[i])) {
-			admin_error_set(
-			    error, "No such event",
-			    "Like member.approve, member.* or *; groups are network, member, invite, preapproval, user, token, session, "
-			    "backup, restore, controller, audit and webhook.",
-			    "\"%.47s\" fits no event.", s->events[i]);
+			admin_error_set(error, "No such event",
+			                "Like member.approve, member.* or *; groups are network, member, invite, preapproval, user, token, "
+			                "backup, controller and webhook.",
+			                "\"%.47s\" fits no event.", s->events[i]);
 			return ADMIN_INVALID;
 		}
 	if (s->set & SET_HOOK_SECRET && (strlen(s->secret) < HOOK_SECRET_MIN || !printable))
