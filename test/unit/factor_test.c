@@ -272,6 +272,21 @@ static void wrong_codes(void **state)
 	assert_int_equal(login_with("198.51.100.10", codes[3], NULL), 200);
 }
 
+/* Codes that nobody asked for buy no guess at somebody else's password. */
+static void codes_for_nothing(void **state)
+{
+	char cookie[128];
+	unsigned guesses = 0;
+	(void)state;
+	first_user(cookie);
+	user_make("mallory", "read", cookie);
+	for (unsigned i = 0; i < THROTTLE_FREE + 4; i++) {
+		guesses += login_from("198.51.100.30", "{\"user\":\"anna\",\"password\":\"wrong horse\"}", NULL) == 401;
+		login_from("198.51.100.30", "{\"user\":\"mallory\",\"password\":\"correct horse\",\"code\":\"123456\"}", NULL);
+	}
+	assert_true(guesses >= 2 && guesses <= THROTTLE_FREE);
+}
+
 static void clocks(void **state)
 {
 	char cookie[128], code[8], ahead[8];
@@ -443,7 +458,7 @@ int main(void)
 	    TEST(recovery),       TEST(wrong_codes),
 	    TEST(clocks),         TEST(restarts),
 	    TEST(others_affairs), TEST(roles),
-	    TEST(required),
+	    TEST(required),       TEST(codes_for_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
