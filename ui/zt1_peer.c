@@ -145,7 +145,10 @@ void zt1_peers_get(void *self, const struct request *request, struct reply *repl
 	(void)request;
 	look(api, &sight);
 	enum admin_status status = controller_network_each(api->api->controller, network_look, &members, &error);
-	json_object_foreach(sight.peers, address, peer) json_array_append(list, peer);
+	json_object_foreach(sight.peers, address, peer)
+	{
+		json_array_append(list, peer);
+	}
 	json_decref(sight.peers);
 	if (status == ADMIN_OK) {
 		reply_json(reply, 200, list);
