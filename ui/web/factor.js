@@ -39,9 +39,15 @@ function Confirm({ user, made, done, close }) {
 		<${Form} label="Confirm the second factor" save=${save}><${Code} label="The code it shows now" value=${code} onValue=${setCode} /><p class="buttons end"><${Cancel} close=${close} /><button type="submit" class="primary" data-action="factor-confirm">Turn it on</button></p><//>`;
 }
 
-// Password, then the secret, then the codes.
-const Enrol = (user) => ({ close }) => {
-	const [password, setPassword] = useState(''), [made, setMade] = useState(null), [codes, setCodes] = useState(null);
+// The codes are told once: they outlive the view, which may change as soon as the session has its rights.
+function useKept(kept) {
+	const [codes, setCodes] = useState(kept.codes);
+	return [codes, (told) => { kept.codes = told; setCodes(told); }];
+}
+
+// Password, then the secret, then the codes. kept: of this window.
+const Enrol = (user, kept = { codes: null }) => ({ close }) => {
+	const [password, setPassword] = useState(''), [made, setMade] = useState(null), [codes, setCodes] = useKept(kept);
 	if (codes)
 		return html`<${Codes} codes=${codes} user=${user} close=${close} />`;
 	if (made)
@@ -61,8 +67,8 @@ const Proof = ({ title, text, yes, danger, action, work, close }) => {
 		<p class="buttons end"><button type="button" class="quiet" data-action="factor-other" onClick=${() => { setRecovery(!recovery); set('code')(''); }}>${recovery ? 'Use the app' : 'Use a recovery code'}</button><${Cancel} close=${close} /><button type="submit" class=${danger ? 'danger' : 'primary'} data-action=${action}>${yes}</button></p><//>`;
 };
 
-const Renew = (user) => ({ close }) => {
-	const [codes, setCodes] = useState(null);
+const Renew = (user, kept = { codes: null }) => ({ close }) => {
+	const [codes, setCodes] = useKept(kept);
 	const work = async (proof) => {
 		setCodes((await call('POST', `${pathOf(user)}/recovery-codes`, proof, { long: true })).codes);
 		settle();
