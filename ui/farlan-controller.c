@@ -167,16 +167,16 @@ static void serve(void *self, const struct request *asked, struct reply *reply)
 	struct request request = *asked;
 	struct visitor visitor;
 	program->api.now = loop_now();
+	program->api.wall_s = wall_s();
 	if (health_probe(asked)) {
 		controller_api_serve(&program->api, &request, reply);
 		return;
 	}
-	/* before anything is looked up: a token that is refused has cost that */
 	forwarded_apply(&program->proxies, &request);
+	/* before anything is looked up: a token that is refused has cost that */
 	bool page = request.method == METHOD_GET && !request.authorization && strncmp(request.path, "/v1/", 4) != 0;
 	if ((!page && peer_limited(program, &request, reply)) || !access_admit(&program->access, &request, &visitor, reply))
 		return;
-	program->api.wall_s = wall_s();
 	if (!request.local && request.method == METHOD_GET && web_serve(program->daemon.start.ui_dir, &request, reply))
 		return;
 	if ((page && peer_limited(program, &request, reply)) ||
