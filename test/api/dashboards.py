@@ -93,7 +93,9 @@ def errors(pages=None):
     for alert in re.findall(r'alert: (\w+)', rules):
         if not re.search(rf'alertname: {alert}\n +exp_alerts:\n', tested) or f'alertname: {alert}, exp_alerts: []' not in tested:
             wrong.append(f'{alert} is not tried, both ways')
-    if shutil.which('promtool'):
+    if not shutil.which('promtool'):  # silence would say that all is well
+        wrong.append('promtool is not installed: queries and alerts were not judged')
+    else:
         wrong += query_errors(asked) + promtool('check', 'rules', 'farlan.rules.yml') + promtool('test', 'rules', 'farlan.rules.test.yml')
     if pages:
         there = set(re.findall(r'^([a-z_0-9]+)(?:\{| )', '\n'.join(pages), re.M))
