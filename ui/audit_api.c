@@ -9,6 +9,7 @@
 
 #include "controller/audit.h"
 #include "controller/store_audit.h"
+#include "ui/argument.h"
 #include "ui/controller_routes.h"
 #include "ui/work.h"
 
@@ -36,41 +37,6 @@ static void entry_append(void *array, const struct audit_entry *e)
 
 /* ---- the list ---- */
 
-static bool refuse(struct reply *reply, const char *name, const char *should)
-{
-	struct problem problem;
-	problem_set(&problem, 400, "wrong query", "\"%s\" must be %s", name, should);
-	problem_error(&problem, '?', name, "must be %s", should);
-	reply_problem(reply, &problem);
-	return false;
-}
-
-static bool count_take(const struct request *request, struct reply *reply, const char *name, uint64_t max, uint64_t *ret)
-{
-	const char *text = request_query(request, name);
-	char *end;
-	if (!text)
-		return true;
-	uint64_t n = strspn(text, "0123456789") == strlen(text) && strlen(text) < 19 ? strtoull(text, &end, 10) : 0;
-	if (n < 1 || n > max) {
-		char should[64];
-		snprintf(should, sizeof(should), "a number from 1 to %llu", (unsigned long long)max);
-		return refuse(reply, name, should);
-	}
-	*ret = n;
-	return true;
-}
-
-static bool text_take(const struct request *request, struct reply *reply, const char *name, char *ret, size_t room)
-{
-	const char *text = request_query(request, name);
-	if (text && strlen(text) >= room)
-		return refuse(reply, name, "shorter");
-	if (text)
-		snprintf(ret, room, "%s", text);
-	return true;
-}
-
 static bool query_take(const struct request *request, struct reply *reply, struct audit_query *q)
 {
 	const char *network = request_query(request, "network"), *member = request_query(request, "member");
@@ -78,12 +44,13 @@ static bool query_take(const struct request *request, struct reply *reply, struc
 	bool pin;
 	*q = (struct audit_query){.limit = PAGE_USUAL};
 	if (network && !nwid_parse(network, &q->nwid, &pin, bits))
-		return refuse(reply, "network", "16 hex digits");
+		return argument_wrong(reply, "network", "16 hex digits");
 	if (member && !address_parse(member, &q->member))
-		return refuse(reply, "member", "10 hex digits");
-	return count_take(request, reply, "limit", PAGE_MAX, &q->limit) && count_take(request, reply, "cursor", INT64_MAX, &q->before) &&
-	       text_take(request, reply, "actor", q->actor, sizeof(q->actor)) &&
-	       text_take(request, reply, "action", q->action, sizeof(q->action));
+		return argument_wrong(reply, "member", "10 hex digits");
+	return argument_count(request, reply, "limit", PAGE_MAX, &q->limit) &&
+	       argument_count(request, reply, "cursor", INT64_MAX, &q->before) &&
+	       argument_text(request, reply, "actor", q->actor, sizeof(q->actor)) &&
+	       argument_text(request, reply, "action", q->action, sizeof(q->action));
 }
 
 void audit_get(void *self, const struct request *request, struct reply *reply)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "proto/random.h"
+#include "ui/file.h"
 
 #define OWN_CHAIN  "tls.crt"
 #define OWN_KEY    "tls.key"
@@ -46,25 +47,6 @@ static char *pem_read(const char *path, int *ret_error)
 	}
 	text[len] = '\0';
 	return text;
-}
-
-/* Under its name only when all of it is on disk. */
-static int pem_write(const char *path, const gnutls_datum_t *pem)
-{
-	char fresh[PATH_ROOM + 8];
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), error = 0;
-	if (fd < 0)
-		return -errno;
-	if (write(fd, pem->data, pem->size) != (ssize_t)pem->size || fsync(fd) < 0)
-		error = errno ? -errno : -EIO;
-	if (close(fd) < 0 && !error)
-		error = -errno;
-	if (!error && rename(fresh, path) < 0)
-		error = -errno;
-	if (error)
-		unlink(fresh);
-	return error;
 }
 
 static int crt_fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key)
@@ -104,9 +86,9 @@ static int own_make(const char *chain_path, const char *key_path)
 	    crt_fill(crt, key) < 0 || gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &key_pem) < 0 ||
 	    gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &crt_pem) < 0)
 		goto out;
-	error = pem_write(key_path, &key_pem);
+	error = file_write(key_path, key_pem.data, key_pem.size, 0600);
 	if (!error)
-		error = pem_write(chain_path, &crt_pem);
+		error = file_write(chain_path, crt_pem.data, crt_pem.size, 0600);
 out:
 	if (key_pem.data)
 		wipe(key_pem.data, key_pem.size);

@@ -10,6 +10,7 @@
 
 #include "controller/hook.h"
 #include "proto/random.h"
+#include "ui/argument.h"
 #include "ui/controller_routes.h"
 
 #define PAGE_USUAL 100
@@ -367,43 +368,9 @@ void delivery_retry_post(void *self, const struct request *request, struct reply
 		delivery_answer(api, row.id, id, reply);
 }
 
-static bool query_wrong(struct reply *reply, const char *name, const char *should)
+static const char *state_name(unsigned i)
 {
-	struct problem problem;
-	problem_set(&problem, 400, "wrong query", "\"%s\" must be %s", name, should);
-	problem_error(&problem, '?', name, "must be %s", should);
-	reply_problem(reply, &problem);
-	return false;
-}
-
-static bool count_take(const struct request *request, struct reply *reply, const char *name, uint64_t max, uint64_t *ret)
-{
-	const char *text = request_query(request, name);
-	char *end;
-	if (!text)
-		return true;
-	uint64_t n = strlen(text) < 19 && strspn(text, "0123456789") == strlen(text) ? strtoull(text, &end, 10) : 0;
-	if (n < 1 || n > max)
-		return query_wrong(reply, name, "a number that is not too large, or what \"next\" said");
-	*ret = n;
-	return true;
-}
-
-static bool states_take(const struct request *request, struct reply *reply, unsigned *ret)
-{
-	const char *at = request_query(request, "state");
-	while (at && *at) {
-		size_t n = strcspn(at, ",");
-		unsigned state = 0;
-		while (state < DELIVERY_STATES && (strlen(delivery_state_name((enum delivery_state)state)) != n ||
-		                                   strncmp(at, delivery_state_name((enum delivery_state)state), n) != 0))
-			state++;
-		if (state == DELIVERY_STATES)
-			return query_wrong(reply, "state", "waiting, delivered or failed, or several of them with commas");
-		*ret |= 1u << state;
-		at += n + (at[n] == ',');
-	}
-	return true;
+	return delivery_state_name((enum delivery_state)i);
 }
 
 struct page {
@@ -432,8 +399,10 @@ void deliveries_get(void *self, const struct request *request, struct reply *rep
 	unsigned states = 0;
 	uint64_t limit = PAGE_USUAL, before = 0, total = 0;
 	char cursor[24];
-	if (!hook_of(api, request, reply, &row) || !count_take(request, reply, "limit", PAGE_MAX, &limit) ||
-	    !count_take(request, reply, "cursor", INT64_MAX, &before) || !states_take(request, reply, &states))
+	if (!hook_of(api, request, reply, &row) || !argument_count(request, reply, "limit", PAGE_MAX, &limit) ||
+	    !argument_count(request, reply, "cursor", INT64_MAX, &before) ||
+	    !argument_names(request, reply, "state", state_name, DELIVERY_STATES,
+	                    "waiting, delivered or failed, or several of them with commas", &states))
 		return;
 	struct page page = {.rows = json_array(), .left = limit};
 	enum admin_status status =

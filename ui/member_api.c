@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ui/argument.h"
 #include "ui/controller_routes.h"
 #include "ui/rows.h"
 
@@ -93,64 +94,9 @@ json_t *member_json(const struct member_row *row)
 
 /* ---- the list ---- */
 
-static bool query_wrong(struct reply *reply, const char *name, const char *should)
+static const char *state_name(unsigned i)
 {
-	struct problem problem;
-	problem_set(&problem, 400, "wrong query", "\"%s\" must be %s", name, should);
-	problem_error(&problem, '?', name, "must be %s", should);
-	reply_problem(reply, &problem);
-	return false;
-}
-
-/* One of the words, by its place; absent leaves *ret. */
-static bool query_word(const struct request *request, struct reply *reply, const char *name, const char *const *words, const char *should,
-                       unsigned *ret)
-{
-	const char *text = request_query(request, name);
-	for (unsigned i = 0; text && words[i]; i++)
-		if (!strcmp(text, words[i])) {
-			*ret = i;
-			return true;
-		}
-	return text ? query_wrong(reply, name, should) : true;
-}
-
-static bool query_states(const struct request *request, struct reply *reply, unsigned *ret)
-{
-	const char *at = request_query(request, "state");
-	while (at && *at) {
-		size_t n = strcspn(at, ",");
-		unsigned state = 0;
-		while (state < MEMBER_STATES && (strlen(member_state_name((enum member_state)state)) != n ||
-		                                 memcmp(at, member_state_name((enum member_state)state), n) != 0))
-			state++;
-		if (state == MEMBER_STATES)
-			return query_wrong(reply, "state", "some of pending, approved, denied, revoked and banned, with commas between");
-		*ret |= 1u << state;
-		at += n + (at[n] == ',');
-	}
-	return true;
-}
-
-static bool query_text(const struct request *request, struct reply *reply, const char *name, char *ret, size_t room)
-{
-	const char *text = request_query(request, name);
-	if (text && strlen(text) >= room)
-		return query_wrong(reply, name, "shorter");
-	if (text)
-		strcpy(ret, text);
-	return true;
-}
-
-static bool query_limit(const struct request *request, struct reply *reply, uint32_t *ret)
-{
-	const char *text = request_query(request, "limit");
-	char *end;
-	unsigned long n = text && strspn(text, "0123456789") == strlen(text) ? strtoul(text, &end, 10) : 0;
-	if (text && (n < 1 || n > LIST_MAX))
-		return query_wrong(reply, "limit", "a number from 1 to 10000");
-	*ret = (uint32_t)n;
-	return true;
+	return member_state_name((enum member_state)i);
 }
 
 static bool query_take(const struct request *request, struct reply *reply, struct member_query *ret)
@@ -159,11 +105,16 @@ static bool query_take(const struct request *request, struct reply *reply, struc
 				 *const sorts[] = {"address", "state", "name", "last_seen", NULL};
 	struct member_query q = {0};
 	unsigned online = 0, link = 0, sort = 0;
-	bool good = query_states(request, reply, &q.states) && query_word(request, reply, "online", yes, "true or false", &online) &&
-	            query_word(request, reply, "link", links, "direct, relay or offline", &link) &&
-	            query_word(request, reply, "sort", sorts, "address, state, name or last_seen", &sort) &&
-	            query_text(request, reply, "tag", q.tag, sizeof(q.tag)) && query_text(request, reply, "q", q.q, sizeof(q.q)) &&
-	            query_text(request, reply, "cursor", q.after, sizeof(q.after)) && query_limit(request, reply, &q.limit);
+	uint64_t limit = 0;
+	bool good = argument_names(request, reply, "state", state_name, MEMBER_STATES,
+	                           "some of pending, approved, denied, revoked and banned, with commas between", &q.states) &&
+	            argument_word(request, reply, "online", yes, "true or false", &online) &&
+	            argument_word(request, reply, "link", links, "direct, relay or offline", &link) &&
+	            argument_word(request, reply, "sort", sorts, "address, state, name or last_seen", &sort) &&
+	            argument_text(request, reply, "tag", q.tag, sizeof(q.tag)) && argument_text(request, reply, "q", q.q, sizeof(q.q)) &&
+	            argument_text(request, reply, "cursor", q.after, sizeof(q.after)) &&
+	            argument_count(request, reply, "limit", LIST_MAX, &limit);
+	q.limit = (uint32_t)limit;
 	q.online = online;
 	q.link = (enum member_link)link;
 	q.sort = (enum member_sort)sort;

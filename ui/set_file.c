@@ -65,15 +65,9 @@ int set_file_read(const char *path, struct rootset_file *ret, char why[SET_FILE_
 
 int set_file_write(const char *path, const struct rootset_file *f, bool fresh, char why[SET_FILE_WHY])
 {
-	char temp[HOME_PATH_MAX + 16];
 	char *text = malloc(ROOTSET_FILE_MAX);
 	size_t len = text ? rootset_file_format(f, text, ROOTSET_FILE_MAX) : 0;
-	int n = snprintf(temp, sizeof(temp), "%s.%d", path, (int)getpid());
-	int rc = !len ? -ENOMEM : n < 0 || (size_t)n >= sizeof(temp) ? -ENAMETOOLONG : fresh ? put(path, text, len) : put(temp, text, len);
-	if (rc == 0 && !fresh && rename(temp, path) < 0) {
-		rc = -errno;
-		unlink(temp);
-	}
+	int rc = !len ? -ENOMEM : fresh ? put(path, text, len) : file_write(path, text, len, 0600);
 	if (len)
 		explicit_bzero(text, len);
 	free(text);

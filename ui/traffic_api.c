@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/traffic.h"
+#include "ui/argument.h"
 #include "ui/controller_routes.h"
 
 json_t *traffic_rate_json(bool known, uint64_t rx_bps, uint64_t tx_bps)
@@ -19,20 +20,14 @@ json_t *traffic_rate_json(bool known, uint64_t rx_bps, uint64_t tx_bps)
 
 static bool range_of(const struct request *request, struct reply *reply, enum traffic_range *ret)
 {
-	const char *text = request_query(request, "range");
-	struct problem problem;
-	*ret = TRAFFIC_HOUR;
-	if (!text)
-		return true;
+	const char *names[TRAFFIC_RANGES + 1] = {NULL};
+	unsigned range = TRAFFIC_HOUR;
 	for (unsigned i = 0; i < TRAFFIC_RANGES; i++)
-		if (!strcmp(text, traffic_rings[i].name)) {
-			*ret = (enum traffic_range)i;
-			return true;
-		}
-	problem_set(&problem, 400, "wrong query", "\"range\" must be 1h, 24h or 30d");
-	problem_error(&problem, '?', "range", "must be 1h, 24h or 30d");
-	reply_problem(reply, &problem);
-	return false;
+		names[i] = traffic_rings[i].name;
+	if (!argument_word(request, reply, "range", names, "1h, 24h or 30d", &range))
+		return false;
+	*ret = (enum traffic_range)range;
+	return true;
 }
 
 /* ---- columns ---- */

@@ -10,13 +10,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "proto/base/log.h"
 #include "proto/random.h"
@@ -29,25 +26,6 @@
 static const struct limit_rate stranger_rate = {.per_s = 100, .burst = 600}, token_rate = {.per_s = 2000, .burst = 20000};
 
 /* ---- the token ---- */
-
-static int token_write(const char *path, const char *token)
-{
-	char fresh[HOME_PATH_MAX + 64];
-	size_t len = strlen(token);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), error = 0;
-	if (fd < 0)
-		return -errno;
-	if (write(fd, token, len) != (ssize_t)len || fchmod(fd, 0640) < 0 || fsync(fd) < 0)
-		error = errno ? -errno : -EIO;
-	if (close(fd) < 0 && !error)
-		error = -errno;
-	if (!error && rename(fresh, path) < 0)
-		error = -errno;
-	if (error)
-		unlink(fresh);
-	return error;
-}
 
 static void token_make(char ret[ZT1_TOKEN_MAX + 1])
 {
@@ -72,7 +50,7 @@ int zt1_token_load(const char *dir, char ret_path[HOME_PATH_MAX + sizeof(ZT1_TOK
 	long len = file_read(path, text, sizeof(text) - 1, NULL);
 	if (len == -ENOENT) {
 		token_make(token);
-		len = token_write(path, token);
+		len = file_write(path, token, strlen(token), 0640);
 	} else if (len >= 0 || len == -EFBIG) {
 		text[len < 0 ? 0 : len] = '\0';
 		size_t word = strcspn(text, "\r\n"), line = text[word] == '\r' ? 2 : text[word] == '\n';
