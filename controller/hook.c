@@ -287,6 +287,8 @@ enum admin_status controller_hook_set(struct controller *c, uint64_t id, const s
 		h->kept.failing = h->kept.row.failing_wall_s = 0;
 	}
 	int r = store_hook_put(c->store, &h->kept, true);
+	if (!r && settings->set & SET_HOOK_ENABLED && settings->enabled)
+		r = hook_hurry(c, h);
 	if (!r)
 		r = act_audit(c, "webhook.set", &was, &h->kept.row.settings);
 	wipe(was.secret, sizeof(was.secret));

@@ -58,6 +58,8 @@ int hook_body(struct controller *, const char *event, uint64_t nwid, uint64_t ad
 int hook_room(struct controller *, struct hook *);
 /* An admin sends it again: due at once, in its old place. */
 int hook_again(struct controller *, struct hook *, uint64_t seq, uint64_t nwid);
+/* All that waits is due now: who switched it on has mended the receiver. 0 or -errno. */
+int hook_hurry(struct controller *, struct hook *);
 bool hook_due_ms(struct controller *, uint64_t hook, uint64_t seq, uint64_t *ret); /* false: it does not wait */
 static inline enum hook_state hook_state(const struct hook *h)
 {

@@ -268,6 +268,15 @@ int hook_again(struct controller *c, struct hook *h, uint64_t seq, uint64_t nwid
 	return r;
 }
 
+int hook_hurry(struct controller *c, struct hook *h)
+{
+	c->hooks->news = true;
+	for (unsigned i = 0; i < h->n; i++)
+		if (!h->waiting[i].sending)
+			h->waiting[i].due_ms = c->now_ms;
+	return store_delivery_hurry(c->store, h->kept.row.id, network_time(c));
+}
+
 bool hook_due_ms(struct controller *c, uint64_t hook, uint64_t seq, uint64_t *ret)
 {
 	struct hook *h = hook_find(c->hooks, hook);
@@ -314,12 +323,12 @@ static struct waiting *due_of(struct hook *h, unsigned max, uint64_t now, uint64
 		return NULL;
 	for (unsigned i = 0; i < h->n; i++) {
 		struct waiting *w = &h->waiting[i];
-		if (!w->head || w->sending || (h->sending && network_busy(h, w->nwid)))
+		if (!w->head || w->sending)
 			continue;
-		if (w->due_ms <= now)
+		if (w->due_ms > now) /* asked first: there may be a thousand networks, each of which all lines would be gone through for */
+			*next = w->due_ms < *next ? w->due_ms : *next;
+		else if (!h->sending || !network_busy(h, w->nwid))
 			return w;
-		if (w->due_ms < *next)
-			*next = w->due_ms;
 	}
 	return NULL;
 }
@@ -389,6 +398,8 @@ static int fail(struct controller *c, struct hook *h, struct delivery_record *d,
 		d->due = now + (delay + 999) / 1000;
 		waiting_find(h, d->row.seq)->due_ms = c->now_ms + delay;
 	}
+	if (h->kept.suspended) /* by another that was on its way beside this one: told already */
+		return 0;
 	if (gone)
 		return suspend(c, h, "its receiver answered that it is gone (410)");
 	return now >= h->kept.failing + HOOK_SUSPEND_S ? suspend(c, h, "it failed for three days") : 0;

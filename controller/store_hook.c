@@ -202,6 +202,14 @@ int store_delivery_update(struct store *s, const struct delivery_record *d)
 	return query_run(q);
 }
 
+int store_delivery_hurry(struct store *s, uint64_t hook, uint64_t due)
+{
+	struct query *q = query_write(s, "UPDATE delivery SET due = ?2 WHERE hook = ?1 AND state = 0");
+	query_u64(q, 1, hook);
+	query_u64(q, 2, due);
+	return query_run(q);
+}
+
 #define DELIVERY_COLUMNS "seq, hook, id, event, nwid, state, attempts, due, ended, status, error, ms, created_wall"
 
 static void delivery_read(struct query *q, struct delivery_record *d)

@@ -22,6 +22,7 @@ struct delivery_record {
 };
 int store_delivery_insert(struct store *, struct delivery_record *); /* fills seq */
 int store_delivery_update(struct store *, const struct delivery_record *);
+int store_delivery_hurry(struct store *, uint64_t hook, uint64_t due); /* all of it that waits */
 /* body points into the row until each() returns. 0, -ENOENT or -errno. */
 int store_delivery_get(struct store *, uint64_t hook, uint64_t id, void (*each)(void *, const struct delivery_record *), void *);
 int store_delivery_seq(struct store *, uint64_t seq, void (*each)(void *, const struct delivery_record *), void *);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "controller/hook.h"
+#include "controller/hook_parts.h"
 #include "controller/state.h"
 #include "test/unit/controller_bed.h"
 #include "ui/hook_body.h"
@@ -411,6 +413,51 @@ static void test_gone(void **state)
 	assert_int_equal(due.hook, id);
 }
 
+/* Four on their way in four networks when the receiver goes: that is one suspension, told and written down once. */
+static void test_gone_at_once(void **state)
+{
+	(void)state;
+	uint64_t nwid[4], seq[4], watcher = hook_new("watcher", "webhook.suspend", NULL);
+	for (unsigned i = 0; i < 4; i++)
+		nwid[i] = network_new((const char *[]){"a", "b", "c", "d"}[i]);
+	uint64_t id = hook_new("x", "network.set", NULL);
+	for (unsigned i = 0; i < 4; i++)
+		network_touch(nwid[i], i);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(take());
+		assert_int_equal(due.hook, id);
+		seq[i] = due.seq;
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		due.seq = seq[i];
+		done(410, 0);
+	}
+	assert_int_equal(row_of(id).state, HOOK_SUSPENDED);
+	assert_int_equal(row_of(watcher).waiting, 1);
+}
+
+/* Who switches it on again has mended the receiver: what waits need not wait for hours more. */
+static void test_on_again(void **state)
+{
+	(void)state;
+	uint64_t id = hook_new("x", "backup.*", NULL);
+	note("backup.take");
+	for (unsigned i = 0; i < HOOK_RETRIES; i++) {
+		assert_true(take());
+		done(500, 0);
+		assert_false(take());
+		if (i + 1 < HOOK_RETRIES)
+			run(next - now);
+	}
+	assert_true(next > now + 3600000);
+	struct hook_settings s = {.set = SET_HOOK_ENABLED, .enabled = true};
+	assert_int_equal(controller_hook_set(c, id, &s, &problem), ADMIN_OK);
+	assert_true(take());
+	done(500, 0);
+	assert_false(take());
+	assert_int_equal(row_of(id).waiting, 0); /* the last of its attempts all the same */
+}
+
 static void test_three_days(void **state)
 {
 	(void)state;
@@ -468,6 +515,30 @@ static void test_full(void **state)
 	n = 0;
 	assert_int_equal(controller_delivery_each(c, id, 0, 0, 10000, count_hit, &n, &total, &problem), ADMIN_OK);
 	assert_int_equal(n, 0);
+}
+
+/* As many networks as deliveries may wait, all of them to be tried later but four, which hang: who asks what is due is told at once. */
+static void test_many_networks(void **state)
+{
+	(void)state;
+	hook_new("x", "backup.*", NULL);
+	for (unsigned i = 0; i < HOOK_WAITING_MAX; i++)
+		note("backup.take");
+	struct hook *h = &c->hooks->list[0];
+	for (unsigned i = 0; i < h->n; i++) {
+		h->waiting[i].nwid = i + 1;
+		h->waiting[i].head = true;
+		h->waiting[i].due_ms = now + (i + 3 < h->n ? 60000 : 0);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(take());
+	clock_t began = clock();
+	for (unsigned i = 0; i < 1000; i++)
+		assert_false(take());
+	double each_us = (double)(clock() - began) * 1e6 / CLOCKS_PER_SEC / 1000;
+	print_message("%.1f us each\n", each_us);
+	assert_int_equal(next, now + 60000);
+	assert_true(each_us < 200); /* a thousand lines; a thousand for each would be a thousand times that */
 }
 
 /* ---- both or neither ---------------------------------------------------------------- */
@@ -776,10 +847,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_events),      TEST(test_network_gone), TEST(test_same_id),   TEST(test_judged),     TEST(test_order),
-	    TEST(test_retries),     TEST(test_retry_after),  TEST(test_gone),      TEST(test_three_days), TEST(test_full),
-	    TEST(test_transaction), TEST(test_restart),      TEST(test_secrets),   TEST(test_again),      TEST(test_live),
-	    TEST(test_crowd_goes),  TEST(test_signature),    TEST(test_addresses),
+	    TEST(test_events),     TEST(test_network_gone), TEST(test_same_id),       TEST(test_judged),       TEST(test_order),
+	    TEST(test_retries),    TEST(test_retry_after),  TEST(test_gone),          TEST(test_gone_at_once), TEST(test_on_again),
+	    TEST(test_three_days), TEST(test_full),         TEST(test_many_networks), TEST(test_transaction),  TEST(test_restart),
+	    TEST(test_secrets),    TEST(test_again),        TEST(test_live),          TEST(test_crowd_goes),   TEST(test_signature),
+	    TEST(test_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
