@@ -211,14 +211,27 @@ static unsigned pool_choose(const struct ways *ways, const struct prefix *stands
 	return best;
 }
 
+static bool same_way(const struct route *a, const struct route *b)
+{
+	return same_net(&a->target, &b->target) && a->via_set == b->via_set && a->metric == b->metric &&
+	       !memcmp(a->via, b->via, sizeof(a->via));
+}
+
 static bool routes_same(const struct network_row *now, const struct network_settings *s)
 {
 	bool same = now->n_routes == s->n_routes;
-	for (unsigned i = 0; same && i < s->n_routes; i++) {
-		const struct route *a = &now->routes[i], *b = &s->routes[i];
-		same = same_net(&a->target, &b->target) && a->via_set == b->via_set && a->metric == b->metric &&
-		       !memcmp(a->via, b->via, sizeof(a->via));
-	}
+	for (unsigned i = 0; same && i < s->n_routes; i++)
+		same = same_way(&now->routes[i], &s->routes[i]);
+	return same;
+}
+
+static bool ways_same(const struct ways *ways, const struct network_row *now)
+{
+	struct ways stand;
+	ways_of(now, &stand);
+	bool same = ways->n == stand.n;
+	for (unsigned i = 0; same && i < stand.n; i++)
+		same = same_way(&ways->at[i], &stand.at[i]);
 	return same;
 }
 
@@ -259,6 +272,9 @@ bool zt1_layout_read(const json_t *body, const struct network_row *now, struct n
 	s->n_ranges = now->n_ranges;
 	if ((routes && !ways_read(routes, &ways, why)) || (pools && !ranges_read(pools, s, why)))
 		return false;
+	bool moved = (routes && !ways_same(&ways, now)) || (pools && !pools_same(now, s));
+	if (!moved)
+		return true; /* what our own page set may be chosen otherwise than here; said again, it stays */
 	unsigned ours = pool_choose(&ways, &now->pool, s->ranges, s->n_ranges), set = 0;
 	memset(&s->pool, 0, sizeof(s->pool));
 	if (ours < ways.n)

@@ -507,8 +507,8 @@ void zt1_network_create(void *self, const struct request *request, struct reply 
 		status = controller_network_create(api->api->controller, &w.settings, &nwid, &error);
 		w.settings = (struct network_settings){0};
 		w.name = tail ? w.name : NULL;
-		if (status == ADMIN_OK && (tail || *text))
-			status = network_write(api, nwid, &w, &error);
+		if (status == ADMIN_OK && (tail || *text) && (status = network_write(api, nwid, &w, &error)) != ADMIN_OK)
+			controller_network_delete(api->api->controller, nwid, &(struct admin_error){0}); /* what was refused is not there */
 	}
 	written(api, nwid, status, &w, &error, reply);
 	free(text);

@@ -22,6 +22,16 @@ struct rule {
 
 /* ---- reading ---- */
 
+/* A whole number, maybe in a string. Less than that is a guess ("0x0800" begins with a 0, which is LLC), and a guess would let pass what
+ * nobody named. -1: none. */
+static int64_t type_number(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	bool digits = text && *text && strspn(text, "0123456789") == strlen(text);
+	bool exact = json_is_real(value) && json_real_value(value) == (double)zt1_int(value, -1);
+	return digits || exact || json_is_integer(value) ? zt1_int(value, -1) : -1;
+}
+
 static bool rule_read(const json_t *o, size_t at, struct rule *ret, char why[ZT1_REASON])
 {
 	const char *type = json_string_value(json_object_get(o, "type"));
@@ -39,7 +49,7 @@ static bool rule_read(const json_t *o, size_t at, struct rule *ret, char why[ZT1
 		         at, type);
 		return false;
 	}
-	int64_t value = zt1_int(json_object_get(o, "etherType"), -1);
+	int64_t value = type_number(json_object_get(o, "etherType"));
 	if (value != ETHERTYPE_LLC && (value < (int64_t)ETHERTYPE_MIN || value > 0xffff)) {
 		snprintf(why, ZT1_REASON, "rules[%zu]: MATCH_ETHERTYPE needs an \"etherType\" from 1536 to 65535", at);
 		return false;

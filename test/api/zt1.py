@@ -317,7 +317,7 @@ def trap_11_rules(lab, p):
         message = p.post(at, {'rules': [not_(2048), drop, {'type': name}, accept], 'name': 'lost'}, status=400)['message']
         lab.check('rules[2]' in message and name in message, f'{name}: {message}')
     bad = ([], [drop], [accept, {}], [accept, None], [is_(2048), drop, accept], [not_(2048), accept], [not_(1000), drop, accept], [not_(70000), drop, accept],
-           [{'type': 'MATCH_ETHERTYPE'}, drop, accept], 'accept', {}, 7, [accept] * 2000, [x for kind in range(3000, 3017) for x in (is_(kind), accept)])
+           [{'type': 'MATCH_ETHERTYPE'}, drop, accept], *([not_(guess), drop, accept] for guess in ('0x0800', '2048x', ' 2048', '', False, True, 2048.5, [2048])), 'accept', {}, 7, [accept] * 2000, [x for kind in range(3000, 3017) for x in (is_(kind), accept)])
     for rules in bad:
         lab.check('rules' in p.post(at, {'rules': rules, 'private': False}, status=400)['message'], f'{str(rules)[:60]}')
     lab.equal(p.get(at), standing, 'what was refused changed nothing')
@@ -360,6 +360,12 @@ def orders(lab, p):
         lab.equal({k: v for k, v in got.items() if k != 'revision'}, {k: v for k, v in {**whole, name: value}.items() if k != 'revision'}, f'the whole object with another {name}')
         whole = got
     lab.equal(p.post(at, whole), whole, 'echoed as it is, it stays, its revision too')
+    own = client.by_socket(os.path.join(lab.controller.home, 'farlan-controller.sock'))
+    for wish in ({'routes': [{'target': '10.88.0.0/16', 'via': None}], 'ranges': [{'first': '10.88.0.5', 'last': '10.88.0.9'}]}, {'ipv4': '10.62.0.0/30', 'ranges': [], 'auto_assign': True},
+                 {'ipv4': None}, {'ipv4': '10.0.0.0/8', 'auto_assign': False}, {'ethertypes': [0, 33024]}, {'dns': {'domain': '', 'servers': ['10.0.0.1', 'fd00::1']}}):
+        lab.equal(own.ask('PATCH', f'/v1/networks/{nwid}', wish).status, 200, f'our own door: {wish}')
+        whole = p.get(at)
+        lab.equal(p.post(at, whole), whole, f'echoed, though no client of theirs would have said it so: {wish}')
     p.delete(at)
 
 
@@ -477,6 +483,9 @@ def hostile(lab, p):
     lab.equal(raw.send('POST', at, b'{"rulesSource":"' + b'x' * 65536 + b'"}').status, 413, 'too large')
     p.post(at, {'rulesSource': 'x' * 60000})
     lab.check('65536' in p.post(at, {'tagsByName': {'y': 'y' * 60000}}, status=400)['message'], 'what is kept has an end')
+    before, full = p.get('/controller/network'), '{"rulesSource":"' + 'x' * (65536 - 18) + '"}'
+    lab.equal(raw.send('POST', net(f'{nwid[:10]}______'), full.encode()).status, 400, 'that it has no name is kept too, and does not fit')
+    lab.equal(p.get('/controller/network'), before, 'what was refused is not half there')
     lab.equal(p.get(at)['rulesSource'], 'x' * 60000, 'and what was kept stands')
     for path in ('/controller/network/' + 'a' * 300, '/controller/network/..%2f..%2fv1', '/controller//network', '/%2e%2e/status', '/controller/network/' + nwid.upper()):
         answer = raw.send('GET', path)
