@@ -248,16 +248,18 @@ int store_traffic_subject_save(struct store *s, uint64_t nwid, const struct traf
 
 #define HOLDERS_BY(column)                                                                                                                 \
 	"SELECT s.id, m.address, CASE m.name WHEN '' THEN m.hostname ELSE m.name END, s." column " FROM traffic_subject s "                \
-	"JOIN member m ON m.id = s.member WHERE s.nwid = ?1 AND s.member > 0 ORDER BY s." column " DESC, s.id LIMIT ?2"
+	"JOIN member m ON m.id = s.member WHERE s.nwid = ?1 AND s.member > 0 AND s.at_wall >= ?3 ORDER BY s." column                       \
+	" DESC, s.id LIMIT ?2"
 
-int store_traffic_holders(struct store *s, uint64_t nwid, enum traffic_range range, struct traffic_holder *ret, unsigned max,
-                          unsigned *ret_n)
+int store_traffic_holders(struct store *s, uint64_t nwid, enum traffic_range range, uint64_t since_s, struct traffic_holder *ret,
+                          unsigned max, unsigned *ret_n)
 {
 	static const char *const sql[TRAFFIC_RANGES] = {HOLDERS_BY("held_0"), HOLDERS_BY("held_1"), HOLDERS_BY("held_2")};
 	struct query *q = query_read(s, sql[range]);
 	unsigned n = 0;
 	query_u64(q, 1, nwid);
 	query_u64(q, 2, max);
+	query_u64(q, 3, since_s);
 	for (; query_row(q) && n < max; n++) {
 		ret[n].subject = column_u64(q, 0);
 		ret[n].address = column_u64(q, 1);

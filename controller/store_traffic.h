@@ -42,12 +42,13 @@ int store_traffic_subject(struct store *, uint64_t nwid, const uint8_t *key_hash
 int store_traffic_subject_new(struct store *, uint64_t nwid, uint64_t member, uint64_t *ret_id);
 /* held: bytes by which its rings became fuller. -ENOENT: it is gone. */
 int store_traffic_subject_save(struct store *, uint64_t nwid, const struct traffic_subject *, const int64_t held[TRAFFIC_RANGES]);
-/* Those members of a network whose rings hold most, whatever of it is too old; at most max. */
+/* Those members of a network that told anything since, whose rings hold most, whatever of it is too old; at most max. */
 struct traffic_holder {
 	uint64_t subject, held, address;
 	char name[NAME_MAX_BYTES + 1];
 };
-int store_traffic_holders(struct store *, uint64_t nwid, enum traffic_range, struct traffic_holder *ret, unsigned max, unsigned *ret_n);
+int store_traffic_holders(struct store *, uint64_t nwid, enum traffic_range, uint64_t since_s, struct traffic_holder *ret, unsigned max,
+                          unsigned *ret_n);
 int store_traffic_reporting(struct store *, uint64_t nwid, unsigned cell, uint64_t slot, unsigned *ret); /* members that have it */
 /* What is left of members and networks that went: some of it goes. *ret_n: of how many subjects. */
 int store_traffic_sweep(struct store *, unsigned max, unsigned *ret_n);

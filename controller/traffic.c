@@ -7,18 +7,23 @@
  * tells shows in its own row and its network's sum, nowhere else. */
 #include "controller/traffic_parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/drop.h"
+
 #define CARRIED_MAX    PRESENCES_MAX
-#define BYTES_PER_S    UINT64_C(50000000000) /* 400 Gbit/s */
-#define FRAMES_PER_S   UINT64_C(600000000)   /* of those, as small as frames are */
-#define REPORT_EVERY_S 72                    /* at most */
-#define FIRST_S        60                    /* for who is new, and when the clock cannot tell */
+#define BYTES_PER_MS   UINT64_C(50000000) /* 400 Gbit/s */
+#define FRAMES_PER_MS  UINT64_C(600000)   /* of those, as small as frames are */
+#define REPORT_EVERY_S 72                 /* at most */
+#define FIRST_S        60                 /* for who is new, and when the clock cannot tell */
 #define ELAPSED_MAX_S  (30 * 86400)
 #define PRUNE_AFTER_MS (3600 * 1000)
 #define WRITE_EVERY_MS 10000
+
+static_assert(DROP_COUNT < REASONS_MAX / 2, "half of the names are left for other versions'");
 
 /* ---- who -------------------------------------------------------------------------------- */
 
@@ -165,12 +170,23 @@ void traffic_free(struct controller *c, struct publication *p)
 	p->traffic = NULL;
 }
 
-static uint8_t reason_of(struct traffic *t, const char *name)
+static bool of_ours(const char *name)
+{
+	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++)
+		if (!strcmp(drop_name((enum drop)i), name))
+			return true;
+	return false;
+}
+
+/* A name that is new here needs a place of the member's own as well, and those that are known never want for one: so who makes up
+ * names takes them from nobody else. */
+static uint8_t reason_of(struct traffic *t, const struct carried *e, const char *name)
 {
 	for (unsigned i = 0; i < t->n_reasons; i++)
 		if (!strcmp(t->reason[i], name))
 			return (uint8_t)i;
-	if (t->n_reasons == REASONS_MAX || strlen(name) >= TRAFFIC_REASON_ROOM)
+	unsigned most = of_ours(name) ? REASONS_MAX : REASONS_MAX - DROP_COUNT;
+	if (t->n_reasons >= most || e->n_drops >= NAMES_MAX || strlen(name) >= TRAFFIC_REASON_ROOM)
 		return REASON_OTHER;
 	memcpy(t->reason[t->n_reasons], name, strlen(name) + 1);
 	return (uint8_t)t->n_reasons++;
@@ -216,24 +232,26 @@ static uint64_t more_than(struct controller *c, uint64_t now, uint64_t last, uin
 	return d < most ? d : most;
 }
 
-/* Seconds that it tells of. */
+/* Milliseconds that it tells of: in whole seconds, a flood of reports would tell of more time than there is. */
 static uint64_t elapsed(const struct controller *c, const struct carried *e, uint32_t reports)
 {
-	uint64_t s = e->heard_ms ? (c->now_ms - e->heard_ms) / 1000 : FIRST_S;
-	if (!e->heard_ms && e->known && c->wall_s > e->at_s)
+	uint64_t s = FIRST_S, ms = c->now_ms - e->heard_ms;
+	if (e->heard_ms)
+		return !ms ? 1 : ms < ELAPSED_MAX_S * UINT64_C(1000) ? ms : ELAPSED_MAX_S * UINT64_C(1000);
+	if (e->known && c->wall_s > e->at_s)
 		s = c->wall_s - e->at_s;
-	if (!e->heard_ms && !e->known) /* new here, but perhaps its first reports were lost */
+	if (!e->known) /* new here, but perhaps its first reports were lost */
 		s = reports < ELAPSED_MAX_S / REPORT_EVERY_S ? (uint64_t)reports * REPORT_EVERY_S : ELAPSED_MAX_S;
-	return !s ? 1 : s < ELAPSED_MAX_S ? s : ELAPSED_MAX_S;
+	return (!s ? 1 : s < ELAPSED_MAX_S ? s : ELAPSED_MAX_S) * 1000;
 }
 
-static void drops_take(struct controller *c, struct traffic *t, struct carried *e, const struct body_report *b, bool anew, uint64_t seconds)
+static void drops_take(struct controller *c, struct traffic *t, struct carried *e, const struct body_report *b, bool anew, uint64_t ms)
 {
 	struct tallies told = {0};
 	for (unsigned i = 0; i < e->n_drops && anew; i++)
 		e->drop[i].last = 0;
 	for (unsigned i = 0; i < b->n_drops; i++) {
-		uint8_t reason = reason_of(t, b->drop[i].name);
+		uint8_t reason = reason_of(t, e, b->drop[i].name);
 		reason = drop_of(e, reason) ? reason : REASON_OTHER;
 		told.of[reason] = sum(told.of[reason], b->drop[i].count);
 	}
@@ -245,7 +263,7 @@ static void drops_take(struct controller *c, struct traffic *t, struct carried *
 		c->traffic_figures.restarted += back && i != REASON_OTHER;
 		/* "other" is less when one of them got a name of its own */
 		uint64_t from = !back ? d->last : i == REASON_OTHER ? told.of[i] : 0;
-		d->more = sum(d->more, more_than(c, told.of[i], from, seconds * FRAMES_PER_S));
+		d->more = sum(d->more, more_than(c, told.of[i], from, ms * FRAMES_PER_MS));
 		d->last = told.of[i];
 	}
 }
@@ -286,18 +304,18 @@ static void carried_take(struct controller *c, struct traffic *t, struct carried
 	struct traffic_count last = e->last, more;
 	struct traffic_count now = {b->count.rx_bytes, b->count.rx_frames, b->count.tx_bytes, b->count.tx_frames};
 	bool anew = !e->known || b->seq >> 32 != e->epoch;
-	uint64_t seconds = elapsed(c, e, (uint32_t)b->seq), ms = e->heard_ms ? c->now_ms - e->heard_ms : seconds * 1000;
+	uint64_t ms = elapsed(c, e, (uint32_t)b->seq), seconds = ms < 1000 ? 1 : ms / 1000;
 	if (!anew && less(&now, &last)) {
 		anew = true;
 		c->traffic_figures.restarted++;
 	}
 	if (anew)
 		last = (struct traffic_count){0};
-	more.rx_bytes = more_than(c, now.rx_bytes, last.rx_bytes, seconds * BYTES_PER_S);
-	more.tx_bytes = more_than(c, now.tx_bytes, last.tx_bytes, seconds * BYTES_PER_S);
-	more.rx_frames = more_than(c, now.rx_frames, last.rx_frames, seconds * FRAMES_PER_S);
-	more.tx_frames = more_than(c, now.tx_frames, last.tx_frames, seconds * FRAMES_PER_S);
-	drops_take(c, t, e, b, anew, seconds);
+	more.rx_bytes = more_than(c, now.rx_bytes, last.rx_bytes, ms * BYTES_PER_MS);
+	more.tx_bytes = more_than(c, now.tx_bytes, last.tx_bytes, ms * BYTES_PER_MS);
+	more.rx_frames = more_than(c, now.rx_frames, last.rx_frames, ms * FRAMES_PER_MS);
+	more.tx_frames = more_than(c, now.tx_frames, last.tx_frames, ms * FRAMES_PER_MS);
+	drops_take(c, t, e, b, anew, ms);
 	span_take(c, e, seconds);
 	count_add(&e->more, &more);
 	uint32_t rtt = links_median(b);

@@ -1,7 +1,7 @@
 /* Theory of operation: the cells of one subject's ring in their order, and what is worth to know of them all. A cell that has another time
  * than its place in the window is a day or a month old and does not count. Those who carried most are found without reading everybody's
  * cells: each subject knows how much its ring holds, old cells too, which is never less than what counts; so they are looked through in
- * that order until nobody further down can be more than the last of those found. */
+ * that order until nobody further down can be more than the last of those found. Who told nothing since the window begins has nothing in it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "controller/edit.h"
 #include "controller/traffic_parts.h"
 
-#define HOLDERS_MAX 200 /* looked through; who was a carrier long ago and is silent since stands in the way of others */
+#define HOLDERS_MAX 200 /* looked through; who carried much before the window and little in it stands in the way of others */
 
 /* The window: slots first .. first + n - 1, of which the last is now's. */
 static uint64_t window_first(const struct controller *c, const struct traffic_ring *ring)
@@ -122,7 +122,7 @@ static int members_view(struct controller *c, uint64_t nwid, enum traffic_range 
 	struct traffic_holder *list = malloc(HOLDERS_MAX * sizeof(*list));
 	struct traffic_count count;
 	unsigned n = 0;
-	int r = list ? store_traffic_holders(c->store, nwid, range, list, HOLDERS_MAX, &n) : -ENOMEM;
+	int r = list ? store_traffic_holders(c->store, nwid, range, v->start, list, HOLDERS_MAX, &n) : -ENOMEM;
 	for (unsigned i = 0; i < n && !r; i++) {
 		if (v->n_members == TRAFFIC_MEMBERS_MAX && bytes_of(&v->member[TRAFFIC_MEMBERS_MAX - 1].count) >= list[i].held)
 			break;

@@ -16,6 +16,7 @@
 #define WRITE_NEXT_MS  1000
 #define WRITE_AGAIN_MS 60000
 #define SWEEP_MAX      16
+#define HELD_MAX       (INT64_MAX / (TRAFFIC_SLOTS_MAX + 1))
 #define TELL_EVERY_MS  9500 /* less than the time between two writes */
 
 struct handful {
@@ -33,6 +34,14 @@ static void tallies_add(struct tallies *to, const struct tallies *more)
 		to->of[i] += more->of[i] < INT64_MAX - to->of[i] ? more->of[i] : 0;
 }
 
+/* What a cell counts for in its ring's sum. A month of cells stays below what an INTEGER holds, whatever liars tell, or nothing of anybody could
+ * be written any more; no port carries as much in two hours. */
+static int64_t held_by(const struct traffic_cell *cell)
+{
+	uint64_t bytes = cell->count.rx_bytes + cell->count.tx_bytes;
+	return bytes < HELD_MAX ? (int64_t)bytes : HELD_MAX;
+}
+
 static int cell_add(struct store *s, uint64_t subject, const struct traffic_ring *ring, const struct traffic_cell *more, int64_t *held)
 {
 	struct traffic_cell cell;
@@ -41,7 +50,7 @@ static int cell_add(struct store *s, uint64_t subject, const struct traffic_ring
 	if (r && r != -ENOENT)
 		return r;
 	if (!r)
-		*held -= (int64_t)(cell.count.rx_bytes + cell.count.tx_bytes);
+		*held -= held_by(&cell);
 	if (!r && cell.slot == more->slot) {
 		count_add(&cell.count, &more->count);
 		tallies_add(&cell.rtt, &more->rtt);
@@ -49,7 +58,7 @@ static int cell_add(struct store *s, uint64_t subject, const struct traffic_ring
 	} else {
 		cell = *more;
 	}
-	*held += (int64_t)(cell.count.rx_bytes + cell.count.tx_bytes);
+	*held += held_by(&cell);
 	return store_traffic_cell_put(s, at, subject, &cell);
 }
 

@@ -462,6 +462,104 @@ static void liars(void **state)
 	assert_in_range(e->n_drops, NAMES_MAX, NAMES_MAX + 1);
 }
 
+static void names_send(unsigned n, unsigned seq, unsigned from)
+{
+	struct body_report b = {.nwid = nwid, .seq = seq, .counted = true, .n_drops = REPORT_DROPS_MAX};
+	for (unsigned k = 0; k < REPORT_DROPS_MAX; k++) {
+		snprintf(b.drop[k].name, REPORT_DROP_NAME, "lie-%u-%u", n, from + k);
+		b.drop[k].count = 5;
+	}
+	report_send(n, &b);
+}
+
+static void assert_reason(unsigned n, const char *name)
+{
+	struct body_report b = {.nwid = nwid, .seq = 1, .counted = true, .n_drops = 1};
+	member_new(n);
+	snprintf(b.drop[0].name, REPORT_DROP_NAME, "%s", name);
+	b.drop[0].count = 7;
+	report_send(n, &b);
+	pass(11);
+	look(n, TRAFFIC_HOUR);
+	assert_int_equal(view->n_reasons, 1);
+	assert_string_equal(view->reason[0].name, name);
+}
+
+/* Who makes up names takes none away from the others. */
+static void names_of_others(void **state)
+{
+	(void)state;
+	member_new(1);
+	for (unsigned i = 0; i < 40; i++)
+		names_send(1, i + 1, i * REPORT_DROPS_MAX);
+	assert_reason(2, "of-a-later-version");
+	for (unsigned n = 3; n < 20; n++) {
+		member_new(n);
+		names_send(n, 1, 0);
+		names_send(n, 2, REPORT_DROPS_MAX);
+	}
+	assert_reason(21, "storm");
+	controller_restart(false);
+	assert_reason(22, "flap");
+}
+
+/* A first report may tell of a month; of many such the sums are beyond what the database can hold, and all others' must be written still. */
+static void liars_together(void **state)
+{
+	struct traffic_figures f;
+	(void)state;
+	for (unsigned n = 1; n < 90; n++) {
+		member_new(n);
+		report(n, UINT32_MAX, UINT64_MAX, UINT64_MAX);
+		if (n % 8 == 0)
+			pass(11);
+	}
+	pass(120);
+	member_new(100);
+	report(100, 1, 1000, 0);
+	pass(120);
+	controller_traffic_figures(c, &f);
+	assert_int_equal(f.failed, 0);
+	look(100, TRAFFIC_MONTH);
+	assert_int_equal(view->total.rx_bytes, 1000);
+	look(0, TRAFFIC_MONTH);
+	assert_int_equal(view->total.rx_bytes, INT64_MAX);
+	assert_int_equal(view->n_members, TRAFFIC_MEMBERS_MAX);
+}
+
+/* However often it is told: no more than a port carries in that time. */
+static void flood(void **state)
+{
+	(void)state;
+	member_new(1);
+	report(1, 1, 0, 0);
+	pass(60);
+	for (unsigned i = 0; i < 2000; i++, now++)
+		report(1, (uint64_t)i << 32 | 2, UINT64_MAX, 0);
+	pass(11);
+	look(1, TRAFFIC_DAY);
+	assert_in_range(view->total.rx_bytes, 1, 63 * UINT64_C(50000000000));
+}
+
+/* Those who carried most yesterday and are silent since do not hide who carries now. */
+static void silent(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 210; n++) {
+		member_new(n);
+		report(n, 1, 1000000, 0);
+	}
+	pass(2 * 3600);
+	member_new(300);
+	report(300, 1, 1000, 0);
+	pass(20);
+	look(0, TRAFFIC_HOUR);
+	assert_int_equal(view->n_members, 1);
+	assert_true(view->member[0].address == person(300).address);
+	look(0, TRAFFIC_DAY);
+	assert_int_equal(view->n_members, TRAFFIC_MEMBERS_MAX);
+}
+
 static void strangers(void **state)
 {
 	struct traffic_figures f;
@@ -614,6 +712,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(pieces_add_up),
+	                                   TEST(names_of_others),
+	                                   TEST(liars_together),
+	                                   TEST(flood),
+	                                   TEST(silent),
 	                                   cmocka_unit_test(round_trips),
 	                                   cmocka_unit_test(packed),
 	                                   TEST(an_hour),
