@@ -141,7 +141,7 @@ static int renumber(struct controller *c, struct publication *p, const struct ne
 	if (!r && l.failed)
 		r = -ENOMEM;
 	if (!r)
-		r = store_leases(c->store, p->nwid, &leases, &n);
+		r = pool_held(c, p->nwid, &leases, &n);
 	if (r)
 		goto out;
 	r = -ENOMEM;

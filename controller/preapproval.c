@@ -1,5 +1,5 @@
-/* Theory of operation: an address the admin lets in before it asks. It is a row of its own, not a member: nothing is signed for it and
- * no address is held back. When its owner asks, who has proven the work of that address, the row is spent in the same transaction
+/* Theory of operation: an address the admin lets in before it asks. It is a row of its own, not a member: nothing is signed for it, and
+ * of its addresses no more is held than that the pool does not give them (pool.c). When its owner asks, who has proven the work of that address, the row is spent in the same transaction
  * that makes the member. */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,12 +13,25 @@ static enum admin_status unreadable(int r, struct admin_error *error)
 	return ADMIN_UNAVAILABLE;
 }
 
-static enum admin_status addresses_judge(const struct network_record *n, struct member_settings *s, struct admin_error *error)
+static bool has(const struct member_settings *s, const struct prefix *ip)
+{
+	for (unsigned i = 0; i < s->n_ips; i++)
+		if (!memcmp(s->ips[i].ip, ip->ip, 4))
+			return true;
+	return false;
+}
+
+/* What it was to have before is not judged again: the pool may have moved since, and may come back. */
+static enum admin_status addresses_judge(const struct network_record *n, const struct member_settings *stood, struct member_settings *s,
+                                         struct admin_error *error)
 {
 	for (unsigned i = 0; i < s->n_ips; i++) {
 		struct prefix *ip = &s->ips[i];
-		if (!ip->bits)
+		bool stands = ip->family == 4 && has(stood, ip);
+		if (!ip->bits || (stands && policy_pool_host(&n->pool, ip->ip)))
 			ip->bits = n->pool.bits;
+		if (stands)
+			continue;
 		if (!n->pool.family || ip->family != 4 || ip->bits != n->pool.bits || !policy_pool_host(&n->pool, ip->ip)) {
 			admin_error_set(error, "Not an address of the pool",
 			                "Choose a host address inside the pool, not its first or last.",
@@ -56,11 +69,21 @@ static enum admin_status may_preapprove(struct controller *c, uint64_t nwid, uin
 	return ADMIN_OK;
 }
 
+/* Nobody is awaited for its addresses any more: those that nobody holds are gaps again. */
+static void addresses_free(struct controller *c, const struct preapproval_row *row)
+{
+	struct publication *p = publication_find(c, row->nwid);
+	struct lease lease;
+	for (unsigned i = 0; p && i < row->settings.n_ips; i++)
+		if (store_lease_get(c->store, row->nwid, row->settings.ips[i].ip, &lease))
+			pool_doubt(p);
+}
+
 static enum admin_status wait_for(struct controller *c, uint64_t nwid, uint64_t address, const struct member_settings *settings,
                                   bool reserve, struct admin_error *error)
 {
 	struct network_record network;
-	struct preapproval_row row = {.nwid = nwid, .address = address, .created_wall_s = c->wall_s, .reserve = reserve};
+	struct preapproval_row stood = {0}, row = {.nwid = nwid, .address = address, .created_wall_s = c->wall_s, .reserve = reserve};
 	struct audit_detail d = {0};
 	enum admin_status status = admin_begin(c, error);
 	if (settings)
@@ -72,7 +95,9 @@ static enum admin_status wait_for(struct controller *c, uint64_t nwid, uint64_t 
 	if (!status)
 		status = settings_judge(&row.settings, error);
 	if (!status)
-		status = addresses_judge(&network, &row.settings, error);
+		store_preapproval_get(c->store, nwid, address, &stood); /* none: as empty */
+	if (!status)
+		status = addresses_judge(&network, &stood.settings, &row.settings, error);
 	if (!status)
 		status = may_preapprove(c, nwid, address, error);
 	if (status)
@@ -80,6 +105,7 @@ static enum admin_status wait_for(struct controller *c, uint64_t nwid, uint64_t 
 	audit_detail_text(&d, "name", row.settings.name);
 	if (reserve)
 		audit_detail_text(&d, "kind", "reservation");
+	addresses_free(c, &stood);
 	int r = store_preapproval_put(c->store, &row);
 	if (!r)
 		r = audit_note(c, "preapproval.create", nwid, address, audit_detail_end(&d));
@@ -122,6 +148,8 @@ enum admin_status controller_preapproval_delete(struct controller *c, uint64_t n
 		return ADMIN_NOT_FOUND;
 	}
 	if (!r)
+		addresses_free(c, &row);
+	if (!r)
 		r = store_preapproval_delete(c->store, nwid, address);
 	if (!r)
 		r = audit_note(c, "preapproval.delete", nwid, address, NULL);
@@ -163,8 +191,10 @@ static void addresses_grant(struct controller *c, const struct network_record *n
 	for (unsigned i = 0; i < s->n_ips && m->n_ips < CRED_IPS_MAX; i++) {
 		int r = store_lease_get(c->store, n->nwid, s->ips[i].ip, &lease);
 		bool free = r == -ENOENT || (!r && !lease.member);
-		if (free && n->pool.family && s->ips[i].bits == n->pool.bits && policy_pool_host(&n->pool, s->ips[i].ip))
-			m->ips[m->n_ips++] = s->ips[i];
+		if (!free || !policy_pool_host(&n->pool, s->ips[i].ip))
+			continue;
+		m->ips[m->n_ips] = s->ips[i];
+		m->ips[m->n_ips++].bits = n->pool.bits; /* which may have grown since */
 	}
 }
 
@@ -180,6 +210,7 @@ void preapproval_grant(struct controller *c, const struct network_record *n, con
 
 int preapproval_spent(struct controller *c, const struct preapproval_row *row)
 {
+	addresses_free(c, row);
 	int r = store_preapproval_delete(c->store, row->nwid, row->address);
 	return r ? r : audit_note(c, "preapproval.spend", row->nwid, row->address, NULL);
 }

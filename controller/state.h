@@ -197,6 +197,8 @@ size_t publication_memberconf(struct controller *, struct publication *, const s
 /* An address of the pool and its ranges for a new member: the lowest that nobody holds or held lately, else the one freed longest ago. 0,
  * -EADDRNOTAVAIL or -errno. */
 int pool_give(struct controller *, struct publication *, const struct network_record *, uint8_t ret[4]);
+/* All leases, and what waits for somebody as if it were one; by address, some maybe twice; malloc'd. 0 or -errno. */
+int pool_held(struct controller *, uint64_t nwid, struct lease **ret, size_t *ret_n);
 void pool_doubt(struct publication *); /* after a rollback, and with other ranges */
 
 /* letter.c */

@@ -123,6 +123,8 @@ int store_preapproval_put(struct store *, const struct preapproval_row *);
 int store_preapproval_get(struct store *, uint64_t nwid, uint64_t address, struct preapproval_row *ret); /* 0 or -ENOENT */
 int store_preapproval_delete(struct store *, uint64_t nwid, uint64_t address);
 int store_preapproval_count(struct store *, uint64_t nwid, uint32_t *ret);
+/* The addresses that wait for somebody, ascending, maybe twice; malloc'd. 0 or -errno. */
+int store_preapproval_ips(struct store *, uint64_t nwid, uint32_t **ret, size_t *ret_n);
 int store_preapproval_each(struct store *, uint64_t nwid, void (*each)(void *, const struct preapproval_row *), void *);
 
 int store_lease_put(struct store *, uint64_t nwid, const struct lease *);

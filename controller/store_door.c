@@ -1,6 +1,7 @@
 /* Theory of operation: who is let in or kept out before there is a row of it, or after: keys that are banned everywhere, keys
  * that were deleted and must not come back by themselves, and addresses the admin approved before they asked. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/query.h"
@@ -193,6 +194,44 @@ int store_preapproval_count(struct store *s, uint64_t nwid, uint32_t *ret)
 	if (query_row(q))
 		*ret = (uint32_t)column_u64(q, 0);
 	return query_end(q);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t one = *(const uint32_t *)a, two = *(const uint32_t *)b;
+	return (one > two) - (one < two);
+}
+
+/* Of an index, so that rows without addresses, which may be ten thousand, are not walked. */
+int store_preapproval_ips(struct store *s, uint64_t nwid, uint32_t **ret, size_t *ret_n)
+{
+	uint8_t ips[CRED_IPS_MAX * 5];
+	uint32_t *at = NULL;
+	size_t n = 0, room = 0;
+	bool full = false;
+	struct query *q = query_read(s, "SELECT ips FROM preapproval WHERE nwid = ?1 AND length(ips) > 0");
+	query_u64(q, 1, nwid);
+	while (!full && query_row(q)) {
+		size_t more = column_bytes(q, 0, ips, sizeof(ips)) / 5;
+		if (n + more > room) {
+			uint32_t *grown = realloc(at, (room = 2 * room + CRED_IPS_MAX) * sizeof(*at));
+			full = !grown;
+			at = grown ? grown : at;
+		}
+		for (size_t i = 0; i < more && !full; i++)
+			at[n++] =
+			    (uint32_t)ips[5 * i] << 24 | (uint32_t)ips[5 * i + 1] << 16 | (uint32_t)ips[5 * i + 2] << 8 | ips[5 * i + 3];
+	}
+	int r = query_end(q);
+	if (full || r) {
+		free(at);
+		return full ? -ENOMEM : r;
+	}
+	if (n)
+		qsort(at, n, sizeof(*at), by_number);
+	*ret = at;
+	*ret_n = n;
+	return 0;
 }
 
 int store_preapproval_each(struct store *s, uint64_t nwid, void (*each)(void *, const struct preapproval_row *), void *self)

@@ -17,6 +17,7 @@ const char store_schema_extras[] =
     "ALTER TABLE member ADD COLUMN deauthorized_wall INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE preapproval ADD COLUMN auto_ip INTEGER NOT NULL DEFAULT 1;"
     "ALTER TABLE preapproval ADD COLUMN reserve INTEGER NOT NULL DEFAULT 0;"  /* 1 = somebody still has to approve */
+    "CREATE INDEX preapproval_ips ON preapproval (nwid, ips) WHERE length(ips) > 0;"
     "CREATE TABLE network_extra ("
     "	nwid INTEGER PRIMARY KEY REFERENCES network (nwid) ON DELETE CASCADE,"
     "	text TEXT NOT NULL,"

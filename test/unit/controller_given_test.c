@@ -316,6 +316,47 @@ static void test_reservation(void **state)
 	assert_int_equal(controller_reserve(c, nwid, person(4).address, &s, &e), ADMIN_INVALID);
 }
 
+/* What waits for somebody is not given to whoever comes first, and moves with the pool. */
+static void test_reserved_kept(void **state)
+{
+	struct member_settings s = {
+	    .set = SET_MEMBER_IPS, .n_ips = 3, .ips = {{4, 24, {10, 7, 7, 1}}, {4, 24, {10, 7, 7, 2}}, {4, 24, {10, 7, 7, 4}}}};
+	struct member_settings again = {.set = SET_MEMBER_IPS, .n_ips = 1, .ips = {{4, 24, {10, 7, 7, 2}}}};
+	(void)state;
+	assert_int_equal(controller_reserve(c, nwid, person(1).address, &s, &e), ADMIN_OK);
+	assert_int_equal(controller_preapprove(c, nwid, person(2).address, &again, &e), ADMIN_OK); /* twice: whoever comes first */
+	assert_int_equal(admitted(3), 3);
+	assert_int_equal(admitted(4), 5);
+	/* more members than other addresses */
+	assert_int_equal(set((struct network_settings){.set = SET_NET_RANGES, .n_ranges = 1, .ranges = {range(7, 1, 6)}}), ADMIN_OK);
+	assert_int_equal(admitted(5), 6);
+	ask(6);
+	assert_int_equal(controller_member_approve(c, nwid, person(6).address, NULL, &e), ADMIN_CONFLICT);
+	assert_int_equal(controller_preapproval_delete(c, nwid, person(2).address, &e), ADMIN_OK);
+	assert_int_equal(controller_member_approve(c, nwid, person(6).address, NULL, &e), ADMIN_CONFLICT); /* 1 waits for it still */
+	assert_int_equal(controller_reserve(c, nwid, person(1).address, &again, &e), ADMIN_OK);
+	assert_int_equal(controller_member_approve(c, nwid, person(6).address, NULL, &e), ADMIN_OK);
+	assert_int_equal(ip_of(6), 1);
+	assert_int_equal(controller_member_delete(c, nwid, person(6).address, &e), ADMIN_OK);
+	assert_int_equal(controller_reserve(c, nwid, person(1).address, &s, &e), ADMIN_OK);
+	/* all are numbered anew, around it */
+	assert_int_equal(set((struct network_settings){.set = SET_NET_RANGES}), ADMIN_OK);
+	assert_int_equal(set((struct network_settings){.set = SET_NET_POOL, .pool = {4, 24, {10, 8, 8, 0}}}), ADMIN_OK);
+	assert_int_equal(set((struct network_settings){.set = SET_NET_POOL, .pool = {4, 24, {10, 7, 7, 0}}}), ADMIN_OK);
+	for (unsigned n = 3; n < 6; n++)
+		assert_true(ip_of(n) == 3 || ip_of(n) > 4);
+	/* the pool moves under it, and it can be edited still; a larger pool keeps what fits */
+	assert_int_equal(set((struct network_settings){.set = SET_NET_POOL, .pool = {4, 24, {10, 9, 9, 0}}}), ADMIN_OK);
+	s.set |= SET_MEMBER_NAME;
+	strcpy(s.name, "printer");
+	assert_int_equal(controller_reserve(c, nwid, person(1).address, &s, &e), ADMIN_OK);
+	assert_int_equal(controller_reserve(c, nwid, person(7).address, &s, &e), ADMIN_INVALID);
+	assert_int_equal(set((struct network_settings){.set = SET_NET_POOL, .pool = {4, 16, {10, 7, 0, 0}}}), ADMIN_OK);
+	ask(1);
+	struct member_row one = row(1);
+	assert_true(one.n_ips == 3 && one.ips[0].bits == 16 && one.ips[2].ip[3] == 4 && !strcmp(one.name, "printer"));
+}
+
 static void address_see(void *ret, const struct member_record *m)
 {
 	*(unsigned *)ret += m->n_ips;
@@ -469,6 +510,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_auto_assign, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_reservation, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_reserved_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_reserved_forgotten, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_times, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_ethertypes, setup, teardown),

@@ -225,7 +225,7 @@ static struct member_settings settings(unsigned network)
 	return s;
 }
 
-/* The address it gets is the one that a look at all leases would find. */
+/* The address it gets is the one that a look at all leases and reservations would find. */
 static enum admin_status approve_plain(unsigned network, const struct identity *who)
 {
 	struct network_record n;
@@ -234,7 +234,7 @@ static enum admin_status approve_plain(unsigned network, const struct identity *
 	size_t n_leases = 0;
 	uint8_t ip[1][4];
 	assert_int_equal(store_network_get(c->store, nwid[network], &n), 0);
-	assert_int_equal(store_leases(c->store, nwid[network], &leases, &n_leases), 0);
+	assert_int_equal(pool_held(c, nwid[network], &leases, &n_leases), 0);
 	struct stretch s[RANGES_MAX];
 	int found = policy_addresses(s, policy_stretches(&n.pool, n.ranges, n.n_ranges, s), leases, n_leases, network_time(c), ip, 1);
 	free(leases);
