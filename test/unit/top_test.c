@@ -75,6 +75,12 @@ static void rates(void **state)
 	about(t.net[0].rates.tx_frames, 10);
 	about(t.net[0].rates.drops, 20);
 	assert_string_equal(t.net[0].reasons, "storm 40, flap 2");
+	/* as many of one as of another */
+	char text[TOP_TEXT];
+	json_t *drops = json_pack("{s:i, s:i, s:i, s:i, s:i}", "storm", 3, "flap", 3, "none", 0, "loop", 3, "off", 2);
+	reasons(drops, text, sizeof(text));
+	assert_string_equal(text, "storm 3, flap 3, loop 3");
+	json_decref(drops);
 	/* by network: at once, from the last two */
 	top_only(&t, net_id, NULL);
 	top_sort(&t, TOP_ADDRESS, false);

@@ -58,7 +58,7 @@ static struct top_rates rates_of(const struct top_count *now, const struct top_c
 /* The three largest, like "storm 120, flap 3". */
 static void reasons(const json_t *drops, char *to, size_t room)
 {
-	json_int_t below = INT64_MAX;
+	const char *taken[3] = {NULL};
 	size_t len = 0;
 	*to = 0;
 	for (unsigned i = 0; i < 3; i++) {
@@ -68,7 +68,7 @@ static void reasons(const json_t *drops, char *to, size_t room)
 		json_object_foreach((json_t *)drops, reason, n)
 		{
 			json_int_t v = json_integer_value(n);
-			if (v > best && v < below) {
+			if (v > best && reason != taken[0] && reason != taken[1]) {
 				best = v;
 				name = reason;
 			}
@@ -81,7 +81,7 @@ static void reasons(const json_t *drops, char *to, size_t room)
 		if (k < 0 || (size_t)k >= room - len)
 			break;
 		len += (size_t)k;
-		below = best;
+		taken[i] = name; /* the object's own: the same pointer each time */
 	}
 }
 
