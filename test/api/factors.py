@@ -3,6 +3,7 @@ import base64
 import hmac
 import ipaddress
 import os
+import re
 import struct
 import subprocess
 import threading
@@ -123,6 +124,51 @@ def by_hand(api):
     api.controller.cli('user', 'delete', 'olga')
 
 
+def rights_walk(api):
+    """Every route there is, tried by everybody who may not do everything: nobody gets further than his role."""
+    nwid = api.ask('POST', '/v1/networks', {'name': 'walked'}, status=201).value['id']
+    hook = api.ask('POST', '/v1/webhooks', {'name': 'walked', 'url': 'https://example.net/path?of=his', 'events': ['*'], 'enabled': False}, status=201).value
+    filled = {'network': nwid, 'member': '7f00000001', 'user': 'anna', 'webhook': hook['id']}
+    admins = {'/v1/users', '/v1/tokens', '/v1/webhooks', '/v1/webhooks/{webhook}', '/v1/webhooks/{webhook}/deliveries'}
+    routes = [(method, path) for path, methods in api.contract.document['paths'].items() for method in methods
+              if method in ('get', 'post', 'patch', 'delete') and (method, path) not in (('get', '/v1/events'), ('delete', '/v1/session'))]
+    read = {(method, path) for method, path in routes if method == 'get' and path not in admins} | {('post', '/v1/audit/verify'), ('post', '/v1/session')}
+    member = '/v1/networks/{network}/members/{member}'
+    approve = read | {('post', f'{member}/approve'), ('post', f'{member}/deny'), ('post', '/v1/networks/{network}/members:batch')}
+    walkers = []
+    for i, (role, may) in enumerate((('read', read), ('approve', approve))):
+        api.ask('POST', '/v1/users', {'name': f'walker-{role}', 'password': PASSWORD, 'role': role}, status=201)
+        walkers.append((f'user {role}', login(api, {'user': f'walker-{role}', 'password': PASSWORD}, f'192.0.2.3{i}'), may))
+    bearers = {}
+    for name, scopes, may in (('read', ['read'], read), ('approve', ['members:approve'], None), ('write', [f'network:{nwid}:write'], None)):
+        made = api.ask('POST', '/v1/tokens', {'name': f'walker-{name}', 'scopes': scopes}, status=201).value
+        bearers[made['id']] = api.tls({'Authorization': f'Bearer {made["token"]}'})
+        walkers.append((f'token {name}', bearers[made['id']], may))
+    tried, odd, shown = 0, [], []
+    for who, by, may in walkers:
+        for method, path in routes:
+            if may is None and 'webhook' not in path and not path.startswith(('/v1/users', '/v1/tokens')):
+                continue
+            answer = by.ask(method.upper(), re.sub(r'{(\w+)}', lambda part: filled.get(part[1], '0' * 16), path), None if method == 'get' else {})
+            tried += 1
+            if (answer.status == 403) == ((method, path) in (may or ())) or answer.status == 429:
+                odd.append((who, method, path, answer.status))
+            if hook['secret'].encode() in answer.body or b'of=his' in answer.body:
+                shown.append((who, method, path))
+    api.check(tried > 150 and not odd, f'{tried} tried; not as their role is: {odd}')
+    api.check(not shown, f'what only admins may see: {shown}')
+    approver = walkers[1][1]
+    for action in ('revoke', 'delete', 'tag', 'untag'):
+        answer = approver.ask('POST', f'/v1/networks/{nwid}/members:batch', {'members': ['7f00000001'], 'action': action, **({'tags': ['x']} if 'tag' in action else {})})
+        api.check(answer.status in (400, 403), f'who approves cannot {action} in a batch: {answer.status} {answer.body[:200]}')
+    for name in ('read', 'approve'):
+        api.ask('DELETE', f'/v1/users/walker-{name}')
+    for token in bearers:
+        api.ask('DELETE', f'/v1/tokens/{token}')
+    api.ask('DELETE', f'/v1/webhooks/{hook["id"]}')
+    api.ask('DELETE', f'/v1/networks/{nwid}')
+
+
 def proxy(api):
     """This machine is a trusted proxy here: who it names is the source, in the audit as in what is counted."""
     once = api.ask('POST', '/v1/page-link', {}).value['url'].split('#once=')[1]
@@ -156,4 +202,5 @@ def run(api):
     rita = roles(api)
     factor(api, rita)
     by_hand(api)
+    rights_walk(api)
     proxy(api)

@@ -438,6 +438,80 @@ async function looks(page) {
 	await page.setViewportSize({ width: 1280, height: 860 });
 }
 
+// From here on the controller asks everybody for a second factor; anna and ben have none.
+async function required(page) {
+	const door = (at) => at.locator('section[aria-label="Second factor"]'), other = second.page;
+	await check('where a second factor is asked of everybody, who signs in without one can do nothing but turn it on', async () => {
+		await outside.factor_required();
+		await api(page, '/v1/session', 'DELETE');
+		await page.goto(`${origin}/#/n/${nwid}/settings`);
+		await page.reload();
+		await page.locator('#signedout').waitFor();
+		await until('past the password', async () => {
+			await page.locator('[data-field="user"]').fill('anna');
+			await page.locator('[data-field="password"]').fill(PASSWORD);
+			await page.locator('[data-action="signin"]').click();
+			return door(page).waitFor({ timeout: 2500 }).then(() => true, () => false);
+		}, 30000);
+		for (const path of ['/accounts', `/n/${nwid}`, '/settings', '/']) {
+			await show(page, path);
+			await door(page).waitFor();
+			equal(await page.locator('.rail, tr[data-member], [data-setting]').count(), 0, `what ${path} shows`);
+		}
+		equal((await api(page, '/v1/networks')).status, 403, 'networks by the API');
+		equal((await api(page, `/v1/networks/${nwid}`, 'PATCH', { name: 'hers' })).status, 403, 'an edit by the API');
+		await shoot(page, 'factor-required');
+		equal((await axe(page)).join(), '', 'axe');
+		equal(await overflow(page), 0, 'px too wide');
+	});
+	await check('a wrong code opens nothing; the right one shows the codes, and the page opens behind them', async () => {
+		await page.locator('[data-action="factor-open"]').click();
+		await until('the secret', async () => {
+			await page.locator('[data-field="factor-password"]').fill(PASSWORD, { timeout: 2000 }).catch(() => {});
+			await page.locator('[data-action="factor-begin"]').click({ timeout: 2000 }).catch(() => {});
+			return page.locator('[data-field="factor-secret"]').waitFor({ timeout: 2500 }).then(() => true, () => false);
+		}, 30000);
+		secret = await page.locator('[data-field="factor-secret"]').textContent();
+		await page.locator('dialog [data-field="code"]').fill(totp(secret, 400));
+		await page.locator('[data-action="factor-confirm"]').click();
+		await page.locator('dialog [role=alert]').waitFor();
+		equal((await api(page, '/v1/networks')).status, 403, 'still barred');
+		await page.locator('dialog [data-field="code"]').fill(totp(secret));
+		await page.locator('[data-action="factor-confirm"]').click();
+		await page.locator('[data-field="recovery-codes"] li').first().waitFor();
+		codes = await page.locator('[data-field="recovery-codes"] li').allTextContents();
+		equal(new Set(codes).size, 10, 'codes');
+		await page.locator('.rail').waitFor({ state: 'attached' });
+		equal((await page.locator('[data-field="recovery-codes"] li').allTextContents()).join(), codes.join(), 'still on show over the page');
+		await shoot(page, 'factor-required-codes');
+		await page.locator('[data-action="codes-close"]').click();
+		await page.locator('.rail').waitFor();
+		equal(await door(page).count(), 0, 'the door');
+		await show(page, `/n/${nwid}`);
+		await row(page, 'A').waitFor();
+		equal((await api(page, `/v1/networks/${nwid}`, 'PATCH', { description: 'hers' })).status, 200, 'an edit by the API');
+	});
+	await check('the next time the code is asked for, and lets in at once', async () => {
+		await api(page, '/v1/session', 'DELETE');
+		await page.reload();
+		await signIn(page, 'anna', PASSWORD);
+		await until('let in', async () => {
+			await page.locator('[data-field="code"]').fill(totp(secret, 1)); // that of enrolling is used
+			await page.locator('[data-action="signin-code"]').click();
+			return page.locator('.rail').waitFor({ timeout: 2500 }).then(() => true, () => false);
+		}, 30000);
+		equal((await api(page, '/v1/session')).body.recovery_left, 10, 'recovery codes left');
+	});
+	await check('a session from before is behind the same door, and can be ended there', async () => {
+		await other.reload();
+		await door(other).waitFor();
+		equal((await api(other, '/v1/networks')).status, 403, 'networks by the API');
+		await other.locator('[data-action="signout"]').click();
+		await other.locator('#signedout').waitFor();
+		equal((await api(other, '/v1/session')).status, 401, 'the session');
+	});
+}
+
 async function ending(page) {
 	await check('the webhook is deleted', async () => {
 		await show(page, `/webhooks/${hook}`);
@@ -461,7 +535,7 @@ try {
 	first = await browser(origin);
 	await beginning(first.page);
 	if (!tally.failed)
-		for (const part of [model, webhooks, factor, roles, traffic, looks, ending])
+		for (const part of [model, webhooks, factor, roles, traffic, looks, required, ending])
 			await part(first.page);
 } catch (error) {
 	tally.failed++;

@@ -133,6 +133,14 @@ class Outside:
         self.lab.controller.start()
         return True
 
+    def factor_required(self):
+        """From now on the controller asks everybody for a second factor."""
+        with open(os.path.join(self.lab.controller.home, 'farlan-controller.conf'), 'a', encoding='ascii') as file:
+            file.write('second-factor = required\n')
+        self.lab.controller.stop()
+        self.lab.controller.start()
+        return True
+
     def forget_sessions(self):
         """As if the time of all sessions were over; the controller stands still."""
         with sqlite3.connect(os.path.join(self.lab.controller.home, 'controller.db')) as db:
