@@ -98,6 +98,11 @@ static bool homeless(const struct member_record *m, const struct network_record 
 	return !m->n_ips && m->state == MEMBER_APPROVED && member_served(n, m);
 }
 
+static bool same_ips(const struct member_record *a, const struct member_record *b)
+{
+	return a->n_ips == b->n_ips && !memcmp(a->ips, b->ips, a->n_ips * sizeof(a->ips[0]));
+}
+
 /* Decides the new addresses without writing. */
 static int roll_number(struct controller *c, const struct network_record *network, struct roll *l, const struct lease *leases,
                        size_t n_leases)
@@ -152,7 +157,7 @@ static int renumber(struct controller *c, struct publication *p, const struct ne
 		memcpy(l.will, l.was, l.n * sizeof(*l.will));
 	r = roll_number(c, network, &l, leases, n);
 	for (size_t i = 0; !r && i < l.n; i++) {
-		if (!memcmp(&l.was[i], &l.will[i], sizeof(l.was[i])))
+		if (same_ips(&l.was[i], &l.will[i]))
 			continue;
 		r = member_write(c, p, &l.was[i], &l.will[i]);
 		if (l.will[i].state == MEMBER_APPROVED)
