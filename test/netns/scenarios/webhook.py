@@ -85,14 +85,14 @@ def started(lab):
     if process.stdout.readline() != b'ready\n':
         raise labs.Failure('the receiver does not start')
     # whatever reaches this machine's own address was sent there by the controller
-    inside = witness.popen(sys.executable, '-c', 'import socket\ns = socket.create_server(("", 9000))\nprint("ready", flush=True)\nwhile True:\n print(s.accept()[1], flush=True)',
+    inside = witness.popen(sys.executable, '-c', 'import socket\ns = socket.create_server(("", 9000), family=socket.AF_INET6, dualstack_ipv6=True)\nprint("ready", flush=True)\nwhile True:\n print(s.accept()[1], flush=True)',
                            stdout=subprocess.PIPE)
     if inside.stdout.readline() != b'ready\n':
         raise labs.Failure('nothing listens inside')
     names = os.path.join('/etc/netns', witness.ns)
     os.makedirs(names)
     with open(os.path.join(names, 'hosts'), 'w', encoding='ascii') as file:
-        file.write(f'127.0.0.1 localhost rebound.test\n{RECEIVER} receiver.test\n10.1.2.3 inside.test\n')
+        file.write(f'127.0.0.1 localhost rebound.test\n{RECEIVER} receiver.test\n10.1.2.3 inside.test\n10.1.2.3 mixed.test\n{RECEIVER} mixed.test\n127.0.0.1 loop.test\n::1 loop.test\n')
     with open(os.path.join(names, 'resolv.conf'), 'w', encoding='ascii') as file:
         file.write('nameserver 203.0.113.99\noptions timeout:5 attempts:1\n')  # nobody: a name that is asked for hangs
     home = os.path.join(lab.folder, 'C')
@@ -117,8 +117,8 @@ def liars(lab, hooks):
         'hang': (f'{at}/hang', 'waiting', 2, 'timed out'), 'drip': (f'{at}/drip', 'waiting', 2, 'timed out'), 'endless head': (f'{at}/endless-head', 'waiting', 2, 'head'),
         'long line': (f'{at}/long-line', 'waiting', 2, ''), 'continue': (f'{at}/continue', 'waiting', 2, ''), 'close': (f'{at}/close', 'waiting', 2, ''),
         'short': (f'{at}/short', 'waiting', 2, ''), 'garbage': (f'{at}/garbage', 'waiting', 2, ''), 'redirect': (f'{at}/redirect', 'waiting', 2, 'elsewhere'),
-        'loopback': ('http://127.0.0.1:9000/', 'waiting', 2, 'public'), 'odd loopback': ('http://0x7f.1:9000/', 'waiting', 2, 'public'),
-        'rebound': ('http://rebound.test:9000/', 'waiting', 2, 'public'), 'inside': ('http://inside.test:9000/', 'waiting', 2, 'public')}
+        'rebound': ('http://rebound.test:9000/', 'waiting', 2, 'public'), 'inside': ('http://inside.test:9000/', 'waiting', 2, 'public'),
+        'mixed': ('http://mixed.test:8080/mixed', 'delivered', 1, None), 'mixed inside': ('http://loop.test:9000/', 'waiting', 2, 'public')}
     ids = {name: hooks.add(name, case[0], event) for name, case in cases.items()}
     hooks.ask('POST', '/v1/networks', {'name': 'first'}, 201)
 
@@ -151,6 +151,20 @@ def liars(lab, hooks):
     lab.equal(len(hooks.got('/pool')), before, 'requests into the pool')
     odd = next(n['id'] for n in hooks.ask('GET', '/v1/networks')['networks'] if n['name'] == 'odd')
     hooks.ask('DELETE', f'/v1/networks/{odd}')
+    hooks.clear()
+
+
+def spelt(lab, hooks):
+    """This machine by every spelling that a resolver, a library of URLs or a translator understands."""
+    hosts = ('0x7f.1', '127.0.0.1', '017700000001', '2130706433', '127.1', '0', '0.0.0.0', '0x7f000001', 'localhost', '%6c%6fcalhost', '[::]', '[::1]', '[::ffff:127.0.0.1]',
+             '[::127.0.0.1]', '[::ffff:0:7f00:1]', '[64:ff9b::7f00:1]', '[64:ff9b:1::7f00:1]', '[2002:7f00:1::]', '[fe80::1%25lo]', f'[::ffff:{lab.controller.host.address}]')
+    ids = {host: hooks.add(host, f'http://{host}:9000/', 'network.create') for host in hosts}
+    network = hooks.ask('POST', '/v1/networks', {'name': 'spelt'}, 201)['id']
+    until('each was tried twice', lambda: all(hooks.log(hook)[0]['attempts'] >= 2 for hook in ids.values()), 15)
+    rows = {host: hooks.log(hook)[0] for host, hook in ids.items()}
+    odd = {host: row['error'] for host, row in rows.items() if row['state'] != 'waiting' or row['status'] or 'public' not in row['error']}
+    lab.check(not odd, f'refused for another reason than where they lead: {odd}')
+    hooks.ask('DELETE', f'/v1/networks/{network}')
     hooks.clear()
 
 
@@ -265,6 +279,7 @@ def run_all(lab):
     hooks, inside = started(lab)
     by_hand(lab, hooks)
     liars(lab, hooks)
+    spelt(lab, hooks)
     ordered(lab, hooks)
     crowded(lab, hooks)
     os.set_blocking(inside.stdout.fileno(), False)
