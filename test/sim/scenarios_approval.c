@@ -273,6 +273,33 @@ static uint64_t dropped(const struct port *port)
 	return sum;
 }
 
+/* Who joins while a session with the controller stands tells as well: its counters begin anew, what was told stays. */
+static void again(struct sim *sim, struct host *b, struct host *other, struct carried before, uint64_t drops)
+{
+	host_running = b;
+	node_join(b->node, sim->nwid, NULL, "", sim->now / MS);
+	host_running = NULL;
+	b->next_us = sim->now;
+	expect(sim, sim_run_until(sim, 20 * SECOND, world_joined, b), "B is not in again");
+	const struct net *net = net_find(b->node, sim->nwid);
+	if (!net || !net->port)
+		return;
+	sim_run(sim, SECOND);
+	for (unsigned i = 0; i < 20; i++)
+		frame_send(b, other, 700), frame_send(other, b, 300), sim_run(sim, 100 * MS);
+	struct carried c = port_carried(net->port);
+	expect(sim, c.tx_frames >= 20, "B counted %" PRIu64 " frames", c.tx_frames);
+	uint64_t some;
+	sim_run(sim, 25 * SECOND);
+	expect(sim, told_by(sim, b->secret->self.address, &some).tx_frames > before.tx_frames, "B waits for another session to tell");
+	sim_run(sim, 75 * SECOND);
+	c.tx_frames += before.tx_frames;
+	c.tx_bytes += before.tx_bytes;
+	c.rx_frames += before.rx_frames;
+	c.rx_bytes += before.rx_bytes;
+	told_is(sim, b->secret->self.address, &c, drops + dropped(net->port), "B joined again");
+}
+
 /* The controller has what the ports counted: in time, after a lossy minute, and at once when a node stops or leaves. */
 static void traffic(uint64_t seed, char failed[256])
 {
@@ -305,6 +332,7 @@ static void traffic(uint64_t seed, char failed[256])
 		sim_run(sim, 15 * SECOND);
 		told_is(sim, address, &ca, drops_a, "A stopped");
 		told_is(sim, b->secret->self.address, &cb, drops_b, "B left");
+		again(sim, b, m, cb, drops_b);
 	}
 	finish(sim, failed);
 }
