@@ -59,6 +59,27 @@ static const char *name_shown(const struct network_row *row, const json_t *extra
 	return strcmp(tailed, row->name) ? row->name : theirs; /* it was renamed elsewhere */
 }
 
+/* What ours is when theirs is too long, or has more lines than one. */
+static void description_cut(const char *theirs, char ret[DESCRIPTION_MAX + 1])
+{
+	size_t len = strnlen(theirs, DESCRIPTION_MAX);
+	while (len && ((unsigned char)theirs[len] & 0xc0) == 0x80)
+		len--; /* not within a character */
+	for (size_t i = 0; i < len; i++)
+		ret[i] = (unsigned char)theirs[i] < 0x20 || theirs[i] == 0x7f ? ' ' : theirs[i];
+	ret[len] = '\0';
+}
+
+static const char *description_shown(const struct network_row *row, const json_t *extra)
+{
+	char cut[DESCRIPTION_MAX + 1];
+	const char *theirs = json_string_value(json_object_get(extra, "description"));
+	if (!theirs)
+		return row->description;
+	description_cut(theirs, cut);
+	return strcmp(cut, row->description) ? row->description : theirs; /* it was told anew elsewhere */
+}
+
 static int64_t multicast_shown(const struct network_row *row)
 {
 	return row->flags & NETWORK_NO_MULTICAST ? 0 : row->limits.mcast_limit ? row->limits.mcast_limit : MCAST_LIMIT_MAX;
@@ -85,7 +106,7 @@ static json_t *dns_json(const struct section_dns *dns)
 static json_t *network_json(const struct network_row *row, const json_t *extra)
 {
 	char id[NWID_TEXT];
-	json_t *o = json_object(), *description = json_object_get(extra, "description");
+	json_t *o = json_object();
 	nwid_format(row->nwid, id);
 	json_object_set_new(o, "id", json_string(id));
 	json_object_set_new(o, "nwid", json_string(id));
@@ -108,7 +129,7 @@ static json_t *network_json(const struct network_row *row, const json_t *extra)
 	json_object_set_new(o, "tags", json_array());
 	json_object_set_new(o, "authTokens", json_array());
 	json_object_set_new(o, "ssoEnabled", json_false());
-	json_object_set_new(o, "description", json_is_string(description) ? json_incref(description) : json_text(row->description));
+	json_object_set_new(o, "description", json_text(description_shown(row, extra)));
 	for (size_t i = 0; i < KEEPS; i++) {
 		json_t *kept = json_object_get(extra, keeps[i].name);
 		json_object_set_new(o, keeps[i].name, kept ? json_incref(kept) : json_loads(keeps[i].none, JSON_DECODE_ANY, NULL));
@@ -287,12 +308,11 @@ static bool texts_read(const json_t *body, const struct network_row *now, const 
 	}
 	if (!json_is_string(description))
 		return true;
-	const char *fits = zt1_text(description, DESCRIPTION_MAX);
-	if (!fits)
+	description_cut(json_string_value(description), w->settings.description);
+	w->settings.set |= strcmp(w->settings.description, now->description) ? SET_NET_DESCRIPTION : 0;
+	if (strcmp(w->settings.description, json_string_value(description)) != 0)
 		return extra_put(w, "description", description);
 	json_object_del(w->extra, "description");
-	snprintf(w->settings.description, sizeof(w->settings.description), "%s", fits);
-	w->settings.set |= strcmp(fits, now->description) ? SET_NET_DESCRIPTION : 0;
 	return true;
 }
 

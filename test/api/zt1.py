@@ -361,8 +361,14 @@ def orders(lab, p):
         whole = got
     lab.equal(p.post(at, whole), whole, 'echoed as it is, it stays, its revision too')
     own = client.by_socket(os.path.join(lab.controller.home, 'farlan-controller.sock'))
+    for long in ('long ' * 80, 'two\nlines', 'x' * 199 + '\u00e4' * 30):
+        whole = p.post(at, {'description': long})
+        lab.equal((whole['description'], v1(lab, f'/v1/networks/{nwid}')['description']), (long, long.replace('\n', ' ').encode()[:200].decode(errors='ignore')), 'ours is as much of it as fits')
+        lab.equal(p.post(at, whole), whole, 'and said again it stays')
+        own.ask('PATCH', f'/v1/networks/{nwid}', {'description': 'said elsewhere'})
+        lab.equal(p.get(at)['description'], 'said elsewhere', 'the newer one counts')
     for wish in ({'routes': [{'target': '10.88.0.0/16', 'via': None}], 'ranges': [{'first': '10.88.0.5', 'last': '10.88.0.9'}]}, {'ipv4': '10.62.0.0/30', 'ranges': [], 'auto_assign': True},
-                 {'ipv4': None}, {'ipv4': '10.0.0.0/8', 'auto_assign': False}, {'ethertypes': [0, 33024]}, {'dns': {'domain': '', 'servers': ['10.0.0.1', 'fd00::1']}}):
+                 {'ipv4': None}, {'description': 'said here'}, {'ipv4': '10.0.0.0/8', 'auto_assign': False}, {'ethertypes': [0, 33024]}, {'dns': {'domain': '', 'servers': ['10.0.0.1', 'fd00::1']}}):
         lab.equal(own.ask('PATCH', f'/v1/networks/{nwid}', wish).status, 200, f'our own door: {wish}')
         whole = p.get(at)
         lab.equal(p.post(at, whole), whole, f'echoed, though no client of theirs would have said it so: {wish}')
