@@ -333,7 +333,7 @@ static enum admin_status last_judge(struct controller *c, const struct user_row 
 enum admin_status controller_user_role(struct controller *c, const char *name, enum role role, struct admin_error *error)
 {
 	struct audit_detail detail = {0};
-	struct user_row row;
+	struct user_row row = {0};
 	enum admin_status status = admin_begin(c, error);
 	if (!status)
 		status = controller_user_get(c, name, &row, error);

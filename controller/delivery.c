@@ -89,16 +89,16 @@ static void record_copy(void *self, const struct delivery_record *d)
 	to->row.body = NULL;
 }
 
-enum admin_status controller_delivery_retry(struct controller *c, uint64_t id, uint64_t delivery, struct admin_error *error)
+enum admin_status controller_delivery_retry(struct controller *c, uint64_t hook, uint64_t id, struct admin_error *error)
 {
 	struct delivery_record d;
 	struct hook *h;
-	enum admin_status status = sending(c, id, &h, error);
+	enum admin_status status = sending(c, hook, &h, error);
 	if (status)
 		return status;
-	int r = store_delivery_get(c->store, id, delivery, record_copy, &d);
+	int r = store_delivery_get(c->store, hook, id, record_copy, &d);
 	if (r)
-		return r == -ENOENT ? missing(error, id, &delivery) : unreadable(error, r);
+		return r == -ENOENT ? missing(error, hook, &id) : unreadable(error, r);
 	if (d.row.state != DELIVERY_WAITING && h->n >= HOOK_WAITING_MAX)
 		return full(error);
 	if (d.row.state != DELIVERY_WAITING)

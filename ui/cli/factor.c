@@ -19,11 +19,12 @@
 
 static void codes_print(const json_t *answer, const char *name)
 {
-	const json_t *code;
-	size_t i;
+	const json_t *codes = json_object_get(answer, "codes");
 	printf("recovery codes of %s, each good once; they are not shown again:\n", name);
-	json_array_foreach(json_object_get(answer, "codes"), i, code)
-	    printf("    %s\n", json_string_value(code) ? json_string_value(code) : "");
+	for (size_t i = 0; i < json_array_size(codes); i++) {
+		const char *code = json_string_value(json_array_get(codes, i));
+		printf("    %s\n", code ? code : "");
+	}
 }
 
 static void secret_print(const json_t *made)
