@@ -183,8 +183,9 @@ void report_second(struct node *node, uint64_t now)
 	for (unsigned i = 0; i < NETWORKS_MAX; i++) {
 		struct net *net = node->net[i];
 		struct report *r = net ? &net->report : NULL;
-		if (r && !r->next_ms && welcome(net)) /* joined while a session stood: none comes up now */
-			report_controller_up(net);
+		/* Joined while a session stood: none comes up now. At once, since counters that begin anew are known by being less than before. */
+		if (r && !r->next_ms && welcome(net))
+			r->next_ms = now;
 		if (!r || !r->next_ms || r->flying || !welcome(net))
 			continue;
 		if (now >= r->next_ms || (r->moved && now - r->told_ms >= MOVED_MS))

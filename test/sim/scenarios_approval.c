@@ -284,8 +284,8 @@ static void again(struct sim *sim, struct host *b, struct host *other, struct ca
 	const struct net *net = net_find(b->node, sim->nwid);
 	if (!net || !net->port)
 		return;
-	sim_run(sim, SECOND);
-	for (unsigned i = 0; i < 20; i++)
+	sim_run(sim, 3 * SECOND);
+	for (unsigned i = 0; i < 100; i++) /* more than before: not to be taken for more of the same */
 		frame_send(b, other, 700), frame_send(other, b, 300), sim_run(sim, 100 * MS);
 	struct carried c = port_carried(net->port);
 	expect(sim, c.tx_frames >= 20, "B counted %" PRIu64 " frames", c.tx_frames);
