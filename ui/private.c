@@ -2,6 +2,8 @@
  * network, so it is judged by what it carries; Teredo carries it disguised, and nobody has needed it for years: all of it is refused. */
 #include "ui/private.h"
 
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "proto/prefix.h"
@@ -64,4 +66,32 @@ bool address_private(const struct endpoint *e)
 		if (prefix_holds(&list[i], &plain))
 			return true;
 	return !n;
+}
+
+static bool interface_has(const struct ifaddrs *a, const struct endpoint *plain)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET && plain->family == 4) {
+		memcpy(&in, a->ifa_addr, sizeof(in));
+		return !memcmp(&in.sin_addr, plain->ip, 4);
+	}
+	if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET6 && plain->family == 6) {
+		memcpy(&in6, a->ifa_addr, sizeof(in6));
+		return !memcmp(&in6.sin6_addr, plain->ip, 16);
+	}
+	return false;
+}
+
+bool address_own(const struct endpoint *e)
+{
+	struct endpoint plain = address_plain(e);
+	struct ifaddrs *all;
+	bool own = false;
+	if (getifaddrs(&all))
+		return true; /* nobody can say */
+	for (const struct ifaddrs *a = all; a && !own; a = a->ifa_next)
+		own = interface_has(a, &plain);
+	freeifaddrs(all);
+	return own;
 }

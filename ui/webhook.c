@@ -147,7 +147,7 @@ static bool address_good(const struct transfer *t, const struct endpoint *e)
 	for (unsigned i = 0; i < t->n_pools; i++)
 		if (prefix_holds(&t->pools[i], &plain))
 			return false;
-	return !address_private(e);
+	return !address_private(e) && !address_own(e);
 }
 
 static curl_socket_t socket_open(void *self, curlsocktype purpose, struct curl_sockaddr *at)
@@ -280,7 +280,7 @@ static void start(struct webhooks *w, struct transfer *t)
 static void finish(struct webhooks *w, struct transfer *t, CURLcode code)
 {
 	curl_off_t after = 0;
-	const char *said = t->blocked && !t->status     ? "the address is not a public one"
+	const char *said = t->blocked && !t->status     ? "the address is not a public one of another machine"
 	                   : t->head > WEBHOOK_HEAD_MAX ? "the answer's head does not end"
 	                   : code && *t->error          ? t->error
 	                   : code                       ? curl_easy_strerror(code)

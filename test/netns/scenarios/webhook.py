@@ -156,7 +156,7 @@ def liars(lab, hooks):
 
 def spelt(lab, hooks):
     """This machine by every spelling that a resolver, a library of URLs or a translator understands."""
-    hosts = ('0x7f.1', '127.0.0.1', '017700000001', '2130706433', '127.1', '0', '0.0.0.0', '0x7f000001', 'localhost', '%6c%6fcalhost', '[::]', '[::1]', '[::ffff:127.0.0.1]',
+    hosts = ('0x7f.1', '127.0.0.1', '017700000001', '2130706433', '127.1', '0', '0.0.0.0', OURS, 'localhost', '%6c%6fcalhost', '[::]', '[::1]', '[::ffff:127.0.0.1]',
              '[::127.0.0.1]', '[::ffff:0:7f00:1]', '[64:ff9b::7f00:1]', '[64:ff9b:1::7f00:1]', '[2002:7f00:1::]', '[fe80::1%25lo]', f'[::ffff:{lab.controller.host.address}]')
     ids = {host: hooks.add(host, f'http://{host}:9000/', 'network.create') for host in hosts}
     network = hooks.ask('POST', '/v1/networks', {'name': 'spelt'}, 201)['id']
