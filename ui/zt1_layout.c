@@ -71,7 +71,7 @@ static bool whole_pool(const struct network_row *row, struct range *ret)
 	memcpy(ret->first, row->pool.ip, 4);
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned bits = row->pool.bits > 8 * i ? row->pool.bits - 8 * i : 0;
-		ret->last[i] = row->pool.ip[i] | (bits >= 8 ? 0 : (uint8_t)(0xff >> bits));
+		ret->last[i] = (uint8_t)(row->pool.ip[i] | (bits >= 8 ? 0 : 0xff >> bits));
 	}
 	ret->first[3]++; /* the hosts */
 	ret->last[3]--;
@@ -100,7 +100,7 @@ static void mask(struct prefix *p)
 	unsigned len = p->family == 4 ? 4 : 16;
 	for (unsigned i = 0; i < len; i++) {
 		unsigned bits = p->bits > 8 * i ? p->bits - 8 * i : 0;
-		p->ip[i] &= bits >= 8 ? 0xff : (uint8_t)(0xff00 >> bits);
+		p->ip[i] = (uint8_t)(p->ip[i] & (bits >= 8 ? 0xff : 0xff00 >> bits));
 	}
 }
 
