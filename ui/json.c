@@ -48,6 +48,25 @@ json_t *json_schema(const char *schema)
 	return o;
 }
 
+json_t *json_host(const struct prefix *p)
+{
+	char text[PREFIX_TEXT];
+	prefix_format(p, text, sizeof(text));
+	return json_stringn(text, strcspn(text, "/"));
+}
+
+json_t *json_route(const struct route *r)
+{
+	char text[PREFIX_TEXT];
+	struct prefix via = {.family = r->target.family};
+	json_t *o = json_object();
+	memcpy(via.ip, r->via, sizeof(via.ip));
+	prefix_format(&r->target, text, sizeof(text));
+	json_object_set_new(o, "target", json_string(text));
+	json_object_set_new(o, "via", r->via_set ? json_host(&via) : json_null());
+	return o;
+}
+
 void reply_json(struct reply *reply, unsigned status, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;

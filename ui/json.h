@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "proto/cred.h"
 #include "ui/api.h"
 
 /* A string of whatever bytes: invalid UTF-8 is escaped as \xNN instead of being refused. */
@@ -17,6 +18,9 @@ json_t *json_count(uint64_t);         /* integers above 2^63 - 1 are cut there *
 json_t *json_count_or_null(uint64_t); /* 0 = null: a time that never came */
 
 json_t *json_schema(const char *schema); /* an object that begins with its "schema" */
+
+json_t *json_host(const struct prefix *); /* "10.20.0.5": an address without its length */
+json_t *json_route(const struct route *); /* {target: "192.168.7.0/24", via: "10.20.0.5" or null} */
 
 /* Takes the object. Out of memory becomes a 503. */
 void reply_json(struct reply *, unsigned status, json_t *object);

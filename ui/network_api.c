@@ -5,22 +5,9 @@
 #include "ui/controller_routes.h"
 
 /* Without its length: a host. */
-static json_t *host_json(const struct prefix *p)
-{
-	char text[PREFIX_TEXT];
-	prefix_format(p, text, sizeof(text));
-	return json_stringn(text, strcspn(text, "/"));
-}
-
 static json_t *route_json(const struct route *r)
 {
-	char text[PREFIX_TEXT];
-	struct prefix via = {.family = r->target.family};
-	json_t *o = json_object();
-	memcpy(via.ip, r->via, sizeof(via.ip));
-	prefix_format(&r->target, text, sizeof(text));
-	json_object_set_new(o, "target", json_string(text));
-	json_object_set_new(o, "via", r->via_set ? host_json(&via) : json_null());
+	json_t *o = json_route(r);
 	json_object_set_new(o, "metric", json_integer(r->metric));
 	return o;
 }
@@ -32,7 +19,7 @@ static void ways_json(json_t *o, const struct network_row *row)
 	for (unsigned i = 0; i < row->n_routes; i++)
 		json_array_append_new(routes, route_json(&row->routes[i]));
 	for (unsigned i = 0; i < row->dns.n_servers; i++)
-		json_array_append_new(servers, host_json(&row->dns.servers[i]));
+		json_array_append_new(servers, json_host(&row->dns.servers[i]));
 	json_object_set_new(dns, "domain", json_text(row->dns.domain));
 	json_object_set_new(dns, "servers", servers);
 	json_object_set_new(pool, "size", json_integer(row->pool_size));
@@ -47,7 +34,7 @@ static json_t *address_json(const uint8_t ip[4])
 {
 	struct prefix p = {.family = 4, .bits = 32};
 	memcpy(p.ip, ip, 4);
-	return host_json(&p);
+	return json_host(&p);
 }
 
 /* What is given by itself, and what may pass. */

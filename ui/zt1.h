@@ -91,8 +91,6 @@ json_t *zt1_peer_json(const struct zt1_peer *);
 
 /* The numbers of "1.2.3", -1 each when there are none. */
 void zt1_version(const char *text, int ret[3]);
-/* What people configure may be echoed in other forms; an address without its length: a host. */
-json_t *zt1_host_json(const struct prefix *);
 uint64_t zt1_wall_ms(void);
 
 #endif

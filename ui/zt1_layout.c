@@ -25,13 +25,7 @@ struct ways {
 
 static json_t *way_json(const struct route *r)
 {
-	char text[PREFIX_TEXT];
-	struct prefix via = {.family = r->target.family};
-	json_t *o = json_object();
-	memcpy(via.ip, r->via, sizeof(via.ip));
-	prefix_format(&r->target, text, sizeof(text));
-	json_object_set_new(o, "target", json_string(text));
-	json_object_set_new(o, "via", r->via_set ? zt1_host_json(&via) : json_null());
+	json_t *o = json_route(r);
 	if (r->metric)
 		json_object_set_new(o, "metric", json_integer(r->metric));
 	return o;
@@ -60,7 +54,7 @@ static json_t *ip_json(const uint8_t ip[4])
 {
 	struct prefix p = {.family = 4, .bits = 32};
 	memcpy(p.ip, ip, 4);
-	return zt1_host_json(&p);
+	return json_host(&p);
 }
 
 /* It gives from all of its pool: as a range. */

@@ -83,7 +83,7 @@ static json_t *seat_json(const struct seat *seat)
 	nwid_format(row->nwid, nwid);
 	zt1_version(row->version, version);
 	for (unsigned i = 0; i < row->n_ips && i < CRED_IPS_MAX; i++)
-		json_array_append_new(ips, zt1_host_json(&row->ips[i]));
+		json_array_append_new(ips, json_host(&row->ips[i]));
 	json_object_set_new(o, "id", json_string(address));
 	json_object_set_new(o, "address", json_string(address));
 	json_object_set_new(o, "nwid", json_string(nwid));

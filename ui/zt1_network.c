@@ -97,7 +97,7 @@ static json_t *dns_json(const struct section_dns *dns)
 		return json_array();
 	json_t *o = json_object(), *servers = json_array();
 	for (unsigned i = 0; i < dns->n_servers; i++)
-		json_array_append_new(servers, zt1_host_json(&dns->servers[i]));
+		json_array_append_new(servers, json_host(&dns->servers[i]));
 	json_object_set_new(o, "domain", json_text(dns->domain));
 	json_object_set_new(o, "servers", servers);
 	return o;

@@ -52,16 +52,11 @@ static const char *status_word(const struct net_view *v)
 	return "REQUESTING_CONFIGURATION";
 }
 
-static json_t *route_json(const struct prefix *target, const struct route *r)
+static json_t *route_json(const struct route *r)
 {
-	json_t *o = json_object();
-	struct prefix via = {.family = target->family, .bits = target->family == 4 ? 32 : 128};
-	if (r && r->via_set)
-		memcpy(via.ip, r->via, sizeof(via.ip));
-	json_object_set_new(o, "target", prefix_json(target));
-	json_object_set_new(o, "via", r && r->via_set ? zt1_host_json(&via) : json_null());
+	json_t *o = json_route(r);
 	json_object_set_new(o, "flags", json_integer(0));
-	json_object_set_new(o, "metric", json_integer(r ? r->metric : 0));
+	json_object_set_new(o, "metric", json_integer(r->metric));
 	return o;
 }
 
@@ -75,10 +70,10 @@ static json_t *routes_json(const struct net_view *v)
 			continue;
 		for (unsigned bit = net.bits; bit < (net.family == 4 ? 32u : 128u); bit++)
 			net.ip[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
-		json_array_append_new(list, route_json(&net, NULL));
+		json_array_append_new(list, route_json(&(struct route){.target = net}));
 	}
 	for (unsigned i = 0; i < v->n_routes; i++)
-		json_array_append_new(list, route_json(&v->routes[i].target, &v->routes[i]));
+		json_array_append_new(list, route_json(&v->routes[i]));
 	return list;
 }
 
@@ -86,7 +81,7 @@ static json_t *dns_json(const struct section_dns *dns)
 {
 	json_t *o = json_object(), *servers = json_array();
 	for (unsigned i = 0; i < dns->n_servers; i++)
-		json_array_append_new(servers, zt1_host_json(&dns->servers[i]));
+		json_array_append_new(servers, json_host(&dns->servers[i]));
 	json_object_set_new(o, "domain", json_text(dns->domain));
 	json_object_set_new(o, "servers", servers);
 	return o;

@@ -60,13 +60,6 @@ static json_t *slashed_json(const struct endpoint *at)
 	return json_string(text);
 }
 
-json_t *zt1_host_json(const struct prefix *p)
-{
-	char text[PREFIX_TEXT];
-	prefix_format(p, text, sizeof(text));
-	return json_stringn(text, strcspn(text, "/"));
-}
-
 static json_t *settings_json(const struct zt1 *zt1, const struct zt1_status *s)
 {
 	char text[64];
