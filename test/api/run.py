@@ -25,6 +25,7 @@ from contract import Contract, TREE  # noqa: E402
 from metrics import lint  # noqa: E402
 import zt1  # noqa: E402
 import zt1_clients  # noqa: E402
+import zt1_lab  # noqa: E402
 
 PASSWORD = 'correct horse battery'
 PASSPHRASE = 'staple of the battery, and a bit more'
@@ -562,7 +563,7 @@ def main():
         lab.start_root()
         hooks.prepare(lab)
         second.prepare(lab)
-        zt1_clients.prepare(lab, 'CAB')
+        zt1_lab.prepare(lab, 'CAB')
         lab.start_controller('--https', '127.0.0.1:8443')
         for name in 'AB':
             lab.start_node(name)

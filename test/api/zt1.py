@@ -16,10 +16,12 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'netns'))
 sys.dont_write_bytecode = True
-from lab import BIN, Failure, Lab, until  # noqa: E402
+from lab import BIN, Failure, until  # noqa: E402
 
 import client  # noqa: E402
-from zt1_clients import PORT, Program, member, net, pools, prepare  # noqa: E402
+import zt1_lab  # noqa: E402
+from zt1_clients import Program, member, net, pools  # noqa: E402
+from zt1_lab import PORT  # noqa: E402
 
 NUMBER, TEXT, TRUTH, LIST, ANY = (int,), (str,), (bool,), (list,), None
 TEXT_OR_NULL = (str, type(None))
@@ -520,27 +522,7 @@ def run(lab, cases=CASES):
 
 
 def main():
-    lab = Lab('zt1')
-    try:
-        prepare(lab, 'C')
-        lab.start_root()
-        lab.start_controller()
-        for name in 'AB':
-            lab.start_node(name)
-        lab.controller.online()
-        for name in 'AB':
-            lab.nodes[name].online()
-        run(lab, [one for one in CASES if not sys.argv[1:] or one.__name__ in sys.argv[1:]])
-    except Failure as error:
-        lab.fail(str(error))
-    finally:
-        lab.close()
-    for note in lab.notes:
-        print(f'    {note}')
-    for failure in lab.failures:
-        print(f'FAILED: {failure}')
-    print(f'{lab.passed} passed, {len(lab.failures)} failed')
-    return 1 if lab.failures else 0
+    return zt1_lab.alone('C', lambda lab: run(lab, [one for one in CASES if not sys.argv[1:] or one.__name__ in sys.argv[1:]]))
 
 
 if __name__ == '__main__':

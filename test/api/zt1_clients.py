@@ -16,23 +16,14 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'netns'))
 sys.dont_write_bytecode = True
-from lab import BIN, TREE, Failure, Lab, until  # noqa: E402
+from lab import BIN, TREE, Failure, until  # noqa: E402
 from lab import run as run_command  # noqa: E402
 
 import client  # noqa: E402
+import zt1_lab  # noqa: E402
+from zt1_lab import PORT  # noqa: E402
 
-PORT = 9993
 STRANGER = 'deadbeef01'  # an address nobody has
-
-
-def prepare(lab, names, port=PORT):
-    """Before those daemons start: the line in their config that opens the door."""
-    for name in names:
-        home = os.path.join(lab.folder, name)
-        os.makedirs(home, 0o700, exist_ok=True)
-        conf = 'farlan-controller.conf' if name == 'C' else 'farland.conf'
-        with open(os.path.join(home, conf), 'a', encoding='ascii') as file:
-            file.write(f'zt1 = 127.0.0.1:{port}\n')
 
 
 class Program:
@@ -573,28 +564,11 @@ def run(lab, clients=CLIENTS + AT_A_NODE):
 
 
 def main():
-    names = sys.argv[1:]
-    lab = Lab('zt1')
-    try:
-        prepare(lab, 'CAB')
-        lab.start_root()
-        lab.start_controller()
-        for name in 'AB':
-            lab.start_node(name)
-        lab.controller.online()
-        for name in 'AB':
-            lab.nodes[name].online()
-        run(lab, [one for one in CLIENTS + AT_A_NODE if not names or one.__name__ in names or (one in AT_A_NODE and 'node' in names)])
-    except Failure as error:
-        lab.fail(str(error))
-    finally:
-        lab.close()
-    for note in lab.notes:
-        print(f'    {note}')
-    for failure in lab.failures:
-        print(f'FAILED: {failure}')
-    print(f'{lab.passed} passed, {len(lab.failures)} failed')
-    return 1 if lab.failures else 0
+    chosen = sys.argv[1:]
+
+    def wanted(one):
+        return not chosen or one.__name__ in chosen or (one in AT_A_NODE and 'node' in chosen)
+    return zt1_lab.alone('CAB', lambda lab: run(lab, [one for one in CLIENTS + AT_A_NODE if wanted(one)]))
 
 
 if __name__ == '__main__':

@@ -12,6 +12,9 @@ from lab import TREE, until
 sys.path.insert(0, os.path.join(TREE, 'test', 'api'))
 import client  # noqa: E402
 import zt1_clients as zt1  # noqa: E402
+import zt1_lab  # noqa: E402
+
+DIRECT_S = 45  # until a pair tries again by itself after its direct way was blocked
 
 TOLD_S = 3.0  # of a machine that is busy; it takes some 20 ms
 
@@ -128,7 +131,7 @@ def seen(lab, p, page, nwid, a, b):
     lab.check(listed[a] >= 0 and listed[b] == -1, f'the list of peers: {listed}')
     began = time.monotonic()
     lab.unblock('C', 'B')
-    until('B is online directly, too', lambda: online(p, b) == 'direct', 25)
+    until('B is online directly, too', lambda: online(p, b) == 'direct', DIRECT_S)
     lab.note(f'direct {time.monotonic() - began:.1f} s after the way was opened')
     lab.equal(page.get(f'{rows}/{b}')['link'], 'direct', 'and in our API')
     began = time.monotonic()
@@ -157,7 +160,7 @@ def run(lab):
     for name in 'CAB':
         lab.host(name)
     lab.block('C', 'B')
-    zt1.prepare(lab, 'CAB')
+    zt1_lab.prepare(lab, 'CAB')
     lab.start_controller()
     for name in 'AB':
         lab.start_node(name)
