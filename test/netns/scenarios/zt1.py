@@ -15,7 +15,6 @@ import zt1_clients as zt1  # noqa: E402
 import zt1_lab  # noqa: E402
 
 DIRECT_S = 45  # until a pair tries again by itself after its direct way was blocked
-
 TOLD_S = 3.0  # of a machine that is busy; it takes some 20 ms
 
 
