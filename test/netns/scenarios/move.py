@@ -11,7 +11,7 @@ import time
 from lab import Capture, Host, pcap_frames, run as command, udp_payload, until
 from measure import Flow, Server, Transfer, both, ended, pause, whole
 
-ALONE = True
+LONG = True
 
 ADDRESS_S, NAT_S, ROUTE_S = 1.5, 2.0, 1.5
 SIZE = 1 << 30

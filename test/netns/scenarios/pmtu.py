@@ -10,7 +10,7 @@ import time
 from lab import now, until
 from measure import Server, Transfer, pause, whole
 
-ALONE = True
+LONG = True
 
 LIMIT_S = 5.0
 SIZE, RELAYED = 100 << 20, 16 << 20
