@@ -97,13 +97,12 @@ def webhooks(api):
     api.ask('PATCH', path, {'enabled': True, 'events': ['network.*'], 'networks': [api.lab.nwid]}, headers={'If-Match': stale})
     api.ask('PATCH', path, {'name': 'x'}, status=412, headers={'If-Match': stale})
     api.ask('POST', f'{path}/deliveries/{test["id"]}/retry', {}, status=202)
-    until('it is delivered', lambda: api.get(f'{path}/deliveries?state=failed')['total'] == 0, 10)
-    api.check(Receiver.got[-1][0]['Farlan-Delivery'] == test['id'] and verify(fresh, *Receiver.got[-1]), 'the same delivery')
-    before = len(Receiver.got)
+    until('it is delivered', lambda: any(d['id'] == test['id'] for d in api.get(f'{path}/deliveries?state=delivered')['deliveries']), 10)
+    again = [got for got in Receiver.got if got[0]['Farlan-Delivery'] == test['id']]
+    api.check(len(again) > 1 and all(verify(fresh, *got) for got in again), 'the same delivery, once more')
     api.ask('PATCH', f'/v1/networks/{api.lab.nwid}', {'description': 'told'})
-    until('its network is told of', lambda: len(Receiver.got) == before + 1, 10)
-    told = json.loads(Receiver.got[-1][1])
-    api.check(told['event'] == 'network.set' and told['network'] == {'id': api.lab.nwid, 'name': 'home'}, f'{told}')
+    told = until('its network is told of', lambda: [json.loads(body) for headers, body in Receiver.got if headers['Farlan-Event'] == 'network.set'], 10)
+    api.check(len(told) == 1 and told[0]['network'] == {'id': api.lab.nwid, 'name': 'home'}, f'{told}')
     # what is wrong
     good = {'name': 'y', 'url': 'https://example.net/', 'events': ['*']}
     for wrong, pointer in (({**good, 'events': []}, '/events'), ({**good, 'networks': ['x']}, '/networks'), ({'name': 'y'}, '/url'), ({**good, 'colour': 1}, '/colour'),
@@ -119,7 +118,7 @@ def webhooks(api):
     api.ask('GET', '/v1/webhooks/xyz', status=400)
     api.ask('POST', f'{path}/deliveries/00000000000000ff/retry', {}, status=404)
     entries = api.ask('GET', '/v1/audit?action=webhook')
-    api.check({e['action'] for e in entries.value['entries']} == {'webhook.create', 'webhook.set', 'webhook.secret', 'webhook.suspend'}, f'{entries.value}')
+    api.check({e['action'] for e in entries.value['entries'] if e['detail']['name'] == 'chat'} == {'webhook.create', 'webhook.set', 'webhook.secret', 'webhook.suspend'}, f'{entries.value}')
     api.check(secret.encode() not in entries.body and fresh.encode() not in entries.body and b'/in' not in entries.body, 'no secret in the audit')
     api.ask('DELETE', path, status=412, headers={'If-Match': stale})
     api.ask('DELETE', path)
