@@ -1,5 +1,6 @@
 #!/bin/bash
-# run.sh TEST...: unit tests, as many at a time as there are cores; what each one prints comes in one piece. All of them run even when one fails.
+# run.sh TEST...: unit tests, two at a time for each core, since some of them mostly wait; what each one prints comes in one piece. All of them
+# run even when one fails.
 set -uo pipefail
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -11,4 +12,4 @@ one() {
 	! grep -q "^FAILED: $1" "$log"
 }
 export -f one
-printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'one "$1"' one {} || exit 1
+printf '%s\n' "$@" | xargs -P "$((2 * $(nproc)))" -I{} bash -c 'one "$1"' one {} || exit 1
