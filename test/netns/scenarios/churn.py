@@ -80,7 +80,8 @@ def again(lab, name, others):
         once()
 
     after = {n: lab.nodes[n].descriptors() for n in lab.nodes}
-    lab.equal(after, before, 'descriptors')
+    # fewer is no leak: a connection or a question that was just under way before
+    lab.check(all(after[n] <= before[n] for n in after), f'descriptors: {before} before, {after} after')
     lab.note(f'descriptors after {TIMES} times: {after}')
 
 
