@@ -62,9 +62,9 @@ void controller_request(struct controller *, const struct identity *from, const 
                         uint64_t now_ms, uint64_t wall_s);
 /* The session with an identity came up or went down. */
 void controller_online(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], bool online, uint64_t now_ms, uint64_t wall_s);
-/* By which kind of path the controller's node reaches an identity, and how far it is (us; 0 = not known). */
-void controller_path(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], enum report_kind, uint32_t rtt_us, uint64_t now_ms,
-                     uint64_t wall_s);
+/* Where an identity is, as the controller's node reaches it (family 0 = by a relay), and how far (us; 0 = not known). */
+void controller_path(struct controller *, const uint8_t key_hash[KEY_HASH_BYTES], const struct endpoint *physical, uint32_t rtt_us,
+                     uint64_t now_ms, uint64_t wall_s);
 /* End of a control turn. Returns the next deadline in ms of now (NEVER = none): hourly HEAD, time ceiling, coalesced pushes. */
 uint64_t controller_settle(struct controller *, uint64_t now_ms, uint64_t wall_s);
 /* The INIT gate of a network's members is no concern of the node; but the node asks whom to talk to at all: */

@@ -158,9 +158,10 @@ enum admin_status controller_topology(struct controller *c, uint64_t nwid, void 
 	return status;
 }
 
-void controller_path(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES], enum report_kind kind, uint32_t rtt_us, uint64_t now_ms,
-                     uint64_t wall_s)
+void controller_path(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES], const struct endpoint *physical, uint32_t rtt_us,
+                     uint64_t now_ms, uint64_t wall_s)
 {
+	enum report_kind kind = physical->family ? LINK_DIRECT : LINK_RELAY;
 	uint64_t nwids[KEY_NETWORKS_MAX], address = 0;
 	unsigned n = 0;
 	clock_advance(c, now_ms, wall_s);
@@ -171,6 +172,7 @@ void controller_path(struct controller *c, const uint8_t key_hash[KEY_HASH_BYTES
 	enum report_kind was = who->link;
 	who->link = kind;
 	who->rtt_us = rtt_us;
+	who->physical = *physical;
 	if (!news || store_member_networks(c->store, key_hash, nwids, KEY_NETWORKS_MAX, &n))
 		return;
 	for (unsigned i = 0; i < n; i++) {

@@ -247,10 +247,10 @@ static void port_online(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool
 }
 
 /* Kicked as well: who shows it hears of it at the turn's end. */
-static void port_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now)
+static void port_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct endpoint *physical, uint32_t rtt_us, uint64_t now)
 {
 	struct loop *loop = self;
-	loop->port.path(loop->port.self, key_hash, direct, rtt_us, now);
+	loop->port.path(loop->port.self, key_hash, physical, rtt_us, now);
 	loop->kicked = true;
 }
 

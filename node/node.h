@@ -61,8 +61,8 @@ struct message_port {
 	void (*request)(void *self, const struct identity *from, const struct endpoint *physical, const struct message *, uint64_t now);
 	void (*online)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool online, uint64_t now);
 	bool (*knows)(void *self, const uint8_t key_hash[KEY_HASH_BYTES]);
-	/* How it is reached: when that may have changed, and with each of its requests. */
-	void (*path)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now);
+	/* How it is reached: when that may have changed, and with each of its requests. physical: where it is; family 0 = relayed. */
+	void (*path)(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct endpoint *physical, uint32_t rtt_us, uint64_t now);
 };
 
 /* Roots by TLS streams (fallback.h). */

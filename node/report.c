@@ -206,7 +206,8 @@ void report_path(const struct peer *peer)
 	const struct message_port *port = &peer->node->config.port;
 	const struct path *path = peer->best >= 0 ? &peer->path[peer->best] : NULL;
 	if (path && peer->served && port->path)
-		port->path(port->self, peer->identity.key_hash, !path->circuit, path->srtt_us, peer->node->now);
+		port->path(port->self, peer->identity.key_hash, path->circuit ? &(struct endpoint){0} : &path->to, path->srtt_us,
+		           peer->node->now);
 }
 
 void report_moved(const struct peer *peer)

@@ -67,11 +67,11 @@ static void member_online(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bo
 		controller_online(program->controller, key_hash, online, now, wall_s());
 }
 
-static void member_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now)
+static void member_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct endpoint *physical, uint32_t rtt_us, uint64_t now)
 {
 	struct program *program = self;
 	if (program->controller)
-		controller_path(program->controller, key_hash, direct ? LINK_DIRECT : LINK_RELAY, rtt_us, now, wall_s());
+		controller_path(program->controller, key_hash, physical, rtt_us, now, wall_s());
 }
 
 static bool member_known(void *self, const uint8_t key_hash[KEY_HASH_BYTES])

@@ -131,11 +131,11 @@ static void port_online(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool
 	h->kicked = true;
 }
 
-static void port_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], bool direct, uint32_t rtt_us, uint64_t now)
+static void port_path(void *self, const uint8_t key_hash[KEY_HASH_BYTES], const struct endpoint *physical, uint32_t rtt_us, uint64_t now)
 {
 	struct host *h = self;
 	if (h->controller)
-		controller_path(h->controller, key_hash, direct ? LINK_DIRECT : LINK_RELAY, rtt_us, now, h->sim->wall_s);
+		controller_path(h->controller, key_hash, physical, rtt_us, now, h->sim->wall_s);
 }
 
 static bool port_knows(void *self, const uint8_t key_hash[KEY_HASH_BYTES])

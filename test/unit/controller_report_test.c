@@ -240,15 +240,15 @@ static void test_own(void **state)
 	struct identity who = person(1);
 	(void)state;
 	member_new(1);
-	controller_path(c, who.key_hash, LINK_DIRECT, 1500, now, WALL);
+	controller_path(c, who.key_hash, &(struct endpoint){.family = 4, .ip = {192, 0, 2, 7}, .port = 9993}, 1500, now, WALL);
 	assert_int_equal(look(), 0); /* it is not online */
 	controller_online(c, who.key_hash, true, now, WALL);
 	run(0);
 	live = 0;
-	controller_path(c, who.key_hash, LINK_RELAY, 30000, now, WALL);
+	controller_path(c, who.key_hash, &(struct endpoint){0}, 30000, now, WALL);
 	run(0);
 	assert_int_equal(live, 1);
-	controller_path(c, who.key_hash, LINK_RELAY, 30100, now, WALL);
+	controller_path(c, who.key_hash, &(struct endpoint){0}, 30100, now, WALL);
 	run(0);
 	assert_int_equal(live, 1);
 	assert_int_equal(look(), 1);
@@ -256,6 +256,16 @@ static void test_own(void **state)
 	assert_int_equal(link[0].b, CONTROLLER);
 	assert_int_equal(link[0].kind, LINK_RELAY);
 	assert_int_equal(link[0].rtt_us, 30100);
+	struct member_row row;
+	struct admin_error error;
+	/* where it is follows the way, not only its requests */
+	controller_path(c, who.key_hash, &(struct endpoint){.family = 4, .ip = {192, 0, 2, 8}, .port = 9993}, 900, now, WALL);
+	assert_int_equal(controller_member_get(c, nwid, who.address, &row, &error), ADMIN_OK);
+	assert_int_equal(row.link, LINK_DIRECT);
+	assert_int_equal(row.physical.ip[3], 8);
+	controller_path(c, who.key_hash, &(struct endpoint){0}, 30100, now, WALL);
+	assert_int_equal(controller_member_get(c, nwid, who.address, &row, &error), ADMIN_OK);
+	assert_int_equal(row.physical.family, 0);
 	controller_online(c, who.key_hash, false, now, WALL);
 	assert_int_equal(look(), 0);
 }

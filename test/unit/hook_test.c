@@ -722,11 +722,11 @@ static void test_live(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		run(1000);
 	told("");
-	controller_path(c, who.key_hash, LINK_RELAY, 1000, now, WALL);
+	controller_path(c, who.key_hash, &(struct endpoint){0}, 1000, now, WALL);
 	for (unsigned i = 0; i < 40; i++)
 		run(1000);
 	assert_int_equal(told("member.link"), 0); /* the first one is no turn */
-	controller_path(c, who.key_hash, LINK_DIRECT, 900, now, WALL);
+	controller_path(c, who.key_hash, &(struct endpoint){.family = 4, .ip = {192, 0, 2, 7}, .port = 9993}, 900, now, WALL);
 	for (unsigned i = 0; i < 6; i++)
 		run(1000);
 	assert_true(take());
