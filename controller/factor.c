@@ -168,6 +168,13 @@ static enum admin_status user_find(struct controller *c, const char *user, bool 
 	return ADMIN_CONFLICT;
 }
 
+/* An edit of that user's factor. */
+static enum admin_status edit_begin(struct controller *c, const char *user, bool factor, struct admin_error *error)
+{
+	enum admin_status status = admin_begin(c, error);
+	return status ? status : user_find(c, user, factor, error);
+}
+
 enum admin_status controller_factor_begin(struct controller *c, const char *user, uint8_t ret_secret[FACTOR_SECRET],
                                           struct admin_error *error)
 {
@@ -218,9 +225,7 @@ enum admin_status controller_factor_confirm(struct controller *c, const char *us
 	struct audit_detail detail = {0};
 	struct factor_pending *p = pending_of(c, user);
 	uint64_t now = wall_s / TOTP_STEP_S;
-	enum admin_status status = admin_begin(c, error);
-	if (!status)
-		status = user_find(c, user, false, error);
+	enum admin_status status = edit_begin(c, user, false, error);
 	if (status)
 		return status;
 	if (!p) {
@@ -251,9 +256,7 @@ enum admin_status controller_factor_confirm(struct controller *c, const char *us
 enum admin_status controller_factor_off(struct controller *c, const char *user, struct admin_error *error)
 {
 	struct audit_detail detail = {0};
-	enum admin_status status = admin_begin(c, error);
-	if (!status)
-		status = user_find(c, user, true, error);
+	enum admin_status status = edit_begin(c, user, true, error);
 	if (status)
 		return status;
 	audit_detail_text(&detail, "name", user);
@@ -264,9 +267,7 @@ enum admin_status controller_recovery_new(struct controller *c, const char *user
                                           struct admin_error *error)
 {
 	struct audit_detail detail = {0};
-	enum admin_status status = admin_begin(c, error);
-	if (!status)
-		status = user_find(c, user, true, error);
+	enum admin_status status = edit_begin(c, user, true, error);
 	if (status)
 		return status;
 	audit_detail_text(&detail, "name", user);
