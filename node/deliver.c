@@ -63,6 +63,7 @@ static void write_device(struct worker *w, struct port *port, struct tap *tap, s
 	if (join)
 		join_batch(p, n, may);
 	tap_write(tap, w->number, p, n);
+	w->look_port[0] |= 1ull << (port->chan - 1); /* what the host answers at once lies there by now */
 	count_in(w, port, p, n);
 	worker_count_frames(w, port, p, n);
 }

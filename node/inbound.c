@@ -407,9 +407,9 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 	}
 }
 
-unsigned inbound_turn(struct worker *w)
+static unsigned batch_turn(struct worker *w)
 {
-	unsigned n = udp_recv(w->udp, w->number, w->in, BATCH_MAX);
+	unsigned n = udp_recv(w->udp, w->number, &w->look_udp, w->in, BATCH_MAX);
 	if (!n)
 		return 0;
 	sort(w, n);
@@ -422,4 +422,14 @@ unsigned inbound_turn(struct worker *w)
 	outbound_flush(w); /* copies for others */
 	worker_count_batch(w, w->in, n);
 	return n;
+}
+
+unsigned inbound_turn(struct worker *w)
+{
+	unsigned moved = 0, n = 1;
+	for (unsigned i = 0; i < INBOUND_BATCHES && w->look_udp && n; i++) {
+		n = batch_turn(w);
+		moved += n;
+	}
+	return moved;
 }

@@ -345,7 +345,7 @@ static unsigned port_turn(struct worker *w, struct port *port)
 	unsigned moved = 0;
 	for (unsigned k = 0; k < 2; k++) {
 		uint64_t bit = 1ull << (port->chan - 1);
-		if (!device[k] || w->gone[k] & bit)
+		if (!device[k] || !(w->look_port[k] & ~w->gone[k] & bit))
 			continue;
 		int n = device_turn(w, port, device[k], k);
 		if (n < 0) { /* left alone until control shows other devices */
@@ -361,8 +361,10 @@ static unsigned port_turn(struct worker *w, struct port *port)
 unsigned outbound_turn(struct worker *w)
 {
 	unsigned moved = 0;
-	for (unsigned i = 0; i < NETWORKS_MAX; i++)
-		if (w->view->ports[i])
-			moved += port_turn(w, w->view->ports[i]);
+	for (uint64_t left = w->look_port[0] | w->look_port[1]; left; left &= left - 1) {
+		struct port *port = w->view->ports[__builtin_ctzll(left)];
+		if (port)
+			moved += port_turn(w, port);
+	}
 	return moved;
 }

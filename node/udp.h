@@ -42,11 +42,16 @@ void udp_attach(struct udp *, int fd);
 unsigned udp_sockets(const struct udp *);
 int udp_fd(const struct udp *, unsigned socket, unsigned worker);
 
+/* Bits of udp_recv's *look: 1 << number for each socket to ask, and LEFT for what was read and not handed out yet. */
+#define UDP_LOOK_LEFT (1u << 31)
+#define UDP_LOOK_ALL  UINT32_MAX
+
 /* Hands out up to n (<= BATCH_MAX) datagrams that came to this worker's sockets: data, len, room = len, from, socket, verdict NONE.
+ * Asks those sockets that *look names, and takes a socket's bit away when it has no more; LEFT afterwards: call again, whatever the sockets say.
  * They lie in memory of the udp until the worker's next udp_recv and may be changed in place. Returns how many; 0 = nothing has come. The kernel
  * may bring up to 64 KiB of datagrams of one size and sender at once (UDP_GRO): such a train is handed out whole where it fits
  * into n, so that what was cut from one superframe comes in one batch. The socket that is read first changes with each call. */
-unsigned udp_recv(struct udp *, unsigned worker, struct packet *p, unsigned n);
+unsigned udp_recv(struct udp *, unsigned worker, uint32_t *look, struct packet *p, unsigned n);
 
 /* Sends those of n (<= BATCH_MAX) packets whose verdict is NONE to p[i].from, by socket p[i].socket if its family fits, else by the
  * first of that family. Runs to one destination of one size (the last may be shorter) leave as one message where the kernel can

@@ -2,7 +2,8 @@
  *
  * Each worker has an inlet, memory for 64 messages of the largest size; what is never touched of it
  * costs nothing. One recvmmsg fills it, the messages are cut into datagrams where they lie, and
- * only when all of them are handed out the kernel is asked again.
+ * only when all of them are handed out the kernel is asked again. Sockets of which the caller does
+ * not say that they have something are not asked: each would cost a system call for nothing.
  *
  * Messages of the streams' pair are a struct endpoint and a datagram: they are scattered, so that
  * datagrams lie where all others do.
@@ -85,8 +86,8 @@ static unsigned datagrams(const struct message *m, uint32_t from)
 }
 
 /* Overwrites the slots. No more messages than n are asked for, as each is a datagram at least; a socket that gives fewer than that is
- * empty and not asked again. */
-static void refill(struct udp *u, unsigned worker, struct inlet *in, unsigned n)
+ * empty and loses its bit. */
+static void refill(struct udp *u, unsigned worker, struct inlet *in, uint32_t *look, unsigned n)
 {
 	unsigned room = in->long_messages ? LONG_MESSAGES : BATCH_MAX, first = in->turn++, cut = 0;
 	size_t bytes = 0;
@@ -96,12 +97,17 @@ static void refill(struct udp *u, unsigned worker, struct inlet *in, unsigned n)
 	in->n = in->next = in->cut = 0;
 	for (unsigned i = 0; i < sockets && in->n < room && cut < n; i++) {
 		unsigned s = (first + i) % sockets, before = in->n, most = room - in->n < n - cut ? room - in->n : n - cut;
+		unsigned number = s < own ? s : UDP_EXTRA_FIRST + s - own;
+		if (!(*look >> number & 1))
+			continue;
 		if (s < u->sockets)
-			read_socket(in, u->fd[s][worker], s, most);
+			read_socket(in, u->fd[s][worker], number, most);
 		else if (s >= own)
-			read_socket(in, atomic_load(&u->extra_fd[s - own]), UDP_EXTRA_FIRST + s - own, most);
+			read_socket(in, atomic_load(&u->extra_fd[s - own]), number, most);
 		else
-			read_streams(in, u->streams, s, most);
+			read_streams(in, u->streams, number, most);
+		if (in->n - before < most)
+			*look &= ~(1u << number);
 		for (unsigned k = before; k < in->n; k++) {
 			cut += datagrams(&in->message[k], 0);
 			bytes += in->message[k].len;
@@ -126,13 +132,13 @@ static void cut_message(struct inlet *in, unsigned i, struct packet *p, unsigned
 	}
 }
 
-unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
+unsigned udp_recv(struct udp *u, unsigned worker, uint32_t *look, struct packet *p, unsigned n)
 {
 	unsigned got = 0;
 	assert(worker < u->workers && n <= BATCH_MAX);
 	struct inlet *in = u->inlet[worker];
 	if (in->next == in->n)
-		refill(u, worker, in, n);
+		refill(u, worker, in, look, n);
 	while (in->next < in->n && got < n) {
 		unsigned k = datagrams(&in->message[in->next], in->cut);
 		/* A train waits for a batch of its own, unless it is longer than any. */
@@ -146,5 +152,6 @@ unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 			in->cut = 0;
 		}
 	}
+	*look = in->next < in->n ? *look | UDP_LOOK_LEFT : *look & ~UDP_LOOK_LEFT;
 	return got;
 }

@@ -1,10 +1,12 @@
 /* worker.c: one worker's life: what it owns, its turn, its sleep.
  *
  * A turn reads a batch from each source and is done with it before it ends: inbound, then outbound, then the dead are counted
- * and control is woken at most once. The view is entered at each beginning and left only when a turn found nothing, so a busy worker
+ * and control is woken at most once. The view is entered at each beginning and left only when nothing more is there, so a busy worker
  * pays one store per turn for its share in the guest book.
- * Sleep is a level-triggered epoll over sockets, queues and the worker's own eventfd; what comes between the last look and
- * the wait is still there when the wait begins. When the set of devices changes the epoll set is built anew: descriptors of
+ * What a turn looks at is what a level-triggered epoll over sockets, queues and the worker's own eventfd says has something, and the
+ * devices that inbound has just written to. To ask all of them instead was half of a worker's system calls, and of an idle
+ * pair's round trip a tenth; with many networks it would be most of both. The same epoll is the sleep, so nothing can come
+ * between the last look and the wait. When the set of devices changes the epoll set is built anew: descriptors of
  * closed devices leave a set by themselves and their numbers come back as other devices, so patching would be guessing.
  */
 #include "node/worker.h"
@@ -23,7 +25,12 @@
 #include "tap/tap.h"
 
 #define EVENTS_MAX 16
-#define LOOKS      2
+#ifndef LOOKS
+#define LOOKS 1 /* at an empty set before sleep */
+#endif
+
+/* What a descriptor of the epoll set is; its number in the low half. */
+enum source { SOURCE_WAKE, SOURCE_SOCKET, SOURCE_TAP, SOURCE_NIC };
 
 struct worker *worker_new(unsigned number, struct guestbook *book, struct udp *udp, int control_wake_fd)
 {
@@ -127,7 +134,7 @@ static void wake(int fd)
 		assert(errno == EINTR);
 }
 
-unsigned worker_turn(struct worker *w, uint64_t now_us)
+static unsigned turn(struct worker *w, uint64_t now_us)
 {
 	w->now_us = now_us;
 	w->now_ms = now_us / 1000;
@@ -147,6 +154,14 @@ unsigned worker_turn(struct worker *w, uint64_t now_us)
 		wake(w->control_wake_fd);
 	w->mailed = false;
 	w->view = NULL;
+	return moved;
+}
+
+unsigned worker_turn(struct worker *w, uint64_t now_us)
+{
+	w->look_udp = UDP_LOOK_ALL;
+	w->look_port[0] = w->look_port[1] = UINT64_MAX;
+	unsigned moved = turn(w, now_us);
 	if (!moved)
 		guestbook_leave(w->book, w->number);
 	return moved;
@@ -165,9 +180,9 @@ void worker_wake(struct worker *w)
 	wake(w->wake_fd);
 }
 
-static void poll_add(struct worker *w, int fd)
+static void poll_add(struct worker *w, int fd, enum source source, unsigned number)
 {
-	struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = (uint64_t)source << 32 | number};
 	if (fd >= 0)
 		epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e);
 }
@@ -178,16 +193,16 @@ static void poll_build(struct worker *w, const struct view *view)
 	if (w->epoll >= 0)
 		close(w->epoll);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	poll_add(w, w->wake_fd);
+	poll_add(w, w->wake_fd, SOURCE_WAKE, 0);
 	for (unsigned i = 0; i < udp_sockets(w->udp); i++)
-		poll_add(w, udp_fd(w->udp, i, w->number));
+		poll_add(w, udp_fd(w->udp, i, w->number), SOURCE_SOCKET, i);
 	for (unsigned i = 0; view && i < NETWORKS_MAX; i++) {
 		if (!view->ports[i])
 			continue;
 		struct tap *device[2] = {atomic_load(&view->ports[i]->tap), atomic_load(&view->ports[i]->nic)};
 		for (unsigned k = 0; k < 2; k++)
 			if (device[k] && !(w->gone[k] >> i & 1))
-				poll_add(w, tap_fd(device[k], w->number));
+				poll_add(w, tap_fd(device[k], w->number), k ? SOURCE_NIC : SOURCE_TAP, i);
 	}
 }
 
@@ -201,23 +216,49 @@ static void poll_sync(struct worker *w)
 	guestbook_leave(w->book, w->number);
 }
 
-void worker_run(struct worker *w)
+static void mark(struct worker *w, const struct epoll_event *e)
+{
+	uint32_t number = (uint32_t)e->data.u64;
+	uint64_t ignored;
+	switch ((enum source)(e->data.u64 >> 32)) {
+	case SOURCE_SOCKET: w->look_udp |= 1u << number; break;
+	case SOURCE_TAP: w->look_port[0] |= 1ull << number; break;
+	case SOURCE_NIC: w->look_port[1] |= 1ull << number; break;
+	case SOURCE_WAKE:
+		if (read(w->wake_fd, &ignored, sizeof(ignored)) < 0)
+			assert(errno == EAGAIN || errno == EINTR);
+		break;
+	}
+}
+
+/* Waits, if it may, for what the next turn will look at. false: there is nothing. */
+static bool look(struct worker *w, bool may_sleep)
 {
 	struct epoll_event event[EVENTS_MAX];
-	unsigned empty = 0; /* turns in a row that moved nothing */
+	poll_sync(w);
+	w->look_udp &= UDP_LOOK_LEFT;
+	w->look_port[0] = w->look_port[1] = 0;
+	if (w->epoll < 0) { /* no descriptors left: a nap is better than a spin, and asking all than none */
+		usleep(10000);
+		w->look_udp = UDP_LOOK_ALL;
+		w->look_port[0] = w->look_port[1] = UINT64_MAX;
+		return true;
+	}
+	int n = epoll_wait(w->epoll, event, EVENTS_MAX, may_sleep && !w->look_udp ? -1 : 0);
+	for (int i = 0; i < n; i++)
+		mark(w, &event[i]);
+	return n > 0 || w->look_udp;
+}
+
+void worker_run(struct worker *w)
+{
+	unsigned empty = LOOKS; /* in a row that saw nothing */
 	while (!atomic_load(&w->stopped)) {
-		/* A second look before sleep: an answer is often there by then, and sleep and wake-up cost more than looking. */
-		empty = worker_turn(w, clock_us()) ? 0 : empty + 1;
-		if (empty < LOOKS)
-			continue;
-		empty = 0;
-		poll_sync(w);
-		/* Without a set (no descriptors left) a nap is better than a spin. */
-		int n = w->epoll >= 0 ? epoll_wait(w->epoll, event, EVENTS_MAX, -1) : (usleep(10000), 0);
-		for (int i = 0; i < n; i++) {
-			uint64_t ignored;
-			if (event[i].data.fd == w->wake_fd && read(w->wake_fd, &ignored, sizeof(ignored)) < 0)
-				assert(errno == EAGAIN || errno == EINTR);
+		if (look(w, empty >= LOOKS)) {
+			turn(w, clock_us());
+			empty = 0;
+		} else if (++empty >= LOOKS) {
+			guestbook_leave(w->book, w->number);
 		}
 	}
 	guestbook_leave(w->book, w->number);

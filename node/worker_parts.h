@@ -36,6 +36,8 @@ struct arrival {
 	bool forward;  /* goes out again as it is */
 };
 
+#define INBOUND_BATCHES 4 /* of one turn: as many trains as one reading brings, 256 KiB; what they are answered with leaves together */
+
 struct worker {
 	unsigned number;
 	struct guestbook *book;
@@ -49,6 +51,9 @@ struct worker {
 	uint32_t polled_generation;
 	bool poll_stale;  /* the epoll set must be built anew */
 	uint64_t gone[2]; /* ports whose device, whose interface failed, by chan - 1; cleared with the generation */
+	/* What this turn looks at: sockets (udp_recv), and by chan - 1 the devices and the interfaces of ports. */
+	uint32_t look_udp;
+	uint64_t look_port[2];
 
 	struct packet in[BATCH_MAX];
 	struct arrival arrival[BATCH_MAX];

@@ -110,9 +110,10 @@ unsigned tap_offloads(const struct tap *t)
 	return TAP_ALL;
 }
 
-unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
+unsigned udp_recv(struct udp *u, unsigned worker, uint32_t *look, struct packet *p, unsigned n)
 {
 	(void)worker;
+	*look = 0;
 	if (n > u->n_give)
 		n = u->n_give;
 	for (unsigned i = 0; i < n; i++) {

@@ -86,9 +86,10 @@ int udp_fd(const struct udp *u, unsigned socket, unsigned number)
 	return -1;
 }
 
-unsigned udp_recv(struct udp *u, unsigned number, struct packet *p, unsigned n)
+unsigned udp_recv(struct udp *u, unsigned number, uint32_t *look, struct packet *p, unsigned n)
 {
 	(void)number;
+	*look = 0;
 	require(n == BATCH_MAX);
 	for (unsigned i = 0; i < BATCH_MAX; i++) {
 		free(u->lent[i].at);

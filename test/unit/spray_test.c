@@ -84,9 +84,9 @@ int udp_fd(const struct udp *u, unsigned socket, unsigned worker)
 	return -1;
 }
 
-unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
+unsigned udp_recv(struct udp *u, unsigned worker, uint32_t *look, struct packet *p, unsigned n)
 {
-	(void)u, (void)worker, (void)p, (void)n;
+	(void)u, (void)worker, (void)look, (void)p, (void)n;
 	return 0;
 }
 

@@ -79,7 +79,7 @@ static unsigned recv_all(struct udp *u, unsigned worker, struct packet *p, unsig
 {
 	unsigned got = 0;
 	for (int tries = 0; tries < 1000 && got < n; tries++) {
-		unsigned more = udp_recv(u, worker, p + got, n - got);
+		unsigned more = udp_recv(u, worker, &(uint32_t){UDP_LOOK_ALL}, p + got, n - got);
 		for (; more; more--, got++) {
 			assert_int_equal(p[got].room, p[got].len);
 			assert_in_range(p[got].len, 0, sizeof(got_bytes[0]));
@@ -122,7 +122,7 @@ static void test_round_trip(void **state)
 		assert_memory_equal(&out[5].from, &b[s], sizeof(b[s]));
 	}
 	spoil(in, 1);
-	assert_int_equal(udp_recv(to, 0, in, 1), 0);
+	assert_int_equal(udp_recv(to, 0, &(uint32_t){UDP_LOOK_ALL}, in, 1), 0);
 	udp_close(from);
 	udp_close(to);
 	udp_close(NULL);
@@ -205,7 +205,7 @@ static void test_lanes_steer(void **state)
 			assert_int_equal(recv_all(u, w, in, mine), mine);
 			for (unsigned i = 0; i < mine; i++)
 				assert_int_equal((in[i].data[0] & 15) % WORKERS, w);
-			assert_int_equal(udp_recv(u, w, in, 1), 0);
+			assert_int_equal(udp_recv(u, w, &(uint32_t){UDP_LOOK_ALL}, in, 1), 0);
 		}
 	}
 	udp_close(u);
@@ -238,7 +238,7 @@ static void test_refused_packets_stand_alone(void **state)
 	assert_memory_equal(in[0].data, sent_bytes[0], p[0].len);
 	assert_int_equal(in[1].len, p[5].len);
 	assert_memory_equal(in[1].data, sent_bytes[5], p[5].len);
-	assert_int_equal(udp_recv(to, 0, in, 6), 0);
+	assert_int_equal(udp_recv(to, 0, &(uint32_t){UDP_LOOK_ALL}, in, 6), 0);
 	udp_send(u, 0, p, 0);
 	udp_close(u);
 	udp_close(to);
@@ -312,7 +312,7 @@ static void test_two_threads_send(void **state)
 		pthread_join(thread[i], NULL);
 	for (;;) {
 		spoil(in, BATCH_MAX);
-		unsigned n = udp_recv(to, 0, in, BATCH_MAX);
+		unsigned n = udp_recv(to, 0, &(uint32_t){UDP_LOOK_ALL}, in, BATCH_MAX);
 		if (!n)
 			break;
 		for (unsigned i = 0; i < n; i++) {
@@ -382,10 +382,10 @@ static void test_streams(void **state)
 		memset(m.bytes, (int)i, sizeof(m.bytes));
 		assert_int_equal(send(pair[1], &m, sizeof(far) + 100 + i, 0), sizeof(far) + 100 + i);
 	}
-	assert_int_equal(udp_recv(u, 1, p, BATCH_MAX), 0);
+	assert_int_equal(udp_recv(u, 1, &(uint32_t){UDP_LOOK_ALL}, p, BATCH_MAX), 0);
 	for (unsigned i = 0, n; i < 100; i += n) {
 		spoil(p, BATCH_MAX);
-		n = udp_recv(u, 0, p, BATCH_MAX);
+		n = udp_recv(u, 0, &(uint32_t){UDP_LOOK_ALL}, p, BATCH_MAX);
 		assert_in_range(n, 1, BATCH_MAX);
 		for (unsigned k = 0; k < n; k++) {
 			assert_int_equal(p[k].from.family, far.family);
@@ -410,7 +410,7 @@ static void test_streams(void **state)
 	assert_in_range(refused, 1, BATCH_MAX);
 	/* The other end closes: neither data nor a crash. */
 	close(pair[1]);
-	assert_int_equal(udp_recv(u, 0, p, BATCH_MAX), 0);
+	assert_int_equal(udp_recv(u, 0, &(uint32_t){UDP_LOOK_ALL}, p, BATCH_MAX), 0);
 	fill(p, 2, &far);
 	udp_send(u, 0, p, 2);
 	assert_int_equal(p[0].verdict, DROP_SEND);
@@ -521,7 +521,7 @@ static void test_spray(void **state)
 	assert_int_equal(udp_fd(b.u, UDP_EXTRA_FIRST + 1, 0), -1);
 	for (unsigned s = 1; s < UDP_EXTRA_FIRST; s++)
 		assert_int_equal(udp_fd(b.u, s, 0), -1);
-	assert_int_equal(udp_recv(b.u, 1, in, BATCH_MAX), 0);
+	assert_int_equal(udp_recv(b.u, 1, &(uint32_t){UDP_LOOK_ALL}, in, BATCH_MAX), 0);
 	assert_int_equal(recv_all(b.u, 0, in, 1), 1);
 	assert_int_equal(in[0].socket, UDP_EXTRA_FIRST);
 	assert_int_equal(in[0].len, 96);

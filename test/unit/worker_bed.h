@@ -166,7 +166,7 @@ static void udp_lent_free(struct udp *u, unsigned worker)
 	}
 }
 
-unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
+unsigned udp_recv(struct udp *u, unsigned worker, uint32_t *look, struct packet *p, unsigned n)
 {
 	struct queue *q = &u->in[worker];
 	udp_lent_free(u, worker);
@@ -184,6 +184,8 @@ unsigned udp_recv(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 		p[i].verdict = DROP_NONE;
 	}
 	queue_shift(q, n);
+	if (!q->n)
+		*look = 0;
 	pthread_mutex_unlock(&q->lock);
 	return n;
 }
