@@ -1,8 +1,7 @@
 /* worker.c: one worker's life: what it owns, its turn, its sleep.
  *
  * A turn reads a batch from each source and is done with it before it ends: inbound, then outbound, then the dead are counted
- * and control is woken at most once. The view is entered at each beginning and left only when nothing more is there, so a busy worker
- * pays one store per turn for its share in the guest book.
+ * and control is woken at most once. The view is entered at each beginning and left at each end.
  * What a turn looks at is what a level-triggered epoll over sockets, queues and the worker's own eventfd says has something, and the
  * devices that inbound has just written to. To ask all of them instead was half of a worker's system calls, and of an idle
  * pair's round trip a tenth; with many networks it would be most of both. The same epoll is the sleep, so nothing can come
@@ -25,9 +24,6 @@
 #include "tap/tap.h"
 
 #define EVENTS_MAX 16
-#ifndef LOOKS
-#define LOOKS 1 /* at an empty set before sleep */
-#endif
 
 /* What a descriptor of the epoll set is; its number in the low half. */
 enum source { SOURCE_WAKE, SOURCE_SOCKET, SOURCE_TAP, SOURCE_NIC };
@@ -154,6 +150,7 @@ static unsigned turn(struct worker *w, uint64_t now_us)
 		wake(w->control_wake_fd);
 	w->mailed = false;
 	w->view = NULL;
+	guestbook_leave(w->book, w->number);
 	return moved;
 }
 
@@ -161,10 +158,7 @@ unsigned worker_turn(struct worker *w, uint64_t now_us)
 {
 	w->look_udp = UDP_LOOK_ALL;
 	w->look_port[0] = w->look_port[1] = UINT64_MAX;
-	unsigned moved = turn(w, now_us);
-	if (!moved)
-		guestbook_leave(w->book, w->number);
-	return moved;
+	return turn(w, now_us);
 }
 
 /* ---- thread ----------------------------------------------------------------------------------------------------- */
@@ -231,8 +225,8 @@ static void mark(struct worker *w, const struct epoll_event *e)
 	}
 }
 
-/* Waits, if it may, for what the next turn will look at. false: there is nothing. */
-static bool look(struct worker *w, bool may_sleep)
+/* Waits for what the next turn will look at. */
+static void look(struct worker *w)
 {
 	struct epoll_event event[EVENTS_MAX];
 	poll_sync(w);
@@ -242,24 +236,17 @@ static bool look(struct worker *w, bool may_sleep)
 		usleep(10000);
 		w->look_udp = UDP_LOOK_ALL;
 		w->look_port[0] = w->look_port[1] = UINT64_MAX;
-		return true;
+		return;
 	}
-	int n = epoll_wait(w->epoll, event, EVENTS_MAX, may_sleep && !w->look_udp ? -1 : 0);
+	int n = epoll_wait(w->epoll, event, EVENTS_MAX, w->look_udp ? 0 : -1);
 	for (int i = 0; i < n; i++)
 		mark(w, &event[i]);
-	return n > 0 || w->look_udp;
 }
 
 void worker_run(struct worker *w)
 {
-	unsigned empty = LOOKS; /* in a row that saw nothing */
 	while (!atomic_load(&w->stopped)) {
-		if (look(w, empty >= LOOKS)) {
-			turn(w, clock_us());
-			empty = 0;
-		} else if (++empty >= LOOKS) {
-			guestbook_leave(w->book, w->number);
-		}
+		look(w);
+		turn(w, clock_us());
 	}
-	guestbook_leave(w->book, w->number);
 }

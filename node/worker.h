@@ -19,7 +19,7 @@ struct udp;
 
 struct worker *worker_new(unsigned number, struct guestbook *, struct udp *, int control_wake_fd);
 void worker_free(struct worker *);
-/* One turn at now (monotonic microseconds). Returns how many packets it moved; 0 = may sleep. Enters the guest book; leaves it when 0. */
+/* One turn at now (monotonic microseconds) that looks at everything. Returns how many packets it moved. Is in the guest book meanwhile. */
 unsigned worker_turn(struct worker *, uint64_t now_us);
 /* Thread body: turns and epoll until worker_stop() was called. */
 void worker_run(struct worker *);
