@@ -112,11 +112,19 @@ static void write_both(struct worker *w, struct port *port, struct tap *tap, str
 static void write_port(struct worker *w, struct port *port, unsigned first)
 {
 	struct tap *tap = atomic_load(&port->tap), *nic = atomic_load(&port->nic);
-	unsigned n = 0;
+	unsigned n = first;
 	if (nic) {
 		write_both(w, port, tap, nic, first);
 		return;
 	}
+	while (n < w->n_up && w->up[n].port == port)
+		n++;
+	if (n == w->n_up) { /* most often all are of one port: they stay where they are */
+		w->n_up = first;
+		write_device(w, port, tap, &w->up[first], n - first, true);
+		return;
+	}
+	n = 0;
 	for (unsigned i = first; i < w->n_up; i++)
 		if (w->up[i].port == port) {
 			w->port_up[n++] = w->up[i];
@@ -132,6 +140,8 @@ void deliver_end(struct worker *w)
 			write_port(w, w->up[i].port, i);
 	w->n_up = 0;
 	w->up_used = 0;
+	w->kin.session = NULL;
+	w->kins = 0;
 }
 
 /* ---- 2 check ---------------------------------------------------------------------------------------------------- */
@@ -259,11 +269,33 @@ static bool dead(const struct worker *w, struct port *port, const struct packet 
 	return true;
 }
 
-/* Plain FRAME, EFRAME or BUNDLE at p->data -> frames for the port, a letter, or a verdict. */
-bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
+/* A frame that has to pass as the one before it did. All that the checks of such a frame depend on beside its header is control's: the member's rights
+ * and ours, the network's switches, its MTU. Those are as they were when the first of its kin was looked at, in this batch; what is changed
+ * meanwhile counts from the next one on, as it does for frames that wait in up[]. Its MACs are ours and the member's own, so neither the
+ * loop guard, nor the table of MACs, nor a meter is asked. Who watches the network sees each frame checked. */
+static bool deliver_kin(struct worker *w, const struct packet *p, const struct session *s)
+{
+	struct packet *up = &w->up[w->n_up];
+	if (w->n_up == JOIN_MAX || !kin_take(&w->kin, s, p->data, p->len, up))
+		return false;
+	w->n_up++;
+	return true;
+}
+
+/* That frame passed. Will others do as it did? Those of a superframe, and where two were equally long. */
+static void kin_found(struct worker *w, const struct session *s, const struct port *port, uint32_t plain_len, struct packet *up)
+{
+	bool likely = up->segment.n ? up->segment.i + 1 < up->segment.n : plain_len == w->plain_len;
+	w->plain_len = plain_len;
+	if (likely && !atomic_load_explicit(&port->mirrors, memory_order_relaxed) &&
+	    kin_begin(&w->kin, s, (uint16_t)port->chan, plain_len, w->kins + 1, up))
+		w->kins++;
+}
+
+static bool deliver_each(struct worker *w, struct packet *p, struct session *s)
 {
 	struct arrived arrived[BUNDLE_MAX];
-	unsigned n, chan = le16_at(p->data + 2);
+	unsigned n, chan = le16_at(p->data + 2), before = w->n_up;
 	if (chan < 1 || chan > NETWORKS_MAX || !s->remote) {
 		p->verdict = DROP_CHAN;
 		return true;
@@ -279,6 +311,8 @@ bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
 		/* Its own bytes need not move: what it lacks in front is never longer than what the datagram has there. */
 		struct carriage c = {.implied = p->data[0] == INNER_FRAME, .flags = p->data[1] & FRAME_FLAGS};
 		p->verdict = deliver_arrived(w, &arrived[0], port, m, p->data + encap_offset(c));
+		if (c.implied && w->n_up == before + 1)
+			kin_found(w, s, port, p->len, &w->up[before]);
 		return dead(w, port, p);
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -287,6 +321,12 @@ bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
 			worker_count_port(w, port, verdict, 1);
 	}
 	return true;
+}
+
+/* Plain FRAME, EFRAME or BUNDLE at p->data -> frames for the port, a letter, or a verdict. */
+bool deliver_frames(struct worker *w, struct packet *p, struct session *s)
+{
+	return deliver_kin(w, p, s) || deliver_each(w, p, s);
 }
 
 /* The frame that a piece completes is put together behind those that wait. */

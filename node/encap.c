@@ -296,6 +296,7 @@ enum drop decap_frame(const struct arrived *a, const uint8_t src_mac[6], const u
 	ret->offload = offload;
 	ret->segment = segment;
 	ret->tails = 0;
+	ret->kin = 0;
 	return DROP_NONE;
 }
 

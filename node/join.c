@@ -29,6 +29,7 @@ struct run {
 	uint8_t head, last;   /* packets */
 	uint8_t flags;        /* TCP_LAST as the last packet has them */
 	bool proven;          /* the head's checksums are right */
+	uint8_t kin;          /* of the last that was compared in full; 0: none */
 };
 
 struct join {
@@ -125,6 +126,39 @@ static bool follows(const struct join *j, struct run *r, const struct packet *p)
 		return false;
 	r->proven = r->proven || (ip_sum_right(head->data, l) && l4_sum_right(head, l));
 	return r->proven;
+}
+
+/* Kin of one that followed: what is left are the numbers that go on and the sums. The head's header sum is right, and of its words only id and sum may
+ * differ here, so this one's is right if those two add up to the same (RFC 1624). Lengths are that one's, which was as long as the head or the
+ * run would be closed. */
+static bool kin_follows(const struct join *j, const struct run *r, const struct packet *p)
+{
+	const struct layout *l = &r->layout;
+	const uint8_t *head = j->p[r->head].data, *data = p->data;
+	bool tcp = l->protocol == IP_TCP;
+	if (r->total + r->size > IP_TOTAL_MAX || r->count == (tcp ? TCP_RUN_MAX : UDP_RUN_MAX))
+		return false;
+	if (l->version == 4) {
+		const uint8_t *was = head + l->l3, *ip = data + l->l3;
+		if (be16_at(ip + 4) != (uint16_t)(be16_at(was + 4) + r->count) || word_at(ip + 10) == 0xffff ||
+		    (word_at(ip + 4) + word_at(ip + 10)) % 0xffffu != (word_at(was + 4) + word_at(was + 10)) % 0xffffu)
+			return false;
+	}
+	if (tcp && be32_at(data + l->l4 + 4) != be32_at(head + l->l4 + 4) + r->count * r->size)
+		return false;
+	struct layout own = *l;
+	own.end = p->len;
+	return l4_sum_right(p, &own);
+}
+
+static bool goes_on(const struct join *j, struct run *r, const struct packet *p)
+{
+	if (p->kin && p->kin == r->kin)
+		return kin_follows(j, r, p);
+	if (!follows(j, r, p))
+		return false;
+	r->kin = p->kin;
+	return true;
 }
 
 /* Makes one frame's headers the whole's. */
@@ -227,7 +261,7 @@ static bool worth_a_look(const struct join *j, const struct packet *p)
 static void place(struct join *j, unsigned i, unsigned may)
 {
 	struct packet *p = &j->p[i];
-	if (worth_a_look(j, p) && follows(j, j->fresh, p)) {
+	if (worth_a_look(j, p) && goes_on(j, j->fresh, p)) {
 		run_take(j, j->fresh, i);
 		return;
 	}
@@ -240,7 +274,7 @@ static void place(struct join *j, unsigned i, unsigned may)
 		return;
 	uint64_t flow = flow_of(p->data, &l);
 	struct run *r = run_find(j, flow);
-	if (r && follows(j, r, p)) {
+	if (r && goes_on(j, r, p)) {
 		run_take(j, r, i);
 		return;
 	}

@@ -12,7 +12,8 @@
 
 #define JOIN_MAX 256 /* packets */
 
-/* p: n <= JOIN_MAX frames for one port in order of arrival, verdict NONE, tails 0, offload NONE or csum (checked: layout_offload_true).
+/* packet.kin, where it is not 0, is believed: kin.h.
+ * p: n <= JOIN_MAX frames for one port in order of arrival, verdict NONE, tails 0, offload NONE or csum (checked: layout_offload_true).
  * Afterwards they stand in the order to write: a head with tails and its offload, then its tails, whose data and len are their
  * L4 payload. may: what the device takes (TAP_TSO, TAP_USO); kinds not in it are not joined. */
 void join_batch(struct packet *p, unsigned n, unsigned may);

@@ -11,6 +11,7 @@
 
 #include "node/encap.h"
 #include "node/join.h"
+#include "node/kin.h"
 #include "node/mail.h"
 #include "node/reassembly.h"
 #include "node/session.h"
@@ -60,6 +61,9 @@ struct worker {
 	struct packet up[JOIN_MAX]; /* frames that wait for the end of the batch, of all ports */
 	unsigned n_up;
 	struct packet port_up[JOIN_MAX]; /* those of one port */
+	struct kin kin;                  /* of a frame in up[] */
+	uint8_t kins;                    /* numbers given since up[] was empty */
+	uint32_t plain_len;              /* of the last FRAME that was looked at in full: the next one may be kin */
 	uint8_t *up_slab;
 	uint32_t up_used;
 	struct reassembly *reassembly;

@@ -66,6 +66,7 @@ struct packet {
 	uint8_t tails;        /* frames: so many of the packets behind this one are bytes that follow its own */
 	struct segment segment;
 	struct offload offload;
+	uint8_t kin; /* frames for a device: those with the same number have the same headers as far as kin.h says; 0 = not known */
 };
 
 struct batch {

@@ -60,6 +60,7 @@ struct tap {
 	struct queue in[BED_WORKERS], out[BED_WORKERS];
 	bool refuse, gone;
 	unsigned offloads; /* TAP_*: 0, complete frames only, unless a test sets it */
+	uint64_t kin;      /* frames written with the number (kin.h) of the one before */
 };
 
 struct host {
@@ -261,6 +262,8 @@ void tap_write(struct tap *t, unsigned queue, struct packet *p, unsigned n)
 			continue;
 		assert_true(!o->csum || (t->offloads & TAP_CSUM));
 		assert_true(!o->gso || (o->csum && (t->offloads & (o->gso == GSO_UDP ? TAP_USO : TAP_TSO))));
+		for (unsigned k = i ? i : 1; k < next; k++)
+			t->kin += p[k].kin && p[k].kin == p[k - 1].kin;
 		for (unsigned k = i; t->refuse && k < next; k++)
 			p[k].verdict = DROP_TAP_WRITE;
 		if (!t->refuse)
