@@ -2,7 +2,7 @@
  *
  * One direction's 32-byte key gives three: AEAD key, IV and counter mask key. The nonce is the IV xor (lane, number); the AAD is the clear
  * header, index and number. Only after the tag is known can the number be masked, with a SipHash of the tag, and the opener goes the other
- * way round. The AEADs themselves are the backends' (seal_vaes.c, seal_ipsecmb.c, seal_sodium.c): which one is settled at seal_init, with its key
+ * way round. The AEADs themselves are the backends' (seal_vaes.c, seal_avx2.c, seal_ipsecmb.c, seal_sodium.c): which one is settled at seal_init, with its key
  * schedule, so that a run finds both at hand. Everything is in place.
  */
 #include "proto/seal.h"
@@ -21,11 +21,11 @@ _Static_assert(offsetof(struct seal, schedule) % SEAL_ALIGN == 0 && _Alignof(str
 /* Written by seal_setup and seal_force_backend, before there are threads. */
 static const struct aead *chosen[SUITES];
 
-/* From fast to slow (test/bench/seal.c), whoever is there: vaes has one suite, ipsec-mb may have two, libsodium fills what is left. */
+/* From fast to slow (test/bench/seal.c), whoever is there: vaes and avx2 have one suite each, ipsec-mb may have two, libsodium fills what is left. */
 static const struct {
 	const char *name;
 	const struct aead *(*find)(uint8_t suite);
-} backends[] = {{"vaes", seal_vaes}, {"ipsec-mb", seal_ipsecmb}, {"libsodium", seal_sodium}};
+} backends[] = {{"vaes", seal_vaes}, {"avx2", seal_avx2}, {"ipsec-mb", seal_ipsecmb}, {"libsodium", seal_sodium}};
 #define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 
 static void choose(size_t from)
@@ -46,6 +46,7 @@ int seal_setup(void)
 		return -1;
 	seal_ipsecmb_setup();
 	seal_vaes_setup();
+	seal_avx2_setup();
 	choose(0);
 	done = true;
 	return 0;

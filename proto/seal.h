@@ -25,13 +25,13 @@ struct seal {
 
 /* Must run before anything of proto/, from one thread (sodium_init); more often does no harm. 0 or -1. */
 int seal_setup(void);
-/* Which backend later seal_init take: "auto" = the fastest of each suite, "libsodium", "ipsec-mb", "vaes" = it for every suite it has, and
+/* Which backend later seal_init take: "auto" = the fastest of each suite, "libsodium", "ipsec-mb", "avx2", "vaes" = it for every suite it has, and
  * for the others the fastest of those that "auto" would try after it.
  * After seal_setup, before the first thread and seal_init. false, and nothing changes, if it is unknown, not built in or not for this
  * CPU. */
 bool seal_force_backend(const char *name);
 bool seal_has_aes(void);                 /* AES-256-GCM in hardware in a backend */
-const char *seal_backend(uint8_t suite); /* "vaes", "ipsec-mb", "libsodium" or "none" */
+const char *seal_backend(uint8_t suite); /* "vaes", "avx2", "ipsec-mb", "libsodium" or "none" */
 
 /* key = 32 bytes of Noise Split for this direction; suite SUITE_*. false if the suite is unknown or has no backend. */
 bool seal_init(struct seal *, uint8_t suite, const uint8_t key[32]);

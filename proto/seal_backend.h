@@ -31,10 +31,14 @@ struct aead {
 /* Once, from one thread. false: the library does not start, or this machine is not for it. */
 bool seal_sodium_setup(void);
 bool seal_ipsecmb_setup(void);
-bool seal_vaes_setup(void); /* after libsodium, which proves it */
+bool seal_vaes_setup(void);
+bool seal_avx2_setup(void);
+/* After libsodium's setup: whether these are the bytes that it makes, and whether a wrong tag is refused. */
+bool seal_proved(const struct aead *, uint8_t suite);
 /* NULL: the backend has not been set up, or has no such suite on this machine. */
 const struct aead *seal_sodium(uint8_t suite);
 const struct aead *seal_ipsecmb(uint8_t suite);
 const struct aead *seal_vaes(uint8_t suite); /* AES-256-GCM alone */
+const struct aead *seal_avx2(uint8_t suite); /* ChaCha20-Poly1305 alone */
 
 #endif

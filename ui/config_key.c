@@ -203,8 +203,8 @@ static bool take_suite(struct reading *r, const char *value)
 
 static bool take_backend(struct reading *r, const char *value)
 {
-	static const char *const names[] = {"auto", "libsodium", "ipsec-mb", "vaes"};
-	int i = choice(r, value, names, 4, "auto, libsodium, ipsec-mb or vaes");
+	static const char *const names[] = {"auto", "libsodium", "ipsec-mb", "avx2", "vaes"};
+	int i = choice(r, value, names, 5, "auto, libsodium, ipsec-mb, avx2 or vaes");
 	if (i >= 0)
 		r->config->backend = names[i];
 	return i >= 0;

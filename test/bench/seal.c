@@ -101,7 +101,7 @@ int main(void)
 		uint8_t suite;
 		const char *name;
 	} suites[] = {{SUITE_AES256_GCM, "aes256-gcm"}, {SUITE_CHACHA20_POLY1305, "chacha20-poly1305"}};
-	static const char *const backends[] = {"libsodium", "ipsec-mb", "vaes"};
+	static const char *const backends[] = {"libsodium", "ipsec-mb", "avx2", "vaes"};
 	static const uint8_t key[32] = {1, 2, 3};
 	static struct seal s;
 	if (seal_setup() < 0)

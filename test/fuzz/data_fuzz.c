@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define require(x) ((x) ? (void)0 : abort())
 
-#define BACKENDS 3
+#define BACKENDS 4
 static struct seal seals[2][BACKENDS];
 static bool have[2][BACKENDS];
 static struct window *window;
@@ -28,7 +28,7 @@ static void once(void)
 	if (window)
 		return;
 	require(seal_setup() == 0);
-	static const char *const names[BACKENDS] = {"libsodium", "ipsec-mb", "vaes"};
+	static const char *const names[BACKENDS] = {"libsodium", "ipsec-mb", "avx2", "vaes"};
 	for (unsigned b = 0; b < BACKENDS; b++) {
 		if (!seal_force_backend(names[b]))
 			continue;

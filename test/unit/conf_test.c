@@ -60,6 +60,8 @@ static void test_all_keys(void **state)
 	assert_string_equal(c.backend, "auto");
 	assert_true(parse(&c, HOME_NODE, "backend = ipsec-mb\n"));
 	assert_string_equal(c.backend, "ipsec-mb");
+	assert_true(parse(&c, HOME_NODE, "backend = avx2\n"));
+	assert_string_equal(c.backend, "avx2");
 	assert_true(parse(&c, HOME_NODE, "backend = vaes\n"));
 	assert_string_equal(c.backend, "vaes");
 	assert_true(parse(&c, HOME_NODE, "backend = auto\n"));
@@ -192,8 +194,8 @@ static void test_refusals(void **state)
 	refused(HOME_NODE, "workers = 1x\n", "farland.conf:1:12: error: ", "1 to 16");
 	refused(HOME_NODE, "workers = 0\n", "farland.conf:1:11: error: ", "1 to 16");
 	refused(HOME_NODE, "suite = gcm\n", "farland.conf:1:9: error: ", "auto, aes or chacha");
-	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
-	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb or vaes");
+	refused(HOME_NODE, "backend = openssl\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb, avx2 or vaes");
+	refused(HOME_NODE, "backend = Auto\n", "farland.conf:1:11: error: ", "auto, libsodium, ipsec-mb, avx2 or vaes");
 	refused(HOME_NODE, "relay = maybe\n", "farland.conf:1:9: error: ", "yes or no");
 	static const char *const rates[] = {
 	    "50 M", "50m", "M", "63999", "1001G", "-1", "50MM", "1.5M", "99999999999999999999", "0x10", "18446744073709551G"};

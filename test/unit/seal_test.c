@@ -12,6 +12,7 @@
 #include <sodium.h>
 
 #include "proto/seal.h"
+#include "proto/seal_backend.h"
 #include "test/unit/hex.h"
 
 static const uint8_t suites[] = {SUITE_AES256_GCM, SUITE_CHACHA20_POLY1305};
@@ -85,6 +86,13 @@ static void vectors(void **state)
 	}
 }
 
+/* avx2 has none of its own. */
+static const char *backend_of_aes(void)
+{
+	const struct aead *ipsecmb = seal_ipsecmb(SUITE_AES256_GCM);
+	return strcmp(backend, "avx2") != 0 ? backend : ipsecmb ? "ipsec-mb" : "libsodium";
+}
+
 static void suites_known(void **state)
 {
 	(void)state;
@@ -96,7 +104,7 @@ static void suites_known(void **state)
 		bool want = suite == SUITE_CHACHA20_POLY1305 || (suite == SUITE_AES256_GCM && seal_has_aes());
 		assert_int_equal(seal_init(&s, (uint8_t)suite, key), want);
 		if (suite == SUITE_AES256_GCM)
-			assert_string_equal(seal_backend(SUITE_AES256_GCM), want ? backend : "none");
+			assert_string_equal(seal_backend(SUITE_AES256_GCM), want ? backend_of_aes() : "none");
 		else if (!want)
 			assert_string_equal(seal_backend((uint8_t)suite), "none");
 		if (!want)
@@ -282,7 +290,7 @@ static void crossed(const struct seal *from, const struct seal *to, uint32_t len
 		assert_int_equal(p.data[i], (uint8_t)(i * 7 + len));
 }
 
-static const char *const fast[] = {"ipsec-mb", "vaes"};
+static const char *const fast[] = {"ipsec-mb", "avx2", "vaes"};
 #define FAST (sizeof(fast) / sizeof(fast[0]))
 
 static void backends_agree(void **state)
@@ -307,7 +315,7 @@ static void backends_agree(void **state)
 static void choice(void **state)
 {
 	(void)state;
-	static const char *const unknown[] = {"", "sodium", "Libsodium", "ipsec-mb ", "vae", "aes", "none"};
+	static const char *const unknown[] = {"", "sodium", "Libsodium", "ipsec-mb ", "vae", "avx", "AVX2", "aes", "none"};
 	assert_true(seal_force_backend("libsodium"));
 	assert_string_equal(seal_backend(SUITE_CHACHA20_POLY1305), "libsodium");
 	for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
@@ -323,8 +331,13 @@ static void choice(void **state)
 #endif
 	assert_string_equal(seal_backend(SUITE_AES256_GCM), have ? "ipsec-mb" : seal_has_aes() ? "libsodium" : "none");
 	crossed(&s, &s, 100);
-	/* vaes has one suite; for the other it is the next. */
+	/* avx2 and vaes have one suite each; for the other it is the next. */
 	const char *next = have ? "ipsec-mb" : "libsodium", *chacha = seal_backend(SUITE_CHACHA20_POLY1305);
+	bool avx2 = seal_force_backend("avx2");
+	assert_int_equal(avx2, seal_avx2(SUITE_CHACHA20_POLY1305) != NULL);
+	assert_string_equal(seal_backend(SUITE_AES256_GCM), seal_has_aes() ? next : "none");
+	chacha = avx2 ? "avx2" : chacha;
+	assert_string_equal(seal_backend(SUITE_CHACHA20_POLY1305), chacha);
 	bool vaes = seal_force_backend("vaes");
 	assert_string_equal(seal_backend(SUITE_AES256_GCM), vaes ? "vaes" : seal_has_aes() ? next : "none");
 	assert_string_equal(seal_backend(SUITE_CHACHA20_POLY1305), chacha);

@@ -1,4 +1,4 @@
-"""Suites and backends: who offers no AES has ChaCha20-Poly1305 with all, libsodium, libipsec-mb and vaes understand each other, peers and status tell which."""
+"""Suites and backends: who offers no AES has ChaCha20-Poly1305 with all, libsodium, libipsec-mb, avx2 and vaes understand each other, peers and status tell which."""
 import os
 
 import lab as labs
@@ -29,6 +29,10 @@ def vaes():
     return cpu_has('aes', 'pclmulqdq', 'avx2', 'vaes', 'vpclmulqdq') and not (built() and cpu_has('avx512f'))
 
 
+def avx2():
+    return cpu_has('avx2', 'bmi2') and not (built() and cpu_has('avx512f'))
+
+
 def configured(lab, name, text):
     home = os.path.join(lab.folder, name)
     os.makedirs(home, 0o700, exist_ok=True)
@@ -39,7 +43,7 @@ def configured(lab, name, text):
 def refused(lab):
     """A backend this build has not stops the daemon with a word; what is no backend is the config's error."""
     host = lab.host('A')
-    for value in ('openssl', *([] if built() else ['ipsec-mb']), *([] if vaes() else ['vaes'])):
+    for value in ('openssl', *([] if built() else ['ipsec-mb']), *([] if avx2() else ['avx2']), *([] if vaes() else ['vaes'])):
         configured(lab, 'F', f'backend = {value}\n')
         done = host.run(os.path.join(BIN, 'farland'), '--home', os.path.join(lab.folder, 'F'), '--add-root', lab.root_line, code=2)
         lab.check('backend' in done.stderr, f'backend = {value}: {done.stderr}')
@@ -47,7 +51,7 @@ def refused(lab):
 
 def pairs(lab):
     aes, library = cpu_has('aes', 'pclmulqdq'), 'ipsec-mb' if built() else 'libsodium'
-    best = {CHACHA: library, AES: 'vaes' if vaes() else library}
+    best = {CHACHA: 'avx2' if avx2() else library, AES: 'vaes' if vaes() else library}
     for a in CONFIGS:
         for b in CONFIGS:
             if a == b:
@@ -62,7 +66,7 @@ def pairs(lab):
             lab.check(f'{suite} ({backend})' in line, f'farlan peers at {a}: {line}')
         status = lab.nodes[a].json('status')['peers']
         lab.equal(sum(s['peers'] for s in status['suites']), status['direct'] + status['relay'], f'peers counted by suite at {a}')
-        backend = 'libsodium' if 'libsodium' in CONFIGS[a] else library
+        backend = 'libsodium' if 'libsodium' in CONFIGS[a] else best[CHACHA]
         shown = lab.nodes[a].cli('status').stdout
         lab.check(f' {CHACHA} ({backend})' in shown, f'farlan status at {a}: {shown}')
 
