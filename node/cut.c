@@ -1,7 +1,8 @@
 /* cut.c: one superframe into the frames the way can carry.
  *
  * What all segments share is worked out once: the sum of the pseudo-header without its length, the sum of the IPv4 header without
- * length and id. Then a segment is two copies and a few stores, and a pass over its bytes only where the checksum must be complete.
+ * length and id. Then a segment is two copies and a few stores, and a pass over its bytes only where the checksum must be complete;
+ * one in the midst of a superframe is the headers of another such one with the numbers that count segments stored anew.
  * Segment i < n - 1 carries payload bytes i x size to (i + 1) x size, the last one the rest: what a network card with TSO or USO
  * would put on the wire (and tcp_gso_segment(), __udp_gso_segment() in Linux), with one exception: those leave the urgent
  * pointer alone, which then points elsewhere from each segment.
@@ -72,6 +73,11 @@ size_t cut_length(const struct cut *c, uint32_t i)
 	return c->layout.payload + (i + 1 < c->n ? c->size : c->payload - c->size * (c->n - 1));
 }
 
+static void ip_sum_to(const struct cut *c, uint8_t *ip)
+{
+	word_to(ip + 10, (uint16_t)~fold16((uint32_t)c->ip_sum + word_at(ip + 2) + word_at(ip + 4)));
+}
+
 static void ip_to(const struct cut *c, uint32_t i, uint8_t *ip, size_t bytes)
 {
 	if (c->layout.version == 6) {
@@ -80,7 +86,7 @@ static void ip_to(const struct cut *c, uint32_t i, uint8_t *ip, size_t bytes)
 	}
 	be16_to(ip + 2, (uint32_t)bytes);
 	be16_to(ip + 4, be16_at(ip + 4) + i);
-	word_to(ip + 10, (uint16_t)~fold16((uint32_t)c->ip_sum + word_at(ip + 2) + word_at(ip + 4)));
+	ip_sum_to(c, ip);
 }
 
 static void tcp_to(const struct cut *c, uint32_t i, uint8_t *tcp)
@@ -122,4 +128,24 @@ void cut_segment(const struct cut *c, uint32_t i, uint8_t *out, struct offload *
 	struct layout whole = *l;
 	whole.end = (uint32_t)len;
 	layout_complete(out, &whole);
+}
+
+bool cut_alike(const struct cut *c)
+{
+	const struct layout *l = &c->layout;
+	return c->partial && !(l->protocol == IP_TCP && c->frame[l->l4 + TCP_FLAGS] & TCP_URG);
+}
+
+void cut_again(const struct cut *c, uint32_t i, uint8_t *out)
+{
+	const struct layout *l = &c->layout;
+	const uint8_t *ip = c->frame + l->l3, *l4 = c->frame + l->l4;
+	assert(0 < i && i + 1 < c->n);
+	if (l->version == 4) {
+		be16_to(out + l->l3 + 4, be16_at(ip + 4) + i);
+		ip_sum_to(c, out + l->l3);
+	}
+	if (l->protocol == IP_TCP)
+		be32_to(out + l->l4 + 4, be32_at(l4 + 4) + i * c->size);
+	memcpy(out + l->payload, c->frame + l->payload + (size_t)i * c->size, c->size);
 }

@@ -29,4 +29,10 @@ size_t cut_length(const struct cut *, uint32_t i); /* bytes of segment i < n */
 /* Writes segment i to out (room cut_length), and what it lacks (csum only, or nothing) to ret. */
 void cut_segment(const struct cut *, uint32_t i, uint8_t *out, struct offload *ret);
 
+/* Those between the first and the last one are alike: all flags and lengths are the same, and so is what they lack. May they be made
+ * of each other? No: where each checksum is complete, or each urgent pointer another. */
+bool cut_alike(const struct cut *);
+/* Segment i (0 < i, i + 1 < n) to out, where the headers of another such one stand. */
+void cut_again(const struct cut *, uint32_t i, uint8_t *out);
+
 #endif

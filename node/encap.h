@@ -39,6 +39,11 @@ bool encap_implied(const struct encap *, const uint8_t *frame);
 size_t encap_most(const struct encap *, struct carriage);
 /* Where in front of or behind the plaintext's first byte the frame's first byte goes: -8 .. 12. */
 int encap_offset(struct carriage);
+/* Where in the plaintext the number of a segment stands (with FRAME_SEG): of what is in front of the frames of one superframe it alone differs. */
+static inline size_t encap_number(struct carriage c)
+{
+	return INNER_HEADER + (c.flags & FRAME_CSUM ? 4 : 0) + 2;
+}
 /* Bytes of plaintext that a frame of len makes. */
 size_t encap_length(struct carriage, size_t len);
 /* Once the frame stands there (its first 12 bytes are lost if implied), at offset + note.len if there is a note: writes what goes before it.

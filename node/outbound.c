@@ -87,12 +87,9 @@ static bool same_run(const struct packet *a, const struct packet *b)
 	return a->session == b->session && a->idx == b->idx;
 }
 
-/* Moves the packets of each session and lane together, order within each kept. */
-static void gather(struct packet *to, struct packet *from, unsigned n)
+/* Moves the packets of each session and lane together, order within each kept. done: so many of the first ones are together. */
+static void gather(struct packet *to, struct packet *from, unsigned n, unsigned done)
 {
-	unsigned done = 0;
-	while (done < n && same_run(&from[done], from)) /* most often all of them */
-		done++;
 	memcpy(to, from, done * sizeof(*to));
 	for (unsigned i = done; i < n; i++) {
 		const struct packet first = from[i];
@@ -136,16 +133,22 @@ static void link_end(struct worker *w)
 
 void outbound_flush(struct worker *w)
 {
-	unsigned n = w->n_out;
-	gather(w->side, w->out, n);
+	unsigned n = w->n_out, alone = 0;
+	struct packet *p = w->out;
+	while (alone < n && same_run(&p[alone], p)) /* most often all of them */
+		alone++;
+	if (alone < n) {
+		p = w->side;
+		gather(p, w->out, n, alone);
+	}
 	for (unsigned i = 0, j; i < n; i = j) {
-		for (j = i + 1; j < n && same_run(&w->side[j], &w->side[i]); j++)
+		for (j = i + 1; j < n && same_run(&p[j], &p[i]); j++)
 			;
-		seal_run_of(w, &w->side[i], j - i);
+		seal_run_of(w, &p[i], j - i);
 	}
 	if (n)
-		udp_send(w->udp, w->number, w->side, n);
-	worker_count_batch(w, w->side, n);
+		udp_send(w->udp, w->number, p, n);
+	worker_count_batch(w, p, n);
 	link_end(w);
 	w->n_out = 0;
 	w->out_used = 0;
@@ -228,33 +231,74 @@ static bool load_pieces(struct worker *w, struct errand *job, struct target *t)
 	return true;
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A superframe in work. */
+struct slices {
+	struct cut cut;
+	struct carriage c;
+	struct segment segment; /* of the next one */
+};
+
+/* Segment i by itself. */
+static void load_segment(struct worker *w, const struct target *t, struct slices *s, uint32_t i)
+{
+	uint32_t left = s->cut.n - i;
+	size_t len = cut_length(&s->cut, i);
+	if (i % SEGMENTS_MAX == 0)
+		s->segment = (struct segment){.id = w->segment_id++, .n = (uint8_t)(left < SEGMENTS_MAX ? left : SEGMENTS_MAX)};
+	struct packet *p = put(w, t, encap_length(s->c, len), 0);
+	uint8_t *plain = p->data + DATA_HEADER;
+	struct offload offload;
+	cut_segment(&s->cut, i, plain + encap_offset(s->c), &offload);
+	encap_whole(&t->encap, s->c, &offload, &s->segment, plain, len);
+	s->segment.i++;
+}
+
+/* Those from segment i on that are like the one before it, the last packet there is: as many as there is room for. Returns how many. */
+static uint32_t load_alike(struct worker *w, struct slices *s, uint32_t i)
+{
+	struct packet model = w->out[w->n_out - 1];
+	const uint8_t *plain = model.data + DATA_HEADER;
+	int frame = encap_offset(s->c);
+	size_t head = model.circuit ? LEG_HEADER : 0, number = encap_number(s->c), front = (size_t)(frame + s->cut.layout.payload);
+	uint32_t step = (uint32_t)head + model.room, k = s->cut.n - 1 - i;
+	k = smaller(smaller(k, SEGMENTS_MAX - i % SEGMENTS_MAX), smaller(BATCH_MAX - w->n_out, (OUT_SLAB - w->out_used) / step));
+	for (uint32_t end = i + k; i < end; i++) {
+		model.data += step;
+		uint8_t *to = model.data + DATA_HEADER;
+		memcpy(to, plain, front);
+		cut_again(&s->cut, i, to + frame);
+		to[number] = s->segment.i++;
+		w->out[w->n_out++] = model;
+	}
+	w->out_used += k * step;
+	return k;
+}
+
 /* A superframe, or a TCP frame that the way does not carry. false: not to be sent so. */
 static bool load_segments(struct worker *w, const struct errand *job, const struct target *t)
 {
 	bool partial = t->session->peer_caps & CAP_SEG;
-	struct carriage c = {.implied = encap_implied(&t->encap, job->frame), .flags = partial ? FRAME_FLAGS : 0};
-	struct cut cut;
-	size_t most = encap_most(&t->encap, c);
-	if (!cut_begin(&cut, job->frame, job->len, &job->offload, most, partial) || cut_length(&cut, 0) > most)
+	struct slices s = {.c = {.implied = encap_implied(&t->encap, job->frame), .flags = partial ? FRAME_FLAGS : 0}};
+	size_t most = encap_most(&t->encap, s.c);
+	if (!cut_begin(&s.cut, job->frame, job->len, &job->offload, most, partial) || cut_length(&s.cut, 0) > most)
 		return false;
 	/* In one flush where it fits: who receives it in one batch can join all of it. */
-	if (w->n_out + cut.n > BATCH_MAX)
+	if (w->n_out + s.cut.n > BATCH_MAX)
 		outbound_flush(w);
-	struct segment segment = {0};
-	for (uint32_t i = 0; i < cut.n; i++, segment.i++) {
-		if (i % SEGMENTS_MAX == 0)
-			segment =
-			    (struct segment){.id = w->segment_id++, .n = (uint8_t)(cut.n - i < SEGMENTS_MAX ? cut.n - i : SEGMENTS_MAX)};
-		size_t len = cut_length(&cut, i);
-		struct packet *p = put(w, t, encap_length(c, len), 0);
-		uint8_t *plain = p->data + DATA_HEADER;
-		struct offload offload;
-		cut_segment(&cut, i, plain + encap_offset(c), &offload);
-		encap_whole(&t->encap, c, &offload, &segment, plain, len);
+	bool alike = cut_alike(&s.cut);
+	for (uint32_t i = 0; i < s.cut.n;) {
+		load_segment(w, t, &s, i++);
+		if (alike && i > 1 && i + 1 < s.cut.n && i % SEGMENTS_MAX)
+			i += load_alike(w, &s, i);
 	}
 	if (job->offload.gso) { /* counts as a port without offload would have it; else the device had one frame, however we send it */
-		w->tx_frames += cut.n - 1;
-		w->tx_bytes += (cut.n - 1) * cut.layout.payload;
+		w->tx_frames += s.cut.n - 1;
+		w->tx_bytes += (s.cut.n - 1) * s.cut.layout.payload;
 	}
 	return true;
 }

@@ -2,6 +2,8 @@
  * what is counted. */
 #include "worker_super.h"
 
+#include "node/cut.h"
+
 #include <time.h>
 
 static int setup(void **state)
@@ -65,6 +67,33 @@ static void segments_on_wire(unsigned n, uint8_t flags, uint16_t way)
 	}
 }
 
+/* What is on the wire to 1 from datagram `at` on is the frame in whole, each segment made by itself, in order and numbered in a row. Returns how
+ * many datagrams that are. */
+static unsigned whole_on_wire(unsigned at, size_t len, const struct offload *o, uint16_t way)
+{
+	static uint8_t room[65536], *const expected = room + 8; /* MACs that are left out may stand before it */
+	const struct session *s = bed.host[1].session[0];
+	bool knows = bed.host[0].session[1]->peer_caps & CAP_SEG;
+	struct encap e = {.chan = (uint16_t)chan_of(1), .datagram = way};
+	struct carriage c = {.implied = true, .flags = knows ? FRAME_FLAGS : 0};
+	struct segment segment = {0};
+	struct offload lacks;
+	struct cut cut;
+	assert_true(cut_begin(&cut, whole, len, o, encap_most(&e, c), knows));
+	for (uint32_t i = 0; i < cut.n; i++, segment.i++) {
+		const struct item *it = &wire_to(1)->item[at + i], *before = i ? it - 1 : it;
+		size_t plain_len = wire_plain(1, 0, at + i, plain), frame_len = cut_length(&cut, i);
+		assert_int_equal(seal_unmask(&s->rx, it->bytes, it->len), seal_unmask(&s->rx, before->bytes, before->len) + (i > 0));
+		if (i % 255 == 0)
+			segment =
+			    (struct segment){.id = le16_at(plain + INNER_HEADER + 4), .n = (uint8_t)(cut.n - i < 255 ? cut.n - i : 255)};
+		cut_segment(&cut, i, expected + encap_offset(c), &lacks);
+		assert_int_equal(encap_whole(&e, c, &lacks, &segment, expected, frame_len), plain_len);
+		assert_memory_equal(plain, expected, plain_len);
+	}
+	return cut.n;
+}
+
 /* One superframe from 0 to 1 over this way, to each kind of device and of peer. */
 static void tcp_over(const struct recipe *r, uint32_t gso, uint16_t way)
 {
@@ -81,6 +110,7 @@ static void tcp_over(const struct recipe *r, uint32_t gso, uint16_t way)
 		tap_give_offload(0, whole, len, &o);
 		step(0);
 		segments_on_wire(n, knows ? FRAME_FLAGS : 0, way);
+		assert_int_equal(whole_on_wire(0, len, &o, way), n);
 		step_all(1);
 		o.size = (uint16_t)size;
 		if (k % 3)
@@ -430,9 +460,11 @@ static void several_ids(void **state)
 	(void)state;
 	struct recipe r = plain_recipe(false, false, 400 * 100 - 1);
 	struct offload o = recipe_offload(&r, 100);
-	tap_give_offload(0, whole, recipe_between(&r, true, 0, 1, whole), &o);
+	size_t len = recipe_between(&r, true, 0, 1, whole);
+	tap_give_offload(0, whole, len, &o);
 	step(0);
 	assert_int_equal(wire_to(1)->n, 400);
+	assert_int_equal(whole_on_wire(0, len, &o, 1232), 400);
 	unsigned first = 0;
 	for (unsigned i = 0; i < 400; i++) {
 		wire_plain(1, 0, i, plain);
@@ -463,6 +495,50 @@ static void one_byte_each(void **state)
 	assert_int_equal(drops(0), r.bytes);
 	assert_true(to.tv_sec - from.tv_sec < 20);
 	assert_int_equal(atomic_load(&bed.host[0].port->count[0].carried.tx_frames), r.bytes);
+}
+
+/* Three in one turn, more than the slab of datagrams holds, and one between frames to another peer and small ones of the same flow: who gets what, in
+ * which order and numbered how is the same as if each had come alone. */
+static void several_at_once(void **state)
+{
+	(void)state;
+	struct recipe r = plain_recipe(false, false, 60000), small = plain_recipe(false, false, 10);
+	struct offload o = recipe_offload(&r, 1100);
+	size_t len = recipe_between(&r, true, 0, 1, whole);
+	for (unsigned i = 0; i < 3; i++)
+		tap_give_offload(0, whole, len, &o);
+	step(0);
+	unsigned n = whole_on_wire(0, len, &o, 1232);
+	assert_int_equal(n, 55);
+	assert_int_equal(wire_to(1)->n, 3 * n);
+	assert_int_equal(whole_on_wire(n, len, &o, 1232), n);
+	assert_int_equal(whole_on_wire(2 * n, len, &o, 1232), n);
+	step_all(1);
+	counters_agree(0, 1);
+	emptied(1);
+
+	r.bytes = 20000;
+	len = recipe_between(&r, true, 0, 1, whole);
+	for (unsigned i = 0; i < 2; i++) {
+		tap_give(0, other, recipe_between(&small, false, 0, 2, other));
+		tap_give(0, other, recipe_between(&small, false, 0, 1, other));
+		if (!i)
+			tap_give_offload(0, whole, len, &o);
+	}
+	step(0);
+	assert_int_equal(wire_to(2)->n, 2);
+	assert_int_equal(whole_on_wire(1, len, &o, 1232), 19);
+	assert_int_equal(wire_to(1)->n, 1 + 19 + 1);
+	for (unsigned i = 0; i <= 20; i += 20) {
+		wire_plain(1, 0, i, plain);
+		assert_int_equal(plain[0], INNER_FRAME);
+		assert_int_equal(plain[1], 0);
+	}
+	step_all(1);
+	step_all(2);
+	assert_int_equal(n_written(2), 2);
+	assert_int_equal(n_written(1), 3);
+	assert_int_equal(drops(0), 0);
 }
 
 /* ---- an unkind wire --------------------------------------------------------------------------------------------- */
@@ -811,6 +887,7 @@ int main(void)
 	    test(strange_superframes),
 	    test(refused_by_tap),
 	    test(several_ids),
+	    test(several_at_once),
 	    test(one_byte_each),
 	    test(bundles),
 	    test(bundles_partial),
