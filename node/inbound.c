@@ -99,7 +99,15 @@ static bool roam_due(struct worker *w, const struct packet *p, const struct remo
  * straight says that our packets may not arrive: its sender would use the same way if it could. */
 static void roam_check(struct worker *w, const struct packet *p, struct session *s)
 {
-	if (w->arrival[p - w->in].newest && roam_due(w, p, s->remote, &s->roam_told_ms) && inbound_may_tell(w, s->remote, LETTER_ROAM))
+	const struct packet *before = w->roamed;
+	if (!w->arrival[p - w->in].newest)
+		return;
+	/* Asked once, whatever came of it: what is told now is not told again in this turn. */
+	if (before && w->roamed_session == s && before->circuit == p->circuit && same_endpoint(&before->from, &p->from))
+		return;
+	w->roamed = p;
+	w->roamed_session = s;
+	if (roam_due(w, p, s->remote, &s->roam_told_ms) && inbound_may_tell(w, s->remote, LETTER_ROAM))
 		(void)post(w, p, worker_letter(w, LETTER_ROAM), s->named.idx, NULL, 0);
 }
 
@@ -279,6 +287,9 @@ static bool sort_once(struct worker *w, struct packet *p)
 
 static void sort(struct worker *w, unsigned n)
 {
+	struct session *last = NULL; /* whose datagram was sorted before: most often it is the next one's */
+	uint32_t last_idx = 0;
+	w->roamed = NULL;
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &w->in[i];
 		p->session = p->port = p->circuit = NULL;
@@ -286,8 +297,16 @@ static void sort(struct worker *w, unsigned n)
 		/* UDP may bring 64 KiB; letters have room for what may be sent and no more. */
 		if (p->verdict == DROP_NONE && p->len > DATAGRAM_MAX + LEG_HEADER)
 			p->verdict = DROP_MALFORMED;
-		if (p->verdict == DROP_NONE && sort_once(w, p))
+		if (p->verdict != DROP_NONE)
+			continue;
+		if (last && p->len >= DATA_OVERHEAD && le32_at(p->data) == last_idx)
+			sort_data(w, p, last);
+		else if (sort_once(w, p))
 			(void)sort_once(w, p); /* a leg inside is refused there: it ends here */
+		if (p->session) {
+			last = p->session;
+			last_idx = p->idx;
+		}
 	}
 }
 
@@ -385,7 +404,7 @@ static void deliver(struct worker *w, struct packet *p, struct session *s)
 	p->session = NULL;
 	if (atomic_load(&s->confirmed) && type != INNER_PROBE && type != INNER_PROBE_ACK) /* those tell their source themselves */
 		roam_check(w, p, s);
-	for (unsigned i = 0; i < sizeof(mailed) / sizeof(mailed[0]); i++)
+	for (unsigned i = 0; i < sizeof(mailed) / sizeof(mailed[0]) && !frames; i++)
 		if (type == mailed[i].type) {
 			mail_from(w, p, mailed[i].kind, s, INNER_HEADER);
 			return;

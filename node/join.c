@@ -92,11 +92,16 @@ static bool ip_sum_right(const uint8_t *frame, const struct layout *l)
 	return l->version == 6 || (word_at(frame + l->l3 + 10) != 0xffff && layout_ip_csum_good(frame, l));
 }
 
-static bool l4_sum_right(const struct packet *p, const struct layout *l)
+static __attribute__((noinline)) bool l4_complete_right(const struct packet *p, struct layout l)
 {
-	if (p->offload.csum)
-		return true;
-	return layout_csum_good(p->data, l) && (l->protocol == IP_UDP || word_at(p->data + l->l4 + 16) != 0xffff);
+	l.end = p->len;
+	return layout_csum_good(p->data, &l) && (l.protocol == IP_UDP || word_at(p->data + l.l4 + 16) != 0xffff);
+}
+
+/* l but for its end; the frame's is the packet's. */
+static inline bool l4_sum_right(const struct packet *p, const struct layout *l)
+{
+	return p->offload.csum || l4_complete_right(p, *l);
 }
 
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
@@ -120,35 +125,35 @@ static bool follows(const struct join *j, struct run *r, const struct packet *p)
 	if (tcp ? !tcp_follows(head_l4, l4, (size_t)(l->payload - l->l4), r->count * r->size)
 	        : memcmp(head_l4, l4, 4) || be16_at(l4 + 4) != p->len - l->l4)
 		return false;
-	struct layout own = *l;
-	own.end = p->len;
-	if (!ip_sum_right(p->data, &own) || !l4_sum_right(p, &own))
+	if (!ip_sum_right(p->data, l) || !l4_sum_right(p, l))
 		return false;
 	r->proven = r->proven || (ip_sum_right(head->data, l) && l4_sum_right(head, l));
 	return r->proven;
 }
 
-/* Kin of one that followed: what is left are the numbers that go on and the sums. The head's header sum is right, and of its words only id and sum may
- * differ here, so this one's is right if those two add up to the same (RFC 1624). Lengths are that one's, which was as long as the head or the
- * run would be closed. */
-static bool kin_follows(const struct join *j, const struct run *r, const struct packet *p)
+/* Of a kin of the head's, all of whose header words but id and sum are the head's, and that one's sum is right: so this one's is right if these two add
+ * up to the same (RFC 1624). No more than a whole turn lies between two sums neither of which is written as 0xffff. */
+static bool kin_sum_right(const uint8_t *head, const uint8_t *ip)
+{
+	int32_t d = word_at(ip + 4) + word_at(ip + 10) - word_at(head + 4) - word_at(head + 10);
+	return word_at(ip + 10) != 0xffff && (d == 0 || d == 0xffff || d == -0xffff);
+}
+
+/* Kin of one that followed: what is left are the numbers that go on and the sums. Lengths are that one's, which was as long as the head or the run would
+ * be closed. */
+static inline bool kin_follows(const struct join *j, const struct run *r, const struct packet *p)
 {
 	const struct layout *l = &r->layout;
 	const uint8_t *head = j->p[r->head].data, *data = p->data;
 	bool tcp = l->protocol == IP_TCP;
 	if (r->total + r->size > IP_TOTAL_MAX || r->count == (tcp ? TCP_RUN_MAX : UDP_RUN_MAX))
 		return false;
-	if (l->version == 4) {
-		const uint8_t *was = head + l->l3, *ip = data + l->l3;
-		if (be16_at(ip + 4) != (uint16_t)(be16_at(was + 4) + r->count) || word_at(ip + 10) == 0xffff ||
-		    (word_at(ip + 4) + word_at(ip + 10)) % 0xffffu != (word_at(was + 4) + word_at(was + 10)) % 0xffffu)
-			return false;
-	}
 	if (tcp && be32_at(data + l->l4 + 4) != be32_at(head + l->l4 + 4) + r->count * r->size)
 		return false;
-	struct layout own = *l;
-	own.end = p->len;
-	return l4_sum_right(p, &own);
+	if (l->version == 4 &&
+	    (be16_at(data + l->l3 + 4) != (uint16_t)(be16_at(head + l->l3 + 4) + r->count) || !kin_sum_right(head + l->l3, data + l->l3)))
+		return false;
+	return l4_sum_right(p, l);
 }
 
 static bool goes_on(const struct join *j, struct run *r, const struct packet *p)

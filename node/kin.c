@@ -62,7 +62,7 @@ static void front_put(struct kin *k, uint16_t chan, const struct packet *up)
 bool kin_begin(struct kin *k, const void *session, uint16_t chan, uint32_t plain_len, uint8_t number, struct packet *up)
 {
 	struct layout l;
-	if (up->len < MACS + KIN_BYTES || !layout_of(up->data, up->len, &l) || l.end != up->len || l.payload > MACS + KIN_BYTES)
+	if (up->len < MACS + KIN_BYTES || !layout_of(up->data, up->len, &l) || l.payload > MACS + KIN_BYTES)
 		return false;
 	mask_put(k->mask, &l, up->offload.csum);
 	for (unsigned i = 0; i < KIN_BYTES; i++)

@@ -29,8 +29,7 @@ struct kin {
 };
 
 /* The first of its kin: what a FRAME of plain_len bytes of that network became when it had passed every check. number, 1 to 255, tells it from earlier
- * ones: up->kin, and theirs. false: it can have none (no layout, too short, padding behind its IP packet, headers too long), and nothing has
- * changed. */
+ * ones: up->kin, and theirs. false: it can have none (no layout, too short, headers too long), and nothing has changed. */
 bool kin_begin(struct kin *, const void *session, uint16_t chan, uint32_t plain_len, uint8_t number, struct packet *up);
 /* Is that plaintext kin? Then *ret is the frame where it lies; the 12 bytes before its EtherType are written. false: nothing was written. */
 bool kin_take(const struct kin *, const void *session, uint8_t *plain, uint32_t plain_len, struct packet *ret);
