@@ -60,7 +60,7 @@ struct worker {
 	struct arrival arrival[BATCH_MAX];
 	const struct packet *roamed;          /* the last of in[] whose source was asked for, NULL: none of this batch, */
 	const struct session *roamed_session; /* and whose it was */
-	struct packet up[JOIN_MAX]; /* frames that wait for the end of the batch, of all ports */
+	struct packet up[JOIN_MAX];           /* frames that wait for the end of the batch, of all ports */
 	unsigned n_up;
 	struct packet port_up[JOIN_MAX]; /* those of one port */
 	struct kin kin;                  /* of a frame in up[] */
