@@ -44,6 +44,7 @@ int seal_setup(void)
 		return 0;
 	if (!seal_sodium_setup())
 		return -1;
+	(void)seal_mask_setup();
 	seal_ipsecmb_setup();
 	seal_vaes_setup();
 	seal_avx2_setup();
@@ -131,35 +132,48 @@ static inline void nonce_put(const struct seal *s, uint32_t lane, uint64_t pn, u
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "nonce_put swaps to big endian");
 
-static inline uint64_t mask_of(const struct seal *s, const uint8_t tag[DATA_TAG])
-{
-	uint8_t mask[8];
-	crypto_shorthash(mask, tag, DATA_TAG, s->hp);
-	return le64_at(mask);
-}
-
 /* h = clear header = AAD, then text, then tag. */
 void seal_batch(const struct seal *s, uint32_t idx, uint64_t pn, struct packet *run, unsigned n)
 {
 	const struct aead *aead = s->aead;
-	assert(aead);
-	for (unsigned i = 0; i < n; i++, pn++) {
+	const uint8_t *tags[BATCH_MAX];
+	uint64_t masks[BATCH_MAX];
+	assert(aead && n <= BATCH_MAX);
+	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
 		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len && p->room - p->len >= DATA_TAG);
 		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[SEAL_NONCE];
 		size_t len = p->len - DATA_HEADER;
 		uint8_t *tag = text + len;
-		aad_put(h, idx, pn);
-		nonce_put(s, idx & LANE_MASK, pn, nonce);
+		aad_put(h, idx, pn + i);
+		nonce_put(s, idx & LANE_MASK, pn + i, nonce);
 		aead->encrypt(s->schedule, nonce, h, DATA_HEADER, text, len, tag);
-		le64_to(h + 4, pn ^ mask_of(s, tag));
 		p->len += DATA_TAG;
+		tags[i] = tag;
 	}
+	seal_masks(s->hp, tags, masks, n);
+	for (unsigned i = 0; i < n; i++)
+		le64_to(run[i].data + 4, (pn + i) ^ masks[i]);
 }
 
 uint64_t seal_unmask(const struct seal *s, const uint8_t *datagram, uint32_t len)
 {
-	return le64_at(datagram + 4) ^ mask_of(s, datagram + len - DATA_TAG);
+	const uint8_t *tag = datagram + len - DATA_TAG;
+	uint64_t mask;
+	seal_masks(s->hp, &tag, &mask, 1);
+	return le64_at(datagram + 4) ^ mask;
+}
+
+void seal_unmask_batch(const struct seal *s, struct packet *run, unsigned n)
+{
+	const uint8_t *tags[BATCH_MAX];
+	uint64_t masks[BATCH_MAX];
+	assert(n <= BATCH_MAX);
+	for (unsigned i = 0; i < n; i++)
+		tags[i] = run[i].data + run[i].len - DATA_TAG;
+	seal_masks(s->hp, tags, masks, n);
+	for (unsigned i = 0; i < n; i++)
+		run[i].pn = le64_at(run[i].data + 4) ^ masks[i];
 }
 
 /* What a backend may have written before it knew better must not be found in the slab later. */

@@ -44,6 +44,8 @@ void seal_batch(const struct seal *, uint32_t idx, uint64_t pn, struct packet *r
 
 /* Unmasks pn of one packet (data = datagram, len >= DATA_OVERHEAD). */
 uint64_t seal_unmask(const struct seal *, const uint8_t *datagram, uint32_t len);
+/* ... and sets pn of a run of one session's, at a fifth of the price for each. n <= BATCH_MAX; all of len >= DATA_OVERHEAD. */
+void seal_unmask_batch(const struct seal *, struct packet *run, unsigned n);
 
 /* Opens in place run packets of one session whose idx and pn are set (seal_unmask); lane = idx & 15 of each packet.
  * Good: data += 12, len = plaintext bytes (>= 4). Bad: verdict DROP_AEAD and the ciphertext wiped. Packets whose verdict is

@@ -14,6 +14,7 @@
 
 #define SEAL_KEY      32
 #define SEAL_NONCE    12
+#define SEAL_MASK_KEY 16
 #define SEAL_SCHEDULE 1024 /* libsodium's AES-GCM needs 512 bytes, libipsec-mb's 1008 */
 #define SEAL_ALIGN    64   /* libipsec-mb's */
 
@@ -40,5 +41,10 @@ const struct aead *seal_sodium(uint8_t suite);
 const struct aead *seal_ipsecmb(uint8_t suite);
 const struct aead *seal_vaes(uint8_t suite); /* AES-256-GCM alone */
 const struct aead *seal_avx2(uint8_t suite); /* ChaCha20-Poly1305 alone */
+
+/* Once, after libsodium's setup: whether tags are hashed side by side here. */
+bool seal_mask_setup(void);
+/* The masks of n tags (PROTOCOL.md, DATA packet), as 64-bit words. */
+void seal_masks(const uint8_t key[SEAL_MASK_KEY], const uint8_t **tags, uint64_t *ret_masks, unsigned n);
 
 #endif

@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "proto/seal.h"
 #include "proto/seal_backend.h"
@@ -488,14 +489,48 @@ static void two_threads(void **state)
 	assert_true(seal_force_backend("auto"));
 }
 
+/* Every number of tags, at any alignment, as the one-shot call makes their masks; nothing is written behind them. */
+static void masks(void **state)
+{
+	(void)state;
+	static uint8_t bytes[64 * 17 + 16];
+	uint8_t key[SEAL_MASK_KEY], want[8];
+	for (unsigned n = 0; n <= 64; n++) {
+		const uint8_t *tags[64];
+		uint64_t got[65];
+		randombytes_buf(key, sizeof(key));
+		randombytes_buf(bytes, sizeof(bytes));
+		if (n % 3 == 0)
+			memset(bytes, n % 2 ? 0xff : 0, sizeof(bytes));
+		for (unsigned i = 0; i < n; i++)
+			tags[i] = bytes + (size_t)i * 17 + (n + i) % 16;
+		got[n] = 0x0123456789abcdef;
+		seal_masks(key, tags, got, n);
+		assert_true(got[n] == 0x0123456789abcdef);
+		for (unsigned i = 0; i < n; i++) {
+			crypto_shorthash(want, tags[i], DATA_TAG, key);
+			assert_true(got[i] == le64_at(want));
+		}
+	}
+#ifdef __x86_64__
+	assert_int_equal(seal_mask_setup(), __builtin_cpu_supports("avx2") != 0);
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(present),          cmocka_unit_test(gcm_published),
-	    cmocka_unit_test(chacha_published), cmocka_unit_test(chacha_internet_drafts),
-	    cmocka_unit_test(poly1305_edges),   cmocka_unit_test(cross),
-	    cmocka_unit_test(every_length),     cmocka_unit_test(many_blocks),
-	    cmocka_unit_test(no_byte_outside),  cmocka_unit_test(two_threads),
+	    cmocka_unit_test(present),
+	    cmocka_unit_test(gcm_published),
+	    cmocka_unit_test(chacha_published),
+	    cmocka_unit_test(chacha_internet_drafts),
+	    cmocka_unit_test(poly1305_edges),
+	    cmocka_unit_test(cross),
+	    cmocka_unit_test(every_length),
+	    cmocka_unit_test(many_blocks),
+	    cmocka_unit_test(no_byte_outside),
+	    cmocka_unit_test(two_threads),
+	    cmocka_unit_test(masks),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

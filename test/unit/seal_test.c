@@ -173,10 +173,12 @@ static void batches(void **state)
 				assert_int_equal(p->len, by_the_book(suites[i], idx, pn + k, text, len, book));
 				assert_memory_equal(p->data, book, p->len);
 				assert_int_equal(p->data[p->len], 0x77);
-				p->pn = seal_unmask(&s, p->data, p->len);
-				assert_true(p->pn == pn + k);
+				assert_true(seal_unmask(&s, p->data, p->len) == pn + k);
 				p->idx = idx;
 			}
+			seal_unmask_batch(&s, b.p, b.n);
+			for (unsigned k = 0; k < BATCH_MAX; k++)
+				assert_true(b.p[k].pn == pn + k);
 			/* One is dead already and one is spoiled: neither touches its neighbours.
 			 */
 			b.p[20].verdict = DROP_REPLAY;
