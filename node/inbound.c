@@ -3,7 +3,7 @@
  * 1 udp_recv  up to 64 datagrams
  * 2 sort      what each one is follows from what its first word names; a leg is checked and taken off (at a relay: turned round and
  *             sent on), an INIT has to pass a gate, everything for control becomes a letter
- * 3 open      per run of one session: AEAD in place, then the replay window under the lane's lock, one lock per run. The commit
+ * 3 open      per run of one session: the numbers unmasked, AEAD in place, then the replay window under the lane's lock, one lock per run. The commit
  *             decides, so of several workers that open the same packet one goes on.
  * 4 deliver   by inner type: letters for control, frames for the devices (deliver.c)
  *
@@ -185,11 +185,6 @@ static void sort_data(struct worker *w, struct packet *p, struct session *s)
 		p->verdict = DROP_LANE;
 		return;
 	}
-	p->pn = seal_unmask(&s->rx, p->data, p->len);
-	if (!window_maybe(s->lane[lane].window, p->pn)) {
-		p->verdict = DROP_REPLAY;
-		return;
-	}
 	p->session = s;
 }
 
@@ -337,7 +332,7 @@ static void commit(struct worker *w, struct session *s, struct packet *run, unsi
 		struct packet *p = &run[i];
 		struct arrival *a = &w->arrival[p - w->in];
 		if (p->verdict != DROP_NONE) {
-			failed++;
+			failed += p->verdict == DROP_AEAD; /* those of an old number were not opened */
 			continue;
 		}
 		struct session_lane *lane = &s->lane[p->idx & LANE_MASK];
@@ -367,6 +362,15 @@ static void commit(struct worker *w, struct session *s, struct packet *run, unsi
 		relaxed_stamp(&s->foot[w->number].chosen_ms, w->now_ms);
 }
 
+/* The numbers of a run, side by side; an old one is not worth opening. */
+static void unmask(const struct session *s, struct packet *run, unsigned n)
+{
+	seal_unmask_batch(&s->rx, run, n);
+	for (unsigned i = 0; i < n; i++)
+		if (!window_maybe(s->lane[run[i].idx & LANE_MASK].window, run[i].pn))
+			run[i].verdict = DROP_REPLAY;
+}
+
 static void open_runs(struct worker *w, unsigned n)
 {
 	for (unsigned i = 0, j; i < n; i = j) {
@@ -375,6 +379,7 @@ static void open_runs(struct worker *w, unsigned n)
 			;
 		if (!s)
 			continue;
+		unmask(s, &w->in[i], j - i);
 		open_batch(&s->rx, &w->in[i], j - i);
 		commit(w, s, &w->in[i], j - i);
 	}
