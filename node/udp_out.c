@@ -27,22 +27,32 @@ static unsigned socket_for(const struct udp *u, const struct packet *p)
 	return NO_SOCKET;
 }
 
+/* One comparison instead of up to twenty; most are equal. */
+static bool same_place(const struct endpoint *a, const struct endpoint *b)
+{
+	uint64_t x[2], y[2];
+	uint32_t u, v;
+	static_assert(sizeof(*a) == sizeof(x) + sizeof(u), "all of it");
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	memcpy(&u, (const uint8_t *)a + sizeof(x), sizeof(u));
+	memcpy(&v, (const uint8_t *)b + sizeof(y), sizeof(v));
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (u ^ v));
+}
+
 /* How many of n packets, the first included, can leave as one message. A train of several lanes would come to one worker over there. */
 static unsigned run_of(struct packet **p, unsigned n)
 {
 	const struct packet *head = p[0];
-	size_t bytes = head->len;
+	uint32_t size = head->len, room = size && size < UDP_TRAIN_MAX ? UDP_TRAIN_MAX - size : 0; /* a shorter one is the last */
 	unsigned k = 1;
-	bool whole = head->len > 0;
 
-	while (k < n && whole) {
+	for (; k < n && room; k++) {
 		const struct packet *next = p[k];
-		if (!next->len || next->len > head->len || bytes + next->len > UDP_TRAIN_MAX ||
-		    ((next->data[0] ^ head->data[0]) & LANE_BITS) || memcmp(&next->from, &head->from, sizeof(head->from)) != 0)
+		if (!next->len || next->len > size || next->len > room || ((next->data[0] ^ head->data[0]) & LANE_BITS) ||
+		    !same_place(&next->from, &head->from))
 			break;
-		whole = next->len == head->len; /* a shorter one is the last */
-		bytes += next->len;
-		k++;
+		room = next->len == size ? room - size : 0;
 	}
 	return k;
 }
@@ -61,16 +71,18 @@ struct parcel {
 static void parcel_add(struct parcel *l, struct packet **p, unsigned run)
 {
 	struct msghdr m = {.msg_name = &l->to[l->n], .msg_namelen = address_of(&p[0]->from, &l->to[l->n]), .msg_iov = &l->part[l->parts]};
-	const uint8_t *end = NULL;
+	struct iovec *last = m.msg_iov;
+	const uint8_t *end = p[0]->data;
 
+	*last = (struct iovec){p[0]->data, 0};
 	for (unsigned i = 0; i < run; i++) {
-		if (i > 0 && p[i]->data == end)
-			l->part[l->parts - 1].iov_len += p[i]->len;
-		else
-			l->part[l->parts++] = (struct iovec){p[i]->data, p[i]->len};
+		if (p[i]->data != end)
+			*++last = (struct iovec){p[i]->data, 0};
+		last->iov_len += p[i]->len;
 		end = p[i]->data + p[i]->len;
 	}
-	m.msg_iovlen = (size_t)(&l->part[l->parts] - m.msg_iov);
+	m.msg_iovlen = (size_t)(last - m.msg_iov) + 1;
+	l->parts += (unsigned)m.msg_iovlen;
 	if (run > 1) {
 		uint16_t size = (uint16_t)p[0]->len; /* two of them are within UDP_TRAIN_MAX */
 		union control *c = &l->control[l->n];
@@ -210,6 +222,25 @@ static unsigned gather(struct packet *p, unsigned n, const uint8_t *by, unsigned
 	return k;
 }
 
+/* The socket that all of n packets leave by, or NO_SOCKET: not one. Most often it is one. */
+static unsigned one_socket(const struct udp *u, struct packet *p, unsigned n, struct packet **ret)
+{
+	unsigned other = 0;
+	for (unsigned i = 0; i < n; i++) {
+		other |= (unsigned)p[i].verdict | (unsigned)(p[i].from.family ^ p[0].from.family) | (unsigned)(p[i].socket ^ p[0].socket);
+		ret[i] = &p[i];
+	}
+	return !n || other || p[0].from.family & ENDPOINT_STREAM ? NO_SOCKET : socket_for(u, &p[0]);
+}
+
+static void send_socket(struct udp *u, unsigned worker, unsigned socket, struct packet **of, unsigned k)
+{
+	if (socket < UDP_EXTRA_FIRST)
+		send_by(u, u->fd[socket][worker], &u->rest[socket][worker], of, k);
+	else
+		send_by(u, atomic_load(&u->extra_fd[socket - UDP_EXTRA_FIRST]), &u->extra_rest[socket - UDP_EXTRA_FIRST], of, k);
+}
+
 void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 {
 	bool streams = false, extra = false;
@@ -217,6 +248,11 @@ void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 	uint8_t by[BATCH_MAX];
 
 	assert(worker < u->workers && n <= BATCH_MAX);
+	unsigned socket = one_socket(u, p, n, of);
+	if (socket != NO_SOCKET) {
+		send_socket(u, worker, socket, of, n);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		bool stream = p[i].from.family & ENDPOINT_STREAM;
 		streams = streams || stream;
@@ -230,11 +266,11 @@ void udp_send(struct udp *u, unsigned worker, struct packet *p, unsigned n)
 	for (unsigned s = 0; s < u->sockets; s++) {
 		unsigned k = gather(p, n, by, s, of);
 		if (k)
-			send_by(u, u->fd[s][worker], &u->rest[s][worker], of, k);
+			send_socket(u, worker, s, of, k);
 	}
 	for (unsigned s = 0; extra && s < UDP_EXTRA_MAX; s++) {
 		unsigned k = gather(p, n, by, UDP_EXTRA_FIRST + s, of);
 		if (k)
-			send_by(u, atomic_load(&u->extra_fd[s]), &u->extra_rest[s], of, k);
+			send_socket(u, worker, UDP_EXTRA_FIRST + s, of, k);
 	}
 }
