@@ -128,6 +128,7 @@ static void segment_say(uint64_t *seed, const struct stream *s, unsigned i, unsi
 	struct recipe r = recipe_segment(&s->all, s->size, i);
 	uint8_t body[PLAIN_MAX], flags = (uint8_t)((s->partial ? FRAME_CSUM : 0) | (s->hinted ? FRAME_SEG : 0));
 	unsigned kind = twisted ? 1 + dice(seed) % 3 : 0;
+	r.payload = payload + i * s->size % 60000;
 	if (kind == 1)
 		recipe_twist(seed, &r);
 	size_t len = recipe_between(&r, s->partial, s->from, 1, other), at = 0;
