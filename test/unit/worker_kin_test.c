@@ -72,7 +72,7 @@ static void stream_make(uint64_t *seed, struct stream *s)
 	s->all.vlans = dice(seed) % 6 ? 0 : (uint8_t)(1 + dice(seed) % 2);
 	s->all.tcp_extra = dice(seed) % 3 ? 12 : (uint8_t)(4 * (dice(seed) % 11));
 	s->all.ip_extra = dice(seed) % 8 ? 0 : 8;
-	s->all.id = (uint16_t)(dice(seed) % 2 ? 0 : 0xfff0);
+	s->all.id = (uint16_t)(dice(seed) % 2 ? dice(seed) : 0xfff0);
 	s->all.bytes = s->size * (1 + dice(seed) % 62) - dice(seed) % 2;
 	s->partial = dice(seed) % 4;
 	s->hinted = s->partial && dice(seed) % 4;

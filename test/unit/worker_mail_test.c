@@ -310,6 +310,60 @@ static void roam(void **state)
 	assert_int_equal(drops(1), 0);
 }
 
+static void pad_from(unsigned from, struct endpoint e)
+{
+	uint8_t d[64];
+	size_t n = seal_by(bed.host[from].session[1], 0, "\0\0\0\0", 4, d, sizeof(d));
+	queue_put(wire_to(1), d, (uint32_t)n, &e);
+}
+
+/* One letter, of that session and from there. */
+static void roamed(unsigned peer, uint16_t port)
+{
+	struct letter *l = letter_expect(1, LETTER_ROAM);
+	assert_int_equal(l->idx, bed.host[1].session[peer]->named.idx);
+	assert_int_equal(l->from.port, port);
+	letter_done(1, l);
+	letter_none(1);
+	bed.now_us += 200000;
+}
+
+/* What comes in one batch is asked for its source once, unless that is another one, or another's. */
+static void roam_in_batch(void **state)
+{
+	(void)state;
+	struct endpoint home = endpoint_of(0), away = home;
+	away.port = 9;
+	pad_from(0, home);
+	pad_from(0, away);
+	pad_from(0, away);
+	turn(1);
+	roamed(0, 9);
+	pad_from(0, home);
+	pad_from(0, home);
+	away.ip[3]++;
+	pad_from(0, away);
+	turn(1);
+	roamed(0, 9);
+	pad_from(0, home); /* two behind one address, and only one is known to be there */
+	pad_from(2, home);
+	pad_from(0, home);
+	turn(1);
+	roamed(2, home.port);
+	/* By the relay, as we send, and then straight from where the relay is. */
+	circuits(true);
+	frame_make(frame, 0, 1, 100);
+	tap_give(0, frame, 100);
+	turn(0);
+	turn(RELAY);
+	assert_int_equal(wire_to(1)->n, 1);
+	home = wire_to(1)->item[0].from;
+	pad_from(0, home);
+	turn(1);
+	roamed(0, home.port);
+	assert_int_equal(drops(1), 0);
+}
+
 /* A node that sends its legs from another address: the relay forwards and tells. */
 static void leg_roam(void **state)
 {
@@ -549,9 +603,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(closed_channel), T(no_session), T(rekey),    T(control_types),     T(chosen), T(confirm), T(through_circuit),
-	    T(early_leg),      T(roam),       T(leg_roam), T(pending_handshake), T(gates),  T(flood),   T(strangers_ring),
-	    T(link_local),     T(crowd),
+	    T(closed_channel),  T(no_session), T(rekey),          T(control_types), T(chosen),   T(confirm),
+	    T(through_circuit), T(early_leg),  T(roam),           T(roam_in_batch), T(leg_roam), T(pending_handshake),
+	    T(gates),           T(flood),      T(strangers_ring), T(link_local),    T(crowd),
 	};
 	assert_int_equal(seal_setup(), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
