@@ -132,6 +132,23 @@ static inline void nonce_put(const struct seal *s, uint32_t lane, uint64_t pn, u
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "nonce_put swaps to big endian");
 
+/* The clear header, which is the AAD, the text and the place of the tag. */
+static inline struct piece piece_of(const struct packet *p, const uint8_t *aad, size_t len)
+{
+	uint8_t *text = p->data + DATA_HEADER;
+	return (struct piece){.aad = aad, .aad_len = DATA_HEADER, .text = text, .len = len, .tag = text + len};
+}
+
+static void encrypt_run(const struct seal *s, uint32_t lane, uint64_t pn, const struct packet *run, unsigned n)
+{
+	struct piece pieces[BATCH_MAX];
+	for (unsigned i = 0; i < n; i++) {
+		pieces[i] = piece_of(&run[i], run[i].data, run[i].len - DATA_HEADER);
+		nonce_put(s, lane, pn + i, pieces[i].nonce);
+	}
+	s->aead->encrypt_run(s->schedule, pieces, n);
+}
+
 /* h = clear header = AAD, then text, then tag. */
 void seal_batch(const struct seal *s, uint32_t idx, uint64_t pn, struct packet *run, unsigned n)
 {
@@ -142,18 +159,21 @@ void seal_batch(const struct seal *s, uint32_t idx, uint64_t pn, struct packet *
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
 		assert(p->len >= DATA_HEADER + INNER_HEADER && p->room >= p->len && p->room - p->len >= DATA_TAG);
-		uint8_t *h = p->data, *text = h + DATA_HEADER, nonce[SEAL_NONCE];
-		size_t len = p->len - DATA_HEADER;
-		uint8_t *tag = text + len;
+		uint8_t *h = p->data, nonce[SEAL_NONCE];
 		aad_put(h, idx, pn + i);
+		tags[i] = h + p->len;
+		if (aead->encrypt_run)
+			continue;
 		nonce_put(s, idx & LANE_MASK, pn + i, nonce);
-		aead->encrypt(s->schedule, nonce, h, DATA_HEADER, text, len, tag);
-		p->len += DATA_TAG;
-		tags[i] = tag;
+		aead->encrypt(s->schedule, nonce, h, DATA_HEADER, h + DATA_HEADER, p->len - DATA_HEADER, h + p->len);
 	}
+	if (aead->encrypt_run)
+		encrypt_run(s, idx & LANE_MASK, pn, run, n);
 	seal_masks(s->hp, tags, masks, n);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		le64_to(run[i].data + 4, (pn + i) ^ masks[i]);
+		run[i].len += DATA_TAG;
+	}
 }
 
 uint64_t seal_unmask(const struct seal *s, const uint8_t *datagram, uint32_t len)
@@ -183,10 +203,38 @@ static void refuse(struct packet *p)
 	p->verdict = DROP_AEAD;
 }
 
+static void opened(struct packet *p)
+{
+	p->data += DATA_HEADER;
+	p->len -= DATA_HEADER + DATA_TAG;
+	p->room -= DATA_HEADER;
+}
+
+/* Those that are to be tried. */
+static void decrypt_run(const struct seal *s, struct packet *const *packets, unsigned n)
+{
+	struct piece pieces[BATCH_MAX];
+	uint8_t aads[BATCH_MAX][DATA_HEADER];
+	for (unsigned i = 0; i < n; i++) {
+		const struct packet *p = packets[i];
+		aad_put(aads[i], p->idx, p->pn);
+		pieces[i] = piece_of(p, aads[i], p->len - DATA_HEADER - DATA_TAG);
+		nonce_put(s, p->idx & LANE_MASK, p->pn, pieces[i].nonce);
+	}
+	s->aead->decrypt_run(s->schedule, pieces, n);
+	for (unsigned i = 0; i < n; i++)
+		if (pieces[i].good)
+			opened(packets[i]);
+		else
+			refuse(packets[i]);
+}
+
 void open_batch(const struct seal *s, struct packet *run, unsigned n)
 {
 	const struct aead *aead = s->aead;
-	assert(aead);
+	struct packet *tried[BATCH_MAX];
+	unsigned many = 0;
+	assert(aead && n <= BATCH_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		struct packet *p = &run[i];
 		if (p->verdict != DROP_NONE)
@@ -195,16 +243,19 @@ void open_batch(const struct seal *s, struct packet *run, unsigned n)
 			p->verdict = DROP_SHORT;
 			continue;
 		}
+		if (aead->decrypt_run) {
+			tried[many++] = p;
+			continue;
+		}
 		uint8_t *text = p->data + DATA_HEADER, aad[DATA_HEADER], nonce[SEAL_NONCE];
 		size_t len = p->len - DATA_HEADER - DATA_TAG;
 		aad_put(aad, p->idx, p->pn);
 		nonce_put(s, p->idx & LANE_MASK, p->pn, nonce);
-		if (!aead->decrypt(s->schedule, nonce, aad, DATA_HEADER, text, len, text + len)) {
+		if (aead->decrypt(s->schedule, nonce, aad, DATA_HEADER, text, len, text + len))
+			opened(p);
+		else
 			refuse(p);
-			continue;
-		}
-		p->data = text;
-		p->len = (uint32_t)len;
-		p->room -= DATA_HEADER;
 	}
+	if (many)
+		decrypt_run(s, tried, many);
 }

@@ -41,14 +41,24 @@ const struct aead *seal_avx2(uint8_t suite)
 #define PART     16                         /* of Poly1305 */
 #define TEXT_MAX ((UINT64_C(1) << 38) - 64) /* RFC 8439, 2.8 */
 
-/* ChaCha20's input, row by row (2.3): constants, key, key, counter and nonce. */
+/* ChaCha20's input, row by row (2.3): constants, key, key, counter and nonce. The last row is written and read by eight bytes: one load
+ * across two recent stores waits until all that came before has retired, and that would be the text before. */
 struct input {
 	_Alignas(16) uint32_t word[16];
 };
 
 /* h < 2^130 + 2^66 in words of 64 bits, modulo 2^130 - 5. fold: r1 * 5 / 4, what r1 times 2^128 comes down to, as r1 divides by 4. */
 struct poly {
-	uint64_t h0, h1, h2, r0, r1, fold;
+	uint64_t h0, h1, h2, r0, r1, fold, s0, s1;
+};
+
+/* What has been made (key stream) or sealed, and is authenticated while the next key stream is made. */
+struct pending {
+	struct poly h;
+	uint8_t *text;
+	size_t n;
+	const uint8_t *stream;
+	struct piece *ends; /* here, or NULL */
 };
 
 INLINE __m256i load(const uint8_t *at)
@@ -132,23 +142,25 @@ INLINE void absorb_padded(struct poly *p, const uint8_t *at, size_t n)
 }
 
 /* 2.5: r is clamped. */
-INLINE void poly_begin(struct poly *p, const uint8_t key[16])
+INLINE void poly_begin(struct poly *p, const uint8_t key[32])
 {
 	p->h0 = p->h1 = p->h2 = 0;
 	p->r0 = le64_at(key) & UINT64_C(0x0ffffffc0fffffff);
 	p->r1 = le64_at(key + 8) & UINT64_C(0x0ffffffc0ffffffc);
 	p->fold = p->r1 + (p->r1 >> 2);
+	p->s0 = le64_at(key + 16);
+	p->s1 = le64_at(key + 24);
 }
 
 /* h modulo 2^130 - 5, plus s. h + 5 passes 2^130 if h is not below the modulus. */
-INLINE __m128i poly_end(const struct poly *p, const uint8_t s[16])
+INLINE __m128i poly_end(const struct poly *p)
 {
 	unsigned long long h0, h1, g0, g1;
 	unsigned char c = _addcarry_u64(0, p->h0, 5, &g0);
 	c = _addcarry_u64(c, p->h1, 0, &g1);
 	uint64_t over = 0 - ((p->h2 + c) >> 2 & 1), keep = ~over;
-	c = _addcarry_u64(0, (p->h0 & keep) | (g0 & over), le64_at(s), &h0);
-	_addcarry_u64(c, (p->h1 & keep) | (g1 & over), le64_at(s + 8), &h1);
+	c = _addcarry_u64(0, (p->h0 & keep) | (g0 & over), p->s0, &h0);
+	_addcarry_u64(c, (p->h1 & keep) | (g1 & over), p->s1, &h1);
 	return _mm_set_epi64x((int64_t)h1, (int64_t)h0);
 }
 
@@ -194,7 +206,7 @@ INLINE void turn_over(uint8_t *out, __m256i x0, __m256i x1, __m256i x2, __m256i 
 	                   "+x"(x14), "+x"(x15), "+m"(parked0), "+m"(parked1));
 /* Words 8 and 9 against 10 and 11. */
 #define SWAP(x, y, z, w) z = parked0, w = parked1, parked0 = x, parked1 = y;
-#define TAKE absorb(h, hash); hash += PART;
+#define TAKE absorb(&h, hash); hash += PART;
 #define DOUBLE_ROUND(BESIDES) \
 	BESIDES QUARTERS(x0, x4, x8, x12, x1, x5, x9, x13) \
 	SWAP(x8, x9, x10, x11) \
@@ -204,9 +216,10 @@ INLINE void turn_over(uint8_t *out, __m256i x0, __m256i x1, __m256i x2, __m256i 
 	FENCE BESIDES QUARTERS(x2, x7, x8, x13, x3, x4, x9, x14) \
 	FENCE
 
-/* Eight blocks of key stream. Meanwhile h takes in blocks * 64 bytes, at most ten. */
-INLINE void stream8(const struct input *in, uint8_t out[STEP], struct poly *h, const uint8_t *hash, unsigned blocks)
+/* Eight blocks of key stream. Meanwhile p takes in blocks * 64 bytes, at most ten. */
+INLINE void stream8(const struct input *in, uint8_t out[STEP], struct poly *p, const uint8_t *hash, unsigned blocks)
 {
+	struct poly h = *p; /* in registers */
 	const __m256i rot16 = ROT16, rot8 = ROT8, places = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
 	unsigned round = 0;
 #define WORD(i)  _mm256_set1_epi32((int)in->word[i])
@@ -222,6 +235,7 @@ INLINE void stream8(const struct input *in, uint8_t out[STEP], struct poly *h, c
 	for (; round < 10; round++) {
 		DOUBLE_ROUND()
 	}
+	*p = h;
 	x10 = parked0, x11 = parked1;
 #define FINISH(i) ADD(x##i, WORD(i))
 	FINISH(0) FINISH(1) FINISH(2) FINISH(3) FINISH(4) FINISH(5) FINISH(6) FINISH(7)
@@ -233,14 +247,18 @@ INLINE void stream8(const struct input *in, uint8_t out[STEP], struct poly *h, c
 #undef WORD
 }
 
-/* Two blocks, or four if wide. */
-INLINE void stream_rows(const struct input *in, uint8_t *out, bool wide)
+/* Two blocks, or four if wide. Meanwhile p takes in pairs * 32 bytes, at most ten. */
+INLINE void stream_rows(const struct input *in, uint8_t *out, bool wide, struct poly *p, const uint8_t *hash, unsigned pairs)
 {
+	struct poly own = *p;
 	const __m256i rot16 = ROT16, rot8 = ROT8;
 #define ROW(i) _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)&in->word[4 * (i)]))
-	__m256i a = ROW(0), b = ROW(1), c = ROW(2), d = _mm256_add_epi32(ROW(3), _mm256_set_epi32(0, 0, 0, 1, 0, 0, 0, 0));
-	__m256i e = a, f = b, g = c, h = _mm256_add_epi32(d, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 2));
-	const __m256i first = d, second = h;
+	const uint8_t *last = (const uint8_t *)&in->word[12];
+	const __m256i first = _mm256_add_epi32(_mm256_broadcastsi128_si256(_mm_set_epi64x((int64_t)le64_at(last + 8), (int64_t)le64_at(last))),
+	                                       _mm256_set_epi32(0, 0, 0, 1, 0, 0, 0, 0));
+	const __m256i second = _mm256_add_epi32(first, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 2));
+	__m256i a = ROW(0), b = ROW(1), c = ROW(2), d = first;
+	__m256i e = a, f = b, g = c, h = second;
 /* Diagonals become columns; b stays, since it is the last to be known. */
 #define LEAN(a, c, d, i, j) \
 	a = _mm256_shuffle_epi32(a, i), d = _mm256_shuffle_epi32(d, 0x4e), c = _mm256_shuffle_epi32(c, j);
@@ -248,10 +266,16 @@ INLINE void stream_rows(const struct input *in, uint8_t *out, bool wide)
 		QUARTERS(a, b, c, d, e, f, g, h)
 		LEAN(a, c, d, 0x93, 0x39)
 		LEAN(e, g, h, 0x93, 0x39)
+		if (round < pairs) {
+			absorb(&own, hash);
+			absorb(&own, hash + PART);
+			hash += 2 * PART;
+		}
 		QUARTERS(a, b, c, d, e, f, g, h)
 		LEAN(a, c, d, 0x39, 0x93)
 		LEAN(e, g, h, 0x39, 0x93)
 	}
+	*p = own;
 #define FINISH(out, a, b, c, d, start) \
 	ADD(a, ROW(0)) ADD(b, ROW(1)) ADD(c, ROW(2)) ADD(d, start) \
 	store(out, _mm256_permute2x128_si256(a, b, 0x20)); \
@@ -284,50 +308,94 @@ INLINE void xor_text(uint8_t *text, const uint8_t *stream, size_t n)
 		*text ^= *stream;
 }
 
-/* n: bytes of this step. The key stream stays behind on the stack, where it is worth no more than the text in the slab. */
-INLINE __m128i aead(const uint8_t *key, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len,
-                    bool seal)
+/* What the last stream has not taken in: all but the first `taken` bytes. */
+INLINE void settle(struct pending *w, size_t taken, bool seal)
 {
-	assert(len <= TEXT_MAX);
-	_Alignas(32) uint8_t first[STEP], later[STEP], lengths[PART];
-	const uint8_t *stream = first + BLOCK;
-	struct input in = {{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}};
-	struct poly h;
-	memcpy(&in.word[4], key, SEAL_KEY);
-	memcpy(&in.word[13], nonce, SEAL_NONCE);
-	le64_to(lengths, aad_len);
-	le64_to(lengths + 8, len);
-	if (len <= BLOCK)
-		stream_rows(&in, first, false);
-	else if (len <= 3 * BLOCK)
-		stream_rows(&in, first, true);
-	else
-		stream8(&in, first, &h, NULL, 0);
-	poly_begin(&h, first);
-	absorb_padded(&h, aad, aad_len);
-	size_t n = len < STEP - BLOCK ? len : STEP - BLOCK;
-	if (!seal && n < len)
-		absorb_padded(&h, text, n);
-	size_t done = 0;
-	while (n < len) {
-		xor_text(text, stream, n);
-		const uint8_t *sealed = text;
-		done = n / BLOCK;
-		text += n;
-		len -= n;
-		n = len < STEP ? len : STEP;
-		in.word[12] += 8;
-		stream8(&in, later, &h, seal ? sealed : text, (unsigned)(seal ? done : n / BLOCK));
-		stream = later;
-	}
-	if (seal)
-		xor_text(text, stream, n);
-	size_t taken = seal || !done ? 0 : n / BLOCK * BLOCK;
-	absorb_padded(&h, text + taken, n - taken);
-	absorb(&h, lengths);
+	absorb_padded(&w->h, w->text + taken, w->n - taken);
 	if (!seal)
-		xor_text(text, stream, n);
-	return poly_end(&h, first + 16);
+		xor_text(w->text, w->stream, w->n);
+	if (!w->ends)
+		return;
+	uint8_t lengths[PART], tag[DATA_TAG];
+	le64_to(lengths, w->ends->aad_len);
+	le64_to(lengths + 8, w->ends->len);
+	absorb(&w->h, lengths);
+	_mm_storeu_si128((__m128i *)(void *)tag, poly_end(&w->h));
+	if (seal)
+		memcpy(w->ends->tag, tag, DATA_TAG);
+	else
+		w->ends->good = crypto_verify_16(tag, w->ends->tag) == 0;
+}
+
+/* Key stream for the next `len` bytes, or as many of them as it has room for, while what is pending is settled. first: after Poly1305's
+ * key. */
+INLINE void stream_and_settle(const struct input *in, uint8_t out[STEP], struct pending *w, size_t len, bool first, bool seal)
+{
+	size_t taken;
+	if (first && len <= 3 * BLOCK) {
+		unsigned pairs = w->n < 20 * PART ? (unsigned)(w->n / (2 * PART)) : 10;
+		taken = pairs * 2 * PART;
+		stream_rows(in, out, len > BLOCK, &w->h, w->text, pairs);
+	} else {
+		unsigned blocks = (unsigned)(w->n / BLOCK);
+		taken = blocks * (size_t)BLOCK;
+		stream8(in, out, &w->h, w->text, blocks);
+	}
+	settle(w, taken, seal);
+}
+
+/* Two buffers of key stream take turns, as what is opened waits for its part of the tag. They stay behind on the stack, where they are
+ * worth no more than the text in the slab. */
+INLINE void pass(const uint8_t *key, struct piece *pieces, unsigned n, bool seal)
+{
+	_Alignas(32) uint8_t buffers[2][STEP];
+	struct input in = {{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}};
+	struct pending w = {.text = buffers[0], .stream = buffers[0]}; /* nothing */
+	unsigned turn = 0;
+	memcpy(&in.word[4], key, SEAL_KEY);
+	for (unsigned i = 0; i < n; i++) {
+		struct piece *p = &pieces[i];
+		assert(p->len <= TEXT_MAX);
+		uint64_t head = le64_at(p->nonce);
+		le64_to((uint8_t *)&in.word[12], head << 32);
+		le64_to((uint8_t *)&in.word[14], head >> 32 | (uint64_t)le32_at(p->nonce + 8) << 32);
+		uint8_t *text = p->text;
+		size_t len = p->len;
+		do {
+			bool first = in.word[12] == 0;
+			uint8_t *stream = buffers[turn++ % 2];
+			stream_and_settle(&in, stream, &w, len, first, seal);
+			in.word[12] += STEP / BLOCK;
+			size_t room = STEP;
+			if (first) {
+				poly_begin(&w.h, stream);
+				absorb_padded(&w.h, p->aad, p->aad_len);
+				stream += BLOCK;
+				room -= BLOCK;
+			}
+			w.text = text;
+			w.n = len < room ? len : room;
+			w.stream = stream;
+			if (seal)
+				xor_text(text, stream, w.n);
+			text += w.n;
+			len -= w.n;
+			w.ends = len ? NULL : p;
+		} while (len);
+	}
+	settle(&w, 0, seal);
+}
+
+AVX2 static void encrypt_run(const uint8_t *schedule, struct piece *pieces, unsigned n)
+{
+	if (n)
+		pass(schedule, pieces, n, true);
+}
+
+AVX2 static void decrypt_run(const uint8_t *schedule, struct piece *pieces, unsigned n)
+{
+	if (n)
+		pass(schedule, pieces, n, false);
 }
 
 static void expand(uint8_t *schedule, const uint8_t key[SEAL_KEY])
@@ -335,21 +403,26 @@ static void expand(uint8_t *schedule, const uint8_t key[SEAL_KEY])
 	memcpy(schedule, key, SEAL_KEY);
 }
 
-AVX2 static void encrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text,
-                         size_t len, uint8_t tag[DATA_TAG])
+static void encrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len,
+                    uint8_t tag[DATA_TAG])
 {
-	_mm_storeu_si128((__m128i *)(void *)tag, aead(schedule, nonce, aad, aad_len, text, len, true));
+	struct piece p = {.aad = aad, .aad_len = aad_len, .text = text, .len = len, .tag = tag};
+	memcpy(p.nonce, nonce, SEAL_NONCE);
+	encrypt_run(schedule, &p, 1);
 }
 
-AVX2 static bool decrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text,
-                         size_t len, const uint8_t tag[DATA_TAG])
+static bool decrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len,
+                    const uint8_t tag[DATA_TAG])
 {
-	uint8_t want[DATA_TAG];
-	_mm_storeu_si128((__m128i *)(void *)want, aead(schedule, nonce, aad, aad_len, text, len, false));
-	return crypto_verify_16(want, tag) == 0;
+	uint8_t own[DATA_TAG];
+	struct piece p = {.aad = aad, .aad_len = aad_len, .text = text, .len = len, .tag = own};
+	memcpy(p.nonce, nonce, SEAL_NONCE);
+	memcpy(own, tag, DATA_TAG);
+	decrypt_run(schedule, &p, 1);
+	return p.good;
 }
 
-static const struct aead avx2 = {"avx2", expand, encrypt, decrypt};
+static const struct aead avx2 = {"avx2", expand, encrypt, decrypt, encrypt_run, decrypt_run};
 static bool up;
 
 /* avx2 speaks for the operating system, too. */

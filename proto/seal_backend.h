@@ -18,6 +18,17 @@
 #define SEAL_SCHEDULE 1024 /* libsodium's AES-GCM needs 512 bytes, libipsec-mb's 1008 */
 #define SEAL_ALIGN    64   /* libipsec-mb's */
 
+/* One text of a run. */
+struct piece {
+	uint8_t nonce[SEAL_NONCE];
+	const uint8_t *aad;
+	size_t aad_len;
+	uint8_t *text;
+	size_t len;
+	uint8_t *tag; /* written when sealing, read when opening */
+	bool good;    /* written when opening */
+};
+
 struct aead {
 	const char *backend;
 	/* schedule: SEAL_SCHEDULE bytes at SEAL_ALIGN, holding the key's secrets from now on. */
@@ -27,6 +38,9 @@ struct aead {
 	/* false: the tag is wrong, and text may hold anything, even what the sender never wrote: the caller wipes it. */
 	bool (*decrypt)(const uint8_t *schedule, const uint8_t nonce[SEAL_NONCE], const uint8_t *aad, size_t aad_len, uint8_t *text,
 	                size_t len, const uint8_t tag[DATA_TAG]);
+	/* The same for many, which do not overlap; NULL where that is no faster than one by one. */
+	void (*encrypt_run)(const uint8_t *schedule, struct piece *, unsigned n);
+	void (*decrypt_run)(const uint8_t *schedule, struct piece *, unsigned n);
 };
 
 /* Once, from one thread. false: the library does not start, or this machine is not for it. */

@@ -91,8 +91,8 @@ static bool chacha_decrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NON
 	return crypto_verify_16(want, tag) == 0;
 }
 
-static const struct aead gcm = {"ipsec-mb", gcm_expand, gcm_encrypt, gcm_decrypt};
-static const struct aead chacha = {"ipsec-mb", chacha_expand, chacha_encrypt, chacha_decrypt};
+static const struct aead gcm = {"ipsec-mb", gcm_expand, gcm_encrypt, gcm_decrypt, NULL, NULL};
+static const struct aead chacha = {"ipsec-mb", chacha_expand, chacha_encrypt, chacha_decrypt, NULL, NULL};
 
 /* AES in hardware or not at all: the library's emulation is for its own tests. ChaCha20-Poly1305 from AVX2 on; below it libsodium is as
  * fast at full packets. */

@@ -54,8 +54,8 @@ static bool chacha_decrypt(const uint8_t *schedule, const uint8_t nonce[SEAL_NON
 	return !crypto_aead_chacha20poly1305_ietf_decrypt_detached(text, NULL, text, len, tag, aad, aad_len, nonce, schedule);
 }
 
-static const struct aead gcm = {"libsodium", gcm_expand, gcm_encrypt, gcm_decrypt};
-static const struct aead chacha = {"libsodium", chacha_expand, chacha_encrypt, chacha_decrypt};
+static const struct aead gcm = {"libsodium", gcm_expand, gcm_encrypt, gcm_decrypt, NULL, NULL};
+static const struct aead chacha = {"libsodium", chacha_expand, chacha_encrypt, chacha_decrypt, NULL, NULL};
 
 bool seal_sodium_setup(void)
 {

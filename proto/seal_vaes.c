@@ -450,7 +450,7 @@ VAES static void expand(uint8_t *schedule, const uint8_t key[SEAL_KEY])
 	}
 }
 
-static const struct aead vaes = {"vaes", expand, encrypt, decrypt};
+static const struct aead vaes = {"vaes", expand, encrypt, decrypt, NULL, NULL};
 static bool up;
 
 /* clang 14 does not know the name "vaes"; avx2 speaks for the operating system, too. */
