@@ -17,6 +17,10 @@
 #include "tap/mirror.h"
 #include "tap/tap.h"
 
+enum { ALONE, BUNDLED }; /* w->kin */
+#define KIN_REST                                                                                                                           \
+	8 /* of as many likely beginnings one, while none is kin: many flows of frames equally long cost a sixteenth more, not a sixth */
+
 #define IN_FRONT 16 /* what an unwrapped frame may need in front of its inner header, and more */
 
 /* ---- 3 write ---------------------------------------------------------------------------------------------------- */
@@ -140,7 +144,7 @@ void deliver_end(struct worker *w)
 			write_port(w, w->up[i].port, i);
 	w->n_up = 0;
 	w->up_used = 0;
-	w->kin.session = NULL;
+	w->kin[ALONE].session = w->kin[BUNDLED].session = NULL;
 	w->kins = 0;
 }
 
@@ -273,23 +277,51 @@ static bool dead(const struct worker *w, struct port *port, const struct packet 
  * and ours, the network's switches, its MTU. Those are as they were when the first of its kin was looked at, in this batch; what is changed
  * meanwhile counts from the next one on, as it does for frames that wait in up[]. Its MACs are ours and the member's own, so neither the
  * loop guard, nor the table of MACs, nor a meter is asked. Who watches the network sees each frame checked. */
-static bool deliver_kin(struct worker *w, const struct packet *p, const struct session *s)
+static bool deliver_kin(struct worker *w, struct packet *p, const struct session *s)
 {
-	struct packet *up = &w->up[w->n_up];
-	if (w->n_up == JOIN_MAX || !kin_take(&w->kin, s, p->data, p->len, up))
+	struct kin *k = &w->kin[ALONE];
+	if (w->n_up == JOIN_MAX || !kin_take(k, s, p->data, p->len, kin_place(k, p->data), &w->up[w->n_up]))
 		return false;
+	k->useful = true;
 	w->n_up++;
 	return true;
 }
 
 /* That frame passed. Will others do as it did? Those of a superframe, and where two were equally long. */
-static void kin_found(struct worker *w, const struct session *s, const struct port *port, uint32_t plain_len, struct packet *up)
+static void kin_found(struct worker *w, unsigned which, const struct session *s, const struct port *port, uint32_t len, struct packet *up)
 {
-	bool likely = up->segment.n ? up->segment.i + 1 < up->segment.n : plain_len == w->plain_len;
-	w->plain_len = plain_len;
-	if (likely && !atomic_load_explicit(&port->mirrors, memory_order_relaxed) &&
-	    kin_begin(&w->kin, s, (uint16_t)port->chan, plain_len, w->kins + 1, up))
+	struct kin *k = &w->kin[which];
+	bool likely = up->segment.n ? up->segment.i + 1 < up->segment.n : len == k->last_len;
+	k->last_len = len;
+	if (!likely || atomic_load_explicit(&port->mirrors, memory_order_relaxed) || w->kins == UINT8_MAX)
+		return;
+	if (!up->segment.n && !k->useful && k->rest++ % KIN_REST)
+		return;
+	if (kin_begin(k, s, (uint16_t)port->chan, which == BUNDLED, len, w->kins + 1, up)) {
 		w->kins++;
+		k->useful = false;
+	}
+}
+
+/* One of a bundle. */
+static void deliver_record(struct worker *w, struct arrived *a, struct session *s, struct port *port, struct member *m)
+{
+	struct kin *k = &w->kin[BUNDLED];
+	const uint8_t *record = a->body - BUNDLE_RECORD;
+	uint32_t len = (uint32_t)a->len + BUNDLE_RECORD;
+	bool may = a->type == INNER_FRAME && a->len >= KIN_BYTES;
+	uint8_t *room = up_room(w, a->len + 12);
+	unsigned before = w->n_up;
+	if (may && k->chan == port->chan && kin_take(k, s, record, len, room, &w->up[before])) {
+		k->useful = true;
+		w->n_up++;
+		return;
+	}
+	enum drop verdict = deliver_arrived(w, a, port, m, room);
+	if (verdict != DROP_NONE)
+		worker_count_port(w, port, verdict, 1);
+	else if (may && w->n_up == before + 1)
+		kin_found(w, BUNDLED, s, port, len, &w->up[before]);
 }
 
 static bool deliver_each(struct worker *w, struct packet *p, struct session *s)
@@ -312,14 +344,11 @@ static bool deliver_each(struct worker *w, struct packet *p, struct session *s)
 		struct carriage c = {.implied = p->data[0] == INNER_FRAME, .flags = p->data[1] & FRAME_FLAGS};
 		p->verdict = deliver_arrived(w, &arrived[0], port, m, p->data + encap_offset(c));
 		if (c.implied && w->n_up == before + 1)
-			kin_found(w, s, port, p->len, &w->up[before]);
+			kin_found(w, ALONE, s, port, p->len, &w->up[before]);
 		return dead(w, port, p);
 	}
-	for (unsigned i = 0; i < n; i++) {
-		enum drop verdict = deliver_arrived(w, &arrived[i], port, m, up_room(w, arrived[i].len + 12));
-		if (verdict != DROP_NONE)
-			worker_count_port(w, port, verdict, 1);
-	}
+	for (unsigned i = 0; i < n; i++)
+		deliver_record(w, &arrived[i], s, port, m);
 	return true;
 }
 

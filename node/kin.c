@@ -42,24 +42,26 @@ static void mask_put(uint8_t mask[KIN_BYTES], const struct layout *l, bool parti
 		memset(l4 + layout_csum_offset(l), 0, 2);
 }
 
-/* The plaintext's first bytes, and which of its first eight they are. */
-static void front_put(struct kin *k, uint16_t chan, const struct packet *up)
+/* The first bytes of the plaintext or of the record, and which of the first eight they are. */
+static void front_put(struct kin *k, bool record, const struct packet *up)
 {
-	uint8_t front[8] = {INNER_FRAME}, mask[8] = {0xff, 0xff, 0xff, 0xff};
-	le16_to(front + 2, chan);
+	uint8_t front[8], mask[8] = {0xff, 0xff, 0xff, 0xff};
+	uint8_t *kind = front + (record ? 2 : 0), flags = (up->offload.csum ? FRAME_CSUM : 0) | (up->segment.n ? FRAME_SEG : 0);
+	memset(front, 0, sizeof(front));
+	le16_to(front + (record ? 0 : 2), record ? (uint16_t)(k->len - BUNDLE_RECORD) : k->chan);
+	kind[0] = INNER_FRAME;
+	kind[1] = flags;
 	if (up->offload.csum) {
-		front[1] |= FRAME_CSUM;
 		le16_to(front + INNER_HEADER, up->offload.csum_start);
 		le16_to(front + INNER_HEADER + 2, up->offload.csum_offset);
 		memset(mask + INNER_HEADER, 0xff, FIELD);
 	}
-	if (up->segment.n)
-		front[1] |= FRAME_SEG;
 	k->front = load64(front);
 	k->front_mask = load64(mask);
 }
+_Static_assert(BUNDLE_RECORD == INNER_HEADER, "a record begins as a plaintext does");
 
-bool kin_begin(struct kin *k, const void *session, uint16_t chan, uint32_t plain_len, uint8_t number, struct packet *up)
+bool kin_begin(struct kin *k, const void *session, uint16_t chan, bool record, uint32_t len, uint8_t number, struct packet *up)
 {
 	struct layout l;
 	if (up->len < MACS + KIN_BYTES || !layout_of(up->data, up->len, &l) || l.payload > MACS + KIN_BYTES)
@@ -68,10 +70,11 @@ bool kin_begin(struct kin *k, const void *session, uint16_t chan, uint32_t plain
 	for (unsigned i = 0; i < KIN_BYTES; i++)
 		k->head[i] = up->data[MACS + i] & k->mask[i];
 	memcpy(k->macs, up->data, MACS);
-	front_put(k, chan, up);
 	k->session = session;
-	k->len = plain_len;
-	k->type = plain_len - (up->len - MACS);
+	k->chan = chan;
+	k->len = len;
+	k->type = len - (up->len - MACS);
+	front_put(k, record, up);
 	k->hinted = up->segment.n;
 	up->kin = number;
 	k->like = *up;
@@ -86,10 +89,10 @@ static bool alike(const struct kin *k, const uint8_t *at)
 	return !differs;
 }
 
-bool kin_take(const struct kin *k, const void *session, uint8_t *plain, uint32_t plain_len, struct packet *ret)
+bool kin_take(const struct kin *k, const void *session, const uint8_t *plain, uint32_t len, uint8_t *out, struct packet *ret)
 {
 	struct segment segment = {0};
-	if (session != k->session || plain_len != k->len || (load64(plain) & k->front_mask) != k->front)
+	if (session != k->session || len != k->len || (load64(plain) & k->front_mask) != k->front)
 		return false;
 	if (k->hinted) {
 		const uint8_t *hint = plain + k->type - FIELD;
@@ -99,10 +102,11 @@ bool kin_take(const struct kin *k, const void *session, uint8_t *plain, uint32_t
 	}
 	if (!alike(k, plain + k->type))
 		return false;
-	uint8_t *frame = plain + k->type - MACS;
-	memcpy(frame, k->macs, MACS);
+	if (out + MACS != plain + k->type)
+		memmove(out + MACS, plain + k->type, len - k->type);
+	memcpy(out, k->macs, MACS);
 	*ret = k->like;
-	ret->data = frame;
+	ret->data = out;
 	ret->segment = segment;
 	return true;
 }

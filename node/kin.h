@@ -18,20 +18,31 @@
 
 struct kin {
 	const void *session;        /* that brought the first of them; NULL: there is none */
-	uint32_t len;               /* of the plaintext */
+	uint32_t len;               /* of the plaintext, or of the record in a bundle with its own header */
 	uint32_t type;              /* where in it the EtherType is */
-	uint64_t front, front_mask; /* inner header and CSUM field as they lie in memory */
-	bool hinted;                /* a SEG field stands before the EtherType */
+	uint64_t front, front_mask; /* inner or record header and CSUM field as they lie in memory */
+	uint16_t chan;
+	bool hinted; /* a SEG field stands before the EtherType */
 	uint8_t macs[12];
 	struct packet like; /* what the first became, number and all */
 	_Alignas(16) uint8_t head[KIN_BYTES];
 	_Alignas(16) uint8_t mask[KIN_BYTES];
+	/* For whoever decides when to begin: */
+	uint32_t last_len; /* of the last that was looked at in full */
+	bool useful;       /* one was taken */
+	uint8_t rest;      /* beginnings forgone */
 };
 
-/* The first of its kin: what a FRAME of plain_len bytes of that network became when it had passed every check. number, 1 to 255, tells it from earlier
- * ones: up->kin, and theirs. false: it can have none (no layout, too short, headers too long), and nothing has changed. */
-bool kin_begin(struct kin *, const void *session, uint16_t chan, uint32_t plain_len, uint8_t number, struct packet *up);
-/* Is that plaintext kin? Then *ret is the frame where it lies; the 12 bytes before its EtherType are written. false: nothing was written. */
-bool kin_take(const struct kin *, const void *session, uint8_t *plain, uint32_t plain_len, struct packet *ret);
+/* The first of its kin: what a FRAME became when it had passed every check; chan, len: of its plaintext, or of its record, header included. number, 1 to
+ * 255, tells it from earlier ones: up->kin, and theirs. false: it can have none (no layout, too short, headers too long), and nothing has changed. */
+bool kin_begin(struct kin *, const void *session, uint16_t chan, bool record, uint32_t len, uint8_t number, struct packet *up);
+/* Is that plaintext or record (of that channel: the caller's to see) kin? Then *ret is the frame at out, where it may lie already. false: nothing was
+ * written. */
+bool kin_take(const struct kin *, const void *session, const uint8_t *plain, uint32_t len, uint8_t *out, struct packet *ret);
+/* Where the frame begins if its EtherType stays where it is. */
+static inline uint8_t *kin_place(const struct kin *k, uint8_t *plain)
+{
+	return plain + k->type - 12;
+}
 
 #endif

@@ -63,9 +63,8 @@ struct worker {
 	struct packet up[JOIN_MAX];           /* frames that wait for the end of the batch, of all ports */
 	unsigned n_up;
 	struct packet port_up[JOIN_MAX]; /* those of one port */
-	struct kin kin;                  /* of a frame in up[] */
+	struct kin kin[2];               /* of a frame in up[] that came alone; in a bundle */
 	uint8_t kins;                    /* numbers given since up[] was empty */
-	uint32_t plain_len;              /* of the last FRAME that was looked at in full: the next one may be kin */
 	uint8_t *up_slab;
 	uint32_t up_used;
 	struct reassembly *reassembly;

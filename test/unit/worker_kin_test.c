@@ -13,7 +13,7 @@
 #include "proto/ethertype.h"
 #include "tap/mirror.h"
 
-#define ACTS_MAX  4000
+#define ACTS_MAX  5000
 #define TRAFFIC   160 /* acts */
 #define PLAIN_MAX 1800
 
@@ -60,7 +60,12 @@ struct stream {
 	uint32_t size;
 	unsigned from;
 	bool partial, hinted, macs;
+	bool bundled;
+	bool other; /* by the second network */
 	uint16_t id;
+	uint8_t bundle[PLAIN_MAX];
+	size_t bundle_len;
+	unsigned records;
 };
 
 static void stream_make(uint64_t *seed, struct stream *s)
@@ -77,6 +82,39 @@ static void stream_make(uint64_t *seed, struct stream *s)
 	s->partial = dice(seed) % 4;
 	s->hinted = s->partial && dice(seed) % 4;
 	s->macs = dice(seed) % 12 == 0;
+	s->bundled = s->size <= 300 && dice(seed) % 3 == 0;
+	s->hinted = s->hinted && !s->bundled;
+	s->other = dice(seed) % 6 == 0;
+}
+
+/* What was said last is said by the other network. */
+static void net_choose(const struct stream *s)
+{
+	if (s->other)
+		le16_to(acts[n_acts - 1].plain + 2, (uint16_t)(chan_of(1) + 1));
+}
+
+static void bundle_say(struct stream *s)
+{
+	if (s->records) {
+		say(s->from, INNER_BUNDLE, 0, s->bundle, s->bundle_len);
+		net_choose(s);
+	}
+	s->records = 0;
+	s->bundle_len = 0;
+}
+
+static void record_say(struct stream *s, uint8_t type, uint8_t flags, const uint8_t *body, size_t len)
+{
+	if (s->records == 16 || s->bundle_len + 4 + len > PLAIN_MAX - INNER_HEADER)
+		bundle_say(s);
+	uint8_t *at = s->bundle + s->bundle_len;
+	le16_to(at, (uint16_t)len);
+	at[2] = type;
+	at[3] = flags;
+	memcpy(at + 4, body, len);
+	s->bundle_len += 4 + len;
+	s->records++;
 }
 
 /* What a member may do to a segment. The numbers of those that follow are not touched. */
@@ -123,7 +161,7 @@ static size_t frame_twist(uint64_t *seed, const struct recipe *r, uint8_t *frame
 	return len;
 }
 
-static void segment_say(uint64_t *seed, const struct stream *s, unsigned i, unsigned n, bool twisted)
+static void segment_say(uint64_t *seed, struct stream *s, unsigned i, unsigned n, bool twisted)
 {
 	struct recipe r = recipe_segment(&s->all, s->size, i);
 	uint8_t body[PLAIN_MAX], flags = (uint8_t)((s->partial ? FRAME_CSUM : 0) | (s->hinted ? FRAME_SEG : 0));
@@ -150,7 +188,10 @@ static void segment_say(uint64_t *seed, const struct stream *s, unsigned i, unsi
 		memcpy(body + at, field + 4, 4), at += 4;
 	size_t skip = s->macs ? 0 : 12;
 	memcpy(body + at, other + skip, len - skip);
-	say(s->from, s->macs ? INNER_EFRAME : INNER_FRAME, flags, body, at + len - skip);
+	if (s->bundled)
+		record_say(s, s->macs ? INNER_EFRAME : INNER_FRAME, flags, body, at + len - skip);
+	else
+		say(s->from, s->macs ? INNER_EFRAME : INNER_FRAME, flags, body, at + len - skip), net_choose(s);
 }
 
 /* What comes between. */
@@ -193,15 +234,25 @@ static void stranger_say(uint64_t *seed)
 	}
 }
 
+static void datagram_spoil(void)
+{
+	if (n_acts && acts[n_acts - 1].what == SAY)
+		acts[n_acts - 1].what = SPOIL;
+}
+
 static void traffic_make(uint64_t *seed)
 {
 	struct stream s[2];
-	unsigned liar = dice(seed) % 3 ? 10 : 100000, one = dice(seed) % 4;
+	unsigned liar = dice(seed) % 3 ? 10 : 100000, one = dice(seed) % 4, twins = dice(seed) % 3;
 	n_acts = 0;
 	while (n_acts < TRAFFIC - 60) {
 		unsigned n[2], at[2] = {0, 0};
 		for (unsigned k = 0; k < 2; k++) {
 			stream_make(seed, &s[k]);
+			if (k && !twins) {
+				s[1] = s[0];
+				s[1].other = !s[0].other;
+			}
 			n[k] = (s[k].all.bytes + s[k].size - 1) / s[k].size;
 		}
 		while (at[0] < n[0] && n_acts < TRAFFIC) {
@@ -215,10 +266,14 @@ static void traffic_make(uint64_t *seed)
 			if (dice(seed) % (2 * liar) == 0 && at[k] > 1)
 				at[k] -= 2; /* in another order, doubled */
 			if (dice(seed) % (3 * liar) == 0)
-				acts[n_acts - 1].what = acts[n_acts - 1].what == SAY ? SPOIL : acts[n_acts - 1].what;
+				datagram_spoil();
+			if (dice(seed) % 12 == 0)
+				bundle_say(&s[k]);
 			if (dice(seed) % 40 == 0)
 				act(TURN, 0);
 		}
+		bundle_say(&s[0]);
+		bundle_say(&s[1]);
 	}
 	act(TURN, 0);
 }
@@ -282,7 +337,7 @@ static void gather_counters(struct outcome *o)
 		o->failed[k] = atomic_load(&h->session[k]->opens_failed);
 		o->rx_bytes[k] = atomic_load(&h->session[k]->foot[0].rx_bytes);
 	}
-	o->kin = h->tap.kin + bed.host[3].tap.kin;
+	o->kin = h->tap.kin + bed.host[2].tap.kin + bed.host[3].tap.kin;
 }
 
 /* ---- playing ---------------------------------------------------------------------------------------------------- */
@@ -319,6 +374,39 @@ static void rights_change(size_t what)
 	}
 }
 
+/* A second network of hosts 0 and 1, whose device is host 2's: that one takes no turns here. */
+#define CHAN2 (chan_of(1) + 1)
+static struct member member2;
+static struct port *port2;
+
+static void network2_make(void)
+{
+	port2 = calloc(1, sizeof(*port2));
+	assert_non_null(port2);
+	member2 = (struct member){.remote = &bed.host[1].remote[0], .address = bed.host[0].address};
+	port2->nwid = NWID + 1;
+	port2->chan = CHAN2;
+	port2->address = bed.host[1].address;
+	port2->fdb = fdb_new();
+	mac_derive(port2->nwid, port2->address, port2->mac);
+	mac_derive(port2->nwid, member2.address, member2.mac);
+	atomic_store(&port2->tap, &bed.host[2].tap);
+	atomic_store(&port2->mtu, 1400);
+	atomic_store(&port2->open, true);
+	atomic_store(&member2.rx_open, true);
+	atomic_store(&bed.host[1].remote[0].member[CHAN2 - 1], &member2);
+	struct view *v = (struct view *)(uintptr_t)atomic_load(&bed.host[1].book.view);
+	v->ports[CHAN2 - 1] = port2;
+}
+
+static void network2_free(struct outcome *o)
+{
+	struct carried c = port_carried(port2);
+	mix(&o->bytes, &c, sizeof(c));
+	fdb_free(port2->fdb);
+	free(port2);
+}
+
 static void datagram_say(const struct act *a)
 {
 	uint8_t datagram[PLAIN_MAX + 64];
@@ -335,6 +423,7 @@ static void turn_take(struct outcome *o)
 		turn(1);
 		bed.now_us += 20;
 		gather_writes(o, &bed.host[1].tap);
+		gather_writes(o, &bed.host[2].tap);
 		gather_writes(o, &bed.host[3].tap);
 		gather_letters(o);
 	}
@@ -345,7 +434,9 @@ static void play(struct outcome *o, bool watched)
 {
 	memset(o, 0, sizeof(*o));
 	super_make();
+	network2_make();
 	atomic_store(&bed.host[1].port->mirrors, watched ? watchers : NULL);
+	atomic_store(&port2->mirrors, watched ? watchers : NULL);
 	for (unsigned i = 0; i < n_acts; i++) {
 		struct queue *q = wire_to(1);
 		switch (acts[i].what) {
@@ -364,6 +455,7 @@ static void play(struct outcome *o, bool watched)
 	}
 	turn_take(o);
 	gather_counters(o);
+	network2_free(o);
 	bed_free();
 }
 
@@ -405,16 +497,18 @@ static void each_bit(void **state)
 	(void)state;
 	static struct outcome checked, taken;
 	uint64_t seed = 5, kin = 0;
-	for (unsigned k = 0; k < 6; k++) {
-		struct stream s = {.size = 60, .partial = k != 5, .hinted = k < 4, .id = 9};
-		s.all = plain_recipe(k & 1, k & 2, 4 * 60);
+	for (unsigned k = 0; k < 8; k++) {
+		struct stream s = {.size = 60, .partial = k != 5, .hinted = k<4, .bundled = k> 5, .id = 9};
+		s.all = plain_recipe(k & 1, k & 2, 5 * 60);
 		s.all.tcp_extra = 12;
 		s.all.vlans = k == 3;
 		n_acts = 0;
 		for (unsigned bit = 0; bit < 8u * (4 + 8 + 82 - 12); bit++) {
-			for (unsigned i = 0; i < 4; i++)
-				segment_say(&seed, &s, i, 4, false);
-			acts[n_acts - 2].plain[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			for (unsigned i = 0; i < 5; i++)
+				segment_say(&seed, &s, i, 5, false);
+			size_t third = INNER_HEADER + 2 * s.bundle_len / 5;
+			bundle_say(&s);
+			acts[s.bundled ? n_acts - 1 : n_acts - 3].plain[(s.bundled ? third : 0) + bit / 8] ^= (uint8_t)(1u << bit % 8);
 			act(TURN, 0);
 		}
 		play(&checked, true);
@@ -423,7 +517,7 @@ static void each_bit(void **state)
 		taken.kin = 0;
 		assert_memory_equal(&checked, &taken, sizeof(checked));
 	}
-	assert_true(kin > 6 * 600 * 2);
+	assert_true(kin > 8 * 600 * 2);
 }
 
 /* A right header sum of 0 that is written as the other zero: the kernel would not write it so, whatever place in the run it has. */
