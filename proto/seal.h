@@ -20,7 +20,7 @@ struct seal {
 	uint8_t iv[12];
 	uint8_t hp[16];
 	uint8_t suite;
-	_Alignas(64) uint8_t schedule[1024]; /* the backend's expanded key (AES-GCM) or the 32-byte key */
+	_Alignas(64) uint8_t schedule[3456]; /* the backend's expanded key (AES-GCM) or the 32-byte key */
 };
 
 /* Must run before anything of proto/, from one thread (sodium_init); more often does no harm. 0 or -1. */

@@ -21,7 +21,7 @@ declare -A below=(
 rooms=(
 	'sodium(/.*)?\.h ^proto/[^/]*$'
 	'intel-ipsec-mb\.h ^proto/seal_ipsecmb\.c$'
-	'immintrin\.h ^proto/seal_(vaes|avx2|mask)\.c$'
+	'immintrin\.h ^proto/seal_(vaes(_ghash)?|avx2|mask)\.[ch]$'
 	'msgpack(/.*)?\.h ^proto/body\.c$'
 	'sqlite3\.h ^controller/store(_[a-z]+)?\.[ch]$'
 	'uv\.h ^(node/loop(_[a-z]+)?\.[ch]|ui/[^/]*)$'

@@ -489,6 +489,73 @@ static void two_threads(void **state)
 	assert_true(seal_force_backend("auto"));
 }
 
+/* Runs of any lengths and AAD are sealed to what comes of them one by one, and open; one that is spoiled spoils no other. */
+#define RUN 9
+static void runs_of(uint8_t suite)
+{
+	static uint8_t slab[RUN][TEXT_MAX], book[TEXT_MAX], plain[TEXT_MAX], aad[RUN][40], tags[RUN][16];
+	static const size_t whole[] = {0,   1,   31,   32,   96,   97,   128,  129,  223,  224, 225,
+	                               479, 480, 1400, 1414, 1487, 1489, 1504, 1505, 3040, 9000};
+	uint64_t seed = 0x9e3779b97f4a7c15;
+	const struct aead *a[BACKENDS];
+	unsigned have = aeads(suite, a);
+	uint8_t key[32] = {7}, want[16];
+	for (size_t i = 0; i < sizeof(plain); i++)
+		plain[i] = (uint8_t)(draw(&seed) >> 32);
+	for (unsigned round = 0; have && round < 400; round++) {
+		struct schedule book_key, s;
+		unsigned n = 1 + (unsigned)(draw(&seed) % RUN), spoiled = (unsigned)(draw(&seed) % n);
+		size_t most = round % 4 ? 300 : TEXT_MAX - 16;
+		key[1] = (uint8_t)round;
+		seal_sodium(suite)->expand(book_key.bytes, key);
+		for (unsigned k = 0; k < have; k++) {
+			struct piece run[RUN];
+			if (!a[k]->encrypt_run)
+				continue;
+			a[k]->expand(s.bytes, key);
+			for (unsigned i = 0; i < n; i++) {
+				size_t len = draw(&seed) % 3 ? draw(&seed) % most : whole[draw(&seed) % (sizeof(whole) / sizeof(whole[0]))];
+				run[i] = (struct piece){.aad = aad[i],
+				                        .aad_len = draw(&seed) % 41,
+				                        .text = slab[i] + draw(&seed) % 16,
+				                        .len = len,
+				                        .tag = tags[i]};
+				for (unsigned b = 0; b < 12; b++)
+					run[i].nonce[b] = (uint8_t)(draw(&seed) >> 32);
+				memcpy(aad[i], plain + draw(&seed) % 999, 40);
+				memcpy(run[i].text, plain, len);
+			}
+			a[k]->encrypt_run(s.bytes, run, n);
+			for (unsigned i = 0; i < n; i++) {
+				memcpy(book, plain, run[i].len);
+				seal_sodium(suite)->encrypt(book_key.bytes, run[i].nonce, aad[i], run[i].aad_len, book, run[i].len, want);
+				assert_memory_equal(run[i].text, book, run[i].len);
+				assert_memory_equal(run[i].tag, want, 16);
+			}
+			if (!a[k]->decrypt_run)
+				continue;
+			tags[spoiled][draw(&seed) % 16] ^= 0x10;
+			a[k]->decrypt_run(s.bytes, run, n);
+			for (unsigned i = 0; i < n; i++) {
+				assert_int_equal(run[i].good, i != spoiled);
+				if (i != spoiled)
+					assert_memory_equal(run[i].text, plain, run[i].len);
+			}
+		}
+	}
+}
+
+static void runs(void **state)
+{
+	(void)state;
+	runs_of(SUITE_AES256_GCM);
+	runs_of(SUITE_CHACHA20_POLY1305);
+#ifdef __x86_64__
+	if (seal_vaes(SUITE_AES256_GCM))
+		assert_non_null(seal_vaes(SUITE_AES256_GCM)->encrypt_run);
+#endif
+}
+
 /* Every number of tags, at any alignment, as the one-shot call makes their masks; nothing is written behind them. */
 static void masks(void **state)
 {
@@ -531,6 +598,7 @@ int main(void)
 	    cmocka_unit_test(no_byte_outside),
 	    cmocka_unit_test(two_threads),
 	    cmocka_unit_test(masks),
+	    cmocka_unit_test(runs),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
