@@ -4,7 +4,8 @@
  * 2 check   hard checks, MACs behind bridges, what the network allows; a frame with a note is another member's, or ours to copy
  * 3 write   per port: what was one superframe, or could have been, is joined again, then tap_write on this worker's queue
  *
- * What passes waits in up[] for the end of the batch. Frames there have verdicts of their own, since a bundle brings several.
+ * Of what is alike (kin.h) only the first takes the steps 1 and 2. What passes waits in up[] for the end of the batch. Frames there have
+ * verdicts of their own, since a bundle brings several.
  */
 #include <string.h>
 
