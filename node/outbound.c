@@ -141,10 +141,11 @@ void outbound_flush(struct worker *w)
 		p = w->side;
 		gather(p, w->out, n, alone);
 	}
-	for (unsigned i = 0, j; i < n; i = j) {
-		for (j = i + 1; j < n && same_run(&p[j], &p[i]); j++)
-			;
+	for (unsigned i = 0, j = alone; i < n; j++) {
+		if (j < n && same_run(&p[j], &p[i]))
+			continue;
 		seal_run_of(w, &p[i], j - i);
+		i = j;
 	}
 	if (n)
 		udp_send(w->udp, w->number, p, n);
@@ -264,7 +265,7 @@ static uint32_t load_alike(struct worker *w, struct slices *s, uint32_t i)
 	struct packet model = w->out[w->n_out - 1];
 	const uint8_t *plain = model.data + DATA_HEADER;
 	int frame = encap_offset(s->c);
-	size_t head = model.circuit ? LEG_HEADER : 0, number = encap_number(s->c), front = (size_t)(frame + s->cut.layout.payload);
+	size_t head = model.circuit ? LEG_HEADER : 0, number = encap_number(s->c), front = s->cut.layout.payload + (size_t)frame;
 	uint32_t step = (uint32_t)head + model.room, k = s->cut.n - 1 - i;
 	k = smaller(smaller(k, SEGMENTS_MAX - i % SEGMENTS_MAX), smaller(BATCH_MAX - w->n_out, (OUT_SLAB - w->out_used) / step));
 	for (uint32_t end = i + k; i < end; i++) {

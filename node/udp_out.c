@@ -235,7 +235,7 @@ static unsigned one_socket(const struct udp *u, struct packet *p, unsigned n, st
 
 static void send_socket(struct udp *u, unsigned worker, unsigned socket, struct packet **of, unsigned k)
 {
-	if (socket < UDP_EXTRA_FIRST)
+	if (socket < UDP_SOCKETS_MAX)
 		send_by(u, u->fd[socket][worker], &u->rest[socket][worker], of, k);
 	else
 		send_by(u, atomic_load(&u->extra_fd[socket - UDP_EXTRA_FIRST]), &u->extra_rest[socket - UDP_EXTRA_FIRST], of, k);
