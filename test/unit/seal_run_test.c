@@ -92,6 +92,25 @@ static void spoil(unsigned n)
 	}
 }
 
+/* Which may have the one and not the other. */
+static void encrypt(const struct aead *a, const struct schedule *s, unsigned n)
+{
+	if (a->encrypt_run)
+		a->encrypt_run(s->bytes, pieces, n);
+	else
+		for (struct piece *p = pieces; p < pieces + n; p++)
+			a->encrypt(s->bytes, p->nonce, p->aad, p->aad_len, p->text, p->len, p->tag);
+}
+
+static void decrypt(const struct aead *a, const struct schedule *s, unsigned n)
+{
+	if (a->decrypt_run)
+		a->decrypt_run(s->bytes, pieces, n);
+	else
+		for (struct piece *p = pieces; p < pieces + n; p++)
+			p->good = a->decrypt(s->bytes, p->nonce, p->aad, p->aad_len, p->text, p->len, p->tag);
+}
+
 static void run(const struct aead *a, uint8_t suite, unsigned n, const size_t *lens)
 {
 	uint8_t key[SEAL_KEY];
@@ -101,12 +120,12 @@ static void run(const struct aead *a, uint8_t suite, unsigned n, const size_t *l
 	size_t all = lay(n, lens);
 	seal_by_the_book(suite, key, n);
 	a->expand(s.bytes, key);
-	a->encrypt_run(s.bytes, pieces, n);
+	encrypt(a, &s, n);
 	assert_memory_equal(slab, book, all + 1);
 	spoil(n);
 	for (unsigned i = 0; i < n; i++)
 		pieces[i].good = draw(2);
-	a->decrypt_run(s.bytes, pieces, n);
+	decrypt(a, &s, n);
 	for (unsigned i = 0; i < n; i++) {
 		const struct piece *p = &pieces[i];
 		assert_int_equal(p->good, !spoiled[i]);
@@ -122,8 +141,7 @@ static const struct aead *runner(uint8_t suite, unsigned i)
 	const struct aead *a = all[i](suite);
 	if (!a)
 		return NULL;
-	assert_int_equal(a->encrypt_run != NULL, a->decrypt_run != NULL);
-	return a->encrypt_run ? a : NULL;
+	return a->encrypt_run || a->decrypt_run ? a : NULL;
 }
 
 #define EACH_RUNNER(a, suite)                                                                                                              \
@@ -168,8 +186,8 @@ static void nothing(void **state)
 	{
 		struct schedule s;
 		a->expand(s.bytes, (const uint8_t[SEAL_KEY]){1});
-		a->encrypt_run(s.bytes, NULL, 0);
-		a->decrypt_run(s.bytes, NULL, 0);
+		encrypt(a, &s, 0);
+		decrypt(a, &s, 0);
 	}
 }
 
