@@ -268,7 +268,8 @@ INLINE void owe(const struct text *t, struct owed *o, const __m256i *stream)
 		carry = no_pair();
 		at += PAIR;
 		len -= PAIR;
-		stream += stream != NULL;
+		if (stream)
+			stream++;
 	}
 	for (; len >= PAIR; at += PAIR, len -= PAIR) {
 		x = load(at);

@@ -44,7 +44,7 @@ int udp_fd(const struct udp *udp, unsigned socket, unsigned worker)
 	return -1;
 }
 
-unsigned udp_recv(struct udp *udp, unsigned worker, struct packet *p, unsigned n)
+unsigned udp_recv(struct udp *udp, unsigned worker, uint32_t *look, struct packet *p, unsigned n)
 {
 	unsigned i = 0;
 	datagrams_free(udp->lent[worker]);
@@ -62,6 +62,8 @@ unsigned udp_recv(struct udp *udp, unsigned worker, struct packet *p, unsigned n
 		p[i].socket = 0;
 		p[i].verdict = DROP_NONE;
 	}
+	if (!udp->first[worker])
+		*look = 0;
 	return i;
 }
 
