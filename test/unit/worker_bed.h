@@ -58,9 +58,10 @@ struct udp {
 
 struct tap {
 	struct queue in[BED_WORKERS], out[BED_WORKERS];
-	bool refuse, gone;
-	unsigned offloads; /* TAP_*: 0, complete frames only, unless a test sets it */
-	uint64_t kin;      /* frames written with the number (kin.h) of the one before */
+	bool refuse;
+	_Atomic bool gone;
+	unsigned offloads;    /* TAP_*: 0, complete frames only, unless a test sets it */
+	_Atomic uint64_t kin; /* frames written with the number (kin.h) of the one before, by all queues */
 };
 
 struct host {
