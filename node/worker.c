@@ -174,11 +174,14 @@ void worker_wake(struct worker *w)
 	wake(w->wake_fd);
 }
 
+/* What cannot be added would never be looked at: then there is no set. */
 static void poll_add(struct worker *w, int fd, enum source source, unsigned number)
 {
 	struct epoll_event e = {.events = EPOLLIN, .data.u64 = (uint64_t)source << 32 | number};
-	if (fd >= 0)
-		epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e);
+	if (fd < 0 || w->epoll < 0 || !epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e))
+		return;
+	close(w->epoll);
+	w->epoll = -1;
 }
 
 /* Called while the guest book is entered, so the devices of the view are open. */
@@ -232,7 +235,9 @@ static void look(struct worker *w)
 	poll_sync(w);
 	w->look_udp &= UDP_LOOK_LEFT;
 	w->look_port[0] = w->look_port[1] = 0;
-	if (w->epoll < 0) { /* no descriptors left: a nap is better than a spin, and asking all than none */
+	/* No descriptors left, or no memory: a nap is better than a spin, and asking all than none. By the next look there may be some again. */
+	if (w->epoll < 0) {
+		w->poll_stale = true;
 		usleep(10000);
 		w->look_udp = UDP_LOOK_ALL;
 		w->look_port[0] = w->look_port[1] = UINT64_MAX;
