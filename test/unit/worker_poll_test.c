@@ -152,6 +152,63 @@ static void another_in_its_place(void **state)
 	assert_int_equal(drops(0), 0);
 }
 
+/* More devices than one look names that never run dry, and a wire that does not either. */
+#define FLOODED 20
+
+static _Atomic bool flooding;
+
+static void keep_full(struct queue *q, const void *bytes, uint32_t len, const struct endpoint *from)
+{
+	pthread_mutex_lock(&q->lock);
+	unsigned n = q->n;
+	pthread_mutex_unlock(&q->lock);
+	for (; n < BATCH_MAX; n++)
+		queue_put(q, bytes, len, from);
+}
+
+static void *flood(void *arg)
+{
+	struct endpoint e = endpoint_of(1);
+	(void)arg;
+	while (atomic_load(&flooding)) {
+		keep_full(wire_to(0), "short", 5, &e);
+		for (unsigned i = 0; i < FLOODED; i++)
+			keep_full(&taps[i].in[0], frame, sizeof(frame), NULL);
+	}
+	return NULL;
+}
+
+static bool told_by_all(void)
+{
+	for (unsigned i = 0; i < NETWORKS; i++)
+		if (!port_carried(ports[i]).tx_frames)
+			return false;
+	return worker_drop(bed.host[0].worker[0], DROP_SHORT) > 0;
+}
+
+/* Nobody who floods keeps others from being heard, neither by the wire nor by a device. */
+static void floods(void **state)
+{
+	(void)state;
+	pthread_t feeder;
+	bed.host[0].udp.refuse = true; /* what is sent is not looked at */
+	networks_show(NETWORKS, 2);
+	atomic_store(&flooding, true);
+	assert_int_equal(pthread_create(&feeder, NULL, flood, NULL), 0);
+	pthread_t t = begin();
+	for (unsigned wait = 0; wait < WAIT_MS && port_carried(ports[0]).tx_frames < 100; wait++)
+		usleep(1000);
+	assert_true(port_carried(ports[0]).tx_frames >= 100);
+	for (unsigned i = FLOODED; i < NETWORKS; i++)
+		queue_put(&taps[i].in[0], frame, sizeof(frame), NULL);
+	for (unsigned wait = 0; wait < WAIT_MS && !told_by_all(); wait++)
+		usleep(1000);
+	assert_true(told_by_all());
+	atomic_store(&flooding, false);
+	pthread_join(feeder, NULL);
+	end(t);
+}
+
 static bool set_exists(void)
 {
 	bool found = false;
@@ -209,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(all_and_one, setup, teardown),
 	    cmocka_unit_test_setup_teardown(another_in_its_place, setup, teardown),
+	    cmocka_unit_test_setup_teardown(floods, setup, teardown),
 	    cmocka_unit_test_setup_teardown(no_descriptors, setup, teardown),
 	    cmocka_unit_test_setup_teardown(not_to_be_polled, setup, teardown),
 	};
