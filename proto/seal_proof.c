@@ -2,9 +2,10 @@
  *
  * Every daemon that starts seals and opens a text of each length at which one of them turns from one way to another (a register, a step,
  * the powers at hand), one by one and then all in a run, and has every second tag refused. A compiler, a CPU or a hypervisor that gets an
- * instruction wrong then costs speed, and no packet. It takes a quarter of a millisecond.
+ * instruction wrong then costs speed, and no packet. It takes four tenths of a millisecond.
  *
- * Keys, nonces and texts have no two words alike: what takes the wrong one of them must not get away with it.
+ * Keys, nonces and texts have no two words alike: what takes the wrong one of them must not get away with it. Of
+ * the two keys one gives a GCM key H with its top bit set and one without.
  */
 #include <assert.h>
 #include <string.h>
@@ -23,11 +24,11 @@ struct sample {
 	uint8_t bytes[ROOM];
 };
 
-static void lay(struct sample *s, const struct aead *a)
+static void lay(struct sample *s, const struct aead *a, unsigned salt)
 {
 	uint8_t key[SEAL_KEY], *at = s->bytes;
 	for (unsigned i = 0; i < SEAL_KEY; i++)
-		key[i] = (uint8_t)((i + 1) * 37);
+		key[i] = (uint8_t)((i + 1) * 37 + salt * 3);
 	a->expand(s->schedule, key);
 	for (size_t i = 0; i < ROOM; i++)
 		s->bytes[i] = (uint8_t)((i * 167 + 13) ^ i >> 8);
@@ -73,17 +74,19 @@ static bool opens(const struct aead *a, struct sample *s, const uint8_t *plain, 
 	return true;
 }
 
-static bool agrees(const struct aead *own, const struct sample *book, bool run)
+static bool agrees(const struct aead *own, const struct aead *sodium, bool run)
 {
-	struct sample mine;
+	struct sample mine, book;
 	uint8_t plain[ROOM];
-	lay(&mine, own);
+	lay(&mine, own, run);
+	lay(&book, sodium, run);
 	memcpy(plain, mine.bytes, ROOM);
 	seal(own, &mine, run && own->encrypt_run);
-	if (memcmp(mine.bytes, book->bytes, ROOM) != 0)
+	seal(sodium, &book, false);
+	if (memcmp(mine.bytes, book.bytes, ROOM) != 0)
 		return false;
 	for (unsigned odd = 0; odd < 2; odd++) {
-		memcpy(mine.bytes, book->bytes, ROOM);
+		memcpy(mine.bytes, book.bytes, ROOM);
 		if (!opens(own, &mine, plain, run && own->decrypt_run, odd))
 			return false;
 	}
@@ -94,10 +97,5 @@ static bool agrees(const struct aead *own, const struct sample *book, bool run)
 bool seal_proved(const struct aead *own, uint8_t suite)
 {
 	const struct aead *sodium = seal_sodium(suite);
-	struct sample book;
-	if (!sodium)
-		return false;
-	lay(&book, sodium);
-	seal(sodium, &book, false);
-	return agrees(own, &book, false) && agrees(own, &book, true);
+	return sodium && agrees(own, sodium, false) && agrees(own, sodium, true);
 }
