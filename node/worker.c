@@ -3,7 +3,7 @@
  * A turn reads a batch from each source and is done with it before it ends: inbound, then outbound, then the dead are counted
  * and control is woken at most once. The view is entered at each beginning and left at each end.
  * What a turn looks at is what a level-triggered epoll over sockets, queues and the worker's own eventfd says has something, and the
- * devices that inbound has just written to. To ask all of them instead was half of a worker's system calls, and of an idle
+ * devices that inbound has just written to. To ask all of them instead was a third of a receiver's system calls, and of an idle
  * pair's round trip a tenth; with many networks it would be most of both. The same epoll is the sleep, so nothing can come
  * between the last look and the wait. When the set of devices changes the epoll set is built anew: descriptors of
  * closed devices leave a set by themselves and their numbers come back as other devices, so patching would be guessing.
