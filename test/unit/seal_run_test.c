@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "proto/base/batch.h"
 #include "proto/seal.h"
@@ -125,12 +126,15 @@ static void run(const struct aead *a, uint8_t suite, unsigned n, const size_t *l
 	spoil(n);
 	for (unsigned i = 0; i < n; i++)
 		pieces[i].good = draw(2);
+	memcpy(book, slab, all + 1);
 	decrypt(a, &s, n);
 	for (unsigned i = 0; i < n; i++) {
 		const struct piece *p = &pieces[i];
 		assert_int_equal(p->good, !spoiled[i]);
 		if (!spoiled[i])
 			assert_memory_equal(p->text, plain + (p->text - slab), p->len);
+		assert_memory_equal(p->aad, book + (p->aad - slab), DATA_HEADER); /* nothing but text is written */
+		assert_memory_equal(p->tag, book + (p->tag - slab), DATA_TAG);
 	}
 	assert_int_equal(slab[all], book[all]);
 }
@@ -191,6 +195,75 @@ static void nothing(void **state)
 	}
 }
 
+#define STACK (512 * 1024) /* bytes; enough for a thread with sanitizers */
+static _Alignas(4096) uint8_t stack[STACK];
+static struct {
+	const struct aead *aead;
+	const struct schedule *schedule;
+	const uint8_t *key;
+	bool keeps, found;
+} worked;
+
+/* keeps: as a backend would that forgets to wipe. */
+static __attribute__((noinline)) void work(void)
+{
+	volatile uint8_t copy[SEAL_KEY];
+	for (unsigned i = 0; i < SEAL_KEY; i++)
+		copy[i] = worked.keeps ? worked.key[i] : 0;
+	encrypt(worked.aead, worked.schedule, 5);
+	decrypt(worked.aead, worked.schedule, 5);
+	(void)copy[0]; /* the frame lasts until here */
+}
+
+/* Deep enough for the search not to write over it. */
+static __attribute__((noinline)) void deep(void)
+{
+	volatile uint8_t depth[8 * 1024];
+	depth[0] = 1;
+	work();
+	(void)depth[0];
+}
+
+/* It looks below itself: the library may give the stack of a thread that ends back to the system. */
+static void *look(void *own)
+{
+	deep();
+	worked.found = memmem(stack, sizeof(stack), worked.key, SEAL_KEY);
+	return own;
+}
+
+/* The whole key, somewhere below the thread that worked. */
+static bool key_stays(const struct aead *a, const struct schedule *s, const uint8_t *key, bool keeps)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	worked.aead = a, worked.schedule = s, worked.key = key, worked.keeps = keeps;
+	memset(stack, 0, sizeof(stack));
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, sizeof(stack)), 0);
+	assert_int_equal(pthread_create(&thread, &attr, look, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	pthread_attr_destroy(&attr);
+	return worked.found;
+}
+
+static void no_key_stays(void **state)
+{
+	(void)state;
+	const struct aead *a;
+	EACH_RUNNER(a, suite)
+	{
+		struct schedule s;
+		uint8_t key[SEAL_KEY];
+		for (unsigned i = 0; i < sizeof(key); i++)
+			key[i] = (uint8_t)(1 + draw(255));
+		lay(5, (const size_t[]){0, 70, 300, 1400, 2100});
+		a->expand(s.bytes, key);
+		assert_true(key_stays(a, &s, key, true)); /* it would be seen */
+		assert_false(key_stays(a, &s, key, false));
+	}
+}
+
 /* What must be there is not skipped in silence. */
 static void present(void **state)
 {
@@ -204,10 +277,8 @@ static void present(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(present),
-	    cmocka_unit_test(drawn),
-	    cmocka_unit_test(pairs),
-	    cmocka_unit_test(nothing),
+	    cmocka_unit_test(present), cmocka_unit_test(drawn),        cmocka_unit_test(pairs),
+	    cmocka_unit_test(nothing), cmocka_unit_test(no_key_stays),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
