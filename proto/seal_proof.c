@@ -26,7 +26,7 @@ struct sample {
 
 static void lay(struct sample *s, const struct aead *a, unsigned salt)
 {
-	uint8_t key[SEAL_KEY], *at = s->bytes;
+	uint8_t key[SEAL_KEY], *at = &s->bytes[0];
 	for (unsigned i = 0; i < SEAL_KEY; i++)
 		key[i] = (uint8_t)((i + 1) * 37 + salt * 3);
 	a->expand(s->schedule, key);
