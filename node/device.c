@@ -248,14 +248,9 @@ static void tap_close_later(void *tap)
 	tap_close(tap);
 }
 
-void net_down(struct net *net)
+static void device_drop(struct net *net)
 {
 	struct node *node = net->node;
-	atomic_store(&net->port->open, false);
-	for (unsigned i = 0; i < net->n_members; i++)
-		channel_close(net, net->member[i], true);
-	if (!net->device_up)
-		return;
 	net->device_up = false;
 	local_down(net);
 	loopguard_changed(net);
@@ -269,4 +264,24 @@ void net_down(struct net *net)
 	net->n_addresses = net->n_routes_set = 0;
 	net->ula_set = false;
 	*net->dev = 0;
+}
+
+void net_down(struct net *net)
+{
+	atomic_store(&net->port->open, false);
+	for (unsigned i = 0; i < net->n_members; i++)
+		channel_close(net, net->member[i], true);
+	if (net->device_up)
+		device_drop(net);
+}
+
+/* Only its own descriptor knows: a device that was moved to another namespace is not seen from here either, and works. */
+void net_device_missed(struct net *net)
+{
+	if (tap_set_mtu(atomic_load(&net->port->tap), atomic_load(&net->port->mtu)) != -EBADFD)
+		return;
+	atomic_store(&net->port->open, false);
+	device_drop(net);
+	net_set_state(net, NET_ERROR, tap_why(-EBADFD));
+	net_schedule(net, net->node->now);
 }

@@ -190,8 +190,10 @@ static void own_read(struct net *net)
 		return;
 	g->looked_ms = net->node->now;
 	int n = tap_groups(tap_ifindex(tap), net->dev, group, SUB_GROUPS_MAX, &all);
-	if (n == -ENODEV)
-		return; /* being taken away: what it took is as good as anything */
+	if (n == -ENODEV) { /* what it took is as good as anything */
+		net_device_missed(net);
+		return;
+	}
 	all = all || n < 0 || net->cred.flags & MEMBER_BRIDGE || atomic_load(&net->port->nic);
 	unsigned kept = all ? 0 : strip(group, (unsigned)n); /* all of them need no names */
 	memset(group[kept], 0, (SUB_GROUPS_MAX - kept) * sizeof group[0]);

@@ -160,7 +160,8 @@ void net_join_pushed(struct peer *, const struct body_join_res *); /* unasked */
 void net_whois(struct node *, const struct identity *);            /* a root answered, or an identity's work was verified */
 void net_work_bad(struct node *, const struct identity *);
 void net_controller_up(struct peer *);
-void net_apply_device(struct net *); /* device, addresses, routes as credential and configuration say */
+void net_apply_device(struct net *);  /* device, addresses, routes as credential and configuration say */
+void net_device_missed(struct net *); /* the device that is up was not found: if somebody deleted it, it is made anew */
 void net_save_soon(struct net *);
 void net_root_up(struct node *); /* a root can be asked now */
 void net_down(struct net *);     /* device and channels away, what is on disk stays */

@@ -31,7 +31,7 @@ int tap_open(struct tap **ret, const char *name, unsigned queues, const uint8_t 
              char ret_name[TAP_NAME_MAX]);
 void tap_close(struct tap *); /* the device disappears */
 const char *tap_why(int error);
-int tap_set_mtu(struct tap *, uint16_t mtu);
+int tap_set_mtu(struct tap *, uint16_t mtu); /* -EBADFD: the device was deleted */
 int tap_up(struct tap *, bool up);
 unsigned tap_ifindex(const struct tap *);
 int tap_fd(const struct tap *, unsigned queue); /* for poll; -1 in the simulator */

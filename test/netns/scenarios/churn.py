@@ -1,5 +1,5 @@
 """A network is deleted while its members flood each other; another one goes on without loss. Then leave and join ten times:
-no device and no descriptor is left behind."""
+no device and no descriptor is left behind. A device that somebody deletes comes back."""
 import json
 import re
 import signal
@@ -85,6 +85,19 @@ def again(lab, name, others):
     lab.note(f'descriptors after {TIMES} times: {after}')
 
 
+def deleted_by_hand(lab, name, others):
+    node, dev = lab.nodes[name], lab.dev(name)
+    index = node.host.run('cat', f'/sys/class/net/{dev}/ifindex').stdout
+    node.host.run('ip', 'link', 'del', dev)
+    begun = now()
+    until(f'{dev} is there again', lambda: node.host.run('cat', f'/sys/class/net/{dev}/ifindex', code=None).stdout not in ('', index), 10)
+    lab.within(now() - begun, 3.0, 'device deleted to device there')
+    until('joined again', lambda: {n['id']: n['state'] for n in node.json('networks')['networks']}[lab.nwid] == 'joined', 5)
+    for other in others:
+        node.host.reaches(lab.ip(other), 5)
+        lab.nodes[other].host.reaches(lab.ip(name), 5)
+
+
 def run(lab):
     lab.start('ABD', join=False)
     kept, doomed = lab.nwid, lab.create('doomed', ipv4=DOOMED)
@@ -95,3 +108,4 @@ def run(lab):
         lab.meshed('ABD')
     deleted(lab, kept, doomed)
     again(lab, 'D', 'AB')
+    deleted_by_hand(lab, 'D', 'AB')
