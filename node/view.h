@@ -154,7 +154,7 @@ struct guestbook {
 void guestbook_init(struct guestbook *, unsigned workers);
 void guestbook_fini(struct guestbook *);                                 /* frees the view and all retired; no worker runs */
 const struct view *guestbook_enter(struct guestbook *, unsigned worker); /* turn begins */
-void guestbook_leave(struct guestbook *, unsigned worker);               /* before sleep */
+void guestbook_leave(struct guestbook *, unsigned worker);               /* turn ends */
 /* Control: shows another view (NULL: none; the old one is retired, from malloc), takes ownership of p until free_it(p) is safe. */
 void guestbook_publish(struct guestbook *, const struct view *);
 void guestbook_retire(struct guestbook *, void *p, void (*free_it)(void *));

@@ -154,10 +154,15 @@ static unsigned turn(struct worker *w, uint64_t now_us)
 	return moved;
 }
 
-unsigned worker_turn(struct worker *w, uint64_t now_us)
+static void look_at_all(struct worker *w)
 {
 	w->look_udp = UDP_LOOK_ALL;
 	w->look_port[0] = w->look_port[1] = UINT64_MAX;
+}
+
+unsigned worker_turn(struct worker *w, uint64_t now_us)
+{
+	look_at_all(w);
 	return turn(w, now_us);
 }
 
@@ -239,8 +244,7 @@ static void look(struct worker *w)
 	if (w->epoll < 0) {
 		w->poll_stale = true;
 		usleep(10000);
-		w->look_udp = UDP_LOOK_ALL;
-		w->look_port[0] = w->look_port[1] = UINT64_MAX;
+		look_at_all(w);
 		return;
 	}
 	int n = epoll_wait(w->epoll, event, EVENTS_MAX, w->look_udp ? 0 : -1);

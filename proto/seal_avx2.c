@@ -114,19 +114,6 @@ INLINE void absorb(struct poly *p, const uint8_t *part)
 	        : "rdx", "cc");
 }
 
-/* n < 8. Words as they were written, which come straight out of the store buffer. */
-INLINE uint64_t word_at(const uint8_t *p, size_t n)
-{
-	uint64_t x = 0;
-	if (n & 1)
-		x = p[n - 1];
-	if (n & 2)
-		x = x << 16 | le16_at(p + (n & 4));
-	if (n & 4)
-		x = x << 32 | le32_at(p);
-	return x;
-}
-
 /* n bytes and zeros to the next multiple of 16. */
 INLINE void absorb_padded(struct poly *p, const uint8_t *at, size_t n)
 {

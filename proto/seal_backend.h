@@ -61,4 +61,17 @@ bool seal_mask_setup(void);
 /* The masks of n tags (PROTOCOL.md, DATA packet), as 64-bit words. */
 void seal_masks(const uint8_t key[SEAL_MASK_KEY], const uint8_t **tags, uint64_t *ret_masks, unsigned n);
 
+/* n < 8 bytes, zeros above them. Words as they were written: a header of 12 bytes comes out of the store buffer as 8 and 4. */
+static inline __attribute__((always_inline)) uint64_t word_at(const uint8_t *p, size_t n)
+{
+	uint64_t x = 0;
+	if (n & 1)
+		x = p[n - 1];
+	if (n & 2)
+		x = x << 16 | le16_at(p + (n & 4));
+	if (n & 4)
+		x = x << 32 | le32_at(p);
+	return x;
+}
+
 #endif

@@ -73,19 +73,6 @@ INLINE void store(uint8_t *at, __m256i x)
 	_mm256_storeu_si256((__m256i *)(void *)at, x);
 }
 
-/* n < 8. Words as they were written: a header of 12 bytes comes out of the store buffer as 8 and 4. */
-INLINE uint64_t word_at(const uint8_t *p, size_t n)
-{
-	uint64_t x = 0;
-	if (n & 1)
-		x = p[n - 1];
-	if (n & 2)
-		x = x << 16 | le16_at(p + (n & 4));
-	if (n & 4)
-		x = x << 32 | le32_at(p);
-	return x;
-}
-
 INLINE void word_to(uint8_t *p, size_t n, uint64_t x)
 {
 	if (n & 4) {
