@@ -16,7 +16,7 @@ import struct
 import time
 
 from lab import Failure, Receiver, mac_bytes, now, tool, until
-from scenarios.offload import OFFLOADS, PORT, Ended, Network, seed_of, size, stream
+from scenarios.offload import OFFLOADS, PORT, TRIES, Ended, Network, gap_us, seed_of, size, stream
 from scenarios.suites import configured, cpu_has
 
 ALONE = True
@@ -33,7 +33,6 @@ SETTINGS = [  # workers of A, of B, the lines of both configs
 STREAMS = [(f'stream {i}', (1 << 20) + 1000 * i, write, 'n' if write == 0 else '-', 0) for i, write in enumerate((65536, 0, 1400, 8192))]
 ROUNDS, SPECS = 8, ['64*60', '1200*30', '1200x20']
 WANTED = ROUNDS * (60 + 30 + 20)
-GAP_US = 3000
 ETHERTYPE = b'\x88\xb5'
 RAW, AWAKE = 200, 12  # frames of one conversation; how often a worker has slept between them, if they came to it
 LATE = {'beacon', 'ctrl-dup', 'init-replay', 'leg-replay', 'stranger', 'leg-dead'}  # what doubles of handshakes, of answers and of packets of before the restart are
@@ -93,11 +92,11 @@ def beside(*jobs):
         return [job.result() for job in [pool.submit(job) for job in jobs]]
 
 
-def flow(net, frm, to, port):
+def flow(net, frm, to, port, gap):
     """One flow of datagrams; what the receiver tells of it."""
     hosts, seed = net.lab.hosts, seed_of(f'{frm}{port}')
     there = Ended(hosts[to], 'streams', 'udp-recv', port, seed, WANTED)
-    sent = json.loads(hosts[frm].run(tool('streams'), 'udp-send', net.ip(to, 4), port, seed, ROUNDS, GAP_US, *SPECS).stdout)
+    sent = json.loads(hosts[frm].run(tool('streams'), 'udp-send', net.ip(to, 4), port, seed, ROUNDS, gap, *SPECS).stdout)
     if sent['datagrams'] != WANTED:
         raise Failure(f'{sent["datagrams"]} datagrams sent, not {WANTED}')
     time.sleep(0.1)  # a double of the last one is to be seen
@@ -119,13 +118,12 @@ def kernel(daemon):
     return told
 
 
-def datagrams(lab, net, where, tries=4):
-    """Two flows each way. A busy machine's queues may overflow, so all must come in one of a few tries; a second copy or a wrong byte
-    is never right."""
-    for again in range(tries):
+def datagrams(lab, net, where):
+    """Two flows each way. All must come in one of a few tries; a second copy or a wrong byte is never right."""
+    for again in range(TRIES):
         ways = [(*way, 7100 + 10 * again + i) for i, way in enumerate(('AB', 'BA', 'AB', 'BA'))]
         before = {name: kernel(lab.nodes[name]) for name in 'AB'}
-        got = beside(*(lambda way=way: flow(net, *way) for way in ways))
+        got = beside(*(lambda way=way: flow(net, *way, gap_us(again)) for way in ways))
         for way, one in zip(ways, got):
             lab.equal((one['twice'], one['bad']), (0, 0), f'{where}, {way[0]} to {way[1]}: datagrams accepted twice, and wrong ones')
         came = [one['datagrams'] for one in got]
