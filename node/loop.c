@@ -296,17 +296,23 @@ static void handle_close(void *handle)
 
 static void *worker_body(void *self)
 {
-	worker_run(self);
+	worker_run(self, false);
 	return NULL;
 }
 
-static int workers_start(struct loop *loop, unsigned workers)
+static void *worker_body_kept(void *self)
+{
+	worker_run(self, true);
+	return NULL;
+}
+
+static int workers_start(struct loop *loop, unsigned workers, bool keep_core)
 {
 	for (unsigned i = 0; i < workers; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "worker-%u", (uint8_t)i);
 		loop->worker[i] = node_worker(loop->node, i);
-		int error = thread_start(&loop->thread[i], name, worker_body, loop->worker[i]);
+		int error = thread_start(&loop->thread[i], name, keep_core ? worker_body_kept : worker_body, loop->worker[i]);
 		if (error)
 			return error;
 		loop->n_workers++;
@@ -396,7 +402,7 @@ static int node_start(struct loop *loop, const struct loop_config *config, const
 	loop->wake_fd = node_wake_fd(made);
 	error = loop_poll_make(loop, &loop->wake, loop->wake_fd, workers_woke);
 	if (!error)
-		error = workers_start(loop, node.workers);
+		error = workers_start(loop, node.workers, !node.no_affinity);
 	if (!error)
 		error = uv_prepare_start(&loop->prepare, turn);
 	if (!error && config->mapping)

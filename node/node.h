@@ -93,6 +93,7 @@ struct node_config {
 	uint16_t alt_port;        /* a root's second UDP port, where nodes learn their NAT's kind; 0 = none */
 	uint8_t fallback;         /* enum fallback_mode: to roots by TLS when UDP goes nowhere */
 	bool no_offload;          /* ask neither devices nor sockets for superframes: for drivers that get them wrong */
+	bool no_affinity;         /* a busy worker, too, goes where the scheduler puts it */
 	struct endpoint bound[4]; /* where the sockets of udp are bound, in their order */
 	unsigned n_bound;
 	struct endpoint external[EXTERNAL_MAX]; /* where else this node is reached, e.g. by a port forwarding made by hand */

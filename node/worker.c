@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "node/affinity.h"
 #include "node/udp.h"
 #include "node/worker_parts.h"
 #include "proto/base/clock.h"
@@ -252,10 +253,15 @@ static void look(struct worker *w)
 		mark(w, &event[i]);
 }
 
-void worker_run(struct worker *w)
+void worker_run(struct worker *w, bool keep_core)
 {
+	struct affinity affinity = {.look_us = UINT64_MAX};
+	if (keep_core)
+		affinity_begin(&affinity, w->number, clock_us());
 	while (!atomic_load(&w->stopped)) {
 		look(w);
-		turn(w, clock_us());
+		uint64_t now_us = clock_us();
+		affinity_turn(&affinity, now_us);
+		turn(w, now_us);
 	}
 }

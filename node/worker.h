@@ -21,8 +21,8 @@ struct worker *worker_new(unsigned number, struct guestbook *, struct udp *, int
 void worker_free(struct worker *);
 /* One turn at now (monotonic microseconds) that looks at everything. Returns how many packets it moved. Is in the guest book meanwhile. */
 unsigned worker_turn(struct worker *, uint64_t now_us);
-/* Thread body: turns and epoll until worker_stop() was called. */
-void worker_run(struct worker *);
+/* Thread body: turns and epoll until worker_stop() was called. keep_core: while it is busy it stays on one (affinity.h). */
+void worker_run(struct worker *, bool keep_core);
 void worker_stop(struct worker *);                      /* any thread */
 void worker_wake(struct worker *);                      /* any thread: look at the view again (a new device) */
 struct mail *worker_mail(struct worker *);              /* control reads */

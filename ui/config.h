@@ -53,6 +53,7 @@ struct config {
 	bool relay_rate_set;              /* else as root and gate say (daemon.c) */
 	uint64_t relay_rate, relay_total; /* bits/s; 0: no limit */
 	bool no_offload;                  /* bare frames and datagrams, one each */
+	bool no_affinity;                 /* busy workers keep to no core */
 	const char *backend;              /* for seal_force_backend, of static life; "auto" */
 	enum log_level log;               /* LOG_NOTICE */
 	bool tls_none;                    /* a root: takes no TLS streams */

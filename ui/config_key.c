@@ -395,6 +395,11 @@ static bool take_zt1(struct reading *r, const char *value)
 	return true;
 }
 
+static bool take_affinity(struct reading *r, const char *value)
+{
+	return flag(r, value, "auto", "none", &r->config->no_affinity);
+}
+
 static bool take_zt1_allow(struct reading *r, const char *value)
 {
 	struct config *c = r->config;
@@ -417,6 +422,7 @@ static const struct key keys[] = {
     {"suite", NODE, false, take_suite},
     {"backend", NODE, false, take_backend},
     {"offload", NODE, false, take_offload},
+    {"affinity", NODE, false, take_affinity},
     {"http", CONTROLLER, false, take_http},
     {"https", CONTROLLER, false, take_https},
     {"page-name", CONTROLLER, true, take_page_name},

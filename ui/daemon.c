@@ -151,6 +151,7 @@ int daemon_serve(struct daemon *daemon, struct loop_config *loop, struct http_co
 	loop->node.n_roots = config->n_roots;
 	loop->node.suite = config->suite;
 	loop->node.no_offload = config->no_offload;
+	loop->node.no_affinity = config->no_affinity;
 	loop->node.no_relay = config->no_relay;
 	loop->node.no_spray = config->no_spray;
 	memcpy(loop->node.external, config->external, sizeof(config->external));

@@ -106,6 +106,12 @@ static void test_all_keys(void **state)
 	assert_true(c.no_offload);
 	assert_true(parse(&c, HOME_NODE, "offload = auto\n"));
 	assert_false(c.no_offload);
+	assert_false(c.no_affinity);
+	assert_true(parse(&c, HOME_NODE, "affinity = none\n"));
+	assert_true(c.no_affinity);
+	assert_true(parse(&c, HOME_NODE, "affinity = auto\n"));
+	assert_false(c.no_affinity);
+	refused(HOME_NODE, "affinity = 2\n", "farland.conf:1:12: error: ", "auto or none");
 	assert_string_equal(c.backend, "auto");
 
 	config_init(&c);

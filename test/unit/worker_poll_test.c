@@ -73,7 +73,7 @@ static void networks_show(unsigned n, uint32_t generation)
 
 static void *run(void *arg)
 {
-	worker_run(arg);
+	worker_run(arg, true);
 	return NULL;
 }
 

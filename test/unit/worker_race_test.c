@@ -65,7 +65,7 @@ static void race(void **state)
 
 static void *run(void *arg)
 {
-	worker_run(arg);
+	worker_run(arg, true);
 	return NULL;
 }
 

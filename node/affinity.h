@@ -1,0 +1,30 @@
+/* affinity.h: the core that a busy worker keeps to.
+ *
+ * All of it is for the worker's own thread, between its turns.
+ */
+#ifndef FARLAN_NODE_AFFINITY_H
+#define FARLAN_NODE_AFFINITY_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct affinity {
+	unsigned number;    /* of the worker */
+	bool kept;          /* to one core; else it goes where the scheduler puts it */
+	uint64_t look_us;   /* when to look again; UINT64_MAX: never */
+	uint64_t since_us;  /* the last look, */
+	uint64_t ran_ns;    /* and the thread's processor time then */
+	cpu_set_t may, set; /* where it may run; what was set here last */
+};
+
+void affinity_begin(struct affinity *, unsigned number, uint64_t now_us);
+void affinity_look(struct affinity *, uint64_t now_us); /* monotonic microseconds */
+
+static inline void affinity_turn(struct affinity *a, uint64_t now_us)
+{
+	if (now_us >= a->look_us)
+		affinity_look(a, now_us);
+}
+
+#endif
