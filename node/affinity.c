@@ -12,10 +12,9 @@
 
 #include <time.h>
 
-#define FREE_US 20000   /* looks while free: a load is known after a fiftieth of a second, */
-#define KEPT_US 1000000 /* and its end after a second, not in each pause */
-#define BUSY    4       /* it keeps to a core from a fourth of the core's time on, */
-#define QUIET   16      /* until a sixteenth */
+#define FREE_US 20000 /* looks while free: a load is known after a fiftieth of a second; its end after a second, not in each pause */
+#define BUSY    4     /* it keeps to a core from a fourth of the core's time on, */
+#define QUIET   16    /* until a sixteenth */
 
 static uint64_t ran_ns(void)
 {
@@ -76,5 +75,5 @@ void affinity_look(struct affinity *a, uint64_t now_us)
 	}
 	a->since_us = now_us;
 	a->ran_ns = ran;
-	a->look_us = now_us + (a->kept ? KEPT_US : FREE_US);
+	a->look_us = now_us + (a->kept ? AFFINITY_KEPT_US : FREE_US);
 }

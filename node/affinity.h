@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define AFFINITY_KEPT_US 1000000 /* a core is kept for so long at least */
+
 struct affinity {
 	unsigned number;    /* of the worker */
 	bool kept;          /* to one core; else it goes where the scheduler puts it */
@@ -20,6 +22,12 @@ struct affinity {
 
 void affinity_begin(struct affinity *, unsigned number, uint64_t now_us);
 void affinity_look(struct affinity *, uint64_t now_us); /* monotonic microseconds */
+
+/* How long the thread may sleep at most, ms; -1: for ever. Who keeps a core and sleeps is woken once to give it up. */
+static inline int affinity_sleep_ms(const struct affinity *a)
+{
+	return a->kept ? AFFINITY_KEPT_US / 1000 : -1;
+}
 
 static inline void affinity_turn(struct affinity *a, uint64_t now_us)
 {

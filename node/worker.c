@@ -234,8 +234,8 @@ static void mark(struct worker *w, const struct epoll_event *e)
 	}
 }
 
-/* Waits for what the next turn will look at. */
-static void look(struct worker *w)
+/* Waits for what the next turn will look at, sleep_ms at most (-1: for ever). */
+static void look(struct worker *w, int sleep_ms)
 {
 	struct epoll_event event[EVENTS_MAX];
 	poll_sync(w);
@@ -248,7 +248,7 @@ static void look(struct worker *w)
 		look_at_all(w);
 		return;
 	}
-	int n = epoll_wait(w->epoll, event, EVENTS_MAX, w->look_udp ? 0 : -1);
+	int n = epoll_wait(w->epoll, event, EVENTS_MAX, w->look_udp ? 0 : sleep_ms);
 	for (int i = 0; i < n; i++)
 		mark(w, &event[i]);
 }
@@ -259,7 +259,7 @@ void worker_run(struct worker *w, bool keep_core)
 	if (keep_core)
 		affinity_begin(&affinity, w->number, clock_us());
 	while (!atomic_load(&w->stopped)) {
-		look(w);
+		look(w, affinity_sleep_ms(&affinity));
 		uint64_t now_us = clock_us();
 		affinity_turn(&affinity, now_us);
 		turn(w, now_us);

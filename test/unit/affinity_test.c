@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#define LOOK_US 20000   /* while free */
-#define KEPT_US 1000000 /* while kept */
+#define LOOK_US 20000 /* while free */
+#define KEPT_US AFFINITY_KEPT_US
 
 static cpu_set_t all;
 static uint64_t now_us = 1000000;
@@ -93,6 +93,7 @@ static void test_busy(void **state)
 		pass(&a, 1, 0);
 		unsigned core = nth(number % (unsigned)CPU_COUNT(&all));
 		assert_true(kept_to(core));
+		assert_int_equal(affinity_sleep_ms(&a), 1000); /* it will be awake to leave */
 		/* A pause is no end, nor is half a load; a second of rest is. */
 		pass(&a, KEPT_US / 2, 0);
 		assert_true(kept_to(core));
@@ -100,6 +101,7 @@ static void test_busy(void **state)
 		assert_true(kept_to(core));
 		pass(&a, KEPT_US, 0);
 		assert_true(anywhere());
+		assert_int_equal(affinity_sleep_ms(&a), -1);
 	}
 }
 

@@ -26,7 +26,7 @@ SETTINGS = [  # workers of A, of B, the lines of both configs
     (2, 2, ''),
     (4, 4, ''),
     (4, 1, ''),
-    (2, 2, 'offload = none'),
+    (2, 2, 'offload = none\naffinity = none'),
     (2, 2, 'suite = chacha'),
     (2, 2, 'backend = libsodium'),
 ]
@@ -34,6 +34,7 @@ STREAMS = [(f'stream {i}', (1 << 20) + 1000 * i, write, 'n' if write == 0 else '
 ROUNDS, SPECS = 8, ['64*60', '1200*30', '1200x20']
 WANTED = ROUNDS * (60 + 30 + 20)
 ETHERTYPE = b'\x88\xb5'
+LOAD = 48 << 20  # bytes each way
 RAW, AWAKE = 200, 12  # frames of one conversation; how often a worker has slept between them, if they came to it
 LATE = {'beacon', 'ctrl-dup', 'init-replay', 'leg-replay', 'stranger', 'leg-dead'}  # what doubles of handshakes, of answers and of packets of before the restart are
 SYS_PIDFD_GETFD = 438
@@ -164,6 +165,32 @@ def streams(lab, net, where, reference):
     lab.equal(len(kept), len(STREAMS), f'{where}: streams that came to their end')
 
 
+def cores(daemon):
+    """On how many cores each worker may run."""
+    told, tasks = set(), f'/proc/{daemon.process.pid}/task'
+    for task in os.listdir(tasks):
+        with open(f'{tasks}/{task}/comm', encoding='ascii') as file:
+            if file.read().startswith('worker-'):
+                told.add(len(os.sched_getaffinity(int(task))))
+    return told
+
+
+def keeps(lab, net, where, auto):
+    """Under a load a worker of the sender keeps to one core, and to none a second after it; without affinity it never does."""
+    node, every, kept = lab.nodes['A'], len(os.sched_getaffinity(0)), False
+    if every == 1:
+        lab.note(f'{where}: one core only, so none is kept to')
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        load = pool.submit(stream, lab, lab.hosts['A'], net.ip('B', 4), ('load', LOAD, 65536, '-', 0), where, {})
+        while not load.done():
+            kept = kept or 1 in cores(node)
+            time.sleep(0.02)
+        load.result()
+    lab.equal(kept, auto, f'{where}: a worker kept to one core under a load')
+    until('no worker keeps to a core', lambda: cores(node) == {every})
+
+
 def traffic(lab, net, where, reference, dice=False):
     wire = lab.hosts['A'].wire.counters()  # first here and last below: what is doubled in between is at most this
     before = {name: lab.nodes[name].drops() for name in 'AB'}
@@ -225,10 +252,12 @@ def run(lab):
     server, reference, began = Ended(lab.hosts['B'], 'streams', 'serve', PORT), {}, now()
     lab.hosts['A'].wire.set('--duplicate 20%', '--reorder 3%')
     for a, b, text in SETTINGS:
-        workers, where = {'A': a, 'B': b}, f'workers {a} and {b}{", " * bool(text)}{text}'
+        workers, where = {'A': a, 'B': b}, ', '.join([f'workers {a} and {b}', *text.splitlines()])
         restart(lab, net, workers, text)
         as_configured(lab, net, workers, text, where)
         traffic(lab, net, where, reference)
+        if (a, b) == (1, 1) or 'affinity' in text:
+            keeps(lab, net, where, 'affinity' not in text)
         if a > 1 and not text:
             for name in 'AB':
                 if workers[name] > 1:
