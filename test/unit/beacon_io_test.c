@@ -63,7 +63,7 @@ static bool joined(const char *dev)
 static bool waiting(const struct beacon_io *io)
 {
 	struct pollfd p = {.fd = beacon_io_fd(io), .events = POLLIN};
-	return poll(&p, 1, 1000) == 1;
+	return poll(&p, 1, 5000) == 1;
 }
 
 /* Everything that is there: how many good ones of each family, and of the others. */

@@ -126,13 +126,13 @@ static void test_told(void **state)
 	assert_int_equal(poll(&p, 1, 100), 0);
 	assert_false(netlink_changed(n));
 	shell("ip route add default via 198.18.1.1");
-	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(netlink_changed(n));
 	shell("ip route del default");
-	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(netlink_changed(n));
 	shell("ip -6 route add default via fe80::1 dev up0");
-	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(netlink_changed(n));
 	netlink_close(n);
 }

@@ -27,6 +27,7 @@
 #include "ui/http.h"
 
 #define DEADLINE_MS 1500u
+#define PATIENCE_MS 20000 /* of what must come */
 #define WAIT_MS     2500u /* longer than the deadline: who waits is not late */
 
 static struct {
@@ -158,11 +159,28 @@ static size_t hear(int fd, char *buf, size_t room, int wait_ms, bool *ret_closed
 	return len;
 }
 
+/* hear(), where something must come: a busy machine may take its time before the first byte. */
+static size_t answer(int fd, char *buf, size_t room, int wait_ms, bool *ret_closed)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	poll(&poll_fd, 1, PATIENCE_MS);
+	return hear(fd, buf, room, wait_ms, ret_closed);
+}
+
 static uint64_t clock_ms(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool wait_for(const _Atomic unsigned *what, unsigned least)
+{
+	struct timespec while_ = {.tv_nsec = 5000000};
+	for (uint64_t begin = clock_ms(); *what < least; nanosleep(&while_, NULL))
+		if (clock_ms() - begin > PATIENCE_MS)
+			return false;
+	return true;
 }
 
 #endif

@@ -68,7 +68,7 @@ static void both_sockets_answer(void **state)
 	for (int local = 0; local < 2; local++) {
 		int fd = local ? unix_open() : tcp_open();
 		say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
-		hear(fd, buf, sizeof(buf), 300, &closed);
+		answer(fd, buf, sizeof(buf), 300, &closed);
 		assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
 		assert_non_null(strstr(buf, "\r\n\r\nhello"));
 		assert_non_null(strstr(buf, "Content-Security-Policy: default-src 'none'; script-src 'self';"));
@@ -77,17 +77,17 @@ static void both_sockets_answer(void **state)
 		assert_int_equal(seen.last_local, local);
 		assert_false(closed); /* kept for the next request */
 		say(fd, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
-		hear(fd, buf, sizeof(buf), 300, &closed);
+		answer(fd, buf, sizeof(buf), 300, &closed);
 		assert_int_equal(strncmp(buf, "HTTP/1.1 404", 12), 0);
 		assert_non_null(strstr(buf, "application/problem+json"));
 		close(fd);
 	}
 	int fd = tcp_open();
 	say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
-	hear(fd, buf, sizeof(buf), 300, &closed);
+	answer(fd, buf, sizeof(buf), 300, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nabcde"));
 	say(fd, "GET /silent HTTP/1.1\r\nHost: x\r\n\r\n");
-	hear(fd, buf, sizeof(buf), 300, &closed);
+	answer(fd, buf, sizeof(buf), 300, &closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 500", 12), 0);
 	close(fd);
 }
@@ -101,7 +101,7 @@ static void what_is_too_large_is_refused(void **state)
 	int fd = tcp_open();
 	snprintf(text, sizeof(text), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", REQUEST_BODY_MAX + 1);
 	say(fd, text);
-	hear(fd, buf, sizeof(buf), 500, &closed);
+	answer(fd, buf, sizeof(buf), 500, &closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 413", 12), 0);
 	close(fd);
 
@@ -111,7 +111,7 @@ static void what_is_too_large_is_refused(void **state)
 	text[0x18000] = '\0';
 	say(fd, text);
 	say(fd, "\r\n0\r\n\r\n");
-	hear(fd, buf, sizeof(buf), 500, &closed);
+	answer(fd, buf, sizeof(buf), 500, &closed);
 	assert_true(closed);
 	close(fd);
 
@@ -121,7 +121,7 @@ static void what_is_too_large_is_refused(void **state)
 	say(fd, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: ");
 	say(fd, text);
 	say(fd, "\r\n\r\n");
-	hear(fd, buf, sizeof(buf), 500, &closed);
+	answer(fd, buf, sizeof(buf), 500, &closed);
 	assert_true(closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12) == 0 || strncmp(buf, "HTTP/1.1 404", 12) == 0, 0);
 	close(fd);
@@ -133,7 +133,7 @@ static void what_is_too_large_is_refused(void **state)
 	memset(text, 'b', REQUEST_BODY_MAX);
 	text[REQUEST_BODY_MAX] = '\0';
 	say(fd, text);
-	assert_true(hear(fd, buf, sizeof(buf), 500, &closed) > REQUEST_BODY_MAX);
+	assert_true(answer(fd, buf, sizeof(buf), 500, &closed) > REQUEST_BODY_MAX);
 	assert_int_equal(seen.last_body, REQUEST_BODY_MAX);
 	close(fd);
 }
@@ -145,17 +145,24 @@ static void a_slow_writer_is_cut(void **state)
 	bool closed = false;
 	(void)state;
 	for (int body = 0; body < 2; body++) {
-		int fd = tcp_open();
-		uint64_t begin = clock_ms();
-		say(fd, body ? "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" : "GET /echo HTTP/1.1\r\nHost: x\r\nX: ");
-		for (int i = 0; i < 40 && !closed; i++) {
-			say(fd, "a");
-			hear(fd, buf, sizeof(buf), 100, &closed);
+		bool in_time = false;
+		for (int tries = 0; tries < 4 && !in_time; tries++) { /* late on a busy machine, but not each time */
+			int fd = tcp_open();
+			uint64_t begin = clock_ms();
+			say(fd, body ? "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
+			             : "GET /echo HTTP/1.1\r\nHost: x\r\nX: ");
+			for (int i = 0; i < 200 && !closed; i++) {
+				say(fd, "a");
+				hear(fd, buf, sizeof(buf), 100, &closed);
+			}
+			assert_true(closed);
+			uint64_t took = clock_ms() - begin;
+			assert_true(took >= DEADLINE_MS - 100);
+			in_time = took <= DEADLINE_MS + SWEEP_MS + 700;
+			close(fd);
+			closed = false;
 		}
-		assert_true(closed);
-		assert_in_range(clock_ms() - begin, DEADLINE_MS - 100, DEADLINE_MS + SWEEP_MS + 700);
-		close(fd);
-		closed = false;
+		assert_true(in_time);
 	}
 	assert_int_equal(t.served, 0);
 }
@@ -164,18 +171,21 @@ static void a_slow_reader_is_cut(void **state)
 {
 	struct timespec while_ = {.tv_sec = 3, .tv_nsec = 500000000}; /* beyond deadline and sweep */
 	char buf[256];
-	bool closed;
+	bool closed = false;
+	size_t len = 0;
 	(void)state;
-	int fd = tcp_open();
-	say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
-	nanosleep(&while_, NULL);
-	size_t len = hear(fd, buf, sizeof(buf), 500, &closed);
+	for (int tries = 0; tries < 3 && !closed; tries++, while_.tv_sec *= 2) { /* a busy machine may sweep later */
+		int slow = tcp_open();
+		say(slow, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+		nanosleep(&while_, NULL);
+		len = answer(slow, buf, sizeof(buf), 500, &closed);
+		close(slow);
+	}
 	assert_true(closed);
 	assert_in_range(len, 1, BIG - 1); /* what lay in the kernel's buffers, not the whole */
-	close(fd);
-	fd = tcp_open();
+	int fd = tcp_open();
 	say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
-	assert_true(hear(fd, buf, sizeof(buf), 300, &closed) > BIG); /* a brisk one gets it all */
+	assert_true(answer(fd, buf, sizeof(buf), 300, &closed) > BIG); /* a brisk one gets it all */
 	close(fd);
 }
 
@@ -190,7 +200,7 @@ static void silence_does_not_lock_the_door(void **state)
 		fd[i] = unix_open();
 	int late = unix_open();
 	say(late, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
-	hear(late, buf, sizeof(buf), (int)DEADLINE_MS * 2 + 2 * SWEEP_MS, &closed);
+	answer(late, buf, sizeof(buf), (int)DEADLINE_MS * 2 + 2 * SWEEP_MS, &closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
 	close(late);
 	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
@@ -201,17 +211,31 @@ static void one_address_cannot_take_all(void **state)
 {
 	int fd[HTTP_CONNECTIONS_PER_IP_MAX + 1];
 	char buf[512];
-	bool closed;
+	bool closed = false, in_time = false;
 	(void)state;
-	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
-		fd[i] = tcp_open();
-		say(fd[i], "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
-		hear(fd[i], buf, sizeof(buf), i < HTTP_CONNECTIONS_PER_IP_MAX ? 30 : 300, &closed);
-		assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12) == 0, i < HTTP_CONNECTIONS_PER_IP_MAX);
+	for (int tries = 0; tries < 8 && !in_time; tries++) { /* before the first one is idle for too long, which makes room */
+		uint64_t begin = clock_ms();
+		for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
+			fd[i] = tcp_open();
+			say(fd[i], "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+		}
+		answer(fd[HTTP_CONNECTIONS_PER_IP_MAX], buf, sizeof(buf), 0, &closed);
+		in_time = clock_ms() - begin < DEADLINE_MS;
+		if (in_time) {
+			assert_true(closed);
+			assert_string_equal(buf, "");
+		}
+		for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
+			if (in_time && i < HTTP_CONNECTIONS_PER_IP_MAX) {
+				answer(fd[i], buf, sizeof(buf), 0, &closed);
+				assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
+			}
+			close(fd[i]);
+		}
+		if (!in_time)
+			usleep(500000); /* that it has seen them go */
 	}
-	assert_true(closed);
-	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
-		close(fd[i]);
+	assert_true(in_time);
 }
 
 static void broken_requests(void **state)
@@ -229,7 +253,7 @@ static void broken_requests(void **state)
 		int fd = tcp_open();
 		say(fd, lines[i]);
 		shutdown(fd, SHUT_WR);
-		hear(fd, buf, sizeof(buf), (int)DEADLINE_MS + 2 * SWEEP_MS, &closed);
+		answer(fd, buf, sizeof(buf), (int)DEADLINE_MS + 2 * SWEEP_MS, &closed);
 		assert_true(closed);
 		assert_int_not_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
 		close(fd);
@@ -250,7 +274,7 @@ static void two_lengths(void **state)
 		snprintf(text, sizeof(text), "POST /echo HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		         heads[i]);
 		say(fd, text);
-		hear(fd, buf, sizeof(buf), 500, &closed);
+		answer(fd, buf, sizeof(buf), 500, &closed);
 		assert_int_equal(strncmp(buf, "HTTP/1.1 400", 12), 0);
 		assert_true(closed);
 		close(fd);
@@ -274,7 +298,7 @@ static void an_escaped_nul(void **state)
 			         post ? "Content-Length: 2\r\n" : "");
 			say(fd, text);
 			say(fd, post ? "{}" : "");
-			hear(fd, buf, sizeof(buf), 200, &closed);
+			answer(fd, buf, sizeof(buf), 200, &closed);
 			assert_int_equal(strncmp(buf, "HTTP/1.1 400", 12), 0);
 			assert_non_null(strstr(buf, "a zero byte"));
 			close(fd);
@@ -283,14 +307,14 @@ static void an_escaped_nul(void **state)
 	int fd = tcp_open(); /* one that ends before its headers do */
 	say(fd, "GET /echo%00 HTTP/1.1\r\nHost: x\r\n");
 	shutdown(fd, SHUT_WR);
-	hear(fd, buf, sizeof(buf), (int)DEADLINE_MS + 2 * SWEEP_MS, &closed);
+	answer(fd, buf, sizeof(buf), (int)DEADLINE_MS + 2 * SWEEP_MS, &closed);
 	assert_true(closed);
 	close(fd);
 	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
 		fd = tcp_open();
 		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", fine[i]);
 		say(fd, text);
-		hear(fd, buf, sizeof(buf), 200, &closed);
+		answer(fd, buf, sizeof(buf), 200, &closed);
 		assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
 		close(fd);
 	}
@@ -308,23 +332,25 @@ static void an_answer_may_wait(void **state)
 	say(fd[2], "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
 	assert_int_equal(hear(fd[0], buf, sizeof(buf), 200, &closed), 0);
 	assert_false(closed);
-	hear(fd[2], buf, sizeof(buf), 200, &closed); /* only what is read may be asked twice */
+	answer(fd[2], buf, sizeof(buf), 200, &closed); /* only what is read may be asked twice */
 	assert_int_equal(strncmp(buf, "HTTP/1.1 500", 12), 0);
+	assert_true(wait_for(&t.served, 3));
 	assert_int_equal(t.served, 3);
 	uv_async_send(&t.wake);
+	assert_true(wait_for(&t.served, 5));
 	assert_int_equal(hear(fd[1], buf, sizeof(buf), 200, &closed), 0);
 	assert_int_equal(t.served, 5);
 	seen.happened = true;
 	uv_async_send(&t.wake);
-	hear(fd[0], buf, sizeof(buf), 200, &closed);
+	answer(fd[0], buf, sizeof(buf), 200, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nseven"));
-	hear(fd[1], buf, sizeof(buf), 200, &closed);
+	answer(fd[1], buf, sizeof(buf), 200, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nhappened"));
 	assert_int_equal(t.served, 7);
 	seen.happened = false;
 	uint64_t begin = clock_ms();
 	say(fd[1], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
-	hear(fd[1], buf, sizeof(buf), (int)WAIT_MS + 2 * SWEEP_MS, &closed);
+	answer(fd[1], buf, sizeof(buf), (int)WAIT_MS + 2 * SWEEP_MS, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nlate"));
 	assert_true(clock_ms() - begin >= WAIT_MS);
 	close(fd[0]);
@@ -352,17 +378,18 @@ static void few_may_wait(void **state)
 		fd[i] = unix_open();
 		say(fd[i], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
 	}
+	assert_true(wait_for(&t.served, HTTP_WAITING_MAX));
 	assert_int_equal(hear(fd[HTTP_WAITING_MAX - 1], buf, sizeof(buf), 200, &closed), 0);
 	int more = unix_open();
 	say(more, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
-	hear(more, buf, sizeof(buf), 200, &closed);
+	answer(more, buf, sizeof(buf), 200, &closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 503", 12), 0);
 	seen.happened = true;
 	uv_async_send(&t.wake);
-	hear(fd[0], buf, sizeof(buf), 200, &closed);
+	answer(fd[0], buf, sizeof(buf), 200, &closed);
 	assert_non_null(strstr(buf, "\r\n\r\nhappened"));
 	say(more, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"); /* there is room again */
-	hear(more, buf, sizeof(buf), 200, &closed);
+	answer(more, buf, sizeof(buf), 200, &closed);
 	assert_int_equal(strncmp(buf, "HTTP/1.1 200", 12), 0);
 	for (size_t i = 0; i < HTTP_WAITING_MAX; i++)
 		close(fd[i]);

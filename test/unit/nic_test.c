@@ -295,7 +295,8 @@ static void test_filter_of_slow_names(void **state)
 	assert_int_equal(nic_filter_check("na0", "host slow.example", &why), -EINVAL);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	assert_string_equal(why, "filter: looking up its names takes too long; write addresses and numbers");
-	assert_true(now.tv_sec * 1000 + now.tv_nsec / 1000000 < began.tv_sec * 1000 + began.tv_nsec / 1000000 + 3000);
+	assert_true(now.tv_sec * 1000 + now.tv_nsec / 1000000 <
+	            began.tv_sec * 1000 + began.tv_nsec / 1000000 + 8000);   /* the resolver alone would wait for ten */
 	assert_int_equal(nic_filter_check("na0", "host 10.1.2.3", &why), 0); /* while the other one still waits */
 	pair_down();
 }
@@ -473,7 +474,7 @@ static void child_stream(bool listens)
 	static uint8_t block[65536];
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 	size_t done = 0;
-	alarm(20);
+	alarm(60);
 	if (listens) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 1))

@@ -461,12 +461,12 @@ static void test_monitor(void **state)
 	assert_int_equal(netlink_open(&n), 0);
 	struct tap *t = opened("nm0", 1, 1500, TAP_ALL);
 	struct pollfd p = {.fd = netlink_monitor_fd(n), .events = POLLIN};
-	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(netlink_changed(n));
 	assert_false(netlink_changed(n));
 	assert_int_equal(poll(&p, 1, 0), 0);
 	assert_int_equal(netlink_address(n, true, tap_ifindex(t), 4, v4, 24), 0);
-	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(netlink_changed(n));
 	assert_false(netlink_changed(n));
 	tap_close(t);
@@ -497,7 +497,7 @@ static void test_monitor_overrun(void **state)
 	assert_int_equal(poll(&p, 1, 0), 0);
 	static const uint8_t v4[4] = {10, 82, 0, 1};
 	assert_int_equal(netlink_address(n, true, tap_ifindex(t), 4, v4, 32), 0);
-	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_true(netlink_changed(n) & NETLINK_HOSTS);
 	tap_close(t);
 	netlink_close(n);

@@ -258,7 +258,7 @@ static void test_sockets_take_turns(void **state)
 	}
 	for (unsigned s = 0; s < 2; s++) {
 		struct pollfd p = {.fd = udp_fd(to, s, 0), .events = POLLIN};
-		assert_int_equal(poll(&p, 1, 1000), 1);
+		assert_int_equal(poll(&p, 1, 5000), 1);
 	}
 	/* Each has two turns' worth; two turns see both. */
 	for (unsigned turn = 0; turn < 4; turn++) {

@@ -488,9 +488,9 @@ static void one_byte_each(void **state)
 	struct offload o = recipe_offload(&r, 1);
 	bed.host[0].udp.refuse = true; /* so many find no room on this wire */
 	tap_give_offload(0, whole, recipe_between(&r, true, 0, 1, whole), &o);
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
 	step(0);
-	clock_gettime(CLOCK_MONOTONIC, &to);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
 	assert_int_equal(worker_drop(bed.host[0].worker[0], DROP_SEND), r.bytes);
 	assert_int_equal(drops(0), r.bytes);
 	assert_true(to.tv_sec - from.tv_sec < 20);
