@@ -10,17 +10,21 @@
 #include <stdint.h>
 
 #define AFFINITY_KEPT_US 1000000 /* a core is kept for so long at least */
+#define AFFINITY_CORES   256     /* among the first so many a better one is looked for */
 
 struct affinity {
-	unsigned number;    /* of the worker */
-	bool kept;          /* to one core; else it goes where the scheduler puts it */
-	uint64_t look_us;   /* when to look again; UINT64_MAX: never */
-	uint64_t since_us;  /* the last look, */
-	uint64_t ran_ns;    /* and the thread's processor time then */
-	cpu_set_t may, set; /* where it may run; what was set here last */
+	uint64_t look_us;  /* when to look again; UINT64_MAX: never */
+	unsigned number;   /* of the worker */
+	bool kept;         /* to one core; else it goes where the scheduler puts it */
+	int waits_fd;      /* the thread's schedstat; -1: there is none */
+	uint64_t since_us; /* the last look, and until then: */
+	uint64_t ran_ns, waited_ns;
+	uint64_t idle_ns[AFFINITY_CORES]; /* each core, while one is kept */
+	cpu_set_t may, set;               /* where it may run; what was set here last */
 };
 
 void affinity_begin(struct affinity *, unsigned number, uint64_t now_us);
+void affinity_end(struct affinity *);
 void affinity_look(struct affinity *, uint64_t now_us); /* monotonic microseconds */
 
 /* How long the thread may sleep at most, ms; -1: for ever. Who keeps a core and sleeps is woken once to give it up. */

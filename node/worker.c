@@ -255,7 +255,7 @@ static void look(struct worker *w, int sleep_ms)
 
 void worker_run(struct worker *w, bool keep_core)
 {
-	struct affinity affinity = {.look_us = UINT64_MAX};
+	struct affinity affinity = {.look_us = UINT64_MAX, .waits_fd = -1};
 	if (keep_core)
 		affinity_begin(&affinity, w->number, clock_us());
 	while (!atomic_load(&w->stopped)) {
@@ -264,4 +264,5 @@ void worker_run(struct worker *w, bool keep_core)
 		affinity_turn(&affinity, now_us);
 		turn(w, now_us);
 	}
+	affinity_end(&affinity);
 }

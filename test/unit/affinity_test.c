@@ -3,10 +3,14 @@
  */
 #include "node/affinity.h"
 
+#include <inttypes.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -102,6 +106,7 @@ static void test_busy(void **state)
 		pass(&a, KEPT_US, 0);
 		assert_true(anywhere());
 		assert_int_equal(affinity_sleep_ms(&a), -1);
+		affinity_end(&a);
 	}
 }
 
@@ -114,6 +119,7 @@ static void test_idle(void **state)
 		pass(&a, LOOK_US * 2, LOOK_US / 10);
 		assert_true(anywhere() && !a.kept);
 	}
+	affinity_end(&a);
 }
 
 /* Set by others before, while it is kept, and afterwards. */
@@ -137,6 +143,95 @@ static void test_others(void **state)
 	assert_true(a.kept);
 	pass(&a, KEPT_US, 0);
 	assert_true(anywhere());
+	affinity_end(&a);
+}
+
+/* ---- crowded ----------------------------------------------------------------------------------------------------- */
+
+static _Atomic bool enough;
+
+static void *hog(void *core)
+{
+	only(*(const unsigned *)core);
+	while (!enough)
+		;
+	return NULL;
+}
+
+static uint64_t told(const char *path, unsigned skip_numbers)
+{
+	uint64_t n = 0;
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	for (unsigned i = 0; i <= skip_numbers; i++)
+		assert_int_equal(fscanf(f, "%" SCNu64, &n), 1);
+	fclose(f);
+	return n;
+}
+
+/* By core. */
+static void idle_ms(uint64_t ret[CPU_SETSIZE])
+{
+	char line[1024];
+	FILE *f = fopen("/proc/stat", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned core;
+		uint64_t idle, waits;
+		if (sscanf(line, "cpu%u %*u %*u %*u %" SCNu64 " %" SCNu64, &core, &idle, &waits) == 3 && core < CPU_SETSIZE)
+			ret[core] = (idle + waits) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	}
+	fclose(f);
+}
+
+/* Until it has waited for its core for 0.3 s, while another one had 0.6 s to spare. */
+static bool crowded(unsigned core)
+{
+	static uint64_t before[CPU_SETSIZE], now[CPU_SETSIZE];
+	uint64_t waited = told("/proc/thread-self/schedstat", 1);
+	idle_ms(before);
+	for (int i = 0; i < 1500; i++) {
+		burn(20000);
+		idle_ms(now);
+		if (told("/proc/thread-self/schedstat", 1) - waited < 300000000)
+			continue;
+		for (unsigned k = 0; k < CPU_SETSIZE; k++)
+			if (k != core && CPU_ISSET(k, &all) && now[k] - before[k] >= 600)
+				return true;
+	}
+	return false;
+}
+
+/* Somebody who cannot go elsewhere runs on its core. */
+static void test_crowded(void **state)
+{
+	(void)state;
+	alone_skips();
+	for (unsigned coin = 0; coin < 2; coin++) {
+		struct affinity a;
+		pthread_t thread;
+		unsigned core = nth(0);
+		affinity_begin(&a, 0, now_us);
+		pass(&a, LOOK_US, LOOK_US);
+		assert_true(kept_to(core));
+		enough = false;
+		assert_int_equal(pthread_create(&thread, NULL, hog, &core), 0);
+		bool spare = crowded(core);
+		now_us = (now_us & ~1ull) | coin;
+		affinity_turn(&a, now_us += KEPT_US);
+		enough = true;
+		pthread_join(thread, NULL);
+		affinity_end(&a);
+		bool stayed = kept_to(core);
+		assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+		if (!spare) {
+			print_message("no core had anything to spare for a minute\n");
+			skip();
+		}
+		assert_true(a.kept);
+		assert_int_equal(stayed, !coin);
+		assert_int_equal(CPU_COUNT(&a.set), 1);
+	}
 }
 
 int main(void)
@@ -145,6 +240,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_busy, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_crowded, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
