@@ -6,7 +6,7 @@ import os
 import struct
 import subprocess
 
-from lab import TREE, Failure, until
+from lab import TREE, Failure, Pinging, until
 
 FORK = 'two different HEADs'
 KILLS = (3, 7, 11, 16, 23, 29, 34)  # acts on files after the start; see test/crash for all of them
@@ -21,7 +21,7 @@ def run(lab):
     points, fail = os.path.join(lab.folder, 'points.so'), os.path.join(lab.folder, 'fail')
     subprocess.run(['cc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-shared', '-fPIC', '-o', points, os.path.join(TREE, 'test/crash/points.c'), '-ldl'],
                    check=True)
-    pinging = a.host.popen('ping', '-n', '-i', '0.1', lab.ip('B'), stdout=subprocess.PIPE, text=True)
+    pinging = Pinging(a.host, lab.ip('B'), '-i', '0.1')
     version = a.network(lab.nwid)['version']
 
     preload = {'LD_PRELOAD': points, 'CRASH_HOME': c.home, 'CRASH_FAIL': fail}
@@ -67,11 +67,9 @@ def run(lab):
         c.cli('member', 'set', lab.nwid, a.address(), '--name', f'again-{name}')
         until(f'health after a {name} disk', lambda: c.json('status')['health'] == 'ok', 10)
         caught_up(f'after a {name} disk')
-    pinging.send_signal(2)
-    line = next(line for line in pinging.communicate(timeout=20)[0].splitlines() if 'transmitted' in line).split()
-    sent, got = int(line[0]), int(line[3])
-    lab.check(sent > 20 and sent - got <= 1, f'pings all the while: {got} of {sent}')
-    lab.note(f'pings while the controller was killed {len(KILLS)} times and its disk failed: {got} of {sent}')
+    sent, lost, last = pinging.end(0)
+    lab.check(sent > 20 and lost == 0 and last <= 5, f'pings all the while: {sent}, {lost} lost, the last {last} not answered')
+    lab.note(f'pings while the controller was killed {len(KILLS)} times and its disk failed: {sent}, {lost} lost')
     for node in lab.nodes.values():
         with open(node.log, encoding='utf-8', errors='replace') as log:
             lab.check(FORK not in log.read(), f'{node.host.name} saw two HEADs of one version')

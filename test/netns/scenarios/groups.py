@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from lab import Receiver, now, until
+from strain import STRAIN
 
 # One command per line: join 4|6|mac GROUP, leave GROUP. Its answer comes when the kernel did it.
 MEMBER = '''
@@ -92,10 +93,10 @@ class Field:
         self.sent += 1
         return mac + self.source + b'\x88\xb5' + f'group frame {self.sent} '.encode().ljust(60, b'.')
 
-    def send(self, mac, at):
-        """One frame at that time."""
+    def send(self, mac, since, seconds=0.0):
+        """One frame so long after that time, as a program that has the machine would count it."""
         frame = self.frame(mac)
-        time.sleep(max(0, at - now()))
+        STRAIN.rest(since, seconds)
         self.sender.tell(frame.hex())
         return frame
 
@@ -117,7 +118,7 @@ def joins(field, kind, groups, delay_ms, where):
     due = []
     for i, group in enumerate(groups):
         time.sleep(0.13 * (i % 3))  # not in step with a reading each second
-        due.append((group_mac(kind, group), field.member.do(f'join {kind} {group}') + delay_ms / 1000))
+        due.append((group_mac(kind, group), field.member.do(f'join {kind} {group}'), delay_ms / 1000))
         if delay_ms < 1000:
             frames.append(field.send(*due.pop()))
     frames += [field.send(*one) for one in due]
@@ -134,7 +135,7 @@ def joins(field, kind, groups, delay_ms, where):
 
 def leaves(field, kind, groups, delay_ms, where):
     left = [field.member.do(f'leave {kind} {group}') for group in groups]
-    frames = [field.send(group_mac(kind, group), at + delay_ms / 1000) for group, at in zip(groups, left)]
+    frames = [field.send(group_mac(kind, group), at, delay_ms / 1000) for group, at in zip(groups, left)]
     time.sleep(0.5)
     field.lab.equal([field.copies('B', f) for f in frames], [0] * len(frames), f'{where}: frames to groups that were left {delay_ms} ms before')
 
@@ -154,11 +155,11 @@ def every_way(field, where, tag):
 def stream(field):
     """Many to one group: the subscriber gets each once, the other none."""
     lab, group = field.lab, '09:00:2b:ff:00:01'
-    field.member.do(f'join mac {group}')
-    time.sleep(PACKET_MS / 1000)
+    STRAIN.rest(field.member.do(f'join mac {group}'), PACKET_MS / 1000)
     before, frames = received(lab, 'D'), []
     for _ in range(500):
-        frames.append(field.send(group_mac('mac', group), now() + 0.001))
+        time.sleep(0.001)
+        frames.append(field.send(group_mac('mac', group), now()))
     field.arrives(frames[-1], 'the last of 500 frames is at B')
     time.sleep(0.2)
     got = [f for f in field.hears['B'].frames() if f[:6] == group_mac('mac', group)]

@@ -8,6 +8,7 @@ import struct
 import time
 
 from lab import Daemon, Receiver, SLOW, until
+from strain import STRAIN
 
 COUNT = 20
 BROADCAST = b'\xff' * 6
@@ -70,10 +71,10 @@ def lawless(lab, name):
 
 def settled(ask, wanted, seconds=3):
     """The answer once it is what it should be, or the last one."""
-    end = time.monotonic() + seconds * SLOW
+    begun = time.monotonic()
     while True:
         got = ask()
-        if got == wanted or time.monotonic() > end:
+        if got == wanted or STRAIN.over(begun, seconds * SLOW):
             return got
         time.sleep(0.05)
 

@@ -3,10 +3,9 @@ without joining anew and without a lost frame, although the backup is older than
 backup asks before anything is signed.
 """
 import os
-import subprocess
 import time
 
-from lab import Daemon, until
+from lab import Daemon, Pinging, until
 
 LONG = True
 FOUND_S = 60  # the members' session with the old one must be given up first
@@ -47,7 +46,7 @@ def run(lab):
     seen = lab.nodes['A'].network(lab.nwid)['version']
     old.stop()
 
-    pinging = a.host.popen('ping', '-n', '-i', '0.1', lab.ip('B'), stdout=subprocess.PIPE, text=True)
+    pinging = Pinging(a.host, lab.ip('B'), '-i', '0.1')
     new = Daemon(lab, lab.host('restored'), 'farlan-controller', ['--add-root', lab.root_line, '--http', 'none'])
     dry = new.cli('restore', file, '--passphrase-file', secret, '--dry-run').stdout
     lab.check(old.address() in dry and not os.path.exists(new.home), f'the dry run says what it holds and makes nothing: {dry}')
@@ -61,10 +60,8 @@ def run(lab):
     until('B too', lambda: b.network(lab.nwid)['version'] > seen + (1 << 31), 15)
     for node in (a, b):
         lab.equal(node.network(lab.nwid)['state'], 'joined', f'state of {node.host.name}')
-    pinging.send_signal(2)
-    out = pinging.communicate(timeout=20)[0]
-    sent, got = counts(out)
-    lab.check(sent > 10 and sent - got <= 1, f'pings while the controller moved: {got} of {sent}')
+    sent, lost, last = pinging.end(0)
+    lab.check(sent > 10 and lost == 0 and last <= 5, f'pings while the controller moved: {sent}, {lost} lost, the last {last} not answered')
 
     # it rules: a revocation bites, an approval works, credentials are taken
     new.cli('member', 'revoke', lab.nwid, b.address())
@@ -88,9 +85,3 @@ def run(lab):
     for node in (a, b):
         with open(node.log, encoding='utf-8', errors='replace') as log:
             lab.check(FORK not in log.read(), f'{node.host.name} saw two HEADs of one version')
-
-
-def counts(out):
-    line = next(line for line in out.splitlines() if 'transmitted' in line)
-    words = line.split()
-    return int(words[0]), int(words[3])
