@@ -1,10 +1,12 @@
 """client.py: HTTP to a controller: by its unix socket, or by TCP or TLS from within its network namespace."""
+import contextlib
 import ctypes
 import http.client
 import json
 import os
 import socket
 import ssl
+import threading
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -43,6 +45,17 @@ class Connection(http.client.HTTPConnection):
 class Answer:
     def __init__(self, response):
         self.status, self.headers, self.body = response.status, dict(response.getheaders()), response.read()
+
+    @classmethod
+    def read(cls, file):
+        """The next one of several on one connection; None at its end."""
+        line = file.readline()
+        if not line:
+            return None
+        answer = cls.__new__(cls)
+        answer.status, answer.headers = int(line.split()[1]), dict(http.client.parse_headers(file).items())
+        answer.body = file.read(int(answer.headers.get('Content-Length', 0)))
+        return answer
 
     def json(self):
         return json.loads(self.body)
@@ -85,6 +98,30 @@ class Client:
         answer = Answer(connection.getresponse())
         connection.close()
         return answer
+
+    def flood(self, path, count):
+        """So many GET on one connection, none of which waits for an answer: the answers, as they come."""
+        connection = Connection(self.opened)
+        connection.connect()
+        head = ''.join(f'{name}: {value}\r\n' for name, value in {'Host': self.host, **self.headers}.items())
+        request = f'GET {path} HTTP/1.1\r\n{head}\r\n'.encode()
+
+        def send():
+            with contextlib.suppress(OSError):  # it may hang up on us
+                connection.sock.sendall(request * count)
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        try:
+            with connection.sock.makefile('rb') as file:
+                for _ in range(count):
+                    answer = Answer.read(file)
+                    if not answer:
+                        return
+                    yield answer
+        finally:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)  # the sender may be in the midst of it
+            connection.close()
 
     def stream(self, path, headers=None):
         """An answer that does not end: read it by readline()."""

@@ -361,12 +361,7 @@ def limits(api):
     """Too many requests by one token are answered 429 with a time to wait, and then it goes on."""
     token = api.ask('POST', '/v1/tokens', {'name': 'eager', 'scopes': ['read']}, status=201).value['token']
     eager = api.tcp({'Authorization': f'Bearer {token}'})
-    limited = None
-    for _ in range(3000):
-        answer = eager.ask('GET', '/v1/session')
-        if answer.status != 200:
-            limited = answer
-            break
+    limited = next((answer for answer in eager.flood('/v1/session', 3000) if answer.status != 200), None)
     if api.check(limited is not None, 'a flood of requests is limited'):
         api.judge('GET', '/v1/session', limited, 429, 'flood')
         api.check(limited.headers.get('Retry-After', '').isdigit(), f'Retry-After: {limited.headers}')
