@@ -129,6 +129,7 @@ static bool come(struct affinity *a)
 	if (sched_getaffinity(0, sizeof(a->may), &a->may) || CPU_COUNT(&a->may) < 2)
 		return false;
 	idle_read(a->idle_ns);
+	a->waited_ns = waited_ns(a);
 	return keep(a, home(a));
 }
 
@@ -157,7 +158,7 @@ static void move(struct affinity *a, uint64_t span, bool coin)
 
 void affinity_look(struct affinity *a, uint64_t now_us)
 {
-	uint64_t ran = ran_ns(), waited = waited_ns(a), span = (now_us - a->since_us) * 1000;
+	uint64_t ran = ran_ns(), span = (now_us - a->since_us) * 1000;
 	if (!a->kept && ran - a->ran_ns >= span / BUSY) {
 		a->kept = come(a);
 	} else if (a->kept && ran - a->ran_ns < span / QUIET) {
@@ -165,10 +166,11 @@ void affinity_look(struct affinity *a, uint64_t now_us)
 			set(a, &a->may);
 		a->kept = false;
 	} else if (a->kept) {
+		uint64_t waited = waited_ns(a);
 		move(a, span, waited - a->waited_ns >= span / CROWDED && now_us & 1);
+		a->waited_ns = waited;
 	}
 	a->since_us = now_us;
 	a->ran_ns = ran;
-	a->waited_ns = waited;
 	a->look_us = now_us + (a->kept ? AFFINITY_KEPT_US : FREE_US);
 }

@@ -261,8 +261,8 @@ void worker_run(struct worker *w, bool keep_core)
 	while (!atomic_load(&w->stopped)) {
 		look(w, affinity_sleep_ms(&affinity));
 		uint64_t now_us = clock_us();
-		affinity_turn(&affinity, now_us);
 		turn(w, now_us);
+		affinity_turn(&affinity, now_us); /* behind what somebody waits for */
 	}
 	affinity_end(&affinity);
 }
