@@ -426,14 +426,15 @@ class Lab:
     def equal(self, got, wanted, what):
         return self.check(got == wanted, f'{what}: got {got!r}, wanted {wanted!r}')
 
-    def within(self, seconds, limit, what):
-        """Of something of the last minute: seconds is at most the limit and what the machine lost in a time as long."""
-        allowed = self.allowed(seconds, limit)
+    def within(self, seconds, limit, what, since=None):
+        """Of something since then, or of the last minute: seconds is at most the limit and what the machine lost in a time as long. What
+        never ends is to be watched for longer than MOST limits, or by STRAIN.rest() since then."""
+        allowed = self.allowed(seconds, limit, since)
         self.note(f'{what}: {seconds * 1000:.0f} ms' + (f', at most {limit * 1000:.0f} ms of a quiet machine' if seconds > limit else ''))
         return self.check(seconds <= allowed, f'{what}: {seconds:.3f} s, at most {limit:g} s, {allowed:.3f} s on this machine now')
 
-    def allowed(self, seconds, limit):
-        return limit if seconds <= limit else STRAIN.allowed(seconds, limit, now() - 60.0 - seconds)
+    def allowed(self, seconds, limit, since=None):
+        return limit if seconds <= limit else STRAIN.allowed(seconds, limit, now() - 60.0 - seconds if since is None else since)
 
     def fail(self, what):
         self.failures.append(what)

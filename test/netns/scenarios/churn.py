@@ -65,7 +65,7 @@ def again(lab, name, others):
     def once():
         node.cli('leave', lab.nwid)
         until('the device is gone', lambda: not node.taps(), 2)
-        lab.equal(node.cli('join', lab.nwid, '--wait', 10 * lab.slow).returncode, 0, 'exit of join')
+        lab.equal(node.cli('join', lab.nwid, '--wait', 20 * lab.slow).returncode, 0, 'exit of join')
         lab.equal(len(node.taps()), 1, 'devices after the join')
         for other in others:
             node.host.reaches(lab.ip(other), 5)

@@ -3,6 +3,7 @@ import subprocess
 import time
 
 from lab import Pinging, Receiver, now, tool, until
+from strain import STRAIN
 
 ALONE = True
 
@@ -49,10 +50,10 @@ def run(lab):
     begun = now()
     lab.note(f'revoked {begun - back:.2f} s after root and controller answered again')
     lab.controller.cli('member', 'revoke', lab.nwid, b.address())
-    time.sleep(3.0)  # silence can only be seen by waiting
+    STRAIN.rest(begun, 3.5)  # silence can only be seen by waiting
     for n, receiver in receivers.items():
         last = max(at for at, _ in receiver.got)
-        lab.within(max(0.0, last - begun), 1.0, f'revoke to the last frame of B at {n}')
+        lab.within(max(0.0, last - begun), 1.0, f'revoke to the last frame of B at {n}', begun)
         receiver.stop()
     sender.kill()
     sender.wait()

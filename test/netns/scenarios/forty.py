@@ -47,7 +47,7 @@ def run(lab):
                 todo.discard(name)
     lab.note(f'all approved after {now() - up:.1f} s')
     for name in names:
-        lab.nodes[name].cli('wait', lab.nwid, '--wait', '30')
+        lab.nodes[name].cli('wait', lab.nwid, '--wait', '80')
     lab.within(now() - up, 30.0, f'{N} nodes: join to all devices up')
     for i in (0, 13, 26):
         lab.nodes[names[i]].host.reaches(lab.ip(names[N - 1 - i]), 20)

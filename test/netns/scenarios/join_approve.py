@@ -31,7 +31,7 @@ def click(lab, name):
     url = lab.controller.cli('page').stdout.split()[-1]
     env = {**os.environ, 'FARLAN_PAGE_URL': url, 'FARLAN_NWID': lab.nwid, 'FARLAN_MEMBER': node.address(), 'FARLAN_STEP': 'approve'}
     lab.controller.host.run('node', os.path.join(TREE, 'test/web/page_test.mjs'), env=env, timeout=120)
-    node.cli('wait', lab.nwid, '--wait', '5')
+    node.cli('wait', lab.nwid, '--wait', '60')
     lab.equal(lab.members()[node.address()]['state'], 'approved', f'{name}: state after the click')
 
 
@@ -52,6 +52,8 @@ def run(lab):
     lab.start('ABD', join=False)
     for name in 'ABD':
         node = lab.nodes[name]
+        node.cli('join', lab.nwid, '--wait', '0', code=None)
+        until(f'{name} knows that it waits', lambda node=node: node.network(lab.nwid)['state'] == 'pending', 10)
         done = node.cli('join', lab.nwid, '--wait', '1', code=None)
         lab.equal(done.returncode, 6, f'{name}: exit of join --wait 1 while pending')
         lab.equal(node.network(lab.nwid)['state'], 'pending', f'{name}: state')
@@ -62,4 +64,4 @@ def run(lab):
     click(lab, 'D')
     pings(lab, 'ABD')
     for name in 'ABD':
-        lab.equal(lab.nodes[name].cli('join', lab.nwid, '--wait', '2', code=None).returncode, 0, f'{name}: join again')
+        lab.equal(lab.nodes[name].cli('join', lab.nwid, '--wait', '20', code=None).returncode, 0, f'{name}: join again')

@@ -22,7 +22,7 @@ def run(lab):
     b.stop()
     lab.equal(b.taps(), [], 'devices at B while its node is down')
     b.start()
-    b.cli('wait', lab.nwid, '--wait', 10 * lab.slow)
+    b.cli('wait', lab.nwid, '--wait', 20 * lab.slow)
     lab.equal((lab.ip('B', 6), lab.tap_mac('B'), lab.dev('B')), (derived['B'], mac, dev), 'address, MAC and device after the restart')
     both_ways(lab, 'after the restart')
     b.cli('leave', lab.nwid)

@@ -27,7 +27,9 @@ class Sender:
         lab.controller.cli('member', 'revoke', lab.nwid, lab.nodes[self.name].address())
         time.sleep(3.0)  # silence can only be seen by waiting
         for n, receiver in self.receivers.items():
-            lab.within(max(0.0, max(at for at, _ in receiver.got) - begun), 1.0, f'revoke to the last frame of {self.name} at {n}')
+            last = max(0.0, max(at for at, _ in receiver.got) - begun)
+            lab.within(last, 1.0, f'revoke to the last frame of {self.name} at {n}', begun)
+            lab.check(last < 2.5, f'frames of {self.name} still come to {n}')
             receiver.stop()
 
     def stop(self):

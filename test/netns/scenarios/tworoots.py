@@ -19,7 +19,7 @@ def joins(lab, name, begun):
     node.cli('join', lab.nwid, '--wait', '0', code=None)
     lab.wait_member(node, 'pending')
     lab.controller.cli('member', 'approve', lab.nwid, node.address(), '--name', name)
-    node.cli('wait', lab.nwid, '--wait', 10 * lab.slow)
+    node.cli('wait', lab.nwid, '--wait', 20 * lab.slow)
     node.host.reaches(lab.ip('A'), 10)
     lab.within(now() - begun, LIMIT_S * lab.slow, f'{name}: root killed to joined and answered')
 
