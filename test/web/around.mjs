@@ -130,7 +130,7 @@ async function model(page) {
 		equal((await api(page, memberPath('E'))).body.auto_ip, false, 'from the pool no more, by the API');
 		await outside.join('D', nwid);
 		await show(page, `/n/${nwid}`);
-		await page.locator(`tr[data-member="${members.D}"][data-state="pending"]`, { hasText: '⟨U+202E⟩' }).waitFor({ timeout: 30000 });
+		await page.locator(`tr[data-member="${members.D}"][data-state="pending"]`, { hasText: '⟨U+202E⟩' }).waitFor({ timeout: 60000 });
 	});
 	await check('the other API: whether it is on, where, and that ZeroTier nodes cannot join', async () => {
 		await show(page, '/settings');
@@ -425,7 +425,7 @@ async function looks(page) {
 			for (const [name, path] of Object.entries(views())) {
 				await show(page, path);
 				await page.locator('main h1').first().waitFor();
-				await until('loaded', async () => !await page.locator('.loading').count(), 5000).catch(() => bad.push(`${name}: it goes on loading`));
+				await until('loaded', async () => !await page.locator('.loading').count()).catch(() => bad.push(`${name}: it goes on loading`));
 				await page.waitForTimeout(150);
 				await shoot(page, `${name}-${mode}`);
 				if (await overflow(page) > 0)

@@ -9,6 +9,7 @@ import { chromium } from 'playwright-core';
 
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
 	'--disable-component-update', '--disable-sync'];
+const PATIENCE_MS = 40000; // of what must come; a busy machine takes its time
 const AXE = join(fileURLToPath(new URL('.', import.meta.url)), 'node_modules/axe-core/axe.min.js');
 export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; " +
 	"base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types 'none'";
@@ -49,7 +50,7 @@ export function holds(is, what) {
 		throw new Error(what);
 }
 
-export async function until(what, ask, ms = 10000) {
+export async function until(what, ask, ms = PATIENCE_MS) {
 	const end = performance.now() + ms;
 	for (;;) {
 		const answer = await ask();
@@ -66,9 +67,9 @@ export async function browser(origin, options = {}) {
 	const folder = await mkdtemp(join(tmpdir(), 'farlan-page-'));
 	folders.push(folder);
 	const context = await chromium.launchPersistentContext(folder, {
-		executablePath: '/usr/bin/chromium', headless: true, args: ARGS, timeout: 30000, viewport: { width: 1280, height: 860 }, ...options,
+		executablePath: '/usr/bin/chromium', headless: true, args: ARGS, timeout: 2 * PATIENCE_MS, viewport: { width: 1280, height: 860 }, ...options,
 	});
-	context.setDefaultTimeout(10000);
+	context.setDefaultTimeout(PATIENCE_MS);
 	context.on('request', (request) => {
 		const to = new URL(request.url());
 		seen.requests++;

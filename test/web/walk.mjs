@@ -84,9 +84,17 @@ async function passwords() {
 		await until('signed in', async () => { // the door may ask for patience after a wrong one
 			await page.locator('[data-field="password"]').fill(PASSWORD);
 			await page.locator('[data-action="signin"]').click();
-			return page.locator('.empty', { hasText: 'No members yet' }).waitFor({ timeout: 2500 }).then(() => true, () => false);
-		}, 20000);
+			return page.locator('.empty', { hasText: 'No members yet' }).waitFor({ timeout: 5000 }).then(() => true, () => false);
+		}, 40000);
 	});
+}
+
+// ms: of a quiet machine.
+async function within(ms, what, wait) {
+	const begun = performance.now();
+	await wait();
+	const took = performance.now() - begun;
+	holds(await outside.allowed(took, ms), `${what}: ${Math.round(took)} ms`);
 }
 
 async function joining(page, other) {
@@ -114,7 +122,7 @@ async function joining(page, other) {
 		await button.click();
 		const ended = await outside.joined('A');
 		equal(ended.code, 0, `exit of join: ${ended.err}`);
-		holds(ended.at - at <= 1000, `join ended ${Math.round(ended.at - at)} ms after the click`);
+		holds(await outside.allowed(ended.at - at, 1000), `join ended ${Math.round(ended.at - at)} ms after the click`);
 		await other.locator(`tr[data-member="${members.A}"][data-state="approved"]`, { hasText: 'online' }).waitFor();
 		return `${Math.round(ended.at - at)} ms`;
 	});
@@ -136,7 +144,7 @@ async function editing(page, other) {
 		await input.fill('Annas Laptop');
 		await input.press('Enter');
 		await row(page, 'A').locator('.name bdi', { hasText: 'Annas Laptop' }).waitFor();
-		await row(other, 'A').locator('.name bdi', { hasText: 'Annas Laptop' }).waitFor({ timeout: 3000 });
+		await within(3000, 'the name in the other browser', () => row(other, 'A').locator('.name bdi', { hasText: 'Annas Laptop' }).waitFor());
 		equal((await memberOf(page, 'A')).name, 'Annas Laptop', 'name by the API');
 		equal(await page.evaluate(() => document.activeElement?.closest('tr')?.dataset.member), members.A, 'row with the focus');
 	});
@@ -198,11 +206,11 @@ async function cutting(page) {
 		const at = Date.now();
 		await page.locator('[data-action="confirm-yes"]').click();
 		await page.locator(`tr[data-member="${members.B}"][data-state="revoked"]`).waitFor();
-		await page.waitForTimeout(2500);
+		await page.waitForTimeout(4500); // four times a second is the most that is ever allowed
 		const answers = await outside.flow_end();
 		holds(answers.length >= 5 && answers[0] < at, `traffic before: ${answers.length} answers`);
 		const last = answers.at(-1) - at;
-		holds(last <= 1000, `the last answer came ${Math.round(last)} ms after the click`);
+		holds(await outside.allowed(last, 1000), `the last answer came ${Math.round(last)} ms after the click`);
 		return `last answer ${Math.round(last)} ms after the click`;
 	});
 }
@@ -283,15 +291,15 @@ async function accounts(page) {
 		await show(page, '/settings');
 		await page.locator('[data-field="backup-passphrase"]').fill('Größe 12 ж');
 		await page.locator('[data-field="backup-again"]').fill('Größe 12 ж');
-		const [file] = await Promise.all([page.waitForEvent('download', { timeout: 30000 }), page.locator('[data-action="backup"]').click()]);
+		const [file] = await Promise.all([page.waitForEvent('download', { timeout: 60000 }), page.locator('[data-action="backup"]').click()]);
 		const path = await file.path();
 		await page.locator('[data-field="restore-file"]').setInputFiles({ name: 'b.backup', mimeType: 'application/octet-stream', buffer: await readFile(path) });
 		await page.locator('[data-field="restore-passphrase"]').fill('wrong passphrase');
 		await page.locator('[data-action="restore"]').click();
-		await page.locator('form [role=alert]').waitFor({ timeout: 20000 });
+		await page.locator('form [role=alert]').waitFor({ timeout: 60000 });
 		await page.locator('[data-field="restore-passphrase"]').fill('Größe 12 ж');
 		await page.locator('[data-action="restore"]').click();
-		await page.locator('[data-field="restore-report"]', { hasText: 'farlan restore' }).waitFor({ timeout: 20000 });
+		await page.locator('[data-field="restore-report"]', { hasText: 'farlan restore' }).waitFor({ timeout: 60000 });
 	});
 }
 
@@ -308,10 +316,10 @@ async function outage(page, other) {
 	});
 	await check('it comes back: the page goes on by itself, signed in as before', async () => {
 		await outside.up();
-		await page.locator('#trouble').waitFor({ state: 'detached', timeout: 15000 });
-		await page.locator('.link-state.live').waitFor({ timeout: 15000 });
-		await row(page, 'A').locator('.state', { hasText: 'online' }).waitFor({ timeout: 20000 });
-		await page.locator('.network-head .meta', { hasText: '2 of 2 online' }).waitFor({ timeout: 20000 });
+		await page.locator('#trouble').waitFor({ state: 'detached', timeout: 60000 });
+		await page.locator('.link-state.live').waitFor({ timeout: 60000 });
+		await row(page, 'A').locator('.state', { hasText: 'online' }).waitFor({ timeout: 60000 });
+		await page.locator('.network-head .meta', { hasText: '2 of 2 online' }).waitFor({ timeout: 60000 });
 		equal(await page.evaluate(() => globalThis.stamp), 2, 'the page was not loaded again');
 	});
 	await check('a session that ended leads to the way in, and back to where one was', async () => {
@@ -319,7 +327,7 @@ async function outage(page, other) {
 		holds(await outside.forget_sessions() >= 2, 'there were sessions');
 		await outside.up();
 		for (const p of [page, other]) {
-			await p.locator('#signedout-why', { hasText: 'session has ended' }).waitFor({ timeout: 15000 });
+			await p.locator('#signedout-why', { hasText: 'session has ended' }).waitFor({ timeout: 60000 });
 			await p.locator('[data-field="user"]').fill('anna');
 			await p.locator('[data-field="password"]').fill(PASSWORD);
 			await p.locator('[data-action="signin"]').click();
@@ -343,7 +351,7 @@ async function tabs(page) {
 		equal(streams, 0, 'streams opened by further tabs');
 		equal((await api(page, `/v1/networks/${nwid}/members/${members.A}`, 'PATCH', { name: 'seen by all' })).status, 200, 'edit');
 		for (const tab of more)
-			await row(tab, 'A').locator('.name bdi', { hasText: 'seen by all' }).waitFor({ timeout: 3000 });
+			await within(3000, 'the name in each tab', () => row(tab, 'A').locator('.name bdi', { hasText: 'seen by all' }).waitFor());
 		for (const tab of more)
 			await tab.close();
 		context.off('request', counted);
@@ -372,7 +380,7 @@ async function looks(page) {
 			for (const [name, path] of Object.entries(views())) {
 				await show(page, path);
 				await page.locator('main h1, main h2').first().waitFor();
-				await until('loaded', async () => !await page.locator('.loading').count(), 5000).catch(() => bad.push(`${name}: it goes on loading`));
+				await until('loaded', async () => !await page.locator('.loading').count()).catch(() => bad.push(`${name}: it goes on loading`));
 				await page.waitForTimeout(120);
 				await shoot(page, `${name}-${mode}`);
 				if (await page.evaluate(() => [...document.querySelectorAll('main .card, main .sheet, main table')].some((e) =>
