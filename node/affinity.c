@@ -7,11 +7,13 @@
  * ago). Other programs on that core can still go elsewhere, and the balancer sends them. Against those that cannot (interrupts,
  * a virtual machine's pinned processors) there is a look once a second: who had to wait for a fourth of the time moves to a core
  * that had nothing to do for half of it.
- * A mask that somebody else has set meanwhile (taskset) is the new frame for all this, and is never widened.
+ * A mask that somebody else has set meanwhile (taskset) is the new frame for all this, and is never widened. Where cores are not alike
+ * (efficiency cores) the scheduler knows better which one a load is for, and nothing is kept.
  */
 #include "node/affinity.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -83,12 +85,35 @@ static void idle_read(uint64_t idle_ns[AFFINITY_CORES])
 		close(fd);
 }
 
+/* Performance and efficiency cores: x86 has a PMU for each kind, others tell each core's capacity. */
+static bool alike(const cpu_set_t *cores)
+{
+	unsigned long first = 0;
+	if (!access("/sys/devices/cpu_atom", F_OK))
+		return false;
+	for (unsigned i = 0; i < AFFINITY_CORES; i++) {
+		char path[64], text[32];
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/cpu_capacity", i);
+		int fd = CPU_ISSET(i, cores) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+		if (fd < 0)
+			continue;
+		ssize_t n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = 0;
+		unsigned long capacity = strtoul(text, NULL, 10);
+		first = first ? first : capacity;
+		if (capacity != first)
+			return false;
+	}
+	return true;
+}
+
 void affinity_begin(struct affinity *a, unsigned number, uint64_t now_us)
 {
 	*a = (struct affinity){.look_us = now_us + FREE_US, .number = number, .since_us = now_us, .ran_ns = ran_ns()};
 	a->waits_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	/* More cores than a cpu_set_t has: none is kept to. */
-	if (sched_getaffinity(0, sizeof(a->may), &a->may))
+	/* An error: more cores than a cpu_set_t has. */
+	if (sched_getaffinity(0, sizeof(a->may), &a->may) || !alike(&a->may))
 		a->look_us = UINT64_MAX;
 }
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,9 +80,13 @@ static int tear_down(void **state)
 	return sched_setaffinity(0, sizeof(all), &all);
 }
 
+/* One core, or cores of two kinds. */
 static void alone_skips(void)
 {
-	if (CPU_COUNT(&all) < 2)
+	struct affinity a;
+	affinity_begin(&a, 0, now_us);
+	affinity_end(&a);
+	if (CPU_COUNT(&all) < 2 || a.look_us == UINT64_MAX)
 		skip();
 }
 
@@ -234,6 +239,29 @@ static void test_crowded(void **state)
 	}
 }
 
+/* Of cores that are not alike none is kept to. */
+static void test_unlike(void **state)
+{
+	(void)state;
+	alone_skips();
+	char path[64];
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/cpu_capacity", nth(1));
+	if (access(path, F_OK) || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", "/mnt", "tmpfs", 0, NULL))
+		skip();
+	FILE *f = fopen("/mnt/capacity", "w");
+	assert_non_null(f);
+	fputs("400\n", f);
+	fclose(f);
+	assert_int_equal(mount("/mnt/capacity", path, NULL, MS_BIND, NULL), 0);
+	struct affinity a;
+	affinity_begin(&a, 0, now_us);
+	assert_true(a.look_us == UINT64_MAX);
+	pass(&a, LOOK_US, LOOK_US);
+	assert_true(anywhere() && !a.kept);
+	affinity_end(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +269,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_crowded, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_unlike, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
