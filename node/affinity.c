@@ -4,8 +4,8 @@
  * through a load keeps to a core of its own, number modulo cores: its slabs lie in that core's cache, and a scheduler
  * that wakes it wherever the last frame came from has been seen to put sender, daemon and reader on one core while another slept
  * (select_idle_sibling looks at no other core once the machine is busy, and balancing leaves alone what ran half a millisecond
- * ago). Other programs on that core can still go elsewhere, and the balancer sends them. Against those that cannot (interrupts,
- * a virtual machine's pinned processors) there is a look once a second: who had to wait for a fourth of the time moves to a core
+ * ago). Other programs on that core can still go elsewhere, and the balancer sends them. Against those that cannot (a virtual
+ * machine's pinned processors) there is a look once a second: who had to wait for a fourth of the time moves to a core
  * that had nothing to do for half of it.
  * A mask that somebody else has set meanwhile (taskset) is the new frame for all this, and is never widened. Where cores are not alike
  * (efficiency cores) the scheduler knows better which one a load is for, and nothing is kept.
@@ -153,9 +153,19 @@ static bool come(struct affinity *a)
 {
 	if (sched_getaffinity(0, sizeof(a->may), &a->may) || CPU_COUNT(&a->may) < 2)
 		return false;
+	if (!keep(a, home(a)))
+		return false;
 	idle_read(a->idle_ns);
 	a->waited_ns = waited_ns(a);
-	return keep(a, home(a));
+	return true;
+}
+
+/* Cores that come later are for it, too, where it might use all that there were. */
+static void leave(struct affinity *a)
+{
+	cpu_set_t every;
+	memset(&every, 0xff, sizeof(every));
+	set(a, CPU_COUNT(&a->may) == sysconf(_SC_NPROCESSORS_ONLN) ? &every : &a->may);
 }
 
 /* false: somebody else has set where it runs. */
@@ -177,18 +187,19 @@ static void move(struct affinity *a, uint64_t span, bool coin)
 			most = a->idle_ns[i] - before[i];
 			best = i;
 		}
-	if (best < AFFINITY_CORES && coin && as_set(a))
+	if (best < AFFINITY_CORES && coin)
 		keep(a, best);
 }
 
 void affinity_look(struct affinity *a, uint64_t now_us)
 {
 	uint64_t ran = ran_ns(), span = (now_us - a->since_us) * 1000;
-	if (!a->kept && ran - a->ran_ns >= span / BUSY) {
+	if (a->kept && !as_set(a)) {
+		a->kept = false;
+	} else if (!a->kept && ran - a->ran_ns >= span / BUSY) {
 		a->kept = come(a);
 	} else if (a->kept && ran - a->ran_ns < span / QUIET) {
-		if (as_set(a))
-			set(a, &a->may);
+		leave(a);
 		a->kept = false;
 	} else if (a->kept) {
 		uint64_t waited = waited_ns(a);

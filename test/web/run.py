@@ -51,7 +51,7 @@ class Outside:
     def join(self, name, target):
         """Begins farlan join --wait; joined tells how it ended."""
         node = self.lab.nodes[name]
-        process = node.host.popen(os.path.join(labs.BIN, 'farlan'), '--home', node.home, 'join', target, '--wait', 30,
+        process = node.host.popen(os.path.join(labs.BIN, 'farlan'), '--home', node.home, 'join', target, '--wait', 120,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         ended = {}
 
@@ -65,7 +65,7 @@ class Outside:
 
     def joined(self, name):
         thread, ended = self.joins[name]
-        thread.join(40)
+        thread.join(130)
         return ended or {'code': None, 'at': 0, 'err': 'it waits still'}
 
     def addresses(self, name, nwid):

@@ -4,6 +4,7 @@ import subprocess
 import time
 
 from lab import Receiver, now, tool, until
+from strain import STRAIN
 
 
 class Sender:
@@ -25,11 +26,12 @@ class Sender:
         lab = self.lab
         begun = now()
         lab.controller.cli('member', 'revoke', lab.nwid, lab.nodes[self.name].address())
-        time.sleep(3.0)  # silence can only be seen by waiting
+        STRAIN.rest(begun, 3.0)  # silence can only be seen by waiting
+        seen = now() - begun
         for n, receiver in self.receivers.items():
             last = max(0.0, max(at for at, _ in receiver.got) - begun)
             lab.within(last, 1.0, f'revoke to the last frame of {self.name} at {n}', begun)
-            lab.check(last < 2.5, f'frames of {self.name} still come to {n}')
+            lab.check(last < seen - 0.5, f'frames of {self.name} still come to {n}')
             receiver.stop()
 
     def stop(self):

@@ -6,6 +6,7 @@ the datagrams of one lane, and a datagram and its double, come to different work
 """
 import collections
 import concurrent.futures
+import contextlib
 import ctypes
 import errno
 import json
@@ -189,10 +190,19 @@ def cores(daemon):
     return told
 
 
+def capacities():
+    """Of the cores we may use, where the kernel tells."""
+    told = set()
+    for core in os.sched_getaffinity(0):
+        with contextlib.suppress(OSError), open(f'/sys/devices/system/cpu/cpu{core}/cpu_capacity', encoding='ascii') as file:
+            told.add(file.read())
+    return told
+
+
 def keeps(lab, net, where, auto):
     """Under a load a worker of the sender keeps to one core, and to none a second after it; without affinity it never does."""
     node, every, kept = lab.nodes['A'], len(os.sched_getaffinity(0)), False
-    if every == 1 or os.path.exists('/sys/devices/cpu_atom'):
+    if every == 1 or os.path.exists('/sys/devices/cpu_atom') or len(capacities()) > 1:
         lab.note(f'{where}: one core only, or cores of two kinds: none is kept to')
         return
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
