@@ -105,7 +105,7 @@ def not_let_in(lab, spent):
 
 def hurt(lab, link):
     """What mail does to a link is told by name, and asks no daemon."""
-    for wrong, word in ((link[:-4], 'end is missing'), (link.lower(), 'capital'), (link[:80] + 'x' + link[81:], 'changed'), ('farlan://', 'capital')):
+    for wrong, word in ((link[:-4], 'end is missing'), (link.lower(), 'capital'), (link[:80] + ('y' if link[80] == 'x' else 'x') + link[81:], 'changed'), ('farlan://', 'capital')):
         done = join(lab.nodes['A'], wrong, 1)
         lab.equal(done.returncode, 2, f'exit of {wrong[:40]}')
         lab.check(word in done.stderr, f'{word} is not in: {done.stderr}')
