@@ -436,6 +436,17 @@ class Lab:
     def allowed(self, seconds, limit, since=None):
         return limit if seconds <= limit else STRAIN.allowed(seconds, limit, now() - 60.0 - seconds if since is None else since)
 
+    def tried(self, what, measure, tries=3):
+        """What a machine can do at all is no matter of ours: measure(how often it was tried) goes easier on it each time, and tells pairs of
+        whether it is as it should be, and what it is about. All must be in one try."""
+        for again in range(tries):
+            told = measure(again)
+            if all(good for good, _ in told):
+                break
+            self.note(f'{what}: try {again + 1}: {"; ".join(text for good, text in told if not good)}')
+        for good, text in told:
+            self.check(good, text)
+
     def fail(self, what):
         self.failures.append(what)
 

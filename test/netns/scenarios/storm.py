@@ -22,7 +22,6 @@ RATE = 10000 // SLOW
 LINE = '50mbit'
 SIZE = 16 << 20
 RUNS = 3
-TRIES = 3
 STORM_S = 20 * SLOW
 SHARE = 0.9
 EPOCH = 2000000000  # of X's second life: the greater one counts
@@ -84,13 +83,7 @@ def storm(lab):
     """What a machine can do at all is no matter of ours: a storm it cannot stand is tried with fewer, and for longer."""
     a, d = lab.nodes['A'], lab.nodes['D']
     Server(lab.hosts['D'])
-    for again in range(TRIES):
-        told = compared(lab, RATE // 3**again, STORM_S * (again + 1), (lambda lab: None) if again else pair)
-        if all(good for good, _ in told):
-            break
-        lab.note(f'storm: try {again + 1}: {"; ".join(what for good, what in told if not good)}')
-    for good, what in told:
-        lab.check(good, what)
+    lab.tried('storm', lambda again: compared(lab, RATE // 3**again, STORM_S * (again + 1), (lambda lab: None) if again else pair))
     lab.equal((a.path(d), d.path(a)), ('relay', 'relay'), 'paths after the storm')
 
 

@@ -26,7 +26,6 @@ FLOOD_S = 6
 PACE = 8000000
 SIZE = 16 << 20
 RUNS = 2
-TRIES = 3
 SHARE = 0.9
 DROP_US = 1.5
 USER_US = 5  # with system calls and a timer tick for a clock
@@ -147,21 +146,10 @@ def lawful_limited(lab, rate):
             (own >= 0.9 * (sent - received), f'D counts {own} of its own, of {sent - received} that did not come')]
 
 
-def tried(lab, what, measure):
-    """What a machine can do at all is no matter of ours: measure(how often it was tried) goes easier on it each time."""
-    for again in range(TRIES):
-        told = measure(again)
-        if all(good for good, _ in told):
-            break
-        lab.note(f'{what}: try {again + 1}: {"; ".join(text for good, text in told if not good)}')
-    for good, text in told:
-        lab.check(good, text)
-
-
 def limits(lab):
     """The lawless one and a lawful one. Half the frames are still more than any limit."""
-    tried(lab, 'lawless', lambda again: lawless_limited(lab, RATE // 2**again))
-    tried(lab, 'lawful', lambda again: lawful_limited(lab, RATE // 2**again))
+    lab.tried('lawless', lambda again: lawless_limited(lab, RATE // 2**again))
+    lab.tried('lawful', lambda again: lawful_limited(lab, RATE // 2**again))
 
 
 def speed(lab, what):
@@ -193,4 +181,4 @@ def run(lab):
         lab.equal(lab.nodes['A'].path(lab.nodes[node]), 'direct', f'path A to {node}')
     limits(lab)
     Server(lab.hosts['B'])
-    tried(lab, 'others', lambda again: others(lab, RATE // 2**again))
+    lab.tried('others', lambda again: others(lab, RATE // 2**again))

@@ -78,14 +78,23 @@ def scatter(daemon, workers):
         raise Failure(f'{daemon.host.name} has no group of sockets')
 
 
+def threads(daemon):
+    """Its workers' threads: name and folder."""
+    tasks = f'/proc/{daemon.process.pid}/task'
+    for task in os.listdir(tasks):
+        with open(f'{tasks}/{task}/comm', encoding='ascii') as file:
+            name = file.read().strip()
+        if name.startswith('worker-'):
+            yield name, f'{tasks}/{task}'
+
+
 def turns(daemon):
     """How often each worker has slept until something came."""
-    told, tasks = {}, f'/proc/{daemon.process.pid}/task'
-    for task in os.listdir(tasks):
-        with open(f'{tasks}/{task}/status', encoding='ascii') as file:
+    told = {}
+    for name, folder in threads(daemon):
+        with open(f'{folder}/status', encoding='ascii') as file:
             fields = dict(line.rstrip('\n').split(':\t', 1) for line in file if ':\t' in line)
-        if fields['Name'].startswith('worker-'):
-            told[fields['Name']] = int(fields['voluntary_ctxt_switches'])
+        told[name] = int(fields['voluntary_ctxt_switches'])
     return told
 
 
@@ -181,13 +190,8 @@ def streams(lab, net, where, reference):
 
 
 def cores(daemon):
-    """On how many cores each worker may run."""
-    told, tasks = set(), f'/proc/{daemon.process.pid}/task'
-    for task in os.listdir(tasks):
-        with open(f'{tasks}/{task}/comm', encoding='ascii') as file:
-            if file.read().startswith('worker-'):
-                told.add(len(os.sched_getaffinity(int(task))))
-    return told
+    """On how many cores workers may run: the numbers that occur."""
+    return {len(os.sched_getaffinity(int(os.path.basename(folder)))) for _, folder in threads(daemon)}
 
 
 def capacities():
